@@ -1,0 +1,181 @@
+"""Classes, fields, messages, enums, errors, roles and releases as values.
+
+The values are made by ``catalogue`` from the data file; nothing here reads a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+from fake_xapi.datamodel.types import Type
+
+Qualifier = Literal["RW", "StaticRO", "DynamicRO"]
+MessageKind = Literal[
+    "field_getter",
+    "field_setter",
+    "field_add",
+    "field_remove",
+    "get_record",
+    "get_by_uuid",
+    "get_by_name_label",
+    "get_all",
+    "get_all_where",
+    "get_all_records",
+    "get_all_records_where",
+    "create",
+    "destroy",
+    "custom",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a class. ``column`` is its name in query expressions; ``default`` a value as the state keeps it."""
+
+    name: str
+    type: Type
+    qualifier: Qualifier
+    release: int
+    column: str
+    default: object
+    has_default: bool
+    is_required_in_create: bool
+    is_persistent: bool
+    is_internal: bool
+    reader_roles: str
+    writer_roles: str
+    map_keys_roles: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a message, the session left out. ``default`` is the wire value of an optional one."""
+
+    name: str
+    type: Type
+    release: int
+    is_optional: bool = False
+    default: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. ``field`` is what an implied accessor reads or writes; ``roles`` a key of the role sets ("" = none)."""
+
+    cls: str
+    name: str
+    kind: MessageKind
+    params: tuple[Parameter, ...]
+    result: Type
+    release: int
+    roles: str
+    field: str = ""
+    is_async: bool = False
+    needs_session: bool = True
+    is_hidden: bool = False
+    is_pool_internal: bool = False
+    is_removed: bool = False
+    is_deprecated_stub: bool = False
+    map_keys_roles: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def wire_name(self) -> str:
+        """``Class.message``."""
+        return f"{self.cls}.{self.name}"
+
+    @property
+    def min_params(self) -> int:
+        """How many parameters a caller must give, the session left out."""
+        return sum(not param.is_optional for param in self.params)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassModel:
+    """One class: its fields in the order of the datamodel and all its messages, implied ones included."""
+
+    name: str
+    release: int
+    fields: tuple[Field, ...]
+    messages: tuple[Message, ...]
+    is_in_database: bool
+    has_events: bool
+    is_persistent: bool
+    has_default_create_destroy: bool
+    exposes_get_all: bool
+    creates_task_record: bool
+    roles: str
+    implicit_roles: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Both ends of a relation: ``many`` holds one ref (or a set, for many-to-many), ``one`` the set that mirrors it."""
+
+    from_class: str
+    from_field: str
+    to_class: str
+    to_field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release: ``code`` names it ("clearwater", "24.19.1"); ``version`` is the product's number, "" when it had none."""
+
+    index: int
+    code: str
+    version: str
+    branding: str
+    api: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One of the roles that operators hand out; refs and uuids are the same in every pool."""
+
+    name_label: str
+    uuid: str
+    is_internal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Datamodel:
+    """All that is known of XenAPI, newest release."""
+
+    classes: Mapping[str, ClassModel]
+    enums: Mapping[str, tuple[str, ...]]
+    errors: Mapping[str, tuple[str, ...]]
+    relations: tuple[Relation, ...]
+    releases: tuple[Release, ...]
+    roles: tuple[Role, ...]
+    role_sets: Mapping[str, tuple[str, ...]]
+    emergency_calls: frozenset[str]
+    slave_whitelist: frozenset[str]
+    alert_priorities: Mapping[str, int]
+    http_actions: tuple[HttpAction, ...]
+    historical: Mapping[str, HistoricalModel]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAction:
+    """An HTTP handler: which roles may use it."""
+
+    name: str
+    method: str
+    uri: str
+    roles: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoricalModel:
+    """What one of the releases of 2011 to 2013 had, read in the code of its day: the newest model only filters it."""
+
+    code: str
+    fields: Mapping[str, tuple[tuple[str, Qualifier], ...]]
+    messages: Mapping[str, tuple[Message, ...]]
+    exposes_get_all: frozenset[str]
+    has_default_create_destroy: frozenset[str]
+    enums: Mapping[str, tuple[str, ...]]
+    errors: Mapping[str, tuple[str, ...]]
