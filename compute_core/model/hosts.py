@@ -1,0 +1,61 @@
+"""Hosts as the scheduler and the operator see them: what they report, what is claimed, whether they are in use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """What an agent says of its host at every heartbeat, read from XenAPI. Free memory and disk count every user of the host."""
+
+    host: str
+    hypervisor_hostname: str
+    hypervisor_uuid: str
+    hypervisor_version: str
+    host_ip: str
+    vcpus: int
+    memory_mb_total: int
+    memory_mb_free: int
+    disk_gb_total: int
+    disk_gb_free: int
+    running_vms: int
+    cpu_model: str = ""
+    supports_hvm: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeNode:
+    """A host in its cell's database: its last report, what instances have claimed, and the operator's word on it.
+
+    ``generation`` grows at every change of what is claimed: a claim made on an older one is refused by the store.
+    """
+
+    report: HostReport
+    service_uuid: str
+    claimed_vcpus: int = 0
+    claimed_memory_mb: int = 0
+    claimed_disk_gb: int = 0
+    claimed_instances: int = 0
+    is_enabled: bool = True
+    disabled_reason: str | None = None
+    is_forced_down: bool = False
+    is_up: bool = True
+    availability_zone: str = "nova"
+    generation: int = 0
+    updated_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of a cell, as ``os-services`` lists it."""
+
+    uuid: str
+    binary: str
+    host: str
+    availability_zone: str
+    is_enabled: bool
+    is_up: bool
+    updated_at: str | None
+    disabled_reason: str | None = None
+    is_forced_down: bool = False

@@ -1,0 +1,90 @@
+"""Instances: servers as the API, the cells and the agents pass them around."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from compute_core.model.flavors import Flavor
+
+VmState = Literal["building", "active", "paused", "suspended", "stopped", "error", "deleted"]
+PowerState = Literal[0, 1, 3, 4, 6, 7]
+NO_STATE, RUNNING, PAUSED, SHUTDOWN, CRASHED, SUSPENDED = 0, 1, 3, 4, 6, 7
+"""The API's numbers for ``OS-EXT-STS:power_state``."""
+
+POWER_STATES: Mapping[str, PowerState] = {"Halted": SHUTDOWN, "Running": RUNNING, "Paused": PAUSED, "Suspended": SUSPENDED}  # type: ignore[dict-item]
+"""XenAPI's power states in the API's numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vif:
+    """One network interface of a server: where it is plugged and which address it has been given."""
+
+    id: str
+    mac: str
+    network_id: str
+    network_label: str
+    bridge: str
+    ip: str
+    prefix_length: int
+    gateway: str
+    device: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a server is in error, as the API shows it."""
+
+    code: int
+    message: str
+    created_at: str
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One server. Its compute cell owns it; every change there raises ``update_seq``, and the API cell keeps the newest copy."""
+
+    uuid: str
+    name: str
+    project_id: str
+    user_id: str
+    flavor: Flavor
+    image_ref: str
+    created_at: str
+    updated_at: str
+    vm_state: VmState = "building"
+    task_state: str | None = "scheduling"
+    power_state: int = NO_STATE
+    progress: int = 0
+    host: str | None = None
+    hypervisor_hostname: str | None = None
+    cell: str | None = None
+    availability_zone: str | None = None
+    launched_at: str | None = None
+    terminated_at: str | None = None
+    is_deleted: bool = False
+    hostname: str = ""
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    user_data: str | None = None
+    has_config_drive: bool = False
+    key_name: str | None = None
+    key_data: str | None = None
+    disk_config: str = "MANUAL"
+    reservation_id: str = ""
+    launch_index: int = 0
+    root_device_name: str = "/dev/xvda"
+    access_ip_v4: str = ""
+    access_ip_v6: str = ""
+    is_locked: bool = False
+    vifs: tuple[Vif, ...] = ()
+    fault: Fault | None = None
+    update_seq: int = 0
+
+    @property
+    def domain_name(self) -> str:
+        """The VM's name_label on its host, found again after a crash."""
+        return f"instance-{self.uuid}"
