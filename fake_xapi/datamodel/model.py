@@ -5,8 +5,8 @@ The values are made by ``catalogue`` from the data file; nothing here reads a fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from typing import Literal
 
 from fake_xapi.datamodel.catalogue import datamodel
@@ -37,7 +37,7 @@ class Personality:
         return cls in self.classes and any(field.name == name for field in self.classes[cls].fields)
 
 
-@lru_cache(maxsize=None)
+@cache
 def personality(name: str = LATEST) -> Personality:
     """The personality of a code name ("clearwater"), version ("6.2") or "latest"; ValueError names what would fit."""
     model = datamodel()
@@ -107,9 +107,7 @@ def _historical(model: Datamodel, release: Release, old: HistoricalModel) -> Per
 
 def _historical_class(cls: ClassModel, old: HistoricalModel) -> ClassModel:
     today = {field.name: field for field in cls.fields}
-    fields: tuple[Field, ...] = tuple(
-        replace(today[name], qualifier=qualifier) for name, qualifier in old.fields[cls.name]
-    )
+    fields: tuple[Field, ...] = tuple(replace(today[name], qualifier=qualifier) for name, qualifier in old.fields[cls.name])
     facts = ClassFacts(
         cls.name,
         cls.release,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Literal
 
 Kind = Literal["string", "int", "float", "bool", "datetime", "void", "enum", "ref", "record", "set", "map", "option"]
@@ -50,7 +50,7 @@ VOID = Type("void")
 STRING_MAP = Type("map", key=STRING, of=STRING)
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse_type(text: str) -> Type:
     """Parse the datamodel's spelling of a type; ValueError for what is not one."""
     if text in PRIMITIVES:
