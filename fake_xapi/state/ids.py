@@ -1,0 +1,126 @@
+"""Small ids inside, refs and uuids outside: a reversible function of the world's seed and the id.
+
+An id is the ordinal of an object within its class, and the class: nothing has to be remembered to turn a ref into an object, hosts
+that share an image still differ in every uuid, and the same commands give the same ids on every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from fake_xapi.datamodel.catalogue import datamodel
+from fake_xapi.datamodel.types import NULL_REF
+from fake_xapi.state.chance import derive_seed
+
+Id = int
+NULL: Id = 0
+REF_PREFIX = "OpaqueRef:"
+
+_CLASS_BITS = 7
+_CLASS_MASK = (1 << _CLASS_BITS) - 1
+_BITS = 122
+_MASK = (1 << _BITS) - 1
+_HALF = _BITS // 2
+_LARGEST = 1 << 48
+
+
+@lru_cache(maxsize=1)
+def class_numbers() -> Mapping[str, int]:
+    """The number of every class, from 1, in the order of the datamodel."""
+    return {name: number for number, name in enumerate(datamodel().classes, start=1)}
+
+
+@lru_cache(maxsize=1)
+def class_names() -> tuple[str, ...]:
+    """The class of every number; number 0 is no class."""
+    return ("", *datamodel().classes)
+
+
+def make_id(number: int, ordinal: int) -> Id:
+    """The id of the object that was made as ``ordinal``-th of its class, counted from 1."""
+    return ordinal << _CLASS_BITS | number
+
+
+def number_of(identity: Id) -> int:
+    """The number of an id's class."""
+    return identity & _CLASS_MASK
+
+
+def class_of(identity: Id) -> str:
+    """The class of an id, "" for NULL."""
+    return class_names()[identity & _CLASS_MASK]
+
+
+class _Scramble:
+    """A permutation of 122-bit numbers chosen by a seed: two odd multiplications with a fold after each."""
+
+    __slots__ = ("_back", "_first", "_second")
+
+    def __init__(self, seed: str, purpose: str) -> None:
+        bits = derive_seed(seed, purpose)
+        self._first = (bits | 1) & _MASK
+        self._second = (derive_seed(seed, purpose + "+") | 1) & _MASK
+        self._back = (pow(self._first, -1, 1 << _BITS), pow(self._second, -1, 1 << _BITS))
+
+    def forth(self, number: int) -> int:
+        number = number * self._first & _MASK
+        number = (number ^ number >> _HALF) * self._second & _MASK
+        return number ^ number >> _HALF
+
+    def back(self, number: int) -> int:
+        first, second = self._back
+        number = (number ^ number >> _HALF) * second & _MASK
+        return (number ^ number >> _HALF) * first & _MASK
+
+
+class Keys:
+    """A world's two permutations: one for refs, one for uuids."""
+
+    __slots__ = ("_refs", "_uuids", "seed")
+
+    def __init__(self, seed: str) -> None:
+        self.seed = seed
+        self._refs = _Scramble(seed, "ref")
+        self._uuids = _Scramble(seed, "uuid")
+
+    def ref(self, identity: Id) -> str:
+        """``OpaqueRef:<uuid>``; the NULL ref for NULL."""
+        return REF_PREFIX + _text(self._refs.forth(identity)) if identity else NULL_REF
+
+    def uuid(self, identity: Id) -> str:
+        """The uuid that an object has unless another was forced on it."""
+        return _text(self._uuids.forth(identity))
+
+    def find_ref(self, ref: str) -> Id:
+        """The id that a ref would belong to, alive or not; NULL for a text that is not a ref of this world."""
+        return self._find(ref[len(REF_PREFIX) :], self._refs) if ref.startswith(REF_PREFIX) else NULL
+
+    def find_uuid(self, uuid: str) -> Id:
+        """The id that a derived uuid would belong to, alive or not; NULL for a text that is none of this world."""
+        return self._find(uuid, self._uuids)
+
+    @staticmethod
+    def _find(text: str, scramble: _Scramble) -> Id:
+        number = _number(text)
+        if number < 0:
+            return NULL
+        identity = scramble.back(number)
+        return identity if identity < _LARGEST else NULL
+
+
+def _text(number: int) -> str:
+    """122 bits as a version 4 uuid."""
+    digits = f"{number >> 74:012x}4{number >> 62 & 0xFFF:03x}{2 << 62 | number & 0x3FFFFFFFFFFFFFFF:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _number(text: str) -> int:
+    """The 122 bits of a version 4 uuid, -1 for any other text."""
+    if len(text) != 36 or text[14] != "4" or text[19] not in "89ab":
+        return -1
+    try:
+        value = int(text.replace("-", ""), 16)
+    except ValueError:
+        return -1
+    return value >> 80 << 74 | (value >> 64 & 0xFFF) << 62 | value & 0x3FFFFFFFFFFFFFFF

@@ -1,0 +1,164 @@
+"""A world that changes: its present value, one way to change it, and the readers who want to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.datamodel.personality import Personality
+from fake_xapi.state.edit import Edit
+from fake_xapi.state.feed import Feed
+from fake_xapi.state.ids import NULL, REF_PREFIX, Id, Keys, class_numbers, class_of, number_of
+from fake_xapi.state.row import Row
+from fake_xapi.state.value import Change, Value
+
+Derive = Callable[[Edit], None]
+Listener = Callable[[int, tuple[Change, ...]], None]
+Encodings = dict[Id, tuple[Row, Any]]
+
+_ROLE = class_numbers()["role"]
+"""Roles have the same ref in every pool: made of their uuid."""
+
+
+class World:
+    """One database. ``derive`` completes each edit before it is committed; listeners hear of each commit, after it."""
+
+    __slots__ = ("_edit", "_encodings", "_keys", "derive", "feed", "listeners", "personality", "value")
+
+    def __init__(self, value: Value, seed: str, personality: Personality) -> None:
+        self.value = value
+        self.personality = personality
+        self.derive: Derive | None = None
+        self.listeners: list[Listener] = []
+        self.feed = Feed(value.generation)
+        self._keys = Keys(seed)
+        self._edit: _Editing | None = None
+        self._encodings: dict[str, Encodings] = {}
+
+    @property
+    def seed(self) -> str:
+        """What every ref and uuid of this world is derived from."""
+        return self._keys.seed
+
+    @property
+    def generation(self) -> int:
+        """How many commits have made this world what it is."""
+        return self.value.generation
+
+    def __getitem__(self, identity: Id) -> Row:
+        row = self.value.tables[number_of(identity)].get(identity)
+        if row is None:
+            raise Failure("HANDLE_INVALID", class_of(identity), Handle(identity))
+        return row
+
+    def get(self, identity: Id) -> Row | None:
+        """The object of an id, None when it is not there."""
+        return self.value.tables[number_of(identity)].get(identity)
+
+    def ids(self, cls: str) -> Iterator[Id]:
+        """The objects of a class, in no particular order."""
+        return iter(self.value.tables[class_numbers()[cls]])
+
+    def rows(self, cls: str) -> Iterator[tuple[Id, Row]]:
+        """The objects of a class with their rows, in no particular order."""
+        return iter(self.value.tables[class_numbers()[cls]].items())
+
+    def count(self, cls: str) -> int:
+        """How many objects a class has."""
+        return len(self.value.tables[class_numbers()[cls]])
+
+    def named(self, cls: str, label: str) -> tuple[Id, ...]:
+        """The objects of a class with that name_label, oldest first."""
+        return self.value.names.get((class_numbers()[cls], label), ())
+
+    def by_uuid(self, cls: str, uuid: str) -> Id:
+        """The object of a class with that uuid, NULL when there is none."""
+        identity = self.value.uuids.get(uuid, NULL) or self._keys.find_uuid(uuid)
+        row = self.get(identity) if identity else None
+        if row is None or row.cls != cls or row["uuid"] not in ("", uuid):
+            return NULL
+        return identity
+
+    def uuid(self, identity: Id) -> str:
+        """The uuid of an object; of one that is gone, the uuid that it was made with."""
+        row = self.get(identity)
+        forced: str = row["uuid"] if row is not None else ""
+        return forced or self._keys.uuid(identity)
+
+    def ref(self, identity: Id) -> str:
+        """The ref of an object, alive or not."""
+        if number_of(identity) == _ROLE:
+            return REF_PREFIX + self.uuid(identity)
+        return self._keys.ref(identity)
+
+    def find_ref(self, ref: str) -> Id:
+        """The object, alive or not, that a ref belongs to; NULL for a text that is no ref of this world."""
+        identity = self._keys.find_ref(ref)
+        return identity or self.value.uuids.get(ref.removeprefix(REF_PREFIX), NULL)
+
+    def edit(self) -> _Editing:
+        """Change the world: ``with world.edit() as edit: ...``. One that is begun inside another is part of it."""
+        if self._edit is None:
+            self._edit = _Editing(self)
+        return self._edit
+
+    def fork(self, seed: str | None = None) -> World:
+        """Another world that begins where this one is, at no cost; with a seed of its own, all its refs and uuids differ."""
+        return World(self.value, self.seed if seed is None else seed, self.personality)
+
+    def encodings(self, form: str) -> Encodings:
+        """Encoded forms of rows, kept for their readers: an entry is good while its row is the world's row."""
+        found = self._encodings.get(form)
+        if found is None:
+            found = self._encodings[form] = {}
+        return found
+
+    def commit(self, edit: Edit) -> None:
+        """Make an edit the present. Called by ``edit()`` when its block ends."""
+        if self.derive is not None:
+            self.derive(edit)
+        value, changes = edit.finish()
+        if not changes:
+            return
+        self.value = value
+        self.feed.append(value.generation, (change.identity for change in changes))
+        for change in changes:
+            if change.new is None:
+                self._bury(change, value.generation)
+        for listener in self.listeners:
+            listener(value.generation, changes)
+
+    def close_edit(self) -> None:
+        """Let the next ``edit()`` begin a commit of its own."""
+        self._edit = None
+
+    def _bury(self, change: Change, generation: int) -> None:
+        for encodings in self._encodings.values():
+            encodings.pop(change.identity, None)
+        if change.old is not None:
+            self.feed.bury(change.identity, change.old.created, generation)
+
+
+class _Editing:
+    """The block of ``with world.edit()``; nested blocks share the outermost one's edit and end with it."""
+
+    __slots__ = ("_depth", "_edit", "_world")
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._edit = Edit(world.value, world.personality)
+        self._depth = 0
+
+    def __enter__(self) -> Edit:
+        self._depth += 1
+        return self._edit
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._depth -= 1
+        if self._depth:
+            return
+        self._world.close_edit()
+        if kind is None:
+            self._world.commit(self._edit)
