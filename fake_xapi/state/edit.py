@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from immutables import Map
-
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.personality import Personality
-from fake_xapi.state.ids import Id, class_of, make_id, number_of
-from fake_xapi.state.layout import Layout, Link, layouts, layouts_by_number
+from fake_xapi.state.ids import Id, class_of, make_id
+from fake_xapi.state.layout import Layout, Link, layouts
 from fake_xapi.state.row import Row
-from fake_xapi.state.value import Change, Table, Value
+from fake_xapi.state.value import Change, Value, names_after, tables_after, uuids_after
 
 
 class Pending:
@@ -122,8 +120,9 @@ class Edit:
     def _writable(self, identity: Id) -> Pending:
         pending = self._open.get(identity)
         if pending is None:
-            row = self[identity]
-            assert isinstance(row, Row)
+            row = None if identity in self._gone else self._base.get(identity)
+            if row is None:
+                raise Failure("HANDLE_INVALID", class_of(identity), Handle(identity))
             pending = self._open[identity] = Pending(row.layout, list(row.values), row)
         return pending
 
@@ -186,58 +185,3 @@ def _members(value: Any) -> tuple[Id, ...]:
     if isinstance(value, tuple):
         return value
     return (value,) if value else ()
-
-
-def tables_after(tables: tuple[Table, ...], changes: list[Change]) -> tuple[Table, ...]:
-    """The tables with each change made."""
-    made = list(tables)
-    by_table: dict[int, list[Change]] = {}
-    for change in changes:
-        by_table.setdefault(number_of(change.identity), []).append(change)
-    for number, members in by_table.items():
-        if len(members) == 1 and members[0].new is not None:
-            made[number] = made[number].set(members[0].identity, members[0].new)
-            continue
-        mutation = made[number].mutate()
-        for change in members:
-            if change.new is None:
-                del mutation[change.identity]
-            else:
-                mutation[change.identity] = change.new
-        made[number] = mutation.finish()
-    return tuple(made)
-
-
-def names_after(names: Map[tuple[int, str], tuple[Id, ...]], changes: list[Change]) -> Map[tuple[int, str], tuple[Id, ...]]:
-    """The index of name_labels with each change made."""
-    for change in changes:
-        number = number_of(change.identity)
-        layout = layouts_by_number()[number]
-        index = layout.name_index if layout else -1
-        if index < 0:
-            continue
-        old = change.old.values[index] if change.old else None
-        new = change.new.values[index] if change.new else None
-        if old == new:
-            continue
-        if old is not None:
-            left = tuple(member for member in names[number, old] if member != change.identity)
-            names = names.set((number, old), left) if left else names.delete((number, old))
-        if new is not None:
-            names = names.set((number, new), (*names.get((number, new), ()), change.identity))
-    return names
-
-
-def uuids_after(uuids: Map[str, Id], changes: list[Change]) -> Map[str, Id]:
-    """The index of forced uuids with each change made."""
-    for change in changes:
-        layout = layouts_by_number()[number_of(change.identity)]
-        index = layout.uuid_index if layout else -1
-        if index < 0:
-            continue
-        old = change.old.values[index] if change.old else ""
-        new = change.new.values[index] if change.new else ""
-        if old != new:
-            uuids = uuids.delete(old) if old else uuids
-            uuids = uuids.set(new, change.identity) if new else uuids
-    return uuids

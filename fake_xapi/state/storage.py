@@ -5,7 +5,6 @@ MessagePack, so that nothing in a file can run. Written beside its place and mov
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ import msgspec
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.personality import personality
 from fake_xapi.datamodel.types import Type
-from fake_xapi.state.edit import names_after, tables_after, uuids_after
 from fake_xapi.state.ids import class_names
 from fake_xapi.state.layout import Layout, layouts
 from fake_xapi.state.row import Row
-from fake_xapi.state.value import Change, Value, diff
+from fake_xapi.state.value import Change, Value, diff, names_after, tables_after, uuids_after
 from fake_xapi.state.world import World
 
 FORMAT = "inova world 1"
@@ -44,7 +42,7 @@ def write_atomically(path: Path, content: Mapping[str, Any]) -> None:
     """Write plain values with the format's name, beside the place first."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(msgspec.msgpack.encode({"format": FORMAT, **content}))
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def read_checked(path: Path) -> Any:
