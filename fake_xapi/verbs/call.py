@@ -1,0 +1,96 @@
+"""What a verb is given: the world, who calls, and the few things that only a running XAPI can do for it.
+
+The engine implements it; verbs know no more of the engine than this.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from fake_xapi.datamodel.model import Message
+from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.state.ids import Id
+from fake_xapi.state.world import World
+
+Verb = Callable[..., Any]
+"""``verb(call, *params)``: a plain function that answers at once, or a coroutine function. Params and result are state values."""
+
+
+class Call(Protocol):
+    """One call under way, or the background work that it left behind."""
+
+    @property
+    def world(self) -> World:
+        """The pool's database."""
+        ...
+
+    @property
+    def disks(self) -> DiskStore:
+        """The bytes of the VDIs, keyed by ``disk_key``."""
+        ...
+
+    @property
+    def message(self) -> Message:
+        """The message that was called."""
+        ...
+
+    @property
+    def session(self) -> Id:
+        """Whose call it is; NULL for the XAPI's own."""
+        ...
+
+    @property
+    def task(self) -> Id:
+        """The call's task; NULL when it has none."""
+        ...
+
+    @property
+    def host(self) -> Id:
+        """The host that this XAPI runs on."""
+        ...
+
+    def disk_key(self, vdi: Id) -> object:
+        """The key of a VDI's bytes in ``disks``."""
+        ...
+
+    def now(self) -> str:
+        """The date by the loop's clock: ``20120801T00:00:00Z``."""
+        ...
+
+    def chance(self, stream: str) -> random.Random:
+        """A named stream of chance, the same for the same seed."""
+        ...
+
+    def progress(self, fraction: float) -> None:
+        """Say in the task how much is done, 0 to 1."""
+        ...
+
+    async def takes(self, what: str, *, bytes_moved: int = 0, share: tuple[float, float] = (0.0, 1.0)) -> None:
+        """Let pass the time that ``what`` ("VM.start", "VDI.copy") takes by the profile, the task's progress going over ``share``.
+
+        Failure TASK_CANCELLED when the task is cancelled meanwhile: what was done so far is the verb's to undo.
+        """
+        ...
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Let work go on behind the call. One of that name that still runs is cancelled first; all end with the XAPI."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """Cancel the background work of that name, if it still runs."""
+        ...
+
+    def operating(self, *marks: tuple[Id, str]) -> AbstractAsyncContextManager[None]:
+        """Check, wait for and mark operations on more objects, for the time of the block: ``(vbd, "attach")``."""
+        ...
+
+    async def cancel_operations(self, identity: Id, operations: frozenset[str]) -> None:
+        """Cancel the tasks that hold these operations on an object, and wait until they are gone (``hard_shutdown``)."""
+        ...
+
+    def announce(self, name: str, identity: Id, body: str) -> None:
+        """Make a XenAPI ``message`` object about an object: ``VM_STARTED``. Its priority comes from the datamodel."""
+        ...
