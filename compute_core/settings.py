@@ -1,0 +1,134 @@
+"""What one installation of the compute core is told: hosts, accounts, addresses, files. Read from files here, used by `wiring`.
+
+May not know how any of it is used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+class BadSettings(Exception):
+    """Something that was told cannot be; the message names file, line and cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One user's roles in one project. A user with several projects has one account for each, with one password."""
+
+    user: str
+    project: str
+    roles: tuple[str, ...]
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HostEntry:
+    """One XenAPI host of the inventory. ``uuid`` is the host's own, when it is known."""
+
+    name: str
+    url: str
+    user: str
+    password: str = field(repr=False)
+    uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one project may have; -1 is "any number"."""
+
+    instances: int = -1
+    cores: int = -1
+    ram_mb: int = -1
+    key_pairs: int = 100
+    metadata_items: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One installation. Sizes in bytes, times in seconds; ``database`` and ``broker`` are URLs, None means embedded."""
+
+    state: Path
+    hosts: tuple[HostEntry, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    api_host: str = "127.0.0.1"
+    api_port: int = 0
+    api_threads: int = 8
+    region: str = "RegionOne"
+    api_cell: str = "api"
+    cell: str = "cell1"
+    database: str | None = None
+    broker: str | None = None
+    seed: int | None = None
+    token_life_s: float = 12 * 3600.0
+    image_limit_bytes: int = 16 << 30
+    body_limit_bytes: int = 1 << 20
+    is_synced: bool = True
+    quota: Quota = Quota()
+
+
+def read_inventory(path: Path, *, user: str | None = None, password: str | None = None) -> tuple[HostEntry, ...]:
+    """The hosts of an inventory file, a JSON list of ``{"name", "uuid", "url", "user", "password"}``.
+
+    ``user`` and ``password`` stand in where an entry has none. Raises BadSettings.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadSettings(f"{path}: cannot be read ({problem}). Cure: name the file that `sim serve --inventory` wrote.") from problem
+    entries = tuple(_host_of(path, line, entry, user, password) for line, entry in _entries(path, text))
+    if not entries:
+        raise BadSettings(f"{path}:1: no host in it. Cure: list at least one.")
+    _refuse_twins(path, text, entries)
+    return entries
+
+
+def _entries(path: Path, text: str) -> Iterator[tuple[int, object]]:
+    """The members of the list, each with the line on which it begins."""
+    try:
+        if not isinstance(json.loads(text), list):
+            raise BadSettings(f'{path}:1: not a list. Cure: write [{{"name": ..., "url": ..., "user": ...}}, ...].')
+    except json.JSONDecodeError as problem:
+        raise BadSettings(f"{path}:{problem.lineno}: not JSON ({problem.msg}). Cure: correct the line.") from problem
+    decoder, at = json.JSONDecoder(), text.index("[") + 1
+    while True:
+        at = _skip(text, at)
+        if text[at] == "]":
+            return
+        entry, end = decoder.raw_decode(text, at)
+        yield text.count("\n", 0, at) + 1, entry
+        at = end
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at] in " \t\r\n,":
+        at += 1
+    return at
+
+
+def _host_of(path: Path, line: int, entry: object, user: str | None, password: str | None) -> HostEntry:
+    if not isinstance(entry, Mapping):
+        raise BadSettings(f"{path}:{line}: a host is an object with name and url, this is {json.dumps(entry)}. Cure: correct the line.")
+    texts = {key: entry.get(key, default) for key, default in (("name", None), ("url", None), ("user", user), ("password", password))}
+    for key, value in texts.items():
+        if not isinstance(value, str) or not value:
+            raise BadSettings(f"{path}:{line}: the host has no {key}. Cure: add it to the entry{_OPTION.get(key, '')}.")
+    url = urlsplit(texts["url"])
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise BadSettings(f"{path}:{line}: {texts['url']!r} is no URL of a host. Cure: write http://ADDRESS or https://ADDRESS.")
+    return HostEntry(texts["name"], texts["url"], texts["user"], texts["password"], str(entry.get("uuid", "")))
+
+
+_OPTION = {"user": ", or give --user", "password": ", or give --password-file or the variable INOVA_XENAPI_PASSWORD"}
+
+
+def _refuse_twins(path: Path, text: str, entries: tuple[HostEntry, ...]) -> None:
+    seen: dict[str, int] = {}
+    for (line, _), host in zip(_entries(path, text), entries, strict=True):
+        if host.name in seen:
+            raise BadSettings(f"{path}:{line}: host {host.name} is on line {seen[host.name]} already. Cure: give each host its own name.")
+        seen[host.name] = line
