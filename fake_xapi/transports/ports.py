@@ -1,0 +1,161 @@
+"""What the transports ask of the layers below, and what a layer between them and the engine may do to an answer.
+
+A simulated XAPI is reached through ``Xapi`` alone. A fault layer wraps one and is one: it may raise a Failure before the call,
+sleep, wait until it is released, or change how the answer travels:
+
+- raise ConnectionError: the connection ends without a reply. Raised after the work was done it is a lost reply.
+- return something with a ``cut_at`` (see ``CutAnswer``): that part of the reply is sent, then the connection ends.
+- a router that raises ConnectionRefusedError: the host is dead, its connections are reset as they come.
+
+So that layers below the transports can do all of that, nothing here needs to be imported by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.datamodel.personality import Personality
+from fake_xapi.datamodel.wire import DateTime, Int32
+from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.state.world import World
+
+Credential = str | tuple[str, str]
+"""A session's ref, or user and password."""
+
+
+class Records(Protocol):
+    """The lazy answer of ``get_record`` (``is_single``) and ``get_all_records``."""
+
+    @property
+    def world(self) -> World:
+        """Where the rows are."""
+        ...
+
+    @property
+    def ids(self) -> Iterable[int]:
+        """Which rows."""
+        ...
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the answer is one record, not a map from refs to records."""
+        ...
+
+    def value(self) -> dict[str, object]:
+        """The plain answer."""
+        ...
+
+
+_PLAIN: frozenset[type] = frozenset({str, bool, int, Int32, float, DateTime, list, tuple, dict, type(None)})
+
+
+def is_plain(value: object) -> bool:
+    """Whether an answer is a wire value as it is; what is not is ``Records``."""
+    return type(value) in _PLAIN
+
+
+@runtime_checkable
+class CutAnswer(Protocol):
+    """An answer whose reply is cut: ``cut_at`` is the fraction of its bytes that reach the client."""
+
+    cut_at: float
+    value: object
+
+
+class HttpTask(Protocol):
+    """The task that a client named with ``task_id``, or made for it."""
+
+    def progress(self, fraction: float) -> None:
+        """Report progress; raises Failure TASK_CANCELLED when somebody cancelled the task meanwhile."""
+        ...
+
+    def result(self, text: str) -> None:
+        """End it as a success; ``text`` is XML, or empty."""
+        ...
+
+    def fail(self, failure: Failure) -> None:
+        """End it as a failure."""
+        ...
+
+
+class Xapi(Protocol):
+    """One simulated XAPI."""
+
+    @property
+    def personality(self) -> Personality:
+        """The release that it pretends to be."""
+        ...
+
+    @property
+    def world(self) -> World:
+        """Its world as of now."""
+        ...
+
+    @property
+    def disks(self) -> DiskStore:
+        """The bytes of its VDIs, by id."""
+        ...
+
+    def dispatch(self, method: str, params: list[Any]) -> Any:
+        """A wire value or ``Records``, or a coroutine that gives one; raises Failure with texts as parameters."""
+        ...
+
+    def authorise(self, credential: Credential, action: str) -> int:
+        """The session's id.
+
+        Raises Failure RBAC_PERMISSION_DENIED when its roles do not allow the HTTP action, another when there is no such session.
+        """
+        ...
+
+    def http_task(self, task_ref: str) -> HttpTask:
+        """The task of a transfer: the client's own, or with "" one that nobody sees."""
+        ...
+
+
+class Router(Protocol):
+    """Which XAPI answers at a local address."""
+
+    def xapi_at(self, address: str, port: int) -> Xapi | None:
+        """The XAPI, None when there is none; ConnectionRefusedError when its host is dead."""
+        ...
+
+
+class Request(NamedTuple):
+    """One call as a codec read it; ``envelope`` is what the codec needs to answer it."""
+
+    method: str
+    params: list[Any]
+    envelope: object = None
+
+
+class Refusal(Exception):
+    """A body that is no call: the reply is made already."""
+
+    def __init__(self, status: int, content_type: str, body: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+        self.content_type = content_type
+        self.body = body
+
+
+class Codec(Protocol):
+    """One wire form of calls and answers."""
+
+    @property
+    def content_type(self) -> str:
+        """Of the reply."""
+        ...
+
+    def read(self, body: bytes) -> Request:
+        """The call; raises Refusal."""
+        ...
+
+    def success(self, request: Request, value: object) -> bytes:
+        """The reply's body for a value."""
+        ...
+
+    def failure(self, request: Request, failure: Failure) -> bytes:
+        """The reply's body for a refusal by XAPI."""
+        ...
