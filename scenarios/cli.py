@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 import click
 
+REFUSED = 2
+INTERRUPTED = 130
+
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
@@ -45,6 +48,16 @@ class TableOfContents(click.Group):
         del ctx
         chapter = CONTENTS.get(cmd_name)
         return None if chapter is None else _load(chapter)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; an interrupt ends with 130, and what a command refuses with 2."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except click.ClickException as refusal:
+            refusal.show()
+            ctx.exit(REFUSED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of contents without importing what it lists."""

@@ -34,10 +34,10 @@ def implied_messages(cls: ClassFacts, fields: Iterable[Field], mirrored: frozens
     for field in fields:
         yield _getter(cls, field)
         if field.qualifier == "RW":
-            yield from _writers(cls, field, field.name in mirrored)
+            yield from _writers(cls, field, is_mirrored=field.name in mirrored)
 
 
-def _object_messages(cls: ClassFacts, has_name: bool) -> Iterator[Message]:
+def _object_messages(cls: ClassFacts, *, has_name: bool) -> Iterator[Message]:
     ref, record = Type("ref", name=cls.name), Type("record", name=cls.name)
     yield _implied(cls, "get_record", [("self", ref)], record)
     yield _implied(cls, "get_by_uuid", [("uuid", STRING)], ref)
@@ -75,7 +75,7 @@ def _getter(cls: ClassFacts, field: Field) -> Message:
     return Message(cls.name, name, "field_getter", params, field.type, field.release, field.reader_roles, field.name)
 
 
-def _writers(cls: ClassFacts, field: Field, is_mirrored: bool) -> Iterator[Message]:
+def _writers(cls: ClassFacts, field: Field, *, is_mirrored: bool) -> Iterator[Message]:
     yield _writer(cls, field, "field_setter", f"set_{field.name}", [("value", field.type)])
     if field.type.kind == "map" and field.type.key is not None:
         pair = [("key", field.type.key), ("value", field.type.element)]

@@ -61,12 +61,12 @@ def _message(message: Json) -> Json:
     flags = [flag for flag in ("async", "hidden", "pool_internal") if message.get(flag)]
     flags += [] if message["session"] else ["no_session"]
     flags += ["removed"] if message.get("lifecycle", {}).get("state") == "removed" else []
-    params = [_param(param, index >= message["min_params"]) for index, param in enumerate(message["params"])]
+    params = [_param(param, is_optional=index >= message["min_params"]) for index, param in enumerate(message["params"])]
     row = [message["name"], params, message["result"], message["release"], message["roles"] or "", flags]
     return [*row, message["map_keys_roles"]] if "map_keys_roles" in message else row
 
 
-def _param(param: Json, is_optional: bool) -> Json:
+def _param(param: Json, *, is_optional: bool) -> Json:
     row = [param["name"], param["type"], param.get("release", "")]
     return [*row, param.get("default")] if is_optional or "default" in param else row
 

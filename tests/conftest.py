@@ -1,0 +1,73 @@
+"""What every test may use, and the rule about skipped tests.
+
+A test that needs a program says so by a marker. Where the program is absent the test is skipped, and with CI=true in the
+environment it fails: there, nothing may be skipped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator, Mapping
+
+import pytest
+
+from scenarios import prerequisites
+from tests import services
+
+IS_CI = os.environ.get("CI") == "true"
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "postgresql": ("postgres", "initdb"),
+    "rabbitmq": ("rabbitmq-server", "epmd"),
+    "disk_tools": ("qemu-img", "mke2fs"),
+}
+FIXTURE_NEEDS: Mapping[str, str] = {"postgresql_url": "postgresql", "amqp_url": "rabbitmq"}
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """The URL of a PostgreSQL server of this test session, for SQLAlchemy's asyncpg dialect."""
+    with services.postgresql() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def amqp_url() -> Iterator[str]:
+    """The URL of a RabbitMQ server of this test session."""
+    with services.rabbitmq() as url:
+        yield url
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark whoever asks for a server's fixture as needing the server."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in FIXTURE_NEEDS:
+                item.add_marker(FIXTURE_NEEDS[fixture])
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose programs are not installed, before its fixtures are made."""
+    needed = {name for marker, names in NEEDS.items() if item.get_closest_marker(marker) for name in names}
+    absent = prerequisites.missing(sorted(needed))
+    if absent:
+        pytest.skip(f"{', '.join(program.name for program in absent)} missing; {prerequisites.cure(absent)}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a failed one."""
+    report = yield
+    if IS_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"nothing may be skipped in CI: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """In CI a module that skips itself has failed."""
+    report = yield
+    if IS_CI and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"nothing may be skipped in CI: {report.longrepr}"
+    return report
