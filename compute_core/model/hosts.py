@@ -28,6 +28,7 @@ class HostReport:
 class ComputeNode:
     """A host in its cell's database: its last report, what instances have claimed, and the operator's word on it.
 
+    ``other_*`` is what is used by what is none of the cell's instances: the control domain, foreign VMs, caches.
     ``generation`` grows at every change of what is claimed: a claim made on an older one is refused by the store.
     """
 
@@ -37,6 +38,8 @@ class ComputeNode:
     claimed_memory_mb: int = 0
     claimed_disk_gb: int = 0
     claimed_instances: int = 0
+    other_memory_mb: int = 0
+    other_disk_gb: int = 0
     is_enabled: bool = True
     disabled_reason: str | None = None
     is_forced_down: bool = False
@@ -59,3 +62,12 @@ class Service:
     updated_at: str | None
     disabled_reason: str | None = None
     is_forced_down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AvailabilityZone:
+    """A zone and its hosts; available while one of them is up and enabled."""
+
+    name: str
+    is_available: bool
+    hosts: tuple[str, ...] = ()

@@ -34,12 +34,13 @@ class Vif:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a server is in error, as the API shows it."""
+    """Why a server is in error, as the API shows it; ``kind`` is the error's class, "NoValidHost" for a cell without room."""
 
     code: int
     message: str
     created_at: str
     details: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

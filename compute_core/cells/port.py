@@ -1,0 +1,117 @@
+"""What the REST API asks of the top of the cell tree. Every method checks that the caller may see what it names.
+
+A server of another project is ``NotFound`` to whoever is no admin; what only an admin may do is ``Forbidden`` to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from compute_core.model.flavors import Flavor
+from compute_core.model.hosts import AvailabilityZone, ComputeNode, Service
+from compute_core.model.instances import Instance
+from compute_core.model.keypairs import KeyPair
+from compute_core.model.limits import Limits
+from compute_core.model.requests import RequestContext, ServerFilters, ServerRequest
+
+
+class Servers(Protocol):
+    """Servers of all cells, as one."""
+
+    async def create_servers(self, context: RequestContext, request: ServerRequest) -> tuple[Instance, ...]:
+        """Begin to build ``max_count`` servers, or as many above ``min_count`` as the quota allows. Invalid, Forbidden (quota)."""
+
+    async def list_servers(self, context: RequestContext, filters: ServerFilters) -> tuple[Instance, ...]:
+        """One page. Without a project in the filters an admin gets all projects' servers, anybody else their own."""
+
+    async def get_server(self, context: RequestContext, uuid: str) -> Instance:
+        """One server."""
+
+    async def update_server(self, context: RequestContext, uuid: str, **changes: Any) -> Instance:
+        """Change name, description, hostname, disk_config, access_ip_v4, access_ip_v6 or is_locked."""
+
+    async def delete_server(self, context: RequestContext, uuid: str) -> None:
+        """Begin to delete; again is fine until it is gone."""
+
+    async def act(self, context: RequestContext, uuid: str, action: str, **arguments: Any) -> None:
+        """Begin one of ``model.transitions.ACTIONS``; Conflict where the state forbids it."""
+
+    async def create_image(self, context: RequestContext, uuid: str, name: str, properties: Mapping[str, str]) -> str:
+        """Begin a snapshot; the id of the image that is being made."""
+
+    async def console_output(self, context: RequestContext, uuid: str, length: int | None) -> str:
+        """The last ``length`` lines (None: all that is kept) of the server's console."""
+
+    async def set_metadata(self, context: RequestContext, uuid: str, metadata: Mapping[str, str], *, replace: bool) -> Mapping[str, str]:
+        """Add to the metadata, or put it in place of what is there; the whole of it afterwards."""
+
+    async def delete_metadata(self, context: RequestContext, uuid: str, key: str) -> None:
+        """Remove one item; NotFound when it is not there."""
+
+
+class Catalogue(Protocol):
+    """What servers are made of."""
+
+    async def list_flavors(self, context: RequestContext) -> tuple[Flavor, ...]:
+        """Every flavor, by id; an admin sees those that are not public as well."""
+
+    async def get_flavor(self, context: RequestContext, flavor_id: str) -> Flavor:
+        """One flavor by its id."""
+
+    async def create_flavor(self, context: RequestContext, flavor: Flavor) -> Flavor:
+        """Add a flavor; an empty id gets a uuid. Conflict when id or name is taken."""
+
+    async def delete_flavor(self, context: RequestContext, flavor_id: str) -> None:
+        """Forget a flavor; servers keep theirs."""
+
+    async def set_extra_specs(self, context: RequestContext, flavor_id: str, specs: Mapping[str, str]) -> Mapping[str, str]:
+        """Add extra specs; all of them afterwards."""
+
+    async def delete_extra_spec(self, context: RequestContext, flavor_id: str, key: str) -> None:
+        """Remove one extra spec; NotFound when it is not there."""
+
+    async def list_keypairs(self, context: RequestContext) -> tuple[KeyPair, ...]:
+        """The caller's key pairs, by name."""
+
+    async def get_keypair(self, context: RequestContext, name: str) -> KeyPair:
+        """One of the caller's key pairs."""
+
+    async def create_keypair(
+        self, context: RequestContext, name: str, public_key: str | None = None, kind: str = "ssh"
+    ) -> tuple[KeyPair, str | None]:
+        """Take the caller's public key, or make a pair: then the private key comes with it and is not kept. Conflict, Invalid."""
+
+    async def delete_keypair(self, context: RequestContext, name: str) -> None:
+        """Forget one of the caller's key pairs."""
+
+
+class Hosts(Protocol):
+    """What an operator looks at, and the project's limits."""
+
+    async def list_services(self, context: RequestContext) -> tuple[Service, ...]:
+        """Every agent of every cell that answers."""
+
+    async def set_service(
+        self,
+        context: RequestContext,
+        uuid: str,
+        *,
+        is_enabled: bool | None = None,
+        disabled_reason: str | None = None,
+        is_forced_down: bool | None = None,
+    ) -> Service:
+        """Take an agent in or out of use; None leaves as it is."""
+
+    async def list_hosts(self, context: RequestContext) -> tuple[ComputeNode, ...]:
+        """Every host of every cell that answers."""
+
+    async def availability_zones(self, context: RequestContext) -> tuple[AvailabilityZone, ...]:
+        """Every zone, its hosts for an admin only."""
+
+    async def limits(self, context: RequestContext) -> Limits:
+        """The caller's project: what it may use and what it does."""
+
+
+class ComputeApi(Servers, Catalogue, Hosts, Protocol):
+    """All of it: what ``ApiCell`` is to the REST API."""

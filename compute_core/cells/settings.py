@@ -1,0 +1,46 @@
+"""Every knob of a cell, with the default that an operator would expect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from compute_core.model.limits import QuotaLimits
+from compute_core.scheduler.capacity import Ratios
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCellSettings:
+    """The top of the tree. ``children`` are the names of the cells directly below it."""
+
+    name: str = "api"
+    children: tuple[str, ...] = ("cell1",)
+    quotas: QuotaLimits = field(default_factory=QuotaLimits)
+    call_timeout_s: float = 60.0
+    hand_over_retry_s: float = 30.0
+    mute_cell_after_s: float = 300.0
+    cell_attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeCellSettings:
+    """A leaf of the tree: hosts register here. ``path`` is written from the top: ``api!cell1``."""
+
+    path: str = "api!cell1"
+    availability_zone: str = "nova"
+    ratios: Ratios = field(default_factory=Ratios)
+    build_attempts: int = 3
+    build_timeout_s: float = 1800.0
+    action_timeout_s: float = 3600.0
+    delete_retry_s: float = 120.0
+    service_down_time_s: float = 60.0
+    watchdog_interval_s: float = 10.0
+    capacity_interval_s: float = 60.0
+    outbox_gather_s: float = 0.02
+    outbox_batch: int = 500
+    outbox_retry_s: float = 5.0
+    call_timeout_s: float = 60.0
+
+    @property
+    def name(self) -> str:
+        """The cell's short name, the last part of its path."""
+        return self.path.rpartition("!")[2]
