@@ -1,0 +1,1 @@
+"""Tests about the code itself: that it is as the house rules say."""

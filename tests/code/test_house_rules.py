@@ -1,0 +1,153 @@
+"""The house rules that a linter does not know: sizes, names, docstrings, and what is banned."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+
+from tests.code.sources import PRODUCT, Function, Source, sources
+
+FILES_OVER_400_LINES: Mapping[str, int] = {}
+"""A ratchet: path and lines of each long file. The numbers only fall, and a file that is no longer long leaves the table."""
+
+FUNCTIONS_OVER_40_LINES: Mapping[str, int] = {}
+"""A ratchet, as above: path::function and its lines, decorators and docstring included."""
+
+BROAD_EXCEPTS: Mapping[str, str] = {}
+"""path::function where everything is caught, and why: only a process border, which logs it whole."""
+
+NAMES_THAT_SAY_NOTHING = frozenset({"base", "common", "data", "helper", "helpers", "misc", "stuff", "util", "utils"})
+CLOCKS = frozenset({"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"})
+CHANCES = frozenset({"uuid.uuid1", "uuid.uuid4", "os.urandom"})
+CLOCK_READERS: Mapping[str, str] = {}
+"""path::function that reads the wall clock, and why it may."""
+
+
+def length(function: Function) -> int:
+    first = min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
+    return (function.end_lineno or function.lineno) - first + 1
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [source.path for source in sources() if not ast.get_docstring(source.tree)] == []
+
+
+def test_files_over_400_lines_only_get_fewer_and_shorter() -> None:
+    assert {source.path: len(source.lines) for source in sources() if len(source.lines) > 400} == FILES_OVER_400_LINES
+
+
+def test_functions_over_40_lines_only_get_fewer_and_shorter() -> None:
+    found = {f"{source.path}::{name}": length(function) for source in sources() for name, function in source.functions()}
+    assert {name: lines for name, lines in found.items() if lines > 40} == FUNCTIONS_OVER_40_LINES
+
+
+def test_the_median_function_is_short() -> None:
+    assert statistics.median(length(function) for source in sources(PRODUCT) for _, function in source.functions()) <= 8
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    parts = {part for source in sources() for part in source.path.removesuffix(".py").split("/")}
+    assert parts & NAMES_THAT_SAY_NOTHING == set()
+
+
+def dotted(node: ast.AST) -> str:
+    """``a.b.c`` of a chain of attributes, "" for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        stem = dotted(node.value)
+        return f"{stem}.{node.attr}" if stem else ""
+    return ""
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    """The dotted names that are called, or handed over to be called."""
+    return (dotted(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name))
+
+
+def reads_wall_clock(function: Function, source: Source) -> bool:
+    del source
+    return any(name in CLOCKS or name.endswith((".datetime.now", ".date.today")) for name in calls(function))
+
+
+def has_bare_chance(function: Function, source: Source) -> bool:
+    del source
+    return any(name in CHANCES or (name.startswith(("random.", "secrets.")) and name != "random.Random") for name in calls(function))
+
+
+def sleeps_in_a_test(function: Function, source: Source) -> bool:
+    return source.is_test and any(name == "time.sleep" for name in calls(function))
+
+
+def changes_a_global(function: Function, source: Source) -> bool:
+    del source
+    return any(isinstance(node, ast.Global) for node in ast.walk(function))
+
+
+def has_broad_except(function: Function, source: Source) -> bool:
+    del source
+    handlers = (node for node in ast.walk(function) if isinstance(node, ast.ExceptHandler))
+    return any(handler.type is None or is_broad(handler.type) for handler in handlers)
+
+
+def is_broad(caught: ast.expr) -> bool:
+    kinds = caught.elts if isinstance(caught, ast.Tuple) else [caught]
+    return any(dotted(kind) in {"Exception", "BaseException"} for kind in kinds)
+
+
+Rule = Callable[[Function, Source], bool]
+BANNED: Mapping[str, tuple[Rule, Mapping[str, str]]] = {
+    "reads the wall clock: time belongs to the event loop": (reads_wall_clock, CLOCK_READERS),
+    "takes chance from no named stream": (has_bare_chance, {}),
+    "sleeps in a test": (sleeps_in_a_test, {}),
+    "changes module-level state": (changes_a_global, {}),
+    "catches everything": (has_broad_except, BROAD_EXCEPTS),
+}
+
+
+@pytest.mark.parametrize("fault", BANNED)
+def test_no_function(fault: str) -> None:
+    rule, allowed = BANNED[fault]
+    found = {f"{source.path}::{name}" for source in sources() for name, function in source.functions() if rule(function, source)}
+    outer = {name for name in found if not any(other.startswith(f"{name}.") for other in found)}
+    assert outer == set(allowed)
+
+
+def test_no_module_begins_with_an_empty_container_that_something_must_fill() -> None:
+    found = [
+        f"{source.path}:{node.lineno}"
+        for source in sources(PRODUCT)
+        for node in source.tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and is_empty_container(node.value)
+    ]
+    assert found == []
+
+
+def is_empty_container(value: ast.expr | None) -> bool:
+    match value:
+        case ast.List(elts=[]) | ast.Dict(keys=[]):
+            return True
+        case ast.Call(args=[], keywords=[]):
+            return dotted(value.func) in {"list", "dict", "set", "deque", "defaultdict"}
+    return False
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        (reads_wall_clock, "def f(): return time.time()"),
+        (reads_wall_clock, "def f(): return datetime.datetime.now(tz)"),
+        (has_bare_chance, "def f(): return random.choice(x)"),
+        (changes_a_global, "def f():\n global x\n x = 1"),
+        (has_broad_except, "def f():\n try: g()\n except Exception: pass"),
+        (has_broad_except, "def f():\n try: g()\n except (ValueError, BaseException): pass"),
+        (has_broad_except, "def f():\n try: g()\n except: pass"),
+    ],
+)
+def test_a_rule_finds_what_it_bans(rule: Rule, code: str) -> None:
+    tree = ast.parse(code)
+    [(_, function)] = Source("x.py", (), tree).functions()
+    assert rule(function, Source("x.py", (), tree))
