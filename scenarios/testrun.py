@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -123,7 +123,7 @@ def conduct(check: Check, console: Console) -> Outcome:
 
 def show(outcomes: list[Outcome], console: Console) -> None:
     """Print the summary."""
-    table = Table("check", *(click_column for click_column in ("passed", "failed", "skipped", "seconds")))
+    table = Table("check", "passed", "failed", "skipped", "seconds")
     for outcome in outcomes:
         style = "red" if outcome.failed else ""
         row = (outcome.passed, outcome.failed, outcome.skipped, outcome.seconds)
@@ -156,7 +156,7 @@ def run_pytest(options: Options, folder: Path) -> Counts:
 def _junit_counts(junit: Path) -> Counts:
     if not junit.exists():
         return 0, 1, 0
-    suites = list(ElementTree.parse(junit).getroot().iter("testsuite"))  # noqa: S314  # pytest wrote it a moment ago
+    suites = list(ET.parse(junit).getroot().iter("testsuite"))  # noqa: S314  # pytest wrote it a moment ago
     tests, failures, errors, skipped = (sum(int(s.get(name, "0")) for s in suites) for name in ("tests", "failures", "errors", "skipped"))
     return tests - failures - errors - skipped, failures + errors, skipped
 

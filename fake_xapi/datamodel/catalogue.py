@@ -66,8 +66,8 @@ def _tuples(rows: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
 
 def _release(index: int, row: Json) -> Release:
     code, api, branding = row
-    found = re.search(r"\d+(\.\d+)*(?= *$)", branding)
-    return Release(index, code, found[0] if found else "", branding, (api[0], api[1]))
+    numbered = re.fullmatch(r"(?:XenServer|Citrix Hypervisor) (\d+(?:\.\d+)*)", branding)
+    return Release(index, code, numbered[1] if numbered else "", branding, (api[0], api[1]))
 
 
 class _Reader:

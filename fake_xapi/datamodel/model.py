@@ -122,7 +122,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release: ``code`` names it ("clearwater", "24.19.1"); ``version`` is the product's number, "" when it had none."""
+    """A release: ``code`` names it ("clearwater", "24.19.1"); ``version`` is the product's number, "" for what had none of its own."""
 
     index: int
     code: str

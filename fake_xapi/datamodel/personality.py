@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
@@ -27,21 +27,24 @@ class Personality:
     name: str
     era: Era
     release: Release
-    classes: Mapping[str, ClassModel]
-    messages: Mapping[str, Message]
-    errors: Mapping[str, tuple[str, ...]]
-    enums: Mapping[str, tuple[str, ...]]
+    classes: Mapping[str, ClassModel] = field(repr=False)
+    messages: Mapping[str, Message] = field(repr=False)
+    errors: Mapping[str, tuple[str, ...]] = field(repr=False)
+    enums: Mapping[str, tuple[str, ...]] = field(repr=False)
 
     def has_field(self, cls: str, name: str) -> bool:
         """Whether the release's class has a visible field of that name."""
-        return cls in self.classes and any(field.name == name for field in self.classes[cls].fields)
+        return cls in self.classes and any(known.name == name for known in self.classes[cls].fields)
+
+
+def personality(name: str = LATEST) -> Personality:
+    """The personality of a code name ("clearwater"), version ("6.2") or "latest"; ValueError names what would fit."""
+    return _of(_find(datamodel(), name))
 
 
 @cache
-def personality(name: str = LATEST) -> Personality:
-    """The personality of a code name ("clearwater"), version ("6.2") or "latest"; ValueError names what would fit."""
+def _of(release: Release) -> Personality:
     model = datamodel()
-    release = _find(model, name)
     if release.code in model.historical:
         return _historical(model, release, model.historical[release.code])
     classes = {cls.name: _as_of(cls, release) for cls in model.classes.values() if cls.release <= release.index}
@@ -68,7 +71,7 @@ def _find(model: Datamodel, name: str) -> Release:
     if name == LATEST:
         return replace(named[-1], branding=_newest_product(named))
     for release in named:
-        if name in (release.code, release.version):
+        if name and name in (release.code, release.version):
             return release
     close = ", ".join(difflib.get_close_matches(name, names(), n=3, cutoff=0.3)) or LATEST
     raise ValueError(f"no XenServer release is called {name!r}; did you mean one of: {close}?")
