@@ -1,0 +1,218 @@
+"""A session on one XenAPI pool: login, login again, the way to the master, time limits, and how often what was called.
+
+Retries only what is safe to repeat: reads whose answer was lost, and any call that was refused for want of a valid session. May not
+know of recipes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+from compute_core.xenapi.errors import ReplyLost, Unanswered, XenApiFailure
+from compute_core.xenapi.integers import normalised
+from compute_core.xenapi.transport import Dial, Transport
+
+LOGIN = "session.login_with_password"
+API_VERSION = "1.10"
+ORIGINATOR = "inova"
+
+LONG_CALLS = frozenset(
+    {
+        "VM.start",
+        "VM.start_on",
+        "VM.clean_reboot",
+        "VM.clean_shutdown",
+        "VM.hard_reboot",
+        "VM.hard_shutdown",
+        "VM.suspend",
+        "VM.resume",
+        "VM.pause",
+        "VM.unpause",
+        "VDI.clone",
+        "VDI.copy",
+        "VDI.snapshot",
+        "VDI.destroy",
+        "SR.scan",
+        "host.call_plugin",
+    }
+)
+"""Calls that may wait for guests, disks, or for other operations on the same object."""
+
+
+class XenApi(Protocol):
+    """What recipes need of a session."""
+
+    async def call(self, method: str, *params: Any) -> Any:
+        """One call; the session is added, integers come as int. Raises XenApiFailure, NotSent, ReplyLost."""
+
+    async def put_vdi(self, vdi: str, chunks: AsyncIterator[bytes], length: int, *, task: str = "") -> None:
+        """Fill a VDI from a VHD of ``length`` bytes. Raises TransferFailed, NotSent, XenApiFailure; ``task`` tells the outcome."""
+
+    def get_vdi(self, vdi: str) -> AsyncIterator[bytes]:
+        """A VDI with all that its chain holds, as one VHD. Raises TransferFailed, NotSent, XenApiFailure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who logs in where. ``url`` may be any member's of a pool."""
+
+    url: str
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long an answer may take: of a read or a change of the database, and of LONG_CALLS."""
+
+    call_s: float = 60.0
+    long_call_s: float = 1500.0
+    logout_s: float = 3.0
+
+    def of(self, method: str, params: tuple[Any, ...]) -> float:
+        """The limit of one call; ``event.from`` says itself how long it waits."""
+        if method == "event.from":
+            return float(params[-1]) + self.call_s
+        return self.long_call_s if method in LONG_CALLS else self.call_s
+
+
+Note = Callable[[str], None]
+"""Told of each request that goes on the wire, by its name."""
+
+
+def _unnoted(_: str) -> None: ...
+
+
+def is_read(method: str) -> bool:
+    """Whether a repetition has no effect of its own."""
+    name = method.partition(".")[2]
+    return name.startswith("get_") or name == "from"
+
+
+class Login:
+    """A valid session on the pool's master. One caller at a time logs in; who finds it invalid meanwhile waits and uses the new one."""
+
+    __slots__ = ("_account", "_dial", "_lock", "ref", "transport", "url")
+
+    def __init__(self, account: Account, dial: Dial) -> None:
+        self.url = account.url
+        self.ref = ""
+        self.transport: Transport = dial(account.url)
+        self._account = account
+        self._dial = dial
+        self._lock = asyncio.Lock()
+
+    async def renew(self, stale: str, note: Note) -> str:
+        """A session other than ``stale``: another caller's, or a new one, at the master when the host says that it is a slave."""
+        async with self._lock:
+            if self.ref == stale:
+                try:
+                    self.ref = await self._log_in_here(note)
+                except XenApiFailure as failure:
+                    if failure.code != "HOST_IS_SLAVE":
+                        raise
+                    await self._move_to(failure.params[0])
+                    self.ref = await self._log_in_here(note)
+            return self.ref
+
+    async def _log_in_here(self, note: Note) -> str:
+        note(LOGIN)
+        return str(await self.transport.call(LOGIN, [self._account.user, self._account.password, API_VERSION, ORIGINATOR]))
+
+    async def _move_to(self, master: str) -> None:
+        """The master listens where its slaves do: same scheme, same port."""
+        parts = urlsplit(self._account.url)
+        host = f"[{master}]" if ":" in master else master
+        self.url = urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
+        await self.transport.close()
+        self.transport = self._dial(self.url)
+
+
+class Session:
+    """The ``XenApi`` of one pool; logs in at its first call."""
+
+    __slots__ = ("_limits", "_login", "_note")
+
+    def __init__(self, login: Login, limits: Limits = Limits(), note: Note = _unnoted) -> None:
+        self._login = login
+        self._limits = limits
+        self._note = note
+
+    def noted(self, note: Note) -> Session:
+        """The same session, seen by one operation: ``note`` learns of each request that it causes."""
+        return Session(self._login, self._limits, note)
+
+    @property
+    def url(self) -> str:
+        """Where the calls go: the account's URL, or the master's."""
+        return self._login.url
+
+    async def ref(self) -> str:
+        """The session's own ref, for calls that take it as an argument."""
+        return self._login.ref or await self._renew("")
+
+    async def call(self, method: str, *params: Any) -> Any:
+        """See XenApi."""
+        ref = await self.ref()
+        try:
+            return await self._request(method, ref, params)
+        except XenApiFailure as failure:
+            if failure.code not in {"SESSION_INVALID", "HOST_IS_SLAVE"}:
+                raise
+        return await self._request(method, await self._renew(ref), params)
+
+    async def put_vdi(self, vdi: str, chunks: AsyncIterator[bytes], length: int, *, task: str = "") -> None:
+        """See XenApi."""
+        query = {"session_id": await self.ref(), "vdi": vdi, "format": "vhd"} | ({"task_id": task} if task else {})
+        self._note("PUT /import_raw_vdi")
+        await self._login.transport.put("/import_raw_vdi", query, chunks, length)
+
+    async def get_vdi(self, vdi: str) -> AsyncIterator[bytes]:
+        """See XenApi."""
+        query = {"session_id": await self.ref(), "vdi": vdi, "format": "vhd"}
+        self._note("GET /export_raw_vdi")
+        async for chunk in self._login.transport.get("/export_raw_vdi", query):
+            yield chunk
+
+    async def close(self) -> None:
+        """Log out, when the server still answers, and drop the connections."""
+        ref, self._login.ref = self._login.ref, ""
+        try:
+            if ref:
+                async with asyncio.timeout(self._limits.logout_s):
+                    await self._login.transport.call("session.logout", [ref])
+        except (XenApiFailure, Unanswered, TimeoutError):
+            pass  # The server forgets idle sessions by itself.
+        finally:
+            await self._login.transport.close()
+
+    async def _request(self, method: str, ref: str, params: tuple[Any, ...]) -> Any:
+        """The answer; a read whose answer was lost is asked once more."""
+        try:
+            return await self._request_once(method, ref, params)
+        except ReplyLost:
+            if not is_read(method):
+                raise
+        return await self._request_once(method, ref, params)
+
+    async def _request_once(self, method: str, ref: str, params: tuple[Any, ...]) -> Any:
+        self._note(method)
+        async with self._limited(method, self._limits.of(method, params)):
+            return normalised(method, await self._login.transport.call(method, [ref, *params]))
+
+    async def _renew(self, stale: str) -> str:
+        async with self._limited(LOGIN, self._limits.call_s):
+            return await self._login.renew(stale, self._note)
+
+    @contextlib.asynccontextmanager
+    async def _limited(self, method: str, limit_s: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(limit_s):
+                yield
+        except TimeoutError as late:
+            raise ReplyLost(method, f"no answer from {self.url} within {limit_s:g} s") from late
