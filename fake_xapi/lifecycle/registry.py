@@ -1,0 +1,84 @@
+"""The lifecycles by class, and whose `allowed_operations` may change when an object does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.lifecycle.host import HOST
+from fake_xapi.lifecycle.operations import OPERATIONS
+from fake_xapi.lifecycle.pool import POOL
+from fake_xapi.lifecycle.rules import AnyRow, Rows, View
+from fake_xapi.lifecycle.sr import SR
+from fake_xapi.lifecycle.vbd import VBD
+from fake_xapi.lifecycle.vdi import VDI
+from fake_xapi.lifecycle.vif import VIF
+from fake_xapi.lifecycle.vm import VM
+from fake_xapi.state.ids import Id
+
+__all__ = ["LIFECYCLES", "OPERATIONS", "Rules", "dependents"]
+
+
+class Rules(Protocol):
+    """What the engine needs of a lifecycle."""
+
+    def check(self, view: View, identity: Id, operation: str, *, strict: bool = True) -> Failure | None:
+        """Why the operation is refused, None when it may begin."""
+        ...
+
+    def allowed(self, rows: Rows, identity: Id) -> tuple[str, ...]:
+        """What `allowed_operations` says."""
+        ...
+
+
+LIFECYCLES: Mapping[str, Rules] = {"VM": VM, "VBD": VBD, "VDI": VDI, "VIF": VIF, "SR": SR, "host": HOST, "pool": POOL}
+
+
+def dependents(rows: Rows, identity: Id) -> Iterable[Id]:
+    """The objects, beside the changed one itself, whose `allowed_operations` may follow from it. Not transitive.
+
+    Guest metrics and VM metrics do not know their VM: who changes them opens the VM in the same edit (``edit.set(vm)``).
+    """
+    row = rows.get(identity)
+    follow = _DEPENDENTS.get(row.cls) if row is not None else None
+    return follow(rows, row, identity) if follow is not None and row is not None else ()
+
+
+def _of_vm(rows: Rows, vm: AnyRow, _identity: Id) -> Iterable[Id]:
+    """Its devices; and where a disk is shared, whoever shares it."""
+    yield from vm["VIFs"]
+    for vbd in vm["VBDs"]:
+        yield vbd
+        row = rows.get(vbd)
+        if row is not None and row["VDI"]:
+            yield from _sharers(rows, row["VDI"], vbd)
+
+
+def _of_vbd(rows: Rows, vbd: AnyRow, identity: Id) -> Iterable[Id]:
+    yield vbd["VM"]
+    if vbd["VDI"]:
+        yield vbd["VDI"]
+        yield from _sharers(rows, vbd["VDI"], identity)
+
+
+def _sharers(rows: Rows, vdi: Id, vbd: Id) -> Iterable[Id]:
+    """The other VBDs of a VDI that can be written: nobody minds who else reads an ISO."""
+    row = rows.get(vdi)
+    if row is None or row["read_only"] or len(row["VBDs"]) < 2:
+        return ()
+    return (other for other in row["VBDs"] if other != vbd)
+
+
+def _of_vdi(_rows: Rows, vdi: AnyRow, _identity: Id) -> Iterable[Id]:
+    yield from vdi["VBDs"]
+
+
+def _of_pbd(rows: Rows, pbd: AnyRow, _identity: Id) -> Iterable[Id]:
+    yield pbd["SR"]
+    sr = rows.get(pbd["SR"])
+    if sr is not None:
+        yield from sr["VDIs"]
+
+
+_DEPENDENTS: Mapping[str, Callable[[Any, Any, Id], Iterable[Id]]] = {"VM": _of_vm, "VBD": _of_vbd, "VDI": _of_vdi, "PBD": _of_pbd}

@@ -1,0 +1,66 @@
+"""What each type of SR can do: the features of its driver, by era. The rows of class SM say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from fake_xapi.datamodel.personality import Era
+
+_DISKS = ("VDI_CREATE", "VDI_DELETE", "VDI_ATTACH", "VDI_DETACH")
+_CHAINS = ("VDI_UPDATE", "VDI_CLONE", "VDI_SNAPSHOT", "VDI_RESIZE", "VDI_MIRROR")
+_ACTIVE = ("VDI_CONFIG_CBT", "VDI_ACTIVATE", "VDI_DEACTIVATE")
+_FILE = ("SR_PROBE", *_DISKS, *_CHAINS, "VDI_GENERATE_CONFIG", *_ACTIVE, "ATOMIC_PAUSE", "THIN_PROVISIONING", "VDI_READ_CACHING")
+_LVM = ("SR_PROBE", "SR_UPDATE", "SR_TRIM", *_DISKS, *_CHAINS, "VDI_RESET_ON_BOOT", *_ACTIVE)
+_SHARED_FILE = (*_FILE, "SR_UPDATE", "VDI_RESET_ON_BOOT", "SR_CACHING")
+_SHARED_LVM = (*_LVM, "SR_METADATA", "SR_CACHING", "VDI_GENERATE_CONFIG")
+_RAW_LUN = ("SR_PROBE", *_DISKS, "VDI_INTRODUCE")
+
+DRIVERS: Mapping[str, tuple[str, ...]] = {
+    "ext": (*_FILE, "SR_UPDATE", "SR_SUPPORTS_LOCAL_CACHING", "VDI_RESET_ON_BOOT"),
+    "file": _FILE,
+    "nfs": _SHARED_FILE,
+    "smb": _SHARED_FILE,
+    "lvm": _LVM,
+    "lvmoiscsi": _SHARED_LVM,
+    "lvmohba": _SHARED_LVM,
+    "iso": (*_DISKS, "SR_SCAN", "SR_ATTACH", "SR_DETACH"),
+    "udev": ("VDI_INTRODUCE", "VDI_ATTACH", "VDI_DETACH", "VDI_UPDATE", "SR_UPDATE"),
+    "iscsi": _RAW_LUN,
+    "hba": _RAW_LUN,
+}
+"""The types that the newest release knows, and what their drivers can do."""
+
+_CAME_AFTER_2012 = frozenset({"VDI_CONFIG_CBT", "THIN_PROVISIONING", "VDI_READ_CACHING", "SR_TRIM"})
+_THIN_TYPES = frozenset({"ext", "file", "nfs", "smb"})
+REQUIRED_CONFIG: Mapping[str, tuple[str, ...]] = {
+    "nfs": ("server", "serverpath"),
+    "smb": ("server",),
+    "lvmoiscsi": ("target", "targetIQN", "SCSIid"),
+    "lvmohba": ("SCSIid",),
+    "iscsi": ("target", "targetIQN"),
+    "iso": ("location",),
+    "file": ("location",),
+    "udev": ("location",),
+}
+"""The keys of device_config without which a driver of the type cannot attach."""
+
+
+@cache
+def driver_features(sr_type: str, era: Era) -> frozenset[str]:
+    """What the driver of a type of SR can do; nothing for a type that is unknown."""
+    features = frozenset(DRIVERS.get(sr_type, ()))
+    if era == "modern":
+        return features
+    kept = features - _CAME_AFTER_2012
+    return kept - {"VDI_MIRROR"} if era == "boston" and sr_type in ("ext", "nfs") else kept
+
+
+def supported_types(era: Era) -> tuple[str, ...]:
+    """The types of SR that a release has drivers for."""
+    return tuple(name for name in DRIVERS if era == "modern" or name != "smb")
+
+
+def is_thin(sr_type: str) -> bool:
+    """Whether a disk takes room on the SR only as it is written."""
+    return sr_type in _THIN_TYPES
