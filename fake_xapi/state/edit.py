@@ -62,7 +62,7 @@ class Edit:
             return pending
         return None if identity in self._gone else self._base.get(identity)
 
-    def create(self, cls: str, **fields: Any) -> Id:
+    def create(self, cls: str, /, **fields: Any) -> Id:
         """A new object; fields that are not given have the datamodel's first values. Returns its id."""
         layout = layouts()[cls]
         ordinal = self._made.get(layout.number, self._base.ordinals[layout.number]) + 1
@@ -72,7 +72,7 @@ class Edit:
         self.set(identity, **fields)
         return identity
 
-    def set(self, identity: Id, **fields: Any) -> None:
+    def set(self, identity: Id, /, **fields: Any) -> None:
         """Write fields of an object; a value that it has already changes nothing."""
         pending = self._writable(identity)
         layout = pending.layout

@@ -29,7 +29,7 @@ class Call(Protocol):
 
     @property
     def disks(self) -> DiskStore:
-        """The bytes of the VDIs, keyed by ``disk_key``."""
+        """The bytes of the VDIs, keyed by their ids."""
         ...
 
     @property
@@ -50,10 +50,6 @@ class Call(Protocol):
     @property
     def host(self) -> Id:
         """The host that this XAPI runs on."""
-        ...
-
-    def disk_key(self, vdi: Id) -> object:
-        """The key of a VDI's bytes in ``disks``."""
         ...
 
     def now(self) -> str:

@@ -1,0 +1,155 @@
+"""One call under way: what a verb sees of the XAPI that runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fake_xapi.datamodel.catalogue import datamodel
+from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.datamodel.model import Message
+from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.engine.admission import resolve
+from fake_xapi.state.edit import Edit
+from fake_xapi.state.ids import NULL, Id, class_of
+from fake_xapi.state.world import World
+
+if TYPE_CHECKING:
+    from fake_xapi.engine.xapi import Xapi
+
+PROGRESS_STEPS = 5
+DEFAULT_PRIORITY = 5
+
+
+class RunningCall:
+    """Implements the verbs' ``Call``. ``outlives`` says whether the caller asked for a task instead of an answer."""
+
+    __slots__ = ("_cancelling", "_is_cancelled", "message", "name", "outlives", "session", "task", "xapi")
+
+    def __init__(self, xapi: Xapi, message: Message, name: str, session: Id, *, outlives: bool = False) -> None:
+        self.xapi = xapi
+        self.message = message
+        self.name = name
+        self.session = session
+        self.task: Id = NULL
+        self.outlives = outlives
+        self._is_cancelled = False
+        self._cancelling: asyncio.Future[None] | None = None
+
+    @property
+    def world(self) -> World:
+        """The pool's database."""
+        return self.xapi.world
+
+    @property
+    def disks(self) -> DiskStore:
+        """The bytes of the VDIs, keyed by their ids."""
+        return self.xapi.disks
+
+    @property
+    def host(self) -> Id:
+        """The host that this XAPI runs on."""
+        return self.xapi.host
+
+    def now(self) -> str:
+        """The date by the loop's clock."""
+        return self.xapi.now()
+
+    def chance(self, stream: str) -> random.Random:
+        """A named stream of chance."""
+        return self.xapi.chance.stream(stream)
+
+    def open_task(self, edit: Edit) -> str:
+        """The ref of the call's task, which is made when it is first needed; a dummy's for calls that have none."""
+        if not self.task and self.message.is_async and self.message.cls not in ("task", "event"):
+            self.task = self.xapi.tasks.begin(edit, self.name, self.session)
+            self.xapi.calls[self.task] = self
+        if not self.task:
+            return f"DummyRef:|{self.xapi.chance.stream('dummy').getrandbits(64):016x}|{self.name}"
+        return self.world.ref(self.task)
+
+    def progress(self, fraction: float) -> None:
+        """Say in the task how much is done; nobody can ask after a call that is waited for."""
+        if self.outlives and self.task and self.world.get(self.task) is not None:
+            with self.world.edit() as edit:
+                edit.set(self.task, progress=round(fraction, 4))
+
+    def cancel(self) -> None:
+        """Make the call stop at its next wait, or in it."""
+        self._is_cancelled = True
+        if self._cancelling is not None:
+            resolve(self._cancelling)
+
+    async def takes(self, what: str, *, bytes_moved: int = 0, share: tuple[float, float] = (0.0, 1.0)) -> None:
+        """Let pass what an operation takes; Failure TASK_CANCELLED when the task is cancelled meanwhile."""
+        seconds = self.xapi.settings.durations.seconds(what, bytes_moved, self.chance("durations"))
+        begin, end = share
+        steps = PROGRESS_STEPS if self.outlives else 1
+        for step in range(1, steps + 1) if seconds > 0 else ():
+            await self._pause(seconds / steps)
+            self.progress(begin + (end - begin) * step / steps)
+        self._stop_if_cancelled()
+
+    async def _pause(self, seconds: float) -> None:
+        self._stop_if_cancelled()
+        loop = asyncio.get_running_loop()
+        self._cancelling = loop.create_future()
+        timer = loop.call_later(seconds, resolve, self._cancelling)
+        try:
+            await self._cancelling
+        finally:
+            timer.cancel()
+            self._cancelling = None
+        self._stop_if_cancelled()
+
+    def _stop_if_cancelled(self) -> None:
+        if self._is_cancelled:
+            raise Failure("TASK_CANCELLED", Handle(self.task))
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Let work go on behind the call."""
+        self.xapi.spawn(name, work)
+
+    def stop(self, name: str) -> None:
+        """Cancel background work."""
+        self.xapi.stop(name)
+
+    @asynccontextmanager
+    async def operating(self, *marks: tuple[Id, str]) -> AsyncIterator[None]:
+        """Mark operations on more objects, for the time of the block."""
+        admission = self.xapi.admission
+        keys: list[str] = []
+
+        def key_of(edit: Edit) -> str:
+            keys[:] = keys or [self.open_task(edit)]
+            return keys[0]
+
+        await admission.enter(marks, key_of)
+        try:
+            yield
+        finally:
+            with self.world.edit() as edit:
+                admission.leave(edit, marks, keys[0] if keys else "")
+
+    async def cancel_operations(self, identity: Id, operations: frozenset[str]) -> None:
+        """Cancel the calls that hold these operations on an object, and wait until their marks are gone."""
+        while holders := self._holders(identity, operations):
+            for holder in holders:
+                self.xapi.cancel(holder)
+            await self.xapi.admission.pause_for(identity)
+
+    def _holders(self, identity: Id, operations: frozenset[str]) -> list[Id]:
+        row = self.world.get(identity)
+        current = row["current_operations"] if row is not None else {}
+        tasks = [self.world.find_ref(key) for key, operation in current.items() if operation in operations]
+        return [task for task in tasks if task in self.xapi.calls and task != self.task]
+
+    def announce(self, name: str, identity: Id, body: str) -> None:
+        """Make a ``message`` object about an object."""
+        priority = datamodel().alert_priorities.get(name, DEFAULT_PRIORITY)
+        about = self.world.uuid(identity)
+        with self.world.edit() as edit:
+            edit.create("message", name=name, priority=priority, cls=class_of(identity), obj_uuid=about, timestamp=self.now(), body=body)

@@ -1,0 +1,27 @@
+"""The date of a simulated host: the event loop's time, counted from an epoch."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+FORM = "%Y%m%dT%H:%M:%SZ"
+EPOCH = datetime(2012, 8, 1, tzinfo=UTC)
+"""Where simulated dates begin unless the caller says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """``epoch`` is the date when the loop's time was ``origin_s``."""
+
+    epoch: datetime = EPOCH
+    origin_s: float = 0.0
+
+    def now(self) -> str:
+        """The date as XenAPI writes it: ``20120801T00:00:00Z``."""
+        return self.at(asyncio.get_running_loop().time())
+
+    def at(self, loop_time_s: float) -> str:
+        """The date at a time of the loop."""
+        return (self.epoch + timedelta(seconds=loop_time_s - self.origin_s)).strftime(FORM)

@@ -1,0 +1,222 @@
+"""The way of a call: name, count, types, session, refs, marks, body; each refusal in XAPI's words and in XAPI's order.
+
+What can be answered at once is; the rest is a coroutine for the transport to wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.datamodel.types import NULL_REF
+from fake_xapi.datamodel.wire import xml_value
+from fake_xapi.engine.admission import Mark
+from fake_xapi.engine.call import RunningCall
+from fake_xapi.engine.marshal import Wire, first_dead, internal_error, mismatch
+from fake_xapi.engine.routes import Route
+from fake_xapi.state.edit import Edit
+from fake_xapi.state.ids import NULL, Id
+from fake_xapi.state.world import World
+
+if TYPE_CHECKING:
+    from fake_xapi.engine.xapi import Xapi
+
+log = logging.getLogger(__name__)
+ASYNC_PREFIXES = ("Async.", "InternalAsync.")
+CONTAINERS = (list, dict)
+
+
+def dispatch(xapi: Xapi, method: str, params: list[Any]) -> Any:
+    """A wire value, or a coroutine that gives one; raises Failure with texts as parameters."""
+    try:
+        route = xapi.routes.get(method) or _find(xapi, method)
+        if route is None:
+            return _irregular(xapi, method, params)
+        session, values = _entered(xapi, route, method, params)
+        if route.accessor is not None:
+            return route.accessor(xapi, *values)
+        return _run(RunningCall(xapi, route.message, method, session), route, values)
+    except Failure as failure:
+        raise rendered(xapi.world, failure) from None
+
+
+def rendered(world: World, failure: Failure) -> Failure:
+    """The failure with every object among its parameters as a ref."""
+    return Failure(failure.code, *(_param(world, param) for param in failure.params))
+
+
+def _param(world: World, param: str | Handle) -> str:
+    if isinstance(param, Handle):
+        return world.ref(param) if param else NULL_REF
+    return param
+
+
+def _find(xapi: Xapi, method: str) -> Route | None:
+    try:
+        return xapi.routes[method]
+    except KeyError:
+        return None
+
+
+def _entered(xapi: Xapi, route: Route, method: str, params: list[Any]) -> tuple[Id, list[Any]]:
+    """The session and the state values of a call that may go on."""
+    given = params
+    needs_session = route.message.needs_session
+    if needs_session:
+        given = params[1:]
+    if not route.least <= len(given) <= route.most or (needs_session and not params):
+        raise Failure("MESSAGE_PARAMETER_COUNT_MISMATCH", method, str(route.least), str(len(given)))
+    if len(given) < route.most:
+        given = [*given, *route.defaults[len(given) - route.least :]]
+    world = xapi.world
+    values = [enter(world, value) for enter, value in zip(route.enter, given, strict=True)]
+    session = _session(xapi, params[0]) if needs_session else NULL
+    _check_message(route, method)
+    _check_refs(route, values)
+    return session, values
+
+
+def _session(xapi: Xapi, ref: object) -> Id:
+    if not isinstance(ref, str):
+        raise mismatch(xapi.world, "string", ref)
+    return xapi.sessions.find(ref)
+
+
+def _check_message(route: Route, method: str) -> None:
+    message = route.message
+    if message.is_removed:
+        raise Failure("MESSAGE_REMOVED")
+    if message.is_deprecated_stub:
+        raise Failure("MESSAGE_DEPRECATED")
+    if message.is_pool_internal:
+        raise internal_error(f'Internal API "{method}" call attempted with non-pool (external) session')
+
+
+def _check_refs(route: Route, values: list[Any]) -> None:
+    """HANDLE_INVALID [class, ref] for the first ref that leads nowhere, and for NULL where an object is needed."""
+    if values and route.self_cls and values[0] == NULL and not hasattr(values[0], "ref"):
+        raise Failure("HANDLE_INVALID", route.self_cls, NULL_REF)
+    for value in values:
+        if (hasattr(value, "ref") or isinstance(value, CONTAINERS)) and (dead := first_dead(value)) is not None:
+            raise Failure("HANDLE_INVALID", dead.cls, dead.ref)
+
+
+def _irregular(xapi: Xapi, method: str, params: list[Any]) -> Any:
+    """What is no message of the release: its Async form, XML-RPC's own methods, or nothing that is known."""
+    prefix = next((prefix for prefix in ASYNC_PREFIXES if method.startswith(prefix)), "")
+    route = _find(xapi, method.removeprefix(prefix)) if prefix and "." in method.removeprefix(prefix) else None
+    if route is not None:
+        return _begin_async(xapi, route, method, params)
+    if method == "system.listMethods":
+        return sorted({message.wire_name for message in xapi.world.personality.messages.values()})
+    if method.startswith("system.isAlive:") and params:
+        return params[0]
+    if params and xapi.world.personality.era == "modern":
+        _session(xapi, params[0])
+    raise Failure("MESSAGE_METHOD_UNKNOWN", method)
+
+
+def _run(call: RunningCall, route: Route, values: list[Any]) -> Any:
+    """The answer of a verb: at once when it is a plain function and nothing is in its way."""
+    if route.is_coroutine:
+        return _awaited(call, route, values)
+    marks = _marks(route, values)
+    failure = call.xapi.admission.refusal(marks) if marks else None
+    if failure is None:
+        return _wire(call, route, _guarded(call, route, values))
+    if call.xapi.admission.will_wait(failure):
+        return _awaited(call, route, values)
+    raise failure
+
+
+def _guarded(call: RunningCall, route: Route, values: list[Any]) -> Any:
+    try:
+        return route.body(call, *values)
+    except Failure:
+        raise
+    except Exception as error:
+        log.exception("%s failed in a way that XAPI does not know", call.name)
+        raise internal_error(repr(error)) from error
+
+
+def _wire(call: RunningCall, route: Route, value: Any) -> Any:
+    return value.value if isinstance(value, Wire) else route.leave(call.world, value)
+
+
+def _marks(route: Route, values: list[Any]) -> tuple[Mark, ...]:
+    return ((values[0], route.operation),) if route.operation else ()
+
+
+async def _awaited(call: RunningCall, route: Route, values: list[Any]) -> Any:
+    try:
+        return await _performed(call, route, values)
+    except Failure as failure:
+        raise rendered(call.world, failure) from None
+
+
+async def _performed(call: RunningCall, route: Route, values: list[Any]) -> Any:
+    """Admit, mark, run, unmark; a task that nobody was given is gone with the call."""
+    marks = _marks(route, values)
+    admission, keys = call.xapi.admission, [""]
+
+    def key_of(edit: Edit) -> str:
+        keys[0] = keys[0] or call.open_task(edit)
+        return keys[0]
+
+    try:
+        await admission.enter(marks, key_of)
+        return _wire(call, route, await _body(call, route, values))
+    finally:
+        with call.world.edit() as edit:
+            admission.leave(edit, marks if keys[0] else (), keys[0])
+            call.xapi.calls.pop(call.task, None)
+            if call.task and not call.outlives and edit.get(call.task) is not None:
+                edit.destroy(call.task)
+
+
+async def _body(call: RunningCall, route: Route, values: list[Any]) -> Any:
+    if not route.is_coroutine:
+        return _guarded(call, route, values)
+    try:
+        return await route.body(call, *values)
+    except Failure:
+        raise
+    except Exception as error:
+        log.exception("%s failed in a way that XAPI does not know", call.name)
+        raise internal_error(repr(error)) from error
+
+
+def _begin_async(xapi: Xapi, route: Route, method: str, params: list[Any]) -> str:
+    """The task of a call that goes on by itself; what is wrong with the call's form is said at once."""
+    if not route.message.is_async:
+        raise Failure("Fault", f"No async mode for this operation (rpc: {method.partition('.')[2]})")
+    session, values = _entered(xapi, route, method, params)
+    call = RunningCall(xapi, route.message, method, session, outlives=True)
+    with xapi.world.edit() as edit:
+        call.task = xapi.tasks.begin(edit, method, session)
+    xapi.tasks.remember(call.task)
+    xapi.calls[call.task] = call
+    xapi.spawn(f"task {call.task}", _outliving(call, route, values))
+    return xapi.world.ref(call.task)
+
+
+async def _outliving(call: RunningCall, route: Route, values: list[Any]) -> None:
+    """Run a call and write into its task what came of it."""
+    await asyncio.sleep(0)
+    tasks, world = call.xapi.tasks, call.world
+    try:
+        result = route.accessor(call.xapi, *values) if route.accessor is not None else await _performed(call, route, values)
+    except Failure as failure:
+        details = rendered(world, failure).details
+        with world.edit() as edit:
+            if failure.code == "TASK_CANCELLED":
+                tasks.cancel(edit, call.task)
+            else:
+                tasks.fail(edit, call.task, details)
+    else:
+        with world.edit() as edit:
+            tasks.succeed(edit, call.task, "" if result == "" else xml_value(result))
+    finally:
+        call.xapi.calls.pop(call.task, None)

@@ -1,0 +1,293 @@
+"""From values of the state to values of the wire and back, by the types of the datamodel.
+
+One small function per type, made once. May not know messages, sessions or which wire it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from fake_xapi.datamodel.catalogue import datamodel
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.datamodel.types import NULL_REF, Type
+from fake_xapi.datamodel.wire import DateTime
+from fake_xapi.state.ids import Id, class_of
+from fake_xapi.state.world import World
+
+Marshal = Callable[[World, Any], Any]
+"""A state value as a wire value."""
+
+
+class Wire:
+    """A verb's answer that is a wire value already."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Dead(int):
+    """The place of a ref that leads nowhere; the engine refuses it once the caller is known."""
+
+    ref: str
+    cls: str
+
+    @classmethod
+    def of(cls, kind: str, ref: str) -> Dead:
+        """The dead ref of a class."""
+        dead = cls(0)
+        dead.cls, dead.ref = kind, ref
+        return dead
+
+
+Unmarshal = Callable[[World, Any], Any]
+"""A wire value as a state value; Failure when it is of another type; ``Dead`` for a ref that leads nowhere."""
+
+
+def mismatch(world: World, expected: str, got: object) -> Failure:
+    """What XAPI says of a parameter of the wrong type, in the words of its time."""
+    if world.personality.era in ("boston", "tampa"):
+        return Failure("XMLRPC_UNMARSHAL_FAILURE", expected, printed(got))
+    return internal_error(f"""Failure("Expected {expected}, got '{printed(got)}'")""")
+
+
+def internal_error(text: str) -> Failure:
+    """INTERNAL_ERROR with the exception's text."""
+    return Failure("INTERNAL_ERROR", text)
+
+
+def printed(value: object) -> str:
+    """A wire value as XAPI prints it in an error."""
+    return next(show(value) for kind, show in _PRINTED if isinstance(value, kind))
+
+
+_PRINTED: tuple[tuple[type, Callable[[Any], str]], ...] = (
+    (bool, lambda v: f"B({str(v).lower()})"),
+    (int, lambda v: f"I({v})"),
+    (float, lambda v: f"F({v:.16g})"),
+    (DateTime, lambda v: f"D({v})"),
+    (str, lambda v: f"S({v})"),
+    (list, lambda v: "[" + ";".join(printed(m) for m in v) + "]"),
+    (dict, lambda v: "{" + ";".join(f"{k}:{printed(m)}" for k, m in v.items()) + "}"),
+    (object, lambda v: "N"),
+)
+
+
+@cache
+def marshaller(kind: Type) -> Marshal:
+    """How a type leaves the state."""
+    return _MARSHAL[kind.kind] if kind.kind in _MARSHAL else _NESTED_MARSHAL[kind.kind](kind)
+
+
+def _same(world: World, value: Any) -> Any:
+    return value
+
+
+def _ref_out(world: World, value: Id) -> str:
+    return world.ref(value) if value else NULL_REF
+
+
+def _set_out(kind: Type) -> Marshal:
+    inner = marshaller(kind.element)
+    return lambda world, value: [inner(world, member) for member in value]
+
+
+def _map_out(kind: Type) -> Marshal:
+    inner = marshaller(kind.element)
+    key_out = _ref_out if kind.key is not None and kind.key.is_ref else _text_out
+    return lambda world, value: {key_out(world, key): inner(world, member) for key, member in value.items()}
+
+
+def _text_out(world: World, value: Any) -> str:
+    return str(value)
+
+
+def _option_out(kind: Type) -> Marshal:
+    inner = marshaller(kind.element)
+    return lambda world, value: None if value is None else inner(world, value)
+
+
+def _record_out(kind: Type) -> Marshal:
+    def out(world: World, value: Mapping[str, Any]) -> dict[str, Any]:
+        fields = world.personality.classes[kind.name].fields
+        return {field.name: marshaller(field.type)(world, value[field.name]) for field in fields if field.name in value}
+
+    return out
+
+
+_MARSHAL: Mapping[str, Marshal] = {
+    "string": _same,
+    "int": _same,
+    "float": _same,
+    "bool": _same,
+    "enum": _same,
+    "void": lambda world, value: "",
+    "datetime": lambda world, value: DateTime(value),
+    "ref": _ref_out,
+}
+_NESTED_MARSHAL: Mapping[str, Callable[[Type], Marshal]] = {"set": _set_out, "map": _map_out, "option": _option_out, "record": _record_out}
+
+
+@cache
+def unmarshaller(kind: Type) -> Unmarshal:
+    """How a type comes into the state."""
+    return _UNMARSHAL[kind.kind] if kind.kind in _UNMARSHAL else _NESTED_UNMARSHAL[kind.kind](kind)
+
+
+def _string_in(world: World, value: Any) -> str:
+    if type(value) is not str:
+        raise mismatch(world, "string", value)
+    return value
+
+
+def _int_in(world: World, value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        raise mismatch(world, "int64", value)
+    if not re.fullmatch(r"-?(\d[\d_]*|0[xX][\da-fA-F_]+)", value):
+        raise (
+            mismatch(world, "int64", value)
+            if world.personality.era in ("boston", "tampa")
+            else internal_error('Failure("Int64.of_string")')
+        )
+    return int(value, 0) if "x" in value.lower() else int(value)
+
+
+def _bool_in(world: World, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise mismatch(world, "bool", value)
+    return value
+
+
+def _float_in(world: World, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise mismatch(world, "float", value)
+    try:
+        return float(value)
+    except ValueError as error:
+        raise internal_error('Failure("float_of_string")') from error
+
+
+def _date_in(world: World, value: Any) -> str:
+    if not isinstance(value, str):
+        raise mismatch(world, "datetime", value)
+    found = re.fullmatch(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d:\d\d:\d\d)(Z|[+-]\d\d:?\d\d)?", value)
+    if found is None:
+        raise mismatch(world, "datetime", value)
+    year, month, day, time, zone = found.groups()
+    return f"{year}{month}{day}T{time}{zone or 'Z'}"
+
+
+def _void_in(world: World, value: Any) -> None:
+    return None
+
+
+def _enum_in(kind: Type) -> Unmarshal:
+    known = {name.lower(): name for name in datamodel().enums[kind.name]}
+
+    def enter(world: World, value: Any) -> str:
+        found = known.get(_string_in(world, value).lower())
+        if found is None:
+            raise Failure("INVALID_VALUE", value)
+        return found
+
+    return enter
+
+
+def _ref_in(kind: Type) -> Unmarshal:
+    def enter(world: World, value: Any) -> Id:
+        if type(value) is not str:
+            raise mismatch(world, "string", value)
+        if value in (NULL_REF, ""):
+            return 0
+        identity = world.find_ref(value)
+        if not identity or class_of(identity) != kind.name or world.get(identity) is None:
+            return Dead.of(kind.name, value)
+        return identity
+
+    return enter
+
+
+def _set_in(kind: Type) -> Unmarshal:
+    inner = unmarshaller(kind.element)
+
+    def enter(world: World, value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise mismatch(world, "list", value)
+        return [inner(world, member) for member in value]
+
+    return enter
+
+
+def _map_in(kind: Type) -> Unmarshal:
+    inner = unmarshaller(kind.element)
+    key_in = unmarshaller(kind.key) if kind.key is not None else _string_in
+
+    def enter(world: World, value: Any) -> dict[Any, Any]:
+        if not isinstance(value, dict):
+            raise mismatch(world, "dict", value)
+        return {key_in(world, key): inner(world, member) for key, member in value.items()}
+
+    return enter
+
+
+def _option_in(kind: Type) -> Unmarshal:
+    inner = unmarshaller(kind.element)
+    return lambda world, value: None if value is None else inner(world, value)
+
+
+def _record_in(kind: Type) -> Unmarshal:
+    def enter(world: World, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise internal_error(f'Failure("bad __structure {printed(value)}")')
+        return record_in(world, kind.name, value)
+
+    return enter
+
+
+def record_in(world: World, cls: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a create record that a caller may give; all others are ignored, a missing required one is refused."""
+    given: dict[str, Any] = {}
+    for field in world.personality.classes[cls].fields:
+        if field.qualifier == "DynamicRO":
+            continue
+        if field.name in value:
+            entered = unmarshaller(field.type)(world, value[field.name])
+            given[field.name] = tuple(entered) if isinstance(entered, list) else entered
+        elif field.is_required_in_create:
+            raise internal_error(f'Dispatcher_FieldNotFound("{field.name}")')
+    return given
+
+
+_UNMARSHAL: Mapping[str, Unmarshal] = {
+    "string": _string_in,
+    "int": _int_in,
+    "float": _float_in,
+    "bool": _bool_in,
+    "datetime": _date_in,
+    "void": _void_in,
+}
+_NESTED_UNMARSHAL: Mapping[str, Callable[[Type], Unmarshal]] = {
+    "enum": _enum_in,
+    "ref": _ref_in,
+    "set": _set_in,
+    "map": _map_in,
+    "option": _option_in,
+    "record": _record_in,
+}
+
+
+def first_dead(value: Any) -> Dead | None:
+    """The first ref in a state value that leads nowhere."""
+    if isinstance(value, Dead):
+        return value
+    if isinstance(value, list | tuple):
+        return next((dead for member in value if (dead := first_dead(member)) is not None), None)
+    if isinstance(value, dict):
+        return first_dead([*value.values(), *value])
+    return None

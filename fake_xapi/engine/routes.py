@@ -1,0 +1,87 @@
+"""Which function answers which message of a personality, with what it needs to know beforehand: made once, shared by all XAPIs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.datamodel.model import Message
+from fake_xapi.datamodel.personality import personality
+from fake_xapi.engine import events, messages, sessions, tasks
+from fake_xapi.engine.accessors import Accessor, accessor_of
+from fake_xapi.engine.marshal import Marshal, Unmarshal, marshaller, unmarshaller
+from fake_xapi.lifecycle.registry import OPERATIONS
+from fake_xapi.verbs.call import Verb
+from fake_xapi.verbs.registry import VERBS
+
+ENGINE_VERBS: Mapping[str, Verb] = {**sessions.VERBS, **tasks.VERBS, **events.VERBS, **messages.VERBS}
+"""Messages about the running XAPI itself: their verbs are given its own kind of call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How one message is answered: by an accessor where there is one, else by the body of a verb."""
+
+    message: Message
+    least: int
+    most: int
+    enter: tuple[Unmarshal, ...]
+    leave: Marshal
+    accessor: Accessor | None
+    body: Verb
+    is_coroutine: bool
+    operation: str
+    self_cls: str
+
+    @property
+    def defaults(self) -> tuple[Any, ...]:
+        """Wire values of the parameters that may be left out."""
+        return tuple(param.default for param in self.message.params[self.least :])
+
+
+class RouteTable(dict[str, Route]):
+    """Routes by the name on the wire, each made when it is first asked for; KeyError for a message that the release lacks."""
+
+    def __init__(self, release: str) -> None:
+        super().__init__()
+        self._messages = personality(release).messages
+
+    def __missing__(self, name: str) -> Route:
+        made = self[name] = _route(self._messages[name])
+        return made
+
+
+@cache
+def routes(release: str) -> RouteTable:
+    """The table of a personality."""
+    return RouteTable(release)
+
+
+def _not_implemented(message: Message) -> Verb:
+    """What answers a message that nobody wrote a verb for."""
+
+    def refuse(call: object, *params: object) -> None:
+        raise Failure("NOT_IMPLEMENTED", message.wire_name)
+
+    return refuse
+
+
+def _route(message: Message) -> Route:
+    verb = ENGINE_VERBS.get(message.wire_name) or VERBS.get(message.wire_name)
+    first = message.params[0].type if message.params else None
+    return Route(
+        message,
+        message.min_params,
+        len(message.params),
+        tuple(unmarshaller(param.type) for param in message.params),
+        marshaller(message.result),
+        accessor_of(message) if verb is None else None,
+        verb or _not_implemented(message),
+        inspect.iscoroutinefunction(verb),
+        OPERATIONS.get(message.wire_name, ""),
+        first.name if first is not None and first.is_ref and first.name == message.cls else "",
+    )

@@ -1,0 +1,129 @@
+"""One simulated XAPI: a world, and everything that runs over it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.datamodel.personality import Personality
+from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.engine.admission import Admission
+from fake_xapi.engine.call import RunningCall
+from fake_xapi.engine.clock import Clock
+from fake_xapi.engine.derive import derive
+from fake_xapi.engine.dispatch import dispatch
+from fake_xapi.engine.events import Events
+from fake_xapi.engine.http_tasks import TransferTask, UnseenTask
+from fake_xapi.engine.routes import RouteTable, routes
+from fake_xapi.engine.sessions import Sessions
+from fake_xapi.engine.settings import Settings
+from fake_xapi.engine.tasks import Tasks
+from fake_xapi.state.chance import Chance
+from fake_xapi.state.ids import Id
+from fake_xapi.state.world import World
+
+log = logging.getLogger(__name__)
+Credential = str | tuple[str, str]
+DEFAULT_SETTINGS = Settings()
+
+
+class Xapi:
+    """Answers calls over one world. ``host`` is the host that it runs on; ``disks`` hold the bytes of the VDIs by their ids."""
+
+    __slots__ = (
+        "_background", "admission", "calls", "chance", "clock", "disks", "events", "host", "routes", "sessions", "settings",
+        "tasks", "world",
+    )  # fmt: skip
+
+    def __init__(self, world: World, host: Id, disks: DiskStore, settings: Settings = DEFAULT_SETTINGS, clock: Clock | None = None) -> None:
+        self.world = world
+        self.host = host
+        self.disks = disks
+        self.settings = settings
+        self.clock = clock or Clock()
+        self.routes: RouteTable = routes(world.personality.name)
+        self.chance = Chance(world.seed)
+        self.sessions = Sessions(self)
+        self.tasks = Tasks(self)
+        self.admission = Admission(self)
+        self.events = Events(world)
+        self.calls: dict[Id, RunningCall] = {}
+        """The calls under way that have a task."""
+        self._background: dict[str, asyncio.Task[None]] = {}
+        world.derive = derive
+
+    @property
+    def personality(self) -> Personality:
+        """The release that it pretends to be."""
+        return self.world.personality
+
+    def now(self) -> str:
+        """The date by the loop's clock."""
+        return self.clock.now()
+
+    def set_password(self, password: str) -> None:
+        """Change the only password of the host."""
+        self.settings = replace(self.settings, password=password)
+
+    def dispatch(self, method: str, params: list[Any]) -> Any:
+        """A wire value or ``Records``, or a coroutine that gives one; raises Failure with texts as parameters."""
+        return dispatch(self, method, params)
+
+    def cancel(self, task: Id) -> None:
+        """Make the call behind a task stop, if it still runs and can."""
+        call = self.calls.get(task)
+        if call is not None:
+            call.cancel()
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Let work go on by itself until it ends or the XAPI does; one of that name that still runs is cancelled first."""
+        self.stop(name)
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._background[name] = task
+        task.add_done_callback(self._ended)
+
+    def stop(self, name: str) -> None:
+        """Cancel background work, if it still runs."""
+        task = self._background.pop(name, None)
+        if task is not None:
+            task.cancel()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self._background.get(task.get_name()) is task:
+            del self._background[task.get_name()]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("background work %s failed", task.get_name(), exc_info=task.exception())
+
+    async def close(self) -> None:
+        """End everything that still runs."""
+        self.tasks.close()
+        running = list(self._background.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def authorise(self, credential: Credential, action: str) -> Id:  # noqa: ARG002  # see the docstring
+        """The session of an HTTP request: its ref, or user and password, for which one is begun.
+
+        ``action`` is the name of the HTTP action; local superusers may use all. Failure SESSION_INVALID or SESSION_AUTHENTICATION_FAILED.
+        """
+        if isinstance(credential, str):
+            return self.sessions.find(credential)
+        user, password = credential
+        if not self.sessions.check_password(user, password):
+            raise Failure("SESSION_AUTHENTICATION_FAILED", user, "Authentication failure")
+        return self.sessions.begin(user, "")
+
+    def http_task(self, task_ref: str) -> TransferTask | UnseenTask:
+        """The task that a client named for a transfer; with "" one that nobody sees. Failure HANDLE_INVALID when it is gone."""
+        if not task_ref:
+            return UnseenTask()
+        task = self.world.find_ref(task_ref)
+        row = self.world.get(task) if task else None
+        if row is None or row.cls != "task":
+            raise Failure("HANDLE_INVALID", "task", task_ref)
+        return TransferTask(self.world, self.tasks, task)
