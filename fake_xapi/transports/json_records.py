@@ -13,11 +13,11 @@ import orjson
 
 from fake_xapi.datamodel.personality import personality
 from fake_xapi.datamodel.types import NULL_REF, Type
+from fake_xapi.engine.records import Records, visible_fields
 from fake_xapi.state.ids import Id
 from fake_xapi.state.layout import layouts
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
-from fake_xapi.transports.ports import Records
 
 Ref = Callable[[int], str]
 Plain = Callable[[Any, Ref], Any]
@@ -57,7 +57,7 @@ def _plain(row: Row, world: World, identity: Id) -> dict[str, Any]:
 @cache
 def _fields(release: str, cls: str) -> list[tuple[str, int, Plain | None]]:
     places = layouts()[cls].index
-    return [(field.name, places[field.name], _plain_of(field.type)) for field in personality(release).classes[cls].fields]
+    return [(field.name, places[field.name], _plain_of(field.type)) for field in visible_fields(personality(release), cls)]
 
 
 def _plain_of(kind: Type) -> Plain | None:

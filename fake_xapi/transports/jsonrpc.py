@@ -5,14 +5,17 @@ May not know what a call means, nor HTTP beyond the status of a refusal.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
 
 from fake_xapi.datamodel.failure import Failure
+from fake_xapi.datamodel.personality import Era
+from fake_xapi.engine.records import Records
 from fake_xapi.transports.json_records import json_records
-from fake_xapi.transports.ports import Records, Refusal, Request, is_plain
+from fake_xapi.transports.ports import Codec, Refusal, Request, is_plain
 
 _MISSING = object()
 
@@ -83,3 +86,9 @@ def _opened(request: Request) -> tuple[int | str, bool]:
 
 def _refusal(reason: str) -> Refusal:
     return Refusal(500, "text/html", b"<html><body><h1>HTTP 500 internal server error</h1>%b</body></html>" % reason.encode())
+
+
+_JSON = JsonRpc()
+
+JSON_CODECS: Mapping[Era, Codec] = {"clearwater": _JSON, "modern": _JSON}
+"""What answers on ``/jsonrpc``, which boston and tampa did not have."""

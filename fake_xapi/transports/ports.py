@@ -12,8 +12,7 @@ So that layers below the transports can do all of that, nothing here needs to be
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.personality import Personality
@@ -25,38 +24,14 @@ Credential = str | tuple[str, str]
 """A session's ref, or user and password."""
 
 
-class Records(Protocol):
-    """The lazy answer of ``get_record`` (``is_single``) and ``get_all_records``."""
-
-    @property
-    def world(self) -> World:
-        """Where the rows are."""
-        ...
-
-    @property
-    def ids(self) -> Iterable[int]:
-        """Which rows."""
-        ...
-
-    @property
-    def is_single(self) -> bool:
-        """Whether the answer is one record, not a map from refs to records."""
-        ...
-
-    def value(self) -> dict[str, object]:
-        """The plain answer."""
-        ...
-
-
 _PLAIN: frozenset[type] = frozenset({str, bool, int, Int32, float, DateTime, list, tuple, dict, type(None)})
 
 
 def is_plain(value: object) -> bool:
-    """Whether an answer is a wire value as it is; what is not is ``Records``."""
+    """Whether an answer is a wire value as it is; what is not is ``Records`` of the engine."""
     return type(value) in _PLAIN
 
 
-@runtime_checkable
 class CutAnswer(Protocol):
     """An answer whose reply is cut: ``cut_at`` is the fraction of its bytes that reach the client."""
 
@@ -99,7 +74,7 @@ class Xapi(Protocol):
         ...
 
     def dispatch(self, method: str, params: list[Any]) -> Any:
-        """A wire value or ``Records``, or a coroutine that gives one; raises Failure with texts as parameters."""
+        """A wire value or the engine's ``Records``, or a coroutine that gives one; raises Failure with texts as parameters."""
         ...
 
     def authorise(self, credential: Credential, action: str) -> int:

@@ -12,11 +12,11 @@ from typing import Any, cast
 from fake_xapi.datamodel.personality import personality
 from fake_xapi.datamodel.types import NULL_REF, Type
 from fake_xapi.datamodel.wire import escape, xml_array, xml_bool, xml_date, xml_float, xml_int, xml_string, xml_struct
+from fake_xapi.engine.records import Records, visible_fields
 from fake_xapi.state.ids import Id
 from fake_xapi.state.layout import layouts
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
-from fake_xapi.transports.ports import Records
 
 Ref = Callable[[int], str]
 Dump = Callable[[Any, Ref], str]
@@ -61,7 +61,7 @@ def _encode(row: Row, world: World, identity: Id) -> bytes:
 @cache
 def _fields(release: str, cls: str) -> list[tuple[str, int, str, Dump]]:
     places = layouts()[cls].index
-    fields = personality(release).classes[cls].fields
+    fields = visible_fields(personality(release), cls)
     return [(field.name, places[field.name], f"<member><name>{field.name}</name>", _dump_of(field.type)) for field in fields]
 
 
@@ -94,11 +94,6 @@ def _map_of(kind: Type) -> Dump:
     return dump_map
 
 
-def _option_of(kind: Type) -> Dump:
-    dump = _dump_of(kind.element)
-    return lambda value, ref: "<value><nil/></value>" if value is None else dump(value, ref)
-
-
 _SCALARS: dict[str, Dump] = {
     "string": lambda value, _: f"<value>{escape(value)}</value>" if value else "<value/>",
     "enum": lambda value, _: f"<value>{value}</value>" if value else "<value/>",
@@ -109,4 +104,4 @@ _SCALARS: dict[str, Dump] = {
     "void": lambda value, _: xml_string(value),
     "ref": _ref,
 }
-_NESTED: dict[str, Callable[[Type], Dump]] = {"set": _set_of, "map": _map_of, "option": _option_of}
+_NESTED: dict[str, Callable[[Type], Dump]] = {"set": _set_of, "map": _map_of}

@@ -14,7 +14,8 @@ import orjson
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.personality import Era
 from fake_xapi.datamodel.wire import xml_array, xml_string, xml_struct, xml_value
-from fake_xapi.transports.ports import Codec, Records, Refusal, Request, is_plain
+from fake_xapi.engine.records import Records
+from fake_xapi.transports.ports import Codec, Refusal, Request, is_plain
 from fake_xapi.transports.xml_read import MalformedXml, read_call
 from fake_xapi.transports.xml_records import xml_records
 

@@ -1,0 +1,57 @@
+"""The head of an HTTP request, and the two kinds of tables that say who answers it.
+
+May not know sockets.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from fake_xapi.datamodel.personality import Era
+from fake_xapi.transports.ports import Codec, Xapi
+from fake_xapi.transports.streams import BodyStream, ReplyStream
+
+
+class Head(NamedTuple):
+    """A request without its body."""
+
+    method: bytes
+    path: str
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    keep_alive: bool
+
+    def parameters(self) -> dict[str, str]:
+        """What cookies and the query say; the query wins."""
+        return {**self._cookies(), **dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True))}
+
+    def header(self, name: bytes) -> bytes:
+        """The first header of that name (given in lower case), b"" when there is none."""
+        return next((value for key, value in self.headers if key.lower() == name), b"")
+
+    def basic_auth(self) -> tuple[str, str] | None:
+        """User and password of the Authorization header; None when it has none that can be read."""
+        scheme, _, encoded = self.header(b"authorization").partition(b" ")
+        if scheme.lower() != b"basic":
+            return None
+        try:
+            user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return (user, password) if colon else None
+
+    def _cookies(self) -> dict[str, str]:
+        pairs = (pair.strip().partition("=") for pair in self.header(b"cookie").decode("latin-1").split(";"))
+        return {name: value for name, equals, value in pairs if equals}
+
+
+Transfer = Callable[[Xapi, Head, BodyStream, ReplyStream], Awaitable[None]]
+Transfers = Mapping[tuple[bytes, bytes], Transfer]
+"""Handlers whose bodies are streams, by method and path."""
+
+Codecs = Mapping[Era, Codec]
+"""One wire form as each era spoke it."""

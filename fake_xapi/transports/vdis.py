@@ -1,0 +1,45 @@
+"""The VDIs that images go into and come out of: found, checked, and brought up to date afterwards.
+
+May not know in what form or over what an image travels.
+"""
+
+from __future__ import annotations
+
+from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.dom0.disks import DiskWriter
+from fake_xapi.transports.ports import Xapi
+
+
+def find_vdi(xapi: Xapi, name: str) -> int:
+    """The VDI of a uuid or ref, its disk in place. Failure HANDLE_INVALID, SR_HAS_NO_PBDS."""
+    world = xapi.world
+    vdi = world.by_uuid("VDI", name) or world.find_ref(name)
+    row = world.get(vdi) if vdi else None
+    if row is None or row.cls != "VDI":
+        raise Failure("HANDLE_INVALID", "VDI", name)
+    if not any(world[pbd]["currently_attached"] for pbd in world[row["SR"]]["PBDs"]):
+        raise Failure("SR_HAS_NO_PBDS", Handle(row["SR"]))
+    if vdi not in xapi.disks:
+        xapi.disks.create(vdi, row["virtual_size"])
+    return vdi
+
+
+def open_for_import(xapi: Xapi, vdi: int, size: int) -> DiskWriter:
+    """Write to a VDI that nobody else does; ``size`` is what the image says of itself.
+
+    Failure VDI_READONLY, VDI_IN_USE, VDI_TOO_SMALL.
+    """
+    row = xapi.world[vdi]
+    if row["read_only"]:
+        raise Failure("VDI_READONLY", Handle(vdi))
+    if any(xapi.world[vbd]["currently_attached"] for vbd in row["VBDs"]):
+        raise Failure("VDI_IN_USE", Handle(vdi), "import")
+    if size > row["virtual_size"]:
+        raise Failure("VDI_TOO_SMALL", Handle(vdi), str(size))
+    return xapi.disks.writer(vdi)
+
+
+def settle_import(xapi: Xapi, vdi: int) -> None:
+    """Let the database know what the image takes. Failure HANDLE_INVALID when the VDI was destroyed meanwhile."""
+    with xapi.world.edit() as edit:
+        edit.set(vdi, physical_utilisation=xapi.disks.allocated_bytes(vdi))
