@@ -1,0 +1,104 @@
+"""The command `inova contract`: check the server's door, run the suite with pytest, say how it went.
+
+Knows click. May not know what the tests ask.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+if TYPE_CHECKING:
+    from contract_tests.target import Target
+
+# pytest's exit codes that are not 0 (passed) or 1 (failed): 2 interrupted; the rest never ran the suite.
+EXIT_CODES = {0: 0, 1: 1, 2: 130}
+REFUSED = 2
+
+
+class Unreachable(click.ClickException):
+    """The suite cannot begin; the message names the cure."""
+
+    exit_code = REFUSED
+
+
+@click.command("contract")
+@click.option("--url", envvar="XAPI_URL", required=True, help="http://HOST[:PORT] of a pool master. Also XAPI_URL.")
+@click.option("--user", envvar="XAPI_USER", default="root", show_default=True, help="Account to test with. Also XAPI_USER.")
+@click.option("--password", envvar="XAPI_PASSWORD", required=True, help="Its password, shown and stored nowhere. Also XAPI_PASSWORD.")
+@click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write passed, failed, skipped and a row per test."
+)
+@click.option("-k", "expression", help="Run only tests that match, as pytest's -k.")
+@click.option("--template", default="", help="Template that boots a guest with PV drivers; a real server needs one, a simulator does not.")
+@click.option("--insecure", is_flag=True, help="Accept any certificate of an https URL.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Run tests in that many processes (needs pytest-xdist).")
+def contract(
+    url: str, user: str, password: str, json_path: Path | None, expression: str | None, template: str, insecure: bool, jobs: int
+) -> None:
+    """Hold any XenAPI host, simulated or real, to the same behaviour.
+
+    The suite makes VMs, disks and networks of its own and removes them all. Exit codes: 0 every test passed, 1 some failed, 2 the
+    suite could not begin.
+    """
+    import pytest
+
+    from contract_tests.target import Target
+
+    target = Target(url.rstrip("/"), user, password, template, insecure)
+    check(target)
+    if json_path is not None and not json_path.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {json_path.absolute().parent} for it", param_hint="--json")
+    code = int(pytest.main(arguments(target, json_path, expression, jobs)))
+    click.get_current_context().exit(EXIT_CODES.get(code, REFUSED))
+
+
+def check(target: Target) -> None:
+    """Log in once and out again; Unreachable says what to do when that fails."""
+    import http.client
+    import xmlrpc.client  # the official client raises its errors
+    from xml.parsers.expat import ExpatError
+
+    import XenAPI
+
+    if urlsplit(target.url).scheme not in {"http", "https"} or not urlsplit(target.url).netloc:
+        raise click.BadParameter(f"{target.url!r} is no URL of a host; write http://HOST or https://HOST", param_hint="--url")
+    try:
+        with target.session():
+            pass
+    except XenAPI.Failure as failure:
+        raise Unreachable(_refused(target, failure.details)) from failure
+    except OSError as error:
+        cure = "Is the host up, and is the port right? For a simulator: inova sim serve --hosts 1"
+        raise Unreachable(f"nothing answers XenAPI at {target.url} ({error}). {cure}") from error
+    except (http.client.HTTPException, xmlrpc.client.Error, ExpatError) as error:
+        raise Unreachable(f"what answers at {target.url} does not speak XenAPI ({error}). Does the URL name a XenServer host?") from error
+
+
+def _refused(target: Target, details: list[str]) -> str:
+    cures = {
+        "SESSION_AUTHENTICATION_FAILED": "Check --user and --password.",
+        "HOST_IS_SLAVE": f"It is a member of a pool; use its master instead: --url http://{details[-1]}",
+        "HOST_STILL_BOOTING": "It is still booting; try again in a minute.",
+    }
+    return f"{target.url} lets {target.user!r} not in: {details[0]}. {cures.get(details[0], 'Log in with another client to see why.')}"
+
+
+def arguments(target: Target, json_path: Path | None, expression: str | None, jobs: int) -> list[str]:
+    """Pytest's arguments: this suite alone, whatever configuration lies about where the command is run."""
+    here = Path(__file__).parent
+    return [
+        *("-c", str(here / "pytest.ini"), "--rootdir", str(here), "-p", "contract_tests.plugin", "--pyargs", "contract_tests.suite"),
+        *("--xapi-url", target.url, "--xapi-user", target.user, "--xapi-password", target.password, "--xapi-template", target.template),
+        *(["--xapi-insecure"] if target.is_insecure else []),
+        *(["--xapi-json", str(json_path.absolute())] if json_path else []),
+        *(["-k", expression] if expression else []),
+        *(["-n", str(jobs)] if jobs > 1 else []),
+    ]
+
+
+if __name__ == "__main__":
+    contract(prog_name="inova contract")

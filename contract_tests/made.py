@@ -1,0 +1,201 @@
+"""What a test makes on the server, and its undoing.
+
+Everything bears the run's label in other_config, so that what is left can be found. VMs are undone first, since they hold on to the
+rest, and everything else in reverse order. May not touch anything that it did not make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import XenAPI
+
+from contract_tests.refusals import NULL
+
+MARK: Final = "contract_tests"
+MIB: Final = 1024 * 1024
+
+PARAVIRTUAL: Final[dict[str, Any]] = {
+    "name_description": "made by the contract suite",
+    "user_version": "1",
+    "is_a_template": False,
+    "affinity": NULL,
+    **dict.fromkeys(("memory_static_max", "memory_dynamic_max", "memory_dynamic_min", "memory_static_min"), str(256 * MIB)),
+    "VCPUs_params": {},
+    "VCPUs_max": "1",
+    "VCPUs_at_startup": "1",
+    "actions_after_shutdown": "destroy",
+    "actions_after_reboot": "restart",
+    "actions_after_crash": "destroy",
+    "PV_bootloader": "pygrub",
+    **dict.fromkeys(("PV_kernel", "PV_ramdisk", "PV_args", "PV_bootloader_args", "PV_legacy_args", "HVM_boot_policy", "PCI_bus"), ""),
+    "HVM_boot_params": {},
+    "platform": {},
+    "recommendations": "",
+}
+HARDWARE: Final[dict[str, Any]] = {
+    **PARAVIRTUAL,
+    "PV_bootloader": "",
+    "HVM_boot_policy": "BIOS order",
+    "HVM_boot_params": {"order": "cd"},
+    "platform": {"acpi": "true", "apic": "true", "pae": "true", "nx": "true", "viridian": "false"},
+}
+
+
+@dataclass(slots=True)
+class Made:
+    """The things of one test (or of one module) on one server."""
+
+    xapi: Any
+    label: str
+    sr: str
+    network: str
+    _vms: list[Callable[[], None]] = field(default_factory=list)
+    _rest: list[Callable[[], None]] = field(default_factory=list)
+    _serial: int = 0
+
+    def name(self) -> str:
+        """A name of ours that nothing else bears."""
+        self._serial += 1
+        return f"{self.label}-{id(self):x}-{self._serial}"
+
+    def mark(self, **other_config: str) -> dict[str, str]:
+        """An other_config that says whose a thing is."""
+        return {MARK: self.label, **other_config}
+
+    def undo(self) -> None:
+        """Undo everything and report the first thing that refused to go."""
+        failures: list[XenAPI.Failure] = []
+        steps = [*reversed(self._vms), *reversed(self._rest)]
+        self._vms, self._rest = [], []
+        for step in steps:
+            try:
+                step()
+            except XenAPI.Failure as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+
+    def later(self, undo: Callable[..., object], *params: object) -> None:
+        """Undo this too; a thing that is already gone is undone."""
+        self._rest.append(lambda: forgiving(undo, *params))
+
+    def vm(self, base: dict[str, Any] | None = None, **fields: Any) -> str:
+        """A halted VM, paravirtual unless ``base`` says otherwise."""
+        record = {**(base or PARAVIRTUAL), "name_label": self.name(), "other_config": self.mark(), **fields}
+        return self.keep_vm(self.xapi.VM.create(record))
+
+    def keep_vm(self, vm: str) -> str:
+        """Undo a VM that some call made, with its snapshots and its disks."""
+        self._vms.append(lambda: forgiving(erase_vm, self.xapi, vm))
+        return vm
+
+    def vdi(self, size_bytes: int = 8 * MIB, **fields: Any) -> str:
+        """A disk on the SR under test."""
+        record = {
+            "name_label": self.name(),
+            "name_description": "",
+            "SR": self.sr,
+            "virtual_size": str(size_bytes),
+            "type": "user",
+            "sharable": False,
+            "read_only": False,
+            "other_config": self.mark(),
+            **fields,
+        }
+        return self.keep_vdi(self.xapi.VDI.create(record))
+
+    def keep_vdi(self, vdi: str) -> str:
+        """Undo a disk that some call made."""
+        self.later(self.xapi.VDI.destroy, vdi)
+        return vdi
+
+    def vbd(self, vm: str, vdi: str = NULL, **fields: Any) -> str:
+        """A disk device of a VM; without a VDI an empty CD drive. It goes with its VM."""
+        is_cd = vdi == NULL
+        record = {
+            "VM": vm,
+            "VDI": vdi,
+            "userdevice": "autodetect",
+            "bootable": False,
+            "mode": "RO" if is_cd else "RW",
+            "type": "CD" if is_cd else "Disk",
+            "empty": is_cd,
+            "unpluggable": True,
+            "other_config": {},
+            "qos_algorithm_type": "",
+            "qos_algorithm_params": {},
+            **fields,
+        }
+        vbd: str = self.xapi.VBD.create(record)
+        return vbd
+
+    def vif(self, vm: str, **fields: Any) -> str:
+        """A network device of a VM. It goes with its VM."""
+        record = {
+            "VM": vm,
+            "network": self.network,
+            "device": "0",
+            "MAC": "",
+            "MTU": "1500",
+            "other_config": {},
+            "qos_algorithm_type": "",
+            "qos_algorithm_params": {},
+            **fields,
+        }
+        vif: str = self.xapi.VIF.create(record)
+        return vif
+
+    def private_network(self, **fields: Any) -> str:
+        """A network without a NIC."""
+        record = {"name_label": self.name(), "name_description": "", "MTU": "1500", "other_config": self.mark(), **fields}
+        network: str = self.xapi.network.create(record)
+        self.later(self.xapi.network.destroy, network)
+        return network
+
+    def keep_task(self, task: str) -> str:
+        """Undo a task."""
+        self.later(self.xapi.task.destroy, task)
+        return task
+
+    def task(self) -> str:
+        """A task of the client's own."""
+        return self.keep_task(self.xapi.task.create(self.name(), "made by the contract suite"))
+
+
+def forgiving(undo: Callable[..., object], *params: object) -> None:
+    """Undo, unless the thing is gone."""
+    try:
+        undo(*params)
+    except XenAPI.Failure as failure:
+        if failure.details[0] != "HANDLE_INVALID":
+            raise
+
+
+def erase_vm(xapi: Any, vm: str) -> None:
+    """Remove a VM of ours with its snapshots and every disk that is plugged into it."""
+    record = xapi.VM.get_record(vm)
+    for snapshot in record["snapshots"]:
+        forgiving(erase_vm, xapi, snapshot)
+    if record["blocked_operations"]:
+        xapi.VM.set_blocked_operations(vm, {})
+    if record["power_state"] != "Halted":
+        forgiving(xapi.VM.hard_shutdown, vm)
+    devices = [xapi.VBD.get_record(vbd) for vbd in xapi.VM.get_VBDs(vm)]
+    xapi.VM.destroy(vm)
+    for vdi in {device["VDI"] for device in devices if device["type"] == "Disk"}:
+        forgiving(xapi.VDI.destroy, vdi)
+
+
+def leftovers(xapi: Any, label: str) -> list[str]:
+    """What on the server still bears a label, as "class name"."""
+    found = [
+        f"{name} {record['name_label']}"
+        for name in ("VM", "VDI", "network", "SR")
+        for record in getattr(xapi, name).get_all_records().values()
+        if record["other_config"].get(MARK) == label and record.get("managed", True)
+    ]
+    tasks = xapi.task.get_all_records().values()
+    return sorted(found) + sorted(f"task {record['name_label']}" for record in tasks if record["name_label"].startswith(label))

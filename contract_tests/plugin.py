@@ -1,0 +1,75 @@
+"""The pytest plugin of the contract suite: options, markers, scrubbed failures, the report.
+
+Loaded by name (`-p contract_tests.plugin`) or by its entry point. Changes nothing for tests that are not of this suite.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from contract_tests.report import FACT, JsonReport
+from contract_tests.target import Target
+
+SUITE = Path(__file__).parent / "suite"
+MARKERS = (
+    "requires(*capabilities): the test needs a message, field or feature that not every release has; it is skipped elsewhere",
+    "last: the test runs after all others",
+)
+HIDDEN = "********"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that name the server."""
+    group = parser.getgroup("xapi", "the XenAPI server that the contract suite dials")
+    group.addoption("--xapi-url", default=os.environ.get("XAPI_URL", ""), help="http://HOST[:PORT] of a pool master; also XAPI_URL")
+    group.addoption("--xapi-user", default=os.environ.get("XAPI_USER", "root"), help="account; also XAPI_USER; default root")
+    group.addoption("--xapi-password", default=os.environ.get("XAPI_PASSWORD", ""), help="password; also XAPI_PASSWORD")
+    group.addoption("--xapi-template", default="", help="name of a template that boots a guest with PV drivers; default: a blank PV guest")
+    group.addoption("--xapi-insecure", action="store_true", default=False, help="accept any certificate of an https URL")
+    group.addoption("--xapi-json", default="", help="write the report to this file")
+
+
+def target_of(config: pytest.Config) -> Target:
+    """The server that the options name."""
+    option = config.option
+    return Target(option.xapi_url.rstrip("/"), option.xapi_user, option.xapi_password, option.xapi_template, option.xapi_insecure)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and, where asked for, the report."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    if config.option.xapi_json and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(JsonReport(Path(config.option.xapi_json), config.option.xapi_url), "contract-json-report")
+
+
+def is_ours(item: pytest.Item) -> bool:
+    """Whether a test belongs to the contract suite."""
+    return SUITE in item.path.parents
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell each test's fact to the report, and move the tests that must come last to the end."""
+    for item in filter(is_ours, items):
+        item.user_properties.append((FACT, fact_of(item)))
+    items.sort(key=lambda item: is_ours(item) and item.get_closest_marker("last") is not None)
+
+
+def fact_of(item: pytest.Item) -> str:
+    """What a test holds the server to: its docstring, else its name as a sentence."""
+    said = getattr(getattr(item, "function", None), "__doc__", None) or item.name.removeprefix("test_").replace("_", " ")
+    return " ".join(said.split())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep the password out of what a failed test of ours shows."""
+    report = yield
+    password = item.config.option.xapi_password
+    if is_ours(item) and password and report.failed and password in report.longreprtext:
+        report.longrepr = report.longreprtext.replace(password, HIDDEN)
+    return report

@@ -1,0 +1,62 @@
+"""The report of a run as one JSON file: how many passed, failed, were skipped, and a row per test.
+
+Knows pytest's reports. May not know passwords: what a test says is scrubbed before it gets here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+FACT: Final = "contract_fact"
+SERVER: Final = "contract_server"
+OUTCOMES: Final = ("passed", "failed", "skipped")
+
+
+class JsonReport:
+    """A pytest plugin that collects one row per test and writes the file at the end of the session."""
+
+    def __init__(self, path: Path, url: str) -> None:
+        self._path = path
+        self._url = url
+        self._rows: dict[str, dict[str, str]] = {}
+        self._server = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the first phase that failed or skipped, else the call."""
+        properties = dict(report.user_properties)
+        self._server = str(properties.get(SERVER, self._server))
+        row = self._rows.setdefault(report.nodeid, {"test": short(report.nodeid), "outcome": "passed", "fact": "", "message": ""})
+        row["fact"] = str(properties.get(FACT, row["fact"]))
+        if report.outcome != "passed" and row["outcome"] != "failed":
+            row.update(outcome=report.outcome, message=message_of(report))
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the file, whole or not at all."""
+        beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        beside.write_text(json.dumps(self.result(), indent=2) + "\n")
+        beside.replace(self._path)
+
+    def result(self) -> dict[str, Any]:
+        """The report as a value."""
+        rows = sorted(self._rows.values(), key=lambda row: row["test"])
+        counts = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in OUTCOMES}
+        return {**counts, "url": self._url, "server": self._server, "tests": rows}
+
+
+def short(nodeid: str) -> str:
+    """The name of a test without the way to its file: "test_vm_power.py::test_x"."""
+    path, _, name = nodeid.partition("::")
+    return f"{path.rpartition('/')[2]}::{name}"
+
+
+def message_of(report: pytest.TestReport) -> str:
+    """Why a test failed or was skipped, in a line or a few."""
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2])
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return report.longreprtext if crash is None else str(crash.message)

@@ -1,0 +1,233 @@
+"""Fixtures of the suite: the server, the session, what tests make, and VMs in each power state that tests may look at.
+
+The VMs of a module (`halted`, `running`, `paused`, `suspended`) are shared: a test that changes a VM makes its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+import XenAPI
+
+from contract_tests.capabilities import Server, ask
+from contract_tests.made import HARDWARE, MIB, Made, leftovers
+from contract_tests.plugin import target_of
+from contract_tests.refusals import NULL
+from contract_tests.report import SERVER
+from contract_tests.target import Target
+from contract_tests.waiting import until
+
+UNUSABLE_SR_TYPES: Final = frozenset({"iso", "udev"})
+
+# How a real host says that a paravirtual guest without an operating system cannot boot there.
+NOTHING_TO_BOOT: Final = frozenset({"BOOTLOADER_FAILED", "NO_BOOTABLE_DISK"})
+
+
+@pytest.fixture(scope="session")
+def target(pytestconfig: pytest.Config) -> Target:
+    """The server under test."""
+    found = target_of(pytestconfig)
+    if not found.url or not found.password:
+        pytest.exit("the contract suite needs a server: give --xapi-url, --xapi-user and --xapi-password", returncode=4)
+    return found
+
+
+@pytest.fixture(scope="session")
+def session(target: Target) -> Iterator[Any]:
+    """The run's session of the official client, logged in. Its own test logs out other sessions."""
+    with target.session() as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def xapi(session: Any) -> Any:
+    """The calls of the session: ``xapi.VM.start(vm, False, False)``."""
+    return session.xenapi
+
+
+@pytest.fixture
+def other(target: Target) -> Iterator[Any]:
+    """A second session, the test's own."""
+    with target.session() as session:
+        yield session
+
+
+@pytest.fixture
+def client(target: Target) -> Iterator[Any]:
+    """A client that has not logged in; its calls answer the raw struct of the wire."""
+    with target.dialled() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def server(target: Target, session: Any) -> Server:
+    """What the server says it is."""
+    return ask(target, session)
+
+
+@pytest.fixture(autouse=True)
+def _required(request: pytest.FixtureRequest, server: Server) -> None:
+    """Skip what this release does not have, and tell the report which server it is."""
+    request.node.user_properties.append((SERVER, server.summary))
+    for marker in request.node.iter_markers("requires"):
+        for capability in marker.args:
+            if not server.has(capability):
+                pytest.skip(f"{server.summary} has no {capability}")
+
+
+@pytest.fixture(scope="session")
+def label(xapi: Any) -> Iterator[str]:
+    """The mark of everything that this run makes. At the end nothing may bear it."""
+    label = f"contract-{secrets.token_hex(4)}"
+    yield label
+    assert leftovers(xapi, label) == []
+
+
+@pytest.fixture(scope="session")
+def host(xapi: Any) -> str:
+    """The pool's master, which runs the tests' VMs."""
+    master: str = xapi.pool.get_master(xapi.pool.get_all()[0])
+    return master
+
+
+@pytest.fixture(scope="session")
+def sr(xapi: Any) -> str:
+    """A plugged SR that can make disks: the pool's default one, else the one with most room."""
+    default = xapi.pool.get_default_SR(xapi.pool.get_all()[0])
+    records: dict[str, Any] = {ref: record for ref, record in xapi.SR.get_all_records().items() if _is_usable(xapi, record)}
+    assert records, "no SR here can make disks: plug one whose allowed_operations has vdi_create"
+    room = {ref: int(record["physical_size"]) - int(record["physical_utilisation"]) for ref, record in records.items()}
+    return max(room, key=lambda ref: (ref == default, room[ref]))
+
+
+def _is_usable(xapi: Any, record: dict[str, Any]) -> bool:
+    return (
+        record["type"] not in UNUSABLE_SR_TYPES
+        and record["content_type"] != "iso"
+        and "vdi_create" in record["allowed_operations"]
+        and any(xapi.PBD.get_currently_attached(pbd) for pbd in record["PBDs"])
+    )
+
+
+@pytest.fixture(scope="session")
+def network(xapi: Any) -> str:
+    """The network of the management interface."""
+    pifs = xapi.PIF.get_all_records().values()
+    found: str = next(pif["network"] for pif in pifs if pif["management"])
+    return found
+
+
+@pytest.fixture(scope="session")
+def dom0(xapi: Any, host: str) -> str:
+    """The control domain of the host."""
+    domains = xapi.VM.get_all_records_where('field "is_control_domain" = "true"').items()
+    found: str = next(ref for ref, record in domains if record["resident_on"] == host and record["domid"] == "0")
+    return found
+
+
+@pytest.fixture
+def made(xapi: Any, label: str, sr: str, network: str) -> Iterator[Made]:
+    """What the test makes; undone when it ends."""
+    made = Made(xapi, label, sr, network)
+    yield made
+    made.undo()
+
+
+@pytest.fixture(scope="module")
+def shared(xapi: Any, label: str, sr: str, network: str) -> Iterator[Made]:
+    """What a module's tests share; undone when the module ends."""
+    made = Made(xapi, label, sr, network)
+    yield made
+    made.undo()
+
+
+@pytest.fixture(scope="module")
+def halted(shared: Made) -> str:
+    """A halted VM."""
+    return shared.vm()
+
+
+@pytest.fixture(scope="module")
+def running(shared: Made, target: Target) -> str:
+    """A running VM with PV drivers."""
+    return booted(shared, target)
+
+
+@pytest.fixture(scope="module")
+def paused(shared: Made, target: Target) -> str:
+    """A paused VM with PV drivers."""
+    vm = booted(shared, target)
+    shared.xapi.VM.pause(vm)
+    return vm
+
+
+@pytest.fixture(scope="module")
+def suspended(shared: Made, target: Target) -> str:
+    """A suspended VM."""
+    vm = booted(shared, target)
+    shared.xapi.VM.suspend(vm)
+    return vm
+
+
+@pytest.fixture(scope="module")
+def template(shared: Made) -> str:
+    """A template of ours."""
+    return shared.vm(is_a_template=True)
+
+
+@pytest.fixture(scope="module")
+def snapshot(shared: Made, halted: str) -> str:
+    """A snapshot of the halted VM."""
+    return shared.keep_vm(shared.xapi.VM.snapshot(halted, shared.name()))
+
+
+@pytest.fixture(scope="module")
+def bare(shared: Made) -> str:
+    """A running hardware-virtual VM without an operating system, hence without PV drivers."""
+    vm = shared.vm(HARDWARE)
+    shared.xapi.VM.start(vm, False, False)
+    return vm
+
+
+@pytest.fixture
+def guest(made: Made, target: Target) -> str:
+    """A running VM with PV drivers, the test's own."""
+    return booted(made, target)
+
+
+def booted(made: Made, target: Target, **fields: Any) -> str:
+    """A running VM with PV drivers: a blank paravirtual one, or a clone of the template that the operator named."""
+    vm = _from_template(made, target.template) if target.template else made.vm(**fields)
+    try:
+        made.xapi.VM.start(vm, False, False)
+    except XenAPI.Failure as failure:
+        if failure.details[0] in NOTHING_TO_BOOT:
+            pytest.skip(f"a blank paravirtual guest does not boot here ({failure.details[0]}); name a template with --xapi-template")
+        raise
+    if target.template:
+        until(lambda: "clean_shutdown" in made.xapi.VM.get_allowed_operations(vm), "the guest's PV drivers")
+    return vm
+
+
+def _from_template(made: Made, name: str) -> str:
+    found = made.xapi.VM.get_by_name_label(name)
+    assert found, f"there is no template {name!r}"
+    vm = made.keep_vm(made.xapi.VM.clone(found[0], made.name()))
+    made.xapi.VM.add_to_other_config(vm, "contract_tests", made.label)
+    made.xapi.VM.provision(vm)
+    return vm
+
+
+@pytest.fixture
+def disk(made: Made) -> str:
+    """A disk of 8 MiB."""
+    return made.vdi(8 * MIB)
+
+
+@pytest.fixture
+def null() -> str:
+    """The reference to nothing."""
+    return NULL

@@ -1,0 +1,93 @@
+"""Repositories and their plugs. Real ones are only looked at; what is done is done to one that exists in the database alone."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from contract_tests.made import Made
+from contract_tests.refusals import refusal
+
+
+@pytest.fixture
+def introduced(xapi: Any, made: Made) -> str:
+    """A repository that was introduced and is plugged nowhere."""
+    sr: str = xapi.SR.introduce(str(uuid.uuid4()), made.name(), "", "nfs", "user", False, {})
+    made.later(xapi.SR.forget, sr)
+    return sr
+
+
+def test_an_introduced_repository_is_unplugged(xapi: Any, introduced: str) -> None:
+    """Its sizes are unknown and it has no plug."""
+    record = xapi.SR.get_record(introduced)
+    facts = {name: record[name] for name in ("physical_size", "physical_utilisation", "virtual_allocation", "type", "PBDs", "VDIs")}
+    assert facts == {
+        "physical_size": "-1",
+        "physical_utilisation": "-1",
+        "virtual_allocation": "0",
+        "type": "nfs",
+        "PBDs": [],
+        "VDIs": [],
+    }
+
+
+def test_a_repository_is_introduced_once(xapi: Any, made: Made, introduced: str) -> None:
+    """SR_UUID_EXISTS [uuid]."""
+    taken = xapi.SR.get_uuid(introduced)
+    assert refusal(xapi.SR.introduce, taken, made.name(), "", "nfs", "user", False, {}) == ["SR_UUID_EXISTS", taken]
+
+
+def test_a_repository_without_plugs_makes_no_disks(made: Made, introduced: str) -> None:
+    """SR_HAS_NO_PBDS [sr]."""
+    assert refusal(lambda: made.vdi(SR=introduced)) == ["SR_HAS_NO_PBDS", introduced]
+
+
+def test_a_repository_without_plugs_is_not_destroyed(xapi: Any, introduced: str) -> None:
+    """SR_HAS_NO_PBDS [sr]: only a host that sees it could erase it."""
+    assert refusal(xapi.SR.destroy, introduced) == ["SR_HAS_NO_PBDS", introduced]
+
+
+def test_a_forgotten_repository_is_gone(xapi: Any, introduced: str) -> None:
+    """Forget removes it from the database."""
+    xapi.SR.forget(introduced)
+    assert refusal(xapi.SR.get_record, introduced) == ["HANDLE_INVALID", "SR", introduced]
+
+
+def test_a_plug_is_made_and_destroyed(xapi: Any, introduced: str, host: str) -> None:
+    """One plug per repository and host: PBD_EXISTS [sr, host, pbd]."""
+    record = {"SR": introduced, "host": host, "device_config": {"server": "nowhere.invalid", "serverpath": "/a"}, "other_config": {}}
+    pbd = xapi.PBD.create(record)
+    assert xapi.PBD.get_currently_attached(pbd) is False
+    assert (xapi.SR.get_PBDs(introduced), xapi.PBD.get_host(pbd)) == ([pbd], host)
+    assert refusal(xapi.PBD.create, record) == ["PBD_EXISTS", introduced, host, pbd]
+    xapi.PBD.destroy(pbd)
+    assert xapi.SR.get_PBDs(introduced) == []
+
+
+def test_plugging_what_is_plugged_is_no_error(xapi: Any, sr: str, host: str) -> None:
+    """PBD.plug may be repeated."""
+    pbd = next(ref for ref in xapi.SR.get_PBDs(sr) if xapi.PBD.get_host(ref) == host)
+    assert xapi.PBD.plug(pbd) == ""
+    assert xapi.PBD.get_currently_attached(pbd) is True
+
+
+def test_a_driver_that_does_not_exist_is_named(xapi: Any, made: Made, host: str) -> None:
+    """SR_UNKNOWN_DRIVER [type]."""
+    assert refusal(xapi.SR.create, host, {}, "0", made.name(), "", "frobfs", "user", False, {}) == ["SR_UNKNOWN_DRIVER", "frobfs"]
+
+
+def test_a_scan_keeps_the_disks(xapi: Any, disk: str, sr: str) -> None:
+    """SR.scan finds what is there."""
+    before = set(xapi.SR.get_VDIs(sr))
+    xapi.SR.scan(sr)
+    assert disk in xapi.SR.get_VDIs(sr)
+    assert {ref for ref in before if xapi.VDI.get_managed(ref)} <= set(xapi.SR.get_VDIs(sr))
+
+
+def test_a_repository_has_room(xapi: Any, sr: str) -> None:
+    """Sizes of a plugged repository are known, and scanning is allowed."""
+    record = xapi.SR.get_record(sr)
+    assert 0 <= int(record["physical_utilisation"]) < int(record["physical_size"])
+    assert {"scan", "vdi_create", "vdi_destroy"} <= set(record["allowed_operations"])
