@@ -1,0 +1,44 @@
+"""``POST /servers/{id}/action``: what may be done with a server that is there. Which key of the body means which is in `routes`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from compute_core.api.call import Call, Reply
+from compute_core.model.errors import Conflict
+
+Act = Callable[[Call, str, Any], Awaitable[Any]]
+"""``async def act(call, server_id, what the action's key holds) -> JSON value, None or Reply``."""
+
+
+def simple(action: str) -> Act:
+    """An action of the model without arguments."""
+
+    async def act(call: Call, server_id: str, _asked: Any) -> None:
+        await call.services.compute.act(call.context, server_id, action)
+
+    return act
+
+
+async def reboot(call: Call, server_id: str, asked: Any) -> None:
+    """Reboot through the guest, or by force."""
+    await call.services.compute.act(call.context, server_id, f"reboot_{asked['type'].lower()}")
+
+
+async def create_image(call: Call, server_id: str, asked: Any) -> Reply:
+    """Begin a snapshot. Before 2.45 the image is told by the Location header alone."""
+    image_id = await call.services.compute.create_image(call.context, server_id, asked["name"], asked.get("metadata", {}))
+    if call.version >= 45:
+        return Reply({"image_id": image_id})
+    return Reply(headers={"Location": f"{call.host_url}/image/v2/images/{image_id}"})
+
+
+async def console_output(call: Call, server_id: str, asked: Any) -> dict[str, str]:
+    """The end of what the server has written to its console."""
+    length = asked.get("length")
+    wanted = None if length is None or int(length) == -1 else int(length)
+    server = await call.services.compute.get_server(call.context, server_id)
+    if server.host is None:
+        raise Conflict(f"Instance {server_id} is not ready")
+    return {"output": await call.services.compute.console_output(call.context, server_id, wanted)}

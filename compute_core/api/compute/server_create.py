@@ -1,0 +1,184 @@
+"""``POST /servers``: from a body that fits its schema to a request for the cells, refusing what cannot be meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from compute_core.api.call import Call, Reply
+from compute_core.api.compute.links import links_of
+from compute_core.api.texts import is_true
+from compute_core.model.errors import Forbidden, Invalid, NotFound
+from compute_core.model.flavors import Flavor
+from compute_core.model.images import Image
+from compute_core.model.requests import ServerRequest
+
+Body = Mapping[str, Any]
+
+_NO_VOLUMES = "Block Device Mapping is Invalid: this installation has no volume service, servers boot from images on local disk only."
+_HINTS = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
+
+
+async def create(call: Call) -> Any:
+    """Begin to build one server or several; the answer names the first, or their reservation."""
+    asked: Body = call.body["server"]
+    _refuse_unsupported(asked)
+    flavor = await _flavor(call, str(asked["flavorRef"]))
+    image = await _image(call, _image_ref(asked))
+    _check_size(image, flavor)
+    request = await _request(call, asked, flavor, image)
+    servers = await call.services.compute.create_servers(call.context, request)
+    if is_true(asked.get("return_reservation_id", False)):
+        return {"reservation_id": servers[0].reservation_id}
+    first = servers[0]
+    answer = {
+        "id": first.uuid,
+        "links": links_of(call, "servers", first.uuid),
+        "OS-DCF:diskConfig": first.disk_config,
+        "security_groups": [{"name": "default"}],
+        "adminPass": request.admin_password,
+    }
+    return Reply({"server": answer}, headers={"Location": f"{call.base_url}/servers/{first.uuid}"})
+
+
+async def _request(call: Call, asked: Body, flavor: Flavor, image: Image) -> ServerRequest:
+    zone, target_host = _placement(call, asked)
+    minimum, maximum = _counts(asked)
+    return ServerRequest(
+        name=asked["name"],
+        flavor_id=flavor.id,
+        image_ref=image.id,
+        min_count=minimum,
+        max_count=maximum,
+        metadata=asked.get("metadata", {}),
+        tags=tuple(dict.fromkeys(asked.get("tags", ()))),
+        user_data=asked.get("user_data"),
+        has_config_drive=is_true(asked.get("config_drive", False)),
+        key_name=await _key_name(call, asked.get("key_name")),
+        availability_zone=await _zone(call, zone),
+        target_host=target_host,
+        description=asked.get("description"),
+        disk_config=asked.get("OS-DCF:diskConfig", "MANUAL"),
+        access_ip_v4=asked.get("accessIPv4", ""),
+        access_ip_v6=asked.get("accessIPv6", ""),
+        networks=await _networks(call, asked.get("networks")),
+        scheduler_hints=_hints(call.body),
+        admin_password=asked.get("adminPass") or call.services.new_password(),
+    )
+
+
+def _refuse_unsupported(asked: Body) -> None:
+    if asked.get("block_device_mapping"):
+        raise Invalid(_NO_VOLUMES)
+    if asked.get("personality"):
+        raise Invalid("Personality cannot be set: give the files as user_data on a config drive.")
+    if asked.get("trusted_image_certificates"):
+        raise Invalid("Image signatures are not checked here, so no trusted certificates can be asked for.")
+    for group in asked.get("security_groups", ()):
+        if group["name"] != "default":
+            raise Invalid(f"Security group {group['name']} not found: this installation has the group default only.")
+
+
+def _image_ref(asked: Body) -> str:
+    """The image to boot from. A block device mapping may say nothing but the same once more: that image, on a local disk."""
+    image_ref = str(asked.get("imageRef") or "")
+    for disk in asked.get("block_device_mapping_v2", ()):
+        is_boot_disk = str(disk.get("boot_index")) == "0" and disk.get("source_type") == "image"
+        if not is_boot_disk or disk.get("destination_type", "local") != "local":
+            raise Invalid(_NO_VOLUMES)
+        if disk.get("uuid") != image_ref:
+            raise Invalid("Block Device Mapping is Invalid: the image of the boot disk is not imageRef.")
+    if not image_ref:
+        raise Invalid("Invalid imageRef provided.")
+    return image_ref
+
+
+async def _flavor(call: Call, flavor_id: str) -> Flavor:
+    try:
+        return await call.services.compute.get_flavor(call.context, flavor_id)
+    except NotFound as problem:
+        raise Invalid(problem.message) from None
+
+
+async def _image(call: Call, image_id: str) -> Image:
+    try:
+        image = await call.services.images.get(image_id)
+    except NotFound:
+        raise Invalid("Can not find requested image") from None
+    if not call.context.is_admin and image.owner != call.context.project_id and image.visibility not in {"public", "community"}:
+        raise Invalid("Can not find requested image")
+    if image.status != "active":
+        raise Invalid(f"Image {image_id} is not active.")
+    return image
+
+
+def _check_size(image: Image, flavor: Flavor) -> None:
+    if flavor.memory_mb < image.min_ram_mb:
+        raise Invalid("Flavor's memory is too small for requested image.")
+    if flavor.root_gb and flavor.root_gb < image.min_disk_gb:
+        raise Invalid(f"Flavor's disk is too small for requested image: it has {flavor.root_gb} GiB, the image needs {image.min_disk_gb}.")
+    if flavor.root_gb and (image.virtual_size_bytes or 0) > flavor.root_gb << 30:
+        raise Invalid(f"Flavor's disk is too small for requested image: the image is a disk of {image.virtual_size_bytes} bytes.")
+
+
+def _counts(asked: Body) -> tuple[int, int]:
+    minimum = int(asked.get("min_count", 1))
+    maximum = int(asked.get("max_count", minimum))
+    if minimum > maximum:
+        raise Invalid("min_count must be <= max_count")
+    return minimum, maximum
+
+
+def _placement(call: Call, asked: Body) -> tuple[str | None, str | None]:
+    """Zone and host. An admin may name a host, as ``zone:host`` or, from 2.74 on, by itself."""
+    zone, _, host = str(asked.get("availability_zone", "")).partition(":")
+    host = host.partition(":")[0]
+    named = asked.get("host") or asked.get("hypervisor_hostname")
+    if host and named:
+        raise Invalid("A host is named twice: by availability_zone and by host.")
+    if (host or named) and not call.context.is_admin:
+        raise Forbidden("Policy doesn't allow os_compute_api:servers:create:forced_host to be performed.")
+    return zone or None, host or named or None
+
+
+async def _zone(call: Call, name: str | None) -> str | None:
+    if name is None:
+        return None
+    zones = await call.services.compute.availability_zones(call.context)
+    if not any(zone.name == name and zone.is_available for zone in zones):
+        raise Invalid("The requested availability zone is not available")
+    return name
+
+
+async def _key_name(call: Call, name: str | None) -> str | None:
+    if name is None:
+        return None
+    try:
+        await call.services.compute.get_keypair(call.context, name)
+    except NotFound:
+        raise Invalid("Invalid key_name provided.") from None
+    return name
+
+
+async def _networks(call: Call, asked: object) -> tuple[str, ...] | None:
+    """None: the default network; (): none at all."""
+    if asked in (None, "auto", []):
+        return None
+    if not isinstance(asked, list):
+        return ()
+    known = {network.id for network in await call.services.networks.list()}
+    return tuple(_network(nic, known) for nic in asked)
+
+
+def _network(nic: Body, known: set[str]) -> str:
+    if nic.get("port") or nic.get("fixed_ip"):
+        raise Invalid("This installation has no network service: a network may be chosen, but neither a port nor an address.")
+    network = nic.get("uuid")
+    if network not in known:
+        raise Invalid(f"Network {network} could not be found.")
+    return str(network)
+
+
+def _hints(body: Body) -> dict[str, str]:
+    hints: Body = next((body[name] for name in _HINTS if name in body), {})
+    return {str(key): str(value) for key, value in hints.items()}

@@ -1,0 +1,29 @@
+"""Readings of the loose values that the API takes: truths and numbers written as texts."""
+
+from __future__ import annotations
+
+from compute_core.model.errors import Invalid
+
+_TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
+_FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
+
+
+def is_true(value: object) -> bool:
+    """A truth of a body that fits its schema."""
+    return str(value).lower() in _TRUE
+
+
+def truth(name: str, value: str) -> bool:
+    """A truth of a query; Invalid when it is neither."""
+    folded = value.lower()
+    if folded not in _TRUE | _FALSE:
+        raise Invalid(f"Invalid value '{value}' for {name}: true or false is meant.")
+    return folded in _TRUE
+
+
+def number(name: str, value: str) -> int:
+    """A number of a query; Invalid when it is none."""
+    try:
+        return int(value)
+    except ValueError:
+        raise Invalid(f"Invalid value '{value}' for {name}: a number is meant.") from None
