@@ -24,8 +24,23 @@ class Connection(asyncio.Protocol):
     """Carries one exchange at a time. After a whole reply ``is_reusable`` says whether the next one may follow."""
 
     __slots__ = (
-        "_buffered", "_loop", "_is_kept", "_parser", "_parts", "_reason", "_transport", "_waiter", "_writable",
-        "content_type", "idle_since_s", "is_broken", "is_complete", "is_head_read", "is_until_close", "location", "status",
+        "_buffered",
+        "_is_kept",
+        "_loop",
+        "_parser",
+        "_parts",
+        "_reason",
+        "_transport",
+        "_waiter",
+        "_writable",
+        "content_type",
+        "idle_since_s",
+        "is_broken",
+        "is_complete",
+        "is_head_read",
+        "is_until_close",
+        "location",
+        "status",
     )  # fmt: skip
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """A session on one XenAPI pool: login, login again, the way to the master, time limits, and how often what was called.
 
-Retries only what is safe to repeat: reads whose answer was lost, and any call that was refused for want of a valid session. May not
-know of recipes.
+Retries only what is safe to repeat: reads and setters whose answer was lost, and any call that was refused for want of a valid
+session. May not know of recipes.
 """
 
 from __future__ import annotations
@@ -88,10 +88,10 @@ Note = Callable[[str], None]
 def _unnoted(_: str) -> None: ...
 
 
-def is_read(method: str) -> bool:
-    """Whether a repetition has no effect of its own."""
+def is_repeatable(method: str) -> bool:
+    """Whether a second time changes nothing more: reads, setters that say the whole value, removals of a key."""
     name = method.partition(".")[2]
-    return name.startswith("get_") or name == "from"
+    return name.startswith(("get_", "set_", "remove_from_")) or name == "from"
 
 
 class Login:
@@ -192,11 +192,11 @@ class Session:
             await self._login.transport.close()
 
     async def _request(self, method: str, ref: str, params: tuple[Any, ...]) -> Any:
-        """The answer; a read whose answer was lost is asked once more."""
+        """The answer; what may be repeated is asked once more when the answer is lost."""
         try:
             return await self._request_once(method, ref, params)
         except ReplyLost:
-            if not is_read(method):
+            if not is_repeatable(method):
                 raise
         return await self._request_once(method, ref, params)
 

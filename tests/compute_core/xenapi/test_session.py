@@ -9,7 +9,7 @@ import pytest
 
 from compute_core.xenapi.errors import ReplyLost, XenApiFailure
 from compute_core.xenapi.http import HttpTransport
-from compute_core.xenapi.session import Account, Limits, Login, Session, is_read
+from compute_core.xenapi.session import Account, Limits, Login, Session, is_repeatable
 from tests.compute_core.xenapi.wire import Handler, Request, Server, refusal, result, served
 
 Answer = Callable[[str, list[Any]], bytes | None]
@@ -109,8 +109,8 @@ def test_a_slave_sends_the_session_to_its_master() -> None:
     assert asyncio.run(run()) == ("x", "http://master.example:PORT")
 
 
-@pytest.mark.parametrize(("method", "sent"), [("VM.get_record", 2), ("event.from", 2), ("VM.start", 1), ("VDI.create", 1)])
-def test_only_a_read_is_repeated_when_its_answer_is_lost(method: str, sent: int) -> None:
+@pytest.mark.parametrize(("method", "sent"), [("VM.get_record", 2), ("event.from", 2), ("VDI.set_name_label", 2), ("VM.start", 1), ("VDI.create", 1)])
+def test_only_what_may_be_repeated_is_when_its_answer_is_lost(method: str, sent: int) -> None:
     async def run() -> int:
         async with served(by(lambda name, _: result("OpaqueRef:s") if "login" in name else None)) as server:
             session = session_on(server)
@@ -170,5 +170,7 @@ def test_closing_without_a_server_is_quiet() -> None:
     asyncio.run(run())
 
 
-def test_reads_are_told_by_name() -> None:
-    assert [name for name in ("VM.get_all", "event.from", "VM.start", "VDI.create") if is_read(name)] == ["VM.get_all", "event.from"]
+def test_what_may_be_repeated_is_told_by_name() -> None:
+    names = ("VM.get_all", "event.from", "VM.set_name_label", "VM.remove_from_other_config", "VM.start", "VM.add_to_other_config")
+
+    assert [is_repeatable(name) for name in names] == [True, True, True, True, False, False]

@@ -1,0 +1,88 @@
+"""Where an agent works: its host, the SR for disks, the networks by bridge. Learnt once, with one call, when the agent starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from compute_core.model.errors import HostUnreachable
+from compute_core.xenapi.session import Session
+
+Record = Mapping[str, Any]
+Records = Mapping[str, Record]
+
+CLASSES = ["host", "host_metrics", "pool", "pbd", "sr", "network"]
+NULL = "OpaqueRef:NULL"
+NO_DISKS = frozenset({"iso", "udev"})
+"""Content types and types of SRs that hold no disks of VMs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Refs and facts of one host that do not change while it is up. ``token`` is where events of what changes since begin."""
+
+    host: str
+    sr: str
+    networks: Mapping[str, str]
+    uuid: str
+    hostname: str
+    address: str
+    version: str
+    vcpus: int
+    cpu_model: str
+    memory_bytes: int
+    supports_hvm: bool
+    token: str
+
+
+async def learn(session: Session, url: str) -> Place:
+    """Look around the host that ``url`` dials. HostUnreachable when the pool has no such host, or no SR for disks on it."""
+    batch = await session.call("event.from", CLASSES, "", 0.0)
+    tables: dict[str, dict[str, Record]] = {cls: {} for cls in CLASSES}
+    for event in batch["events"]:
+        if event["operation"] != "del" and event["class"].lower() in tables:
+            tables[event["class"].lower()][event["ref"]] = event["snapshot"]
+    host = await _this_host(session, url, tables["host"])
+    record = tables["host"][host]
+    return Place(
+        host=host,
+        sr=disk_sr(host, tables["pool"], tables["pbd"], tables["sr"]),
+        networks={network["bridge"]: ref for ref, network in tables["network"].items()},
+        uuid=record["uuid"],
+        hostname=record["hostname"] or record["name_label"],
+        address=record["address"],
+        version=record["software_version"].get("product_version") or record["software_version"].get("platform_version", ""),
+        vcpus=int(record["cpu_info"].get("cpu_count", 0)),
+        cpu_model=record["cpu_info"].get("modelname", ""),
+        memory_bytes=tables["host_metrics"].get(record["metrics"], {"memory_total": 0})["memory_total"],
+        supports_hvm=any("hvm" in capability for capability in record["capabilities"]),
+        token=batch["token"],
+    )
+
+
+async def _this_host(session: Session, url: str, hosts: Records) -> str:
+    """The only host, the one that the URL dials, or the one that the session is on."""
+    dialled = urlsplit(url).hostname
+    for candidates in (list(hosts), [ref for ref, host in hosts.items() if host["address"] == dialled]):
+        if len(candidates) == 1:
+            return candidates[0]
+    ref: str = await session.call("session.get_this_host", await session.ref())
+    if ref not in hosts:
+        raise HostUnreachable(f"{url} does not say which of its {len(hosts)} hosts it is.")
+    return ref
+
+
+def disk_sr(host: str, pools: Records, pbds: Records, srs: Records) -> str:
+    """The pool's default SR when it is plugged here; else the roomiest one that is plugged here and may hold disks."""
+    plugged = {pbd["SR"] for pbd in pbds.values() if pbd["host"] == host and pbd["currently_attached"]}
+    default = _default_srs(pools.values()) & plugged
+    usable = default or {ref for ref in plugged if NO_DISKS.isdisjoint({srs[ref]["type"], srs[ref]["content_type"]})}
+    if not usable:
+        raise HostUnreachable("The host has no SR for disks. Cure: plug a PBD of one, or name the pool's default_SR.")
+    return max(usable, key=lambda ref: (srs[ref]["physical_size"], srs[ref]["uuid"]))
+
+
+def _default_srs(pools: Iterable[Record]) -> set[str]:
+    return {pool["default_SR"] for pool in pools if pool["default_SR"] != NULL}
