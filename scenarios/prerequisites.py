@@ -28,6 +28,7 @@ PROGRAMS: Mapping[str, Program] = {
     for program in (
         Program("qemu-img", "qemu-utils", "makes and checks VHD images"),
         Program("mke2fs", "e2fsprogs", "makes the file system inside an image", ("/sbin", "/usr/sbin")),
+        Program("e2fsck", "e2fsprogs", "checks the file system inside an image", ("/sbin", "/usr/sbin")),
         Program("postgres", "postgresql", "keeps a cell's instances", ("/usr/lib/postgresql/*/bin",)),
         Program("initdb", "postgresql", "makes a private PostgreSQL cluster", ("/usr/lib/postgresql/*/bin",)),
         Program("rabbitmq-server", "rabbitmq-server", "carries messages between cells", ("/usr/lib/rabbitmq/bin",)),
