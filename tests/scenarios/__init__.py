@@ -1,0 +1,1 @@
+"""Tests of the rehearsals and of the whole command."""
