@@ -37,22 +37,21 @@ class Unreachable(click.ClickException):
 @click.option("--insecure", is_flag=True, help="Accept any certificate of an https URL.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Run tests in that many processes (needs pytest-xdist).")
 def contract(
-    url: str, user: str, password: str, json_path: Path | None, expression: str | None, template: str, insecure: bool, jobs: int
+    *, url: str, user: str, password: str, json_path: Path | None, expression: str | None, template: str, insecure: bool, jobs: int
 ) -> None:
     """Hold any XenAPI host, simulated or real, to the same behaviour.
 
     The suite makes VMs, disks and networks of its own and removes them all. Exit codes: 0 every test passed, 1 some failed, 2 the
     suite could not begin.
     """
-    import pytest
-
+    from contract_tests.run import run
     from contract_tests.target import Target
 
     target = Target(url.rstrip("/"), user, password, template, insecure)
     check(target)
     if json_path is not None and not json_path.absolute().parent.is_dir():
         raise click.BadParameter(f"there is no folder {json_path.absolute().parent} for it", param_hint="--json")
-    code = int(pytest.main(arguments(target, json_path, expression, jobs)))
+    code = run(target, json_path=json_path, expression=expression, jobs=jobs)
     click.get_current_context().exit(EXIT_CODES.get(code, REFUSED))
 
 
@@ -85,19 +84,6 @@ def _refused(target: Target, details: list[str]) -> str:
         "HOST_STILL_BOOTING": "It is still booting; try again in a minute.",
     }
     return f"{target.url} lets {target.user!r} not in: {details[0]}. {cures.get(details[0], 'Log in with another client to see why.')}"
-
-
-def arguments(target: Target, json_path: Path | None, expression: str | None, jobs: int) -> list[str]:
-    """Pytest's arguments: this suite alone, whatever configuration lies about where the command is run."""
-    here = Path(__file__).parent
-    return [
-        *("-c", str(here / "pytest.ini"), "--rootdir", str(here), "-p", "contract_tests.plugin", "--pyargs", "contract_tests.suite"),
-        *("--xapi-url", target.url, "--xapi-user", target.user, "--xapi-password", target.password, "--xapi-template", target.template),
-        *(["--xapi-insecure"] if target.is_insecure else []),
-        *(["--xapi-json", str(json_path.absolute())] if json_path else []),
-        *(["-k", expression] if expression else []),
-        *(["-n", str(jobs)] if jobs > 1 else []),
-    ]
 
 
 if __name__ == "__main__":

@@ -28,16 +28,17 @@ def _sealed(block: bytes, offset: int) -> bytes:
 def _footer(size: int) -> bytes:
     fields = struct.pack(
         ">8sIIQI4sI4sQQIIII16sB",
-        *(b"conectix", 2, 0x00010000, SECTOR, 0, b"inva", 0x00010000, b"Wi2k", size, size),
+        *(b"conectix", 2, 0x00010000, SECTOR, 0, b"tap\0", 0x00010000, b"Wi2k", size, size),
         *(_geometry(size), _DYNAMIC, 0, 0, bytes(range(16)), 0),
     )
     return _sealed(fields[:64] + bytes(4) + fields[68:].ljust(SECTOR - 68, b"\0"), 64)
 
 
 def _geometry(size: int) -> int:
-    """Cylinders, heads and sectors for disks below 500 MiB."""
-    cylinders = size // SECTOR // (16 * 17) or 1
-    return cylinders << 16 | 16 << 8 | 17
+    """Cylinders, heads and sectors of a small disk (up to 139 MiB), where 17 sectors lie on a track."""
+    tracks = size // SECTOR // 17
+    heads = max(4, -(-tracks // 1024))
+    return tracks // heads << 16 | heads << 8 | 17
 
 
 def _header(blocks: int) -> bytes:

@@ -61,8 +61,7 @@ ALLOWED: dict[str, dict[str, str]] = {
 CAME_WITH = {"create_vtpm": "VTPM.get_is_unique", "changing_NVRAM": "VM.set_NVRAM", "sysprep": "VM.sysprep"}
 
 ASKED = frozenset(
-    ("start", "pause", "unpause", "suspend", "resume", "clean_shutdown", "hard_shutdown", "clean_reboot", "hard_reboot")
-    + ("clone", "copy", "snapshot", "destroy")
+    "start pause unpause suspend resume clean_shutdown hard_shutdown clean_reboot hard_reboot clone copy snapshot destroy".split()  # noqa: SIM905
 )
 
 
