@@ -18,7 +18,7 @@ MAX_BLOCKS = 1 << 20
 MAX_TABLE_OFFSET = 16 << 20
 """No writer puts the table so far away; the limit bounds what is kept in memory while a disk passes by."""
 
-_FOOTER = struct.Struct(">8s8xQ32xQ4xII")
+_FOOTER = struct.Struct(">8s8xQ24xQ4xII")
 _HEADER = struct.Struct(">8s8xQ4xIII")
 _HEADER_BYTES = 1024
 _FOOTER_CHECKSUM_AT, _HEADER_CHECKSUM_AT = 64, 36
