@@ -5,7 +5,6 @@ The VMs of a module (`halted`, `running`, `paused`, `suspended`) are shared: a t
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -79,9 +78,9 @@ def _required(request: pytest.FixtureRequest, server: Server) -> None:
 
 
 @pytest.fixture(scope="session")
-def label(xapi: Any) -> Iterator[str]:
-    """The mark of everything that this run makes. At the end nothing may bear it."""
-    label = f"contract-{secrets.token_hex(4)}"
+def label(xapi: Any, session: Any) -> Iterator[str]:
+    """The mark of everything that this run makes, taken from its session. At the end nothing may bear it."""
+    label = f"contract-{xapi.session.get_uuid(session.handle)}"
     yield label
     assert leftovers(xapi, label) == []
 

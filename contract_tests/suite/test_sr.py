@@ -14,7 +14,8 @@ from contract_tests.refusals import refusal
 @pytest.fixture
 def introduced(xapi: Any, made: Made) -> str:
     """A repository that was introduced and is plugged nowhere."""
-    sr: str = xapi.SR.introduce(str(uuid.uuid4()), made.name(), "", "nfs", "user", False, {})
+    name = made.name()
+    sr: str = xapi.SR.introduce(str(uuid.uuid5(uuid.NAMESPACE_URL, name)), name, "", "nfs", "user", False, {})
     made.later(xapi.SR.forget, sr)
     return sr
 
