@@ -22,6 +22,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {}
 NAMES_THAT_SAY_NOTHING = frozenset({"base", "common", "data", "helper", "helpers", "misc", "stuff", "util", "utils"})
 CLOCKS = frozenset({"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"})
 CHANCES = frozenset({"uuid.uuid1", "uuid.uuid4", "os.urandom"})
+MUTATORS = frozenset({"add", "append", "appendleft", "clear", "extend", "insert", "pop", "popitem", "remove", "setdefault", "update"})
 CLOCK_READERS: Mapping[str, str] = {}
 """path::function that reads the wall clock, and why it may."""
 
@@ -51,6 +52,13 @@ def test_the_median_function_is_short() -> None:
 def test_no_module_has_a_name_that_says_nothing() -> None:
     parts = {part for source in sources() for part in source.path.removesuffix(".py").split("/")}
     assert parts & NAMES_THAT_SAY_NOTHING == set()
+
+
+def test_a_local_container_may_change() -> None:
+    tree = ast.parse("KNOWN = {}\ndef f(KNOWN, x):\n KNOWN[x] = 1")
+    source = Source("x.py", (), tree)
+    [(_, function)] = source.functions()
+    assert not changes_a_global(function, source)
 
 
 def dotted(node: ast.AST) -> str:
@@ -83,8 +91,34 @@ def sleeps_in_a_test(function: Function, source: Source) -> bool:
 
 
 def changes_a_global(function: Function, source: Source) -> bool:
-    del source
-    return any(isinstance(node, ast.Global) for node in ast.walk(function))
+    """Whether a function rebinds a name of its module, or changes a container that its module made."""
+    if any(isinstance(node, ast.Global) for node in ast.walk(function)):
+        return True
+    local = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    local |= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+    changed = {name for node in ast.walk(function) for name in changed_names(node)}
+    return bool(changed & module_names(source.tree) - local)
+
+
+def module_names(tree: ast.Module) -> set[str]:
+    """The names that a module binds by assignment."""
+    statements = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    return {
+        node.id
+        for statement in statements
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+
+def changed_names(node: ast.AST) -> set[str]:
+    """The name whose container a node changes in place."""
+    match node:
+        case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store() | ast.Del()):
+            return {name}
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in MUTATORS:
+            return {name}
+    return set()
 
 
 def has_broad_except(function: Function, source: Source) -> bool:
@@ -116,25 +150,6 @@ def test_no_function(fault: str) -> None:
     assert outer == set(allowed)
 
 
-def test_no_module_begins_with_an_empty_container_that_something_must_fill() -> None:
-    found = [
-        f"{source.path}:{node.lineno}"
-        for source in sources(PRODUCT)
-        for node in source.tree.body
-        if isinstance(node, ast.Assign | ast.AnnAssign) and is_empty_container(node.value)
-    ]
-    assert found == []
-
-
-def is_empty_container(value: ast.expr | None) -> bool:
-    match value:
-        case ast.List(elts=[]) | ast.Dict(keys=[]):
-            return True
-        case ast.Call(args=[], keywords=[]):
-            return dotted(value.func) in {"list", "dict", "set", "deque", "defaultdict"}
-    return False
-
-
 @pytest.mark.parametrize(
     ("rule", "code"),
     [
@@ -142,6 +157,8 @@ def is_empty_container(value: ast.expr | None) -> bool:
         (reads_wall_clock, "def f(): return datetime.datetime.now(tz)"),
         (has_bare_chance, "def f(): return random.choice(x)"),
         (changes_a_global, "def f():\n global x\n x = 1"),
+        (changes_a_global, "KNOWN = {}\ndef f(x): KNOWN[x] = 1"),
+        (changes_a_global, "KNOWN: list[int] = []\ndef f(x): KNOWN.append(x)"),
         (has_broad_except, "def f():\n try: g()\n except Exception: pass"),
         (has_broad_except, "def f():\n try: g()\n except (ValueError, BaseException): pass"),
         (has_broad_except, "def f():\n try: g()\n except: pass"),
