@@ -96,6 +96,9 @@ class DiskStore:
         """The same disk under another key as well; writing to either leaves the other alone."""
         self.put(key, self._disks[source])
 
+    snapshot = clone
+    copy = clone
+
     def resize(self, key: Hashable, size: int) -> None:
         """Cut the end off, or add zeros."""
         disk = self._disks[key]

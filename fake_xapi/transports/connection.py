@@ -14,9 +14,11 @@ import httptools
 
 from fake_xapi.transports.calls import Later, Reply, answer_call
 from fake_xapi.transports.http_replies import CONTINUE, HTML, OPTIONS_HEADERS, page, reply_head
+from fake_xapi.transports.http_transfers import serve_transfer
 from fake_xapi.transports.ports import Router, Xapi
-from fake_xapi.transports.requests import Codecs, Head, Transfers
-from fake_xapi.transports.streams import BodyLost, BodyStream, ReplyStream
+from fake_xapi.transports.requests import Codecs, Head
+from fake_xapi.transports.streams import BodyLost, BodyStream
+from fake_xapi.transports.transfers import Handlers
 from fake_xapi.transports.turns import Turn, Turns
 
 _LOOPBACK = "127."
@@ -43,7 +45,7 @@ class Site:
 
     router: Router
     codecs: Mapping[str, Codecs]
-    transfers: Transfers
+    handlers: Handlers
     limits: Limits
     connections: set[Connection] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -154,7 +156,7 @@ class Connection(asyncio.Protocol):
         self._is_in_head = False
         if self._is_ending:
             return
-        if (self._parser.get_method(), self._url.partition(b"?")[0]) in self._site.transfers:
+        if (self._parser.get_method(), self._url.partition(b"?")[0]) in self._site.handlers:
             self._open_stream()
         elif self._length is not None and self._length > self._site.limits.rpc_body_bytes:
             self._refuse(413, "The request is too large")
@@ -249,14 +251,14 @@ class Connection(asyncio.Protocol):
             self._turns.start(head.path, self._run_transfer(xapi, head, body))
 
     async def _run_transfer(self, xapi: Xapi, head: Head, body: BodyStream) -> None:
-        reply = ReplyStream(self._transport, lambda: self._turns.drained, keep_alive=head.keep_alive)
+        handler = self._site.handlers[head.method, head.path.encode()]
         try:
-            await self._site.transfers[head.method, head.path.encode()](xapi, head, body, reply)
+            await serve_transfer(handler, xapi, head, body, self._transport, lambda: self._turns.drained)
         except ConnectionError:
             self.drop()
         if not body.is_complete:
             self._linger()
-        elif not reply.keep_alive:
+        elif not head.keep_alive:
             self._is_ending = True
 
     def _lose_body(self, reason: str) -> None:

@@ -1,54 +1,43 @@
-"""The HTTP handlers of disks: ``PUT /import_raw_vdi`` and ``GET /export_raw_vdi``, with real bytes.
+"""The handlers of disks: ``PUT /import_raw_vdi`` and ``GET /export_raw_vdi``, with real bytes.
 
-May not know sockets; of XAPI they know what ``Xapi`` shows.
+May not know HTTP; of XAPI they know what ``Xapi`` shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import cast
 
-from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.wire import xml_string
+from fake_xapi.engine.dispatch import rendered
 from fake_xapi.transports.disk_streams import Format, Image, pour, raw_image, sink_of, vhd_image
 from fake_xapi.transports.ports import HttpTask, Xapi
-from fake_xapi.transports.requests import Head, Transfer, Transfers
-from fake_xapi.transports.streams import BodyLost, BodyStream, ReplyStream
+from fake_xapi.transports.streams import BodyLost
+from fake_xapi.transports.transfers import BadRequest, Handler, Handlers, TransferAnswer, TransferRequest
 from fake_xapi.transports.vdis import find_vdi, open_for_import, settle_import
 
 _CONTENT_TYPES: Mapping[Format, str] = {"raw": "application/octet-stream", "vhd": "application/vhd"}
-_STATUSES: Mapping[str, int] = {
-    "RBAC_PERMISSION_DENIED": 403,
-    "SESSION_INVALID": 401,
-    "SESSION_AUTHENTICATION_FAILED": 401,
-    "HANDLE_INVALID": 404,
-    "UUID_INVALID": 404,
-}
-"""The HTTP status of a Failure; any other is 500."""
 _PROGRESS_STEP = 0.05
 
 
-class BadRequest(Exception):
-    """A request that no task has to hear of: status and what to say."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(status, text)
-        self.status = status
-        self.text = text
-
-
 @dataclass(frozen=True, slots=True)
-class _Transfer:
-    """An admitted request."""
+class _Admitted:
+    """A request with its session and its task."""
 
-    xapi: Xapi
+    request: TransferRequest
     session: int
-    parameters: Mapping[str, str]
     task: HttpTask
-    body: BodyStream
-    reply: ReplyStream
+
+    @property
+    def xapi(self) -> Xapi:
+        return self.request.xapi
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        return self.request.parameters
 
     @property
     def format(self) -> Format:
@@ -59,95 +48,86 @@ class _Transfer:
         return cast(Format, name)
 
 
-Work = Callable[[_Transfer], Awaitable[None]]
+Work = Callable[[_Admitted], Awaitable[TransferAnswer]]
 
 
-def _admitted(action: str, work: Work) -> Transfer:
-    """A handler that lets in who may, and tells the task and the client how it ended."""
+def _admitting(action: str, work: Work) -> Handler:
+    """A handler that lets in who may, and tells the task how it ended."""
 
-    async def handle(xapi: Xapi, head: Head, body: BodyStream, reply: ReplyStream) -> None:
-        parameters = head.parameters()
+    async def handle(request: TransferRequest) -> TransferAnswer:
+        xapi = request.xapi
+        task = xapi.http_task(request.parameters.get("task_id", ""))
+        session = 0
         try:
-            task = xapi.http_task(parameters.get("task_id", ""))
+            session = _authorise(request, action)
+            return await work(_Admitted(request, session, task))
         except Failure as failure:
-            _answer_failure(xapi, failure, reply)
-            return
-        try:
-            session = _authorise(xapi, head, parameters, action)
-            await work(_Transfer(xapi, session, parameters, task, body, reply))
-        except Failure as failure:
-            task.fail(failure)
-            _answer_failure(xapi, failure, reply)
+            told = rendered(xapi.world, failure)
+            task.fail(told)
+            raise told from failure
         except BadRequest as bad:
             task.fail(Failure("INTERNAL_ERROR", bad.text))
-            reply.answer(bad.status, bad.text)
-        except ConnectionError as error:
-            task.fail(Failure("INTERNAL_ERROR", str(error)))
             raise
+        finally:
+            if session and not isinstance(request.credential, str):
+                await _answer_of(xapi.dispatch("session.logout", [xapi.world.ref(session)]))
 
     return handle
 
 
-def _authorise(xapi: Xapi, head: Head, parameters: Mapping[str, str], action: str) -> int:
-    """The session in query or cookie, else user and password of Basic authentication."""
-    credential = parameters.get("session_id") or head.basic_auth()
-    if credential is None:
+async def _answer_of(value: object) -> object:
+    return await value if isawaitable(value) else value
+
+
+def _authorise(request: TransferRequest, action: str) -> int:
+    if request.credential is None:
         raise Failure("SESSION_AUTHENTICATION_FAILED", "", "No session and no password given")
-    return xapi.authorise(credential, action)
+    return request.xapi.authorise(request.credential, action)
 
 
-def _answer_failure(xapi: Xapi, failure: Failure, reply: ReplyStream) -> None:
-    if reply.is_started:
-        raise ConnectionAbortedError(failure.code)
-    status = _STATUSES.get(failure.code, 500)
-    headers = [("WWW-Authenticate", f'Basic realm="{xapi.personality.name}"')] if status == 401 else []
-    details = [xapi.world.ref(param) if isinstance(param, Handle) else param for param in (failure.code, *failure.params)]
-    reply.answer(status, " ".join(details), headers)
-
-
-async def _import_raw_vdi(transfer: _Transfer) -> None:
+async def _import_raw_vdi(admitted: _Admitted) -> TransferAnswer:
     """Fill a VDI with an image, or make one for it in an SR (``sr_id``)."""
-    format_, length = transfer.format, transfer.body.length
-    if "chunked" in transfer.parameters:
-        raise BadRequest(404, "The format of chunks is not supported; HTTP's own chunks are")
-    vdi = await _imported_vdi(transfer)
-    sink = sink_of(format_, lambda size: open_for_import(transfer.xapi, vdi, size))
+    xapi, request = admitted.xapi, admitted.request
+    if "chunked" in admitted.parameters:
+        raise BadRequest(404, "XenServer's own format of chunks is not supported; HTTP's chunks are")
+    format_, vdi = admitted.format, await _imported_vdi(admitted)
+    sink = sink_of(format_, lambda size: open_for_import(xapi, vdi, size))
     try:
-        await pour(transfer.body, sink, _steps(transfer.task, length))
+        await pour(request.pieces, sink, _steps(admitted.task, request.length))
     except BodyLost as lost:
         raise Failure("IMPORT_ERROR_PREMATURE_EOF") from lost
-    settle_import(transfer.xapi, vdi)
-    transfer.task.result(xml_string(transfer.xapi.world.ref(vdi)))
-    transfer.reply.answer(200, has_page=False)
+    settle_import(xapi, vdi)
+    admitted.task.result(xml_string(xapi.world.ref(vdi)))
+    return TransferAnswer()
 
 
-async def _imported_vdi(transfer: _Transfer) -> int:
-    parameters, xapi = transfer.parameters, transfer.xapi
+async def _imported_vdi(admitted: _Admitted) -> int:
+    parameters, length = admitted.parameters, admitted.request.length
     if "vdi" in parameters:
-        return find_vdi(xapi, parameters["vdi"])
+        return find_vdi(admitted.xapi, parameters["vdi"])
     if "sr_id" not in parameters:
         raise BadRequest(400, "Name the VDI with vdi=, or the SR for a new one with sr_id=")
-    if transfer.body.length is None:
+    if length is None:
         raise BadRequest(400, "A new VDI needs the image's Content-Length")
-    if transfer.format != "raw":
-        raise BadRequest(400, "A new VDI is made of raw images; make one of a VHD's size first and name it with vdi=")
-    return await _created_vdi(transfer, transfer.body.length)
+    if admitted.format != "raw":
+        raise BadRequest(400, "A new VDI is made of a raw image; for a VHD make a VDI of its size first and name it with vdi=")
+    return find_vdi(admitted.xapi, await _created_vdi(admitted, length))
 
 
-async def _created_vdi(transfer: _Transfer, size: int) -> int:
+async def _created_vdi(admitted: _Admitted, size: int) -> str:
+    """The ref of a new VDI, made by XAPI's own VDI.create."""
     record = {
-        "name_label": transfer.parameters.get("name", "Imported VDI"),
+        "name_label": admitted.parameters.get("name", "Imported VDI"),
         "name_description": "",
-        "SR": transfer.parameters["sr_id"],
+        "SR": admitted.parameters["sr_id"],
         "virtual_size": str(size),
         "type": "user",
         "sharable": False,
         "read_only": False,
         "other_config": {},
     }
-    world = transfer.xapi.world
-    made = transfer.xapi.dispatch("VDI.create", [world.ref(transfer.session), record])
-    return world.find_ref(await made if isawaitable(made) else made)
+    created = admitted.xapi.dispatch("VDI.create", [admitted.xapi.world.ref(admitted.session), record])
+    return cast(str, await _answer_of(created))
 
 
 def _steps(task: HttpTask, length: int | None) -> Callable[[int], None]:
@@ -163,27 +143,20 @@ def _steps(task: HttpTask, length: int | None) -> Callable[[int], None]:
     return tell
 
 
-async def _export_raw_vdi(transfer: _Transfer) -> None:
-    """Send a VDI as raw or VHD; with ``base``, a VHD of what changed since that VDI."""
-    world = transfer.xapi.world
-    vdi = find_vdi(transfer.xapi, transfer.parameters.get("vdi", ""))
-    image = _image(transfer, vdi)
-    headers = [
-        ("Content-Type", _CONTENT_TYPES[transfer.format]),
-        ("Content-Disposition", f'attachment; filename="{world.uuid(vdi)}.{transfer.format}"'),
-    ]
-    transfer.reply.start(200, headers, image.length)
-    tell, sent = _steps(transfer.task, image.length), 0
-    for piece in image.pieces:
-        await transfer.reply.write(piece)
-        sent += len(piece)
-        tell(sent)
-    transfer.task.result("")
+async def _export_raw_vdi(admitted: _Admitted) -> TransferAnswer:
+    """A VDI as raw or VHD; with ``base``, a VHD of what changed since that VDI."""
+    vdi = find_vdi(admitted.xapi, admitted.parameters.get("vdi", ""))
+    image = _image(admitted, vdi)
+    headers = (
+        ("Content-Type", _CONTENT_TYPES[admitted.format]),
+        ("Content-Disposition", f'attachment; filename="{admitted.xapi.world.uuid(vdi)}.{admitted.format}"'),
+    )
+    return TransferAnswer(headers, image.length, _told(image, admitted.task))
 
 
-def _image(transfer: _Transfer, vdi: int) -> Image:
-    xapi, base = transfer.xapi, transfer.parameters.get("base", "")
-    if transfer.format == "raw":
+def _image(admitted: _Admitted, vdi: int) -> Image:
+    xapi, base = admitted.xapi, admitted.parameters.get("base", "")
+    if admitted.format == "raw":
         if base:
             raise BadRequest(400, "Only a VHD can hold what changed since base; ask for format=vhd")
         return raw_image(xapi.disks, vdi)
@@ -191,7 +164,24 @@ def _image(transfer: _Transfer, vdi: int) -> Image:
     return vhd_image(xapi.disks, vdi, xapi.world.uuid(vdi), (parent, xapi.world.uuid(parent)) if parent else None)
 
 
-TRANSFERS: Transfers = {
-    (b"PUT", b"/import_raw_vdi"): _admitted("put_import_raw_vdi", _import_raw_vdi),
-    (b"GET", b"/export_raw_vdi"): _admitted("get_export_raw_vdi", _export_raw_vdi),
+def _told(image: Image, task: HttpTask) -> Iterator[bytes]:
+    """The pieces of an image, its task being told; a reader that stops early is a client that went away."""
+    tell, sent = _steps(task, image.length), 0
+    try:
+        for piece in image.pieces:
+            yield piece
+            sent += len(piece)
+            tell(sent)
+    except Failure as failure:
+        task.fail(failure)
+        raise
+    except GeneratorExit:
+        task.fail(Failure("INTERNAL_ERROR", "the client went away"))
+        raise
+    task.result("")
+
+
+HANDLERS: Handlers = {
+    (b"PUT", b"/import_raw_vdi"): _admitting("put_import_raw_vdi", _import_raw_vdi),
+    (b"GET", b"/export_raw_vdi"): _admitting("get_export_raw_vdi", _export_raw_vdi),
 }

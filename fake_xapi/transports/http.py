@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from fake_xapi.transports.connection import Connection, Limits, Site
-from fake_xapi.transports.handlers import TRANSFERS
+from fake_xapi.transports.handlers import HANDLERS
 from fake_xapi.transports.jsonrpc import JSON_CODECS
 from fake_xapi.transports.ports import Router
 from fake_xapi.transports.requests import Codecs
@@ -33,7 +33,7 @@ class HttpServer:
     """Serves the XAPIs of a router until it is closed: ``async with HttpServer(router) as server: server.listen(8080)``."""
 
     def __init__(self, router: Router, limits: Limits | None = None) -> None:
-        self._site = Site(router, CODECS, TRANSFERS, limits or Limits())
+        self._site = Site(router, CODECS, HANDLERS, limits or Limits())
         self._servers: list[asyncio.Server] = []
 
     async def __aenter__(self) -> Self:

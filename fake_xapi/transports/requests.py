@@ -1,4 +1,4 @@
-"""The head of an HTTP request, and the two kinds of tables that say who answers it.
+"""The head of an HTTP request and what can be read from it.
 
 May not know sockets.
 """
@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from fake_xapi.datamodel.personality import Era
-from fake_xapi.transports.ports import Codec, Xapi
-from fake_xapi.transports.streams import BodyStream, ReplyStream
+from fake_xapi.transports.ports import Codec
 
 
 class Head(NamedTuple):
@@ -48,10 +47,6 @@ class Head(NamedTuple):
         pairs = (pair.strip().partition("=") for pair in self.header(b"cookie").decode("latin-1").split(";"))
         return {name: value for name, equals, value in pairs if equals}
 
-
-Transfer = Callable[[Xapi, Head, BodyStream, ReplyStream], Awaitable[None]]
-Transfers = Mapping[tuple[bytes, bytes], Transfer]
-"""Handlers whose bodies are streams, by method and path."""
 
 Codecs = Mapping[Era, Codec]
 """One wire form as each era spoke it."""

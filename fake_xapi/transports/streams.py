@@ -1,4 +1,4 @@
-"""Bodies that are never in memory as a whole: what a client sends, read at our pace; what we send, at the client's.
+"""The body of a request that is never in memory as a whole: what a client sends, read at our pace.
 
 May not know who sends what.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
-
-from fake_xapi.transports.http_replies import HTML, page, reply_head
+from collections.abc import AsyncIterator, Callable
 
 HIGH_WATER_BYTES = 4 << 20
 """How much of a body waits in memory before its sender has to."""
@@ -80,34 +78,3 @@ class BodyStream(AsyncIterator[bytes]):
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
-
-
-class ReplyStream:
-    """The reply of a transfer. ``drained`` gives a future to wait for before more is written."""
-
-    def __init__(self, transport: asyncio.WriteTransport, drained: Callable[[], asyncio.Future[None] | None], *, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-        self.is_started = False
-        self._transport = transport
-        self._drained = drained
-
-    def start(self, status: int, headers: Iterable[tuple[str, str]], length: int) -> None:
-        """Send the head; exactly ``length`` bytes have to follow."""
-        self.is_started = True
-        self._transport.write(reply_head(status, headers, keep_alive=self.keep_alive, length=length))
-
-    async def write(self, piece: bytes) -> None:
-        """Send a piece of the body, and wait while the client is slow. ConnectionError when it is gone."""
-        if self._transport.is_closing():
-            raise ConnectionResetError("the client is gone")
-        self._transport.write(piece)
-        drained = self._drained()
-        if drained is not None:
-            await drained
-
-    def answer(self, status: int, text: str = "", headers: Iterable[tuple[str, str]] = (), *, has_page: bool = True) -> None:
-        """Send a whole reply: an empty one, or a page for people."""
-        body = page(status, text) if has_page else b""
-        self.is_started = True
-        head = reply_head(status, (HTML, *headers) if has_page else headers, keep_alive=self.keep_alive, length=len(body))
-        self._transport.write(head + body)

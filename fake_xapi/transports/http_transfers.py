@@ -1,0 +1,73 @@
+"""Transfers over HTTP: from the head of a request to its handler, from the answer to the bytes that are sent.
+
+May not know what a handler does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.transports.http_replies import HTML, page, reply_head
+from fake_xapi.transports.ports import Xapi
+from fake_xapi.transports.requests import Head
+from fake_xapi.transports.streams import BodyStream
+from fake_xapi.transports.transfers import BadRequest, Handler, TransferAnswer, TransferRequest
+
+_STATUSES: Mapping[str, int] = {
+    "RBAC_PERMISSION_DENIED": 403,
+    "SESSION_INVALID": 401,
+    "SESSION_AUTHENTICATION_FAILED": 401,
+    "HANDLE_INVALID": 404,
+    "UUID_INVALID": 404,
+}
+"""The HTTP status of a Failure; of any other it is 500."""
+
+Drained = Callable[[], "asyncio.Future[None] | None"]
+"""What to wait for before more is written, None when nothing."""
+
+
+async def serve_transfer(
+    handler: Handler, xapi: Xapi, head: Head, body: BodyStream, transport: asyncio.WriteTransport, drained: Drained
+) -> None:
+    """Run one transfer and send its answer. ConnectionError when the client went away or the transfer broke off."""
+    parameters = head.parameters()
+    credential = parameters.get("session_id") or head.basic_auth()
+    try:
+        answer = await handler(TransferRequest(xapi, parameters, credential, body, body.length))
+    except Failure as failure:
+        status = _STATUSES.get(failure.code, 500)
+        headers = [("WWW-Authenticate", f'Basic realm="{xapi.personality.name}"')] if status == 401 else []
+        transport.write(_page(status, " ".join(failure.details), headers, keep_alive=head.keep_alive and body.is_complete))
+    except BadRequest as bad:
+        transport.write(_page(bad.status, bad.text, [], keep_alive=head.keep_alive and body.is_complete))
+    else:
+        transport.write(reply_head(200, answer.headers, keep_alive=head.keep_alive, length=answer.length))
+        await _send(answer, transport, drained)
+
+
+async def _send(answer: TransferAnswer, transport: asyncio.WriteTransport, drained: Drained) -> None:
+    pieces = answer.pieces
+    try:
+        for piece in pieces:
+            if transport.is_closing():
+                raise ConnectionResetError("the client is gone")
+            transport.write(piece)
+            await (drained() or asyncio.sleep(0))
+    except Failure as failure:
+        raise ConnectionAbortedError(failure.code) from failure
+    finally:
+        _close(pieces)
+
+
+def _close(pieces: Iterator[bytes]) -> None:
+    """Tell a generator that nobody reads on."""
+    close = getattr(pieces, "close", None)
+    if close is not None:
+        close()
+
+
+def _page(status: int, text: str, headers: list[tuple[str, str]], *, keep_alive: bool) -> bytes:
+    body = page(status, text)
+    return reply_head(status, [HTML, *headers], keep_alive=keep_alive, length=len(body)) + body

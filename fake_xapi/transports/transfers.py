@@ -1,0 +1,47 @@
+"""A transfer of bytes as a value: who asks for what with which bytes, and what goes back. Over HTTP and in-process alike.
+
+May not know sockets, nor any particular handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from fake_xapi.transports.ports import Credential, Xapi
+
+
+class BadRequest(Exception):
+    """A request that no handler can serve: the HTTP status and what to say."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(status, text)
+        self.status = status
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequest:
+    """``parameters`` are those of query and cookies; ``length`` is None when the sender does not know it yet."""
+
+    xapi: Xapi
+    parameters: Mapping[str, str]
+    credential: Credential | None
+    pieces: AsyncIterator[bytes]
+    length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAnswer:
+    """What goes back: ``length`` bytes in ``pieces``, which must be read to their end or closed."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+    length: int = 0
+    pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
+
+
+Handler = Callable[[TransferRequest], Awaitable[TransferAnswer]]
+"""Raises Failure (told to the task as well) or BadRequest."""
+
+Handlers = Mapping[tuple[bytes, bytes], Handler]
+"""By method and path."""
