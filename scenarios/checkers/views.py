@@ -1,0 +1,74 @@
+"""What the checkers look at: the hosts as XenAPI shows them, and the servers as the REST API does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from compute_core.xenapi.marks import instance_of, is_cached_image
+from compute_core.xenapi.session import XenApi
+
+Records = Mapping[str, Mapping[str, Any]]
+AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """One host: its VMs, disks and storage by their refs."""
+
+    name: str
+    vms: Records
+    vbds: Records
+    vdis: Records
+    srs: Records
+
+    def servers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The servers whose VMs are here, with their VMs."""
+        return ((uuid, vm) for vm in self.vms.values() if (uuid := instance_of(vm)) and not vm["is_a_template"])
+
+    def stray_vdis(self) -> Iterator[Mapping[str, Any]]:
+        """Disks of the local storage that nobody owns: no VBD leads to them, and they are no image of the cache."""
+        owned = {vbd["VDI"] for vbd in self.vbds.values()}
+        for ref, vdi in self.vdis.items():
+            if self.srs[vdi["SR"]]["content_type"] != "iso" and vdi["managed"] and ref not in owned and not is_cached_image(vdi):
+                yield vdi
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    """One server as the API shows it to an admin."""
+
+    uuid: str
+    host: str | None
+    status: str
+    power_state: int
+    task_state: str | None
+
+
+async def look_at(hosts: Mapping[str, XenApi]) -> list[HostView]:
+    """Every host's view, a few at a time."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str, xenapi: XenApi) -> HostView:
+        async with gate:
+            return HostView(name, *[await xenapi.call(f"{cls}.get_all_records") for cls in ("VM", "VBD", "VDI", "SR")])
+
+    return list(await asyncio.gather(*(one(name, xenapi) for name, xenapi in hosts.items())))
+
+
+def server_view(server: Mapping[str, Any]) -> ServerView:
+    """The view of a server document of the REST API."""
+    return ServerView(
+        server["id"],
+        server["OS-EXT-SRV-ATTR:host"],
+        server["status"],
+        server["OS-EXT-STS:power_state"],
+        server["OS-EXT-STS:task_state"],
+    )
+
+
+def server_views(servers: Sequence[Mapping[str, Any]]) -> list[ServerView]:
+    """The views of a list of server documents."""
+    return [server_view(server) for server in servers]
