@@ -21,7 +21,10 @@ NO_DISKS = frozenset({"iso", "udev"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Refs and facts of one host that do not change while it is up. ``token`` is where events of what changes since begin."""
+    """Refs and facts of one host that do not change while it is up.
+
+    ``is_alone``: the pool has no other host. ``token`` is where events of what changes since begin.
+    """
 
     host: str
     sr: str
@@ -33,7 +36,9 @@ class Place:
     vcpus: int
     cpu_model: str
     memory_bytes: int
+    sr_bytes: int
     supports_hvm: bool
+    is_alone: bool
     token: str
 
 
@@ -45,10 +50,10 @@ async def learn(session: Session, url: str) -> Place:
         if event["operation"] != "del" and event["class"].lower() in tables:
             tables[event["class"].lower()][event["ref"]] = event["snapshot"]
     host = await _this_host(session, url, tables["host"])
-    record = tables["host"][host]
+    record, sr = tables["host"][host], disk_sr(host, tables["pool"], tables["pbd"], tables["sr"])
     return Place(
         host=host,
-        sr=disk_sr(host, tables["pool"], tables["pbd"], tables["sr"]),
+        sr=sr,
         networks={network["bridge"]: ref for ref, network in tables["network"].items()},
         uuid=record["uuid"],
         hostname=record["hostname"] or record["name_label"],
@@ -57,7 +62,9 @@ async def learn(session: Session, url: str) -> Place:
         vcpus=int(record["cpu_info"].get("cpu_count", 0)),
         cpu_model=record["cpu_info"].get("modelname", ""),
         memory_bytes=tables["host_metrics"].get(record["metrics"], {"memory_total": 0})["memory_total"],
+        sr_bytes=tables["sr"][sr]["physical_size"],
         supports_hvm=any("hvm" in capability for capability in record["capabilities"]),
+        is_alone=len(tables["host"]) == 1,
         token=batch["token"],
     )
 

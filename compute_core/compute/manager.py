@@ -1,0 +1,137 @@
+"""One agent: finds its host, registers with its cell, puts right what a former life left, then serves, follows and reports until ended.
+
+Everything runs as coroutines of the caller's loop; an agent has no thread and no timer of its own while nothing happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from random import Random
+
+from compute_core.bus.port import Bus
+from compute_core.compute.cell import Cell
+from compute_core.compute.findings import Finding, Kind, findings
+from compute_core.compute.following import follow, read_vms
+from compute_core.compute.operations import Operations
+from compute_core.compute.remedies import REMEDIES
+from compute_core.compute.report import report
+from compute_core.compute.servers import Servers
+from compute_core.compute.settings import AgentSettings
+from compute_core.compute.vms import Vms
+from compute_core.model.errors import ComputeError, HostUnreachable
+from compute_core.model.instances import Instance
+from compute_core.model.json import from_json, to_json
+from compute_core.xenapi.errors import Unanswered, XenApiFailure
+from compute_core.xenapi.image_cache import ImageCache
+from compute_core.xenapi.image_stream import Images
+from compute_core.xenapi.place import Place, learn
+from compute_core.xenapi.session import Session
+from compute_core.xenapi.sweep import sweep
+
+log = logging.getLogger(__name__)
+
+SILENCE = (XenApiFailure, Unanswered, HostUnreachable)
+"""The host does not answer, or not as it should: tried again later."""
+
+
+class ComputeManager:
+    """The agent of ``settings.host``. ``chance`` is its stream of chance; the session is closed with it."""
+
+    def __init__(self, settings: AgentSettings, session: Session, bus: Bus, images: Images, chance: Random) -> None:
+        self._settings = settings
+        self._session = session
+        self._bus = bus
+        self._images = images
+        self._chance = chance
+        self._cell = Cell(bus, settings.cell)
+        self._vms = Vms()
+        self._operations = Operations()
+        self._suspects: set[tuple[str, Kind]] = set()
+        self._is_ready = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Wait until the agent has registered and serves."""
+        await self._is_ready.wait()
+
+    async def run(self) -> None:
+        """Be the agent, until cancelled."""
+        try:
+            servers, token = await self._begin()
+            serving = await self._bus.serve(f"compute.{self._settings.host}", servers.endpoints())
+            try:
+                self._is_ready.set()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(follow(self._session, self._settings, self._vms, token, self._on_power_state))
+                    group.create_task(self._keep_reporting(servers, group))
+            finally:
+                await serving.close()
+        finally:
+            await self._session.close()
+
+    async def _begin(self) -> tuple[Servers, str]:
+        """Find the host, clean up, register; as often as it takes."""
+        while True:
+            try:
+                place = await learn(self._session, self._settings.url)
+                self._vms.replace(await read_vms(self._session))
+                if place.is_alone:
+                    await sweep(self._session, place, set(self._vms))
+                servers = self._servers(place)
+                for finding in await self._heartbeat(servers):
+                    await self._put_right(servers, finding)
+            except SILENCE as problem:
+                log.warning("%s: not ready: %s", self._settings.host, problem)
+                await asyncio.sleep(self._varied(self._settings.retry_s))
+            else:
+                return servers, place.token
+
+    def _servers(self, place: Place) -> Servers:
+        return Servers(
+            settings=self._settings,
+            xapi=self._session,
+            place=place,
+            images=self._images,
+            cache=ImageCache(place, self._images),
+            cell=self._cell,
+            vms=self._vms,
+            operations=self._operations,
+            builds=asyncio.Semaphore(self._settings.concurrent_builds),
+        )
+
+    async def _keep_reporting(self, servers: Servers, group: asyncio.TaskGroup) -> None:
+        await asyncio.sleep(self._varied(self._settings.settle_s))
+        while True:
+            try:
+                for finding in await self._heartbeat(servers):
+                    group.create_task(self._put_right(servers, finding))
+            except SILENCE as problem:
+                log.warning("%s: no heartbeat: %s", self._settings.host, problem)
+            await asyncio.sleep(self._varied(self._settings.heartbeat_s))
+
+    async def _heartbeat(self, servers: Servers) -> list[Finding]:
+        """Report; what the cell's answer shows to be wrong, and is to be put right. One of SILENCE when host or cell does not answer."""
+        now = await report(self._session, servers.place, self._settings.host, self._vms.running())
+        known, limit_s = sorted(self._vms), self._settings.call_timeout_s
+        answer = await servers.cell.ask("heartbeat", limit_s, report=to_json(now), instances_known=known)
+        instances = [from_json(instance, Instance) for instance in answer["instances"]]
+        found = list(findings(instances, self._vms, self._operations.is_busy, self._settings.cell))
+        before, self._suspects = self._suspects, {(finding.uuid, finding.kind) for finding in found}
+        return [finding for finding in found if finding.kind.is_certain or (finding.uuid, finding.kind) in before]
+
+    async def _put_right(self, servers: Servers, finding: Finding) -> None:
+        log.warning("%s: %s: %s", self._settings.host, finding.uuid, finding.kind.value)
+        try:
+            await REMEDIES[finding.kind](servers, finding)
+        except ComputeError as problem:
+            log.warning("%s: %s: not put right: %s", self._settings.host, finding.uuid, problem.message)
+
+    async def _on_power_state(self, uuid: str) -> None:
+        """An event says that a VM is in another state than the cell believes; operations under way speak for themselves."""
+        vm = self._vms.get(uuid)
+        if vm is not None and not self._operations.is_busy(uuid):
+            vm.told = vm.power_state
+            await self._cell.tell("power_state_changed", uuid=uuid, power_state=vm.power_state)
+
+    def _varied(self, pause_s: float) -> float:
+        return pause_s * (1.0 + self._settings.heartbeat_jitter * (2.0 * self._chance.random() - 1.0))

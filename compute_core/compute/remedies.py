@@ -1,0 +1,55 @@
+"""What is done about each finding."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from compute_core.compute.findings import Finding, Kind
+from compute_core.compute.servers import Servers
+from compute_core.model.errors import BuildFailed
+from compute_core.model.instances import Instance
+
+BROKEN_OFF = "The build was broken off when the agent of {host} ended."
+
+
+async def _report_build(servers: Servers, finding: Finding) -> None:
+    await servers.cell.tell("build_succeeded", uuid=finding.uuid, power_state=finding.power_state)
+
+
+async def _undo_build(servers: Servers, finding: Finding) -> None:
+    failure = BuildFailed(BROKEN_OFF.format(host=servers.settings.host), is_retryable=True)
+    await servers.operations.run(finding.uuid, servers.give_up(_instance(finding), failure))
+
+
+async def _finish_deletion(servers: Servers, finding: Finding) -> None:
+    await servers.operations.run(finding.uuid, servers.removal(_instance(finding)))
+
+
+async def _report_action(servers: Servers, finding: Finding) -> None:
+    end = {"action": finding.action, "error": finding.error, "power_state": finding.power_state}
+    await servers.cell.tell("action_finished", uuid=finding.uuid, **end)
+
+
+async def _report_power_state(servers: Servers, finding: Finding) -> None:
+    await servers.cell.tell("power_state_changed", uuid=finding.uuid, power_state=finding.power_state)
+
+
+async def _reap(servers: Servers, finding: Finding) -> None:
+    if servers.settings.reaps_unknown:
+        await servers.operations.run(finding.uuid, servers.reap(finding.uuid))
+
+
+def _instance(finding: Finding) -> Instance:
+    if finding.instance is None:
+        raise ValueError(f"{finding.kind} concerns an instance of the cell")
+    return finding.instance
+
+
+REMEDIES: Mapping[Kind, Callable[[Servers, Finding], Awaitable[None]]] = {
+    Kind.FINISHED_BUILD: _report_build,
+    Kind.HALF_BUILT: _undo_build,
+    Kind.HALF_DELETED: _finish_deletion,
+    Kind.BROKEN_ACTION: _report_action,
+    Kind.OTHER_POWER_STATE: _report_power_state,
+    Kind.UNKNOWN_VM: _reap,
+}

@@ -1,0 +1,179 @@
+"""The endpoints of an agent: what the cell may ask of it. Each runs one recipe and tells the cell how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compute_core.bus.port import Endpoint
+from compute_core.compute.cell import Cell
+from compute_core.compute.operations import Operations
+from compute_core.compute.power_table import POWER_ACTIONS
+from compute_core.compute.settings import AgentSettings
+from compute_core.compute.vms import Vm, Vms
+from compute_core.model.errors import BuildFailed, ComputeError, HostUnreachable, NotFound
+from compute_core.model.images import Image
+from compute_core.model.instances import RUNNING, Instance
+from compute_core.model.json import from_json
+from compute_core.model.transitions import ACTIONS
+from compute_core.xenapi.console import console_log
+from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
+from compute_core.xenapi.image_cache import ImageCache
+from compute_core.xenapi.image_stream import Images
+from compute_core.xenapi.place import Place
+from compute_core.xenapi.removal import remove
+from compute_core.xenapi.session import XenApi
+from compute_core.xenapi.snapshot import snapshot
+from compute_core.xenapi.spawn import spawn
+from compute_core.xenapi.verdicts import as_build_failure
+
+log = logging.getLogger(__name__)
+
+PROBLEMS = (XenApiFailure, Unanswered, TransferFailed, ComputeError)
+"""What an operation may run into, short of a defect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The servers of one host, and what may be done with them."""
+
+    settings: AgentSettings
+    xapi: XenApi
+    place: Place
+    images: Images
+    cache: ImageCache
+    cell: Cell
+    vms: Vms
+    operations: Operations
+    builds: asyncio.Semaphore
+
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """By the names that the cell uses."""
+        return {
+            "build": self.build,
+            "destroy": self.destroy,
+            "act": self.act,
+            "snapshot": self.snapshot,
+            "console_output": self.console_output,
+            "ping": self.ping,
+        }
+
+    async def ping(self) -> str:
+        """Whether somebody is there."""
+        return "pong"
+
+    async def build(self, context: Any, instance: Any, image: Any, admin_password: str, attempt: int) -> None:  # noqa: ARG002
+        """Build a server; once more is fine: what a former life left half done is removed first, what it finished is reported.
+
+        ``admin_password`` is for the agent inside the guest, which no recipe speaks to yet; it goes nowhere else.
+        """
+        server, source = from_json(instance, Instance), from_json(image, Image)
+        log.info("%s: build %s, attempt %d (%s)", self.settings.host, server.uuid, attempt, context.get("request_id", ""))
+        await self.operations.run(server.uuid, self._build(server, source))
+
+    async def destroy(self, context: Any, instance: Any) -> None:
+        """Remove a server, whatever is under way on it. HostUnreachable when the host does not answer: the bus tries again."""
+        server = from_json(instance, Instance)
+        log.info("%s: destroy %s (%s)", self.settings.host, server.uuid, context.get("request_id", ""))
+        await self.operations.run(server.uuid, self.removal(server), interrupts=True)
+
+    async def act(self, context: Any, instance: Any, action: str, arguments: Any) -> None:
+        """One of POWER_ACTIONS."""
+        server = from_json(instance, Instance)
+        log.info("%s: %s %s %s (%s)", self.settings.host, action, server.uuid, arguments, context.get("request_id", ""))
+        await self.operations.run(server.uuid, self._act(server.uuid, action), interrupts=ACTIONS[action].interrupts)
+
+    async def snapshot(self, context: Any, instance: Any, image_id: str) -> None:
+        """Fill a queued image from the server's root disk."""
+        server = from_json(instance, Instance)
+        log.info("%s: snapshot %s into %s (%s)", self.settings.host, server.uuid, image_id, context.get("request_id", ""))
+        await self.operations.run(server.uuid, self._snapshot(server.uuid, image_id))
+
+    async def console_output(self, context: Any, instance: Any, length: int | None) -> str:
+        """The end of the server's console log."""
+        vm = self._vm(from_json(instance, Instance).uuid)
+        log.info("%s: console of %s (%s)", self.settings.host, vm.label, context.get("request_id", ""))
+        try:
+            return await console_log(self.xapi, self.place, vm.ref, length)
+        except (XenApiFailure, Unanswered) as problem:
+            raise HostUnreachable(f"{self.settings.host} gives no console log: {problem}") from problem
+
+    async def removal(self, server: Instance) -> None:
+        """The operation behind ``destroy``."""
+        await self._remove(server.uuid, server.domain_name)
+        await self.cell.tell("instance_destroyed", uuid=server.uuid)
+
+    async def reap(self, uuid: str) -> None:
+        """Remove a server that the cell does not know on this host; nobody is told."""
+        await self._remove(uuid, self._vm(uuid).label)
+
+    async def give_up(self, server: Instance, failure: BuildFailed) -> None:
+        """Remove what a build has left, and tell the cell why."""
+        await self._remove(server.uuid, server.domain_name)
+        await self._tell_failure(server.uuid, failure)
+
+    async def _remove(self, uuid: str, label: str) -> None:
+        try:
+            await remove(self.xapi, uuid, label)
+        except (XenApiFailure, Unanswered) as problem:
+            raise HostUnreachable(f"{self.settings.host} did not remove {uuid}: {problem}") from problem
+        vm = self.vms.get(uuid)
+        if vm is not None:
+            self.vms.forget(vm.ref)
+
+    async def _build(self, server: Instance, image: Image) -> None:
+        try:
+            async with self.builds:
+                await self._build_here(server, image)
+        except BuildFailed as failure:
+            await self._tell_failure(server.uuid, failure)
+        else:
+            await self.cell.tell("build_succeeded", uuid=server.uuid, power_state=RUNNING)
+
+    async def _build_here(self, server: Instance, image: Image) -> None:
+        former = self.vms.get(server.uuid)
+        if former is not None and former.power_state == RUNNING:
+            return
+        await self.cell.tell("build_progress", uuid=server.uuid, task_state="spawning", progress=0)
+        with as_build_failure(self.settings.host):
+            if former is not None:
+                await remove(self.xapi, server.uuid, server.domain_name)
+            vm = await spawn(self.xapi, self.place, self.cache, server, image)
+        self.vms.built(server, vm)
+
+    async def _tell_failure(self, uuid: str, failure: BuildFailed) -> None:
+        await self.cell.tell("build_failed", uuid=uuid, host=self.settings.host, message=failure.message, is_retryable=failure.is_retryable)
+
+    async def _act(self, uuid: str, action: str) -> None:
+        step = POWER_ACTIONS[action]
+        error = None
+        try:
+            await step.recipe(self.xapi, self.place, self._vm(uuid).ref, self.settings.patience)
+        except PROBLEMS as problem:
+            error = str(problem)
+        await self._tell_end(uuid, action, error, None if error else step.power_state)
+
+    async def _snapshot(self, uuid: str, image_id: str) -> None:
+        error = None
+        try:
+            await snapshot(self.xapi, self._vm(uuid).ref, image_id, self.images)
+        except PROBLEMS as problem:
+            error = str(problem)
+        await self._tell_end(uuid, "snapshot", error, None)
+
+    async def _tell_end(self, uuid: str, action: str, error: str | None, power_state: int | None) -> None:
+        """``power_state`` None: as the events say."""
+        vm = self.vms.get(uuid)
+        if vm is not None:
+            vm.told = vm.power_state if power_state is None else power_state
+            power_state = vm.told
+        await self.cell.tell("action_finished", uuid=uuid, action=action, error=error, power_state=power_state or 0)
+
+    def _vm(self, uuid: str) -> Vm:
+        vm = self.vms.get(uuid)
+        if vm is None:
+            raise NotFound(f"{self.settings.host} has no VM of instance {uuid}.")
+        return vm

@@ -1,0 +1,30 @@
+"""What one agent is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from compute_core.xenapi.power import Patience
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """``host`` is the agent's name on the bus, ``cell`` its cell's, ``url`` the host's XenAPI.
+
+    ``heartbeat_s`` is varied by ``heartbeat_jitter`` (a fraction), so that agents that start together do not stay together.
+    ``settle_s``: the second heartbeat comes so soon, to act on what a former life left behind. ``reaps_unknown``: whether VMs that bear
+    the cell's mark, but that the cell does not know on this host, are removed.
+    """
+
+    host: str
+    cell: str
+    url: str
+    heartbeat_s: float = 20.0
+    heartbeat_jitter: float = 0.1
+    settle_s: float = 2.0
+    event_wait_s: float = 30.0
+    retry_s: float = 5.0
+    call_timeout_s: float = 30.0
+    concurrent_builds: int = 4
+    reaps_unknown: bool = True
+    patience: Patience = field(default_factory=Patience)

@@ -1,0 +1,88 @@
+"""The agent's view of its VMs: read once, then kept true by events. It is told what XenAPI says; it asks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compute_core.model.instances import NO_STATE, POWER_STATES, Instance
+from compute_core.xenapi import marks
+
+Record = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Vm:
+    """One server's VM. ``told`` is the power state that the cell was last told, or is about to be by the operation under way."""
+
+    ref: str
+    label: str
+    cell: str
+    power_state: int
+    told: int
+
+
+class Vms:
+    """The servers' VMs, by uuid of the server. VMs without the core's mark, templates and snapshots are not among them."""
+
+    __slots__ = ("_by_uuid", "_uuids")
+
+    def __init__(self) -> None:
+        self._by_uuid: dict[str, Vm] = {}
+        self._uuids: dict[str, str] = {}
+
+    def __contains__(self, uuid: str) -> bool:
+        return uuid in self._by_uuid
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_uuid)
+
+    def get(self, uuid: str) -> Vm | None:
+        """The server's VM."""
+        return self._by_uuid.get(uuid)
+
+    def items(self) -> Iterable[tuple[str, Vm]]:
+        """All of them."""
+        return self._by_uuid.items()
+
+    def running(self) -> int:
+        """How many have a domain."""
+        return sum(vm.power_state in {POWER_STATES["Running"], POWER_STATES["Paused"]} for vm in self._by_uuid.values())
+
+    def replace(self, records: Mapping[str, Record]) -> list[str]:
+        """Start over from everything that the host has; the servers whose power state is news to the cell."""
+        for ref in self._uuids.keys() - records.keys():
+            self.forget(ref)
+        return [uuid for ref, record in records.items() if (uuid := self.see(ref, record))]
+
+    def see(self, ref: str, record: Record) -> str:
+        """Take in a record; the server's uuid when its power state is news to the cell, "" otherwise."""
+        uuid = marks.instance_of(record)
+        if not uuid or record["is_a_template"] or record["is_control_domain"]:
+            return ""
+        power_state = POWER_STATES.get(record["power_state"], NO_STATE)
+        vm = self._by_uuid.get(uuid)
+        if vm is None or vm.ref != ref:
+            self._put(uuid, Vm(ref, record["name_label"], record["other_config"].get(marks.CELL, ""), power_state, power_state))
+            return ""
+        vm.power_state = power_state
+        return uuid if power_state != vm.told else ""
+
+    def built(self, instance: Instance, ref: str) -> None:
+        """Take in what a build has made, before events tell of it."""
+        running = POWER_STATES["Running"]
+        if instance.uuid not in self._by_uuid:
+            self._put(instance.uuid, Vm(ref, instance.domain_name, instance.cell or "", running, running))
+        self._by_uuid[instance.uuid].told = running
+
+    def forget(self, ref: str) -> None:
+        """The VM is gone."""
+        uuid = self._uuids.pop(ref, "")
+        vm = self._by_uuid.get(uuid)
+        if vm is not None and vm.ref == ref:
+            del self._by_uuid[uuid]
+
+    def _put(self, uuid: str, vm: Vm) -> None:
+        self._by_uuid[uuid] = vm
+        self._uuids[vm.ref] = uuid
