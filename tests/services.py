@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -18,17 +17,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from scenarios import prerequisites
+from scenarios.testrun import free_port
 
 START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 30
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

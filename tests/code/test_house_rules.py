@@ -102,13 +102,8 @@ def changes_a_global(function: Function, source: Source) -> bool:
 
 def module_names(tree: ast.Module) -> set[str]:
     """The names that a module binds by assignment."""
-    statements = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
-    return {
-        node.id
-        for statement in statements
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+    nodes = (node for statement in tree.body if isinstance(statement, ast.Assign | ast.AnnAssign) for node in ast.walk(statement))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
 def changed_names(node: ast.AST) -> set[str]:
