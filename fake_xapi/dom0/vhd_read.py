@@ -88,7 +88,8 @@ class VhdDecoder:
         if not self._buffer.startswith(FOOTER_COOKIE):
             yield from self._fixed()
             return
-        self.footer = footer = read_footer(bytes(self._buffer[:FOOTER_BYTES]), 0)
+        copy = yield from self._take(FOOTER_BYTES)
+        self.footer = footer = read_footer(copy, 0)
         if footer.disk_type == "fixed":
             raise VhdError(60, "a fixed disk begins with a footer", REWRITE)
         yield from self._skip_to(footer.data_offset, "the dynamic header")
