@@ -20,7 +20,7 @@ class Operations:
 
     def is_busy(self, uuid: str) -> bool:
         """Whether an operation is under way, or waits for its turn."""
-        return self._locks.is_held(uuid)
+        return uuid in self._running
 
     async def run(self, uuid: str, operation: Coroutine[Any, Any, None], *, interrupts: bool = False) -> None:
         """Run it in its turn, to its end or until something interrupts it. Cancelling this cancels it."""

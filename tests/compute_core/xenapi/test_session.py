@@ -109,7 +109,9 @@ def test_a_slave_sends_the_session_to_its_master() -> None:
     assert asyncio.run(run()) == ("x", "http://master.example:PORT")
 
 
-@pytest.mark.parametrize(("method", "sent"), [("VM.get_record", 2), ("event.from", 2), ("VDI.set_name_label", 2), ("VM.start", 1), ("VDI.create", 1)])
+@pytest.mark.parametrize(
+    ("method", "sent"), [("VM.get_record", 2), ("event.from", 2), ("VDI.set_name_label", 2), ("VM.start", 1), ("VDI.create", 1)]
+)
 def test_only_what_may_be_repeated_is_when_its_answer_is_lost(method: str, sent: int) -> None:
     async def run() -> int:
         async with served(by(lambda name, _: result("OpaqueRef:s") if "login" in name else None)) as server:

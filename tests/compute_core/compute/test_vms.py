@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from typing import Any
+
+from compute_core.compute.vms import Vm, Vms
+from compute_core.model.instances import PAUSED, RUNNING, SHUTDOWN
+from tests.compute_core.values import UUID, an_instance
+
+
+def record(power_state: str, uuid: str = UUID, *, is_a_template: bool = False) -> dict[str, Any]:
+    config = {"inova-instance-uuid": uuid, "inova-cell": "cell1"} if uuid else {}
+    return {
+        "name_label": f"instance-{uuid}",
+        "other_config": config,
+        "power_state": power_state,
+        "is_a_template": is_a_template,
+        "is_control_domain": False,
+    }
+
+
+def test_only_marked_vms_are_servers() -> None:
+    vms = Vms()
+    vms.replace({"r1": record("Running"), "r2": record("Running", ""), "r3": record("Halted", "t", is_a_template=True)})
+
+    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", "cell1", RUNNING, RUNNING)}
+    assert vms.running() == 1
+
+
+def test_a_change_is_news_until_the_cell_is_told() -> None:
+    vms = Vms()
+    vms.see("r1", record("Running"))
+
+    assert [vms.see("r1", record("Running")), vms.see("r1", record("Halted")), vms.see("r1", record("Halted"))] == ["", UUID, UUID]
+    vm = vms.get(UUID)
+    assert vm is not None
+    vm.told = vm.power_state
+    assert [vm.power_state, vms.see("r1", record("Halted"))] == [SHUTDOWN, ""]
+
+
+def test_a_build_is_known_before_its_events_and_not_twice() -> None:
+    vms = Vms()
+    vms.built(an_instance(), "r1")
+    assert vms.see("r1", record("Running")) == ""
+    assert vms.see("r1", record("Paused")) == UUID
+
+    vms.built(an_instance(), "r1")
+    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", "cell1", PAUSED, RUNNING)}
+
+
+def test_what_a_host_no_longer_has_is_forgotten() -> None:
+    vms = Vms()
+    vms.replace({"r1": record("Running"), "r2": record("Running", "other")})
+    vms.replace({"r2": record("Running", "other")})
+    assert list(vms) == ["other"]
+
+    vms.forget("r2")
+    vms.forget("never seen")
+    assert list(vms) == []
+
+
+def test_an_old_vm_of_a_server_does_not_take_the_new_one_with_it() -> None:
+    vms = Vms()
+    vms.see("old", record("Halted"))
+    vms.see("new", record("Running"))
+    vms.forget("old")
+
+    assert UUID in vms
