@@ -17,8 +17,6 @@ DATE = "2012-08-01T00:00:00Z"
 def a_vif(device: int = 0, bridge: str = "xenbr0") -> Vif:
     mac, ip = f"fa:16:3e:00:00:0{device + 1}", f"10.0.0.{device + 11}"
     return Vif(f"port-{device}", mac, "net-1", "private", bridge, ip, 24, "10.0.0.1", device)
-        f"port-{device}", f"fa:16:3e:00:00:0{device + 1}", "net-1", "private", bridge, f"10.0.0.{device + 11}", 24, "10.0.0.1", device
-    )
 
 
 def an_instance(uuid: str = UUID, **changes: Any) -> Instance:
