@@ -48,10 +48,13 @@ class Operations:
             operation.close()
 
     async def _interrupt(self, uuid: str) -> None:
-        for task in list(self._running.get(uuid, ())):
-            await _cancelled(task)
+        tasks = self._running.get(uuid)
+        if tasks:
+            await _cancelled(*tasks)
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
+async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+    """All at once, so that none begins when the one before it ends; then wait for what they take back."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
