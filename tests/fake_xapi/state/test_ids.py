@@ -1,0 +1,58 @@
+"""Refs and uuids: reversible, different in every world, the same on every run."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fake_xapi.datamodel.types import NULL_REF
+from fake_xapi.state.ids import NULL, Keys, class_numbers, class_of, make_id
+
+ids = st.builds(make_id, st.sampled_from(sorted(class_numbers().values())), st.integers(1, 10**9))
+
+
+@given(ids)
+def test_a_ref_leads_back_to_its_object(identity: int) -> None:
+    keys = Keys("7")
+    assert keys.find_ref(keys.ref(identity)) == identity
+
+
+@given(ids)
+def test_a_uuid_leads_back_to_its_object_and_is_not_its_ref(identity: int) -> None:
+    keys = Keys("7")
+    assert keys.find_uuid(keys.uuid(identity)) == identity
+    assert keys.ref(identity) != f"OpaqueRef:{keys.uuid(identity)}"
+
+
+@given(ids)
+def test_a_uuid_is_a_version_4_uuid(identity: int) -> None:
+    parsed = uuid.UUID(Keys("7").uuid(identity))
+    assert (parsed.version, parsed.variant) == (4, uuid.RFC_4122)
+
+
+@given(ids)
+def test_worlds_of_different_seeds_share_no_ref(identity: int) -> None:
+    assert Keys("7").find_ref(Keys("8").ref(identity)) == NULL
+
+
+def test_the_same_seed_gives_the_same_ref_on_every_run() -> None:
+    assert Keys("7").ref(make_id(class_numbers()["VM"], 1)) == "OpaqueRef:81ef3e6f-f042-42e8-8512-491b82ffbc08"
+
+
+def test_null_is_the_null_ref() -> None:
+    assert Keys("7").ref(NULL) == NULL_REF
+
+
+def test_an_id_knows_its_class() -> None:
+    assert class_of(make_id(class_numbers()["SR"], 3)) == "SR"
+    assert class_of(NULL) == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["", "OpaqueRef:", "OpaqueRef:nonsense", NULL_REF, "OpaqueRef:81ef3e6f-f042-42e8-8512-491b82ffbc0g", "81ef3e6f"]
+)
+def test_a_text_that_is_no_ref_leads_nowhere(text: str) -> None:
+    assert Keys("7").find_ref(text) == NULL
