@@ -16,9 +16,10 @@ from fake_xapi.state.value import Change, Value, names_after, tables_after, uuid
 class Pending:
     """An object as the edit will leave it: readable like a row."""
 
-    __slots__ = ("created", "layout", "old", "values")
+    __slots__ = ("is_touched", "layout", "old", "values")
 
     def __init__(self, layout: Layout, values: list[Any], old: Row | None) -> None:
+        self.is_touched = False
         self.layout = layout
         self.values = values
         self.old = old
@@ -33,8 +34,8 @@ class Pending:
 
     @property
     def is_changed(self) -> bool:
-        """Whether it differs from what was there before."""
-        return self.old is None or any(a is not b and a != b for a, b in zip(self.values, self.old.values, strict=True))
+        """Whether it differs from what was there before, or counts as if it did."""
+        return self.old is None or self.is_touched or tuple(self.values) != self.old.values
 
 
 class Edit:
@@ -110,8 +111,7 @@ class Edit:
 
     def touch(self, identity: Id) -> None:
         """Count the object as changed though nothing in it is different (``event.inject``)."""
-        pending = self._writable(identity)
-        pending.old = None if pending.old is None else Row(pending.layout, (), pending.old.created, 0)
+        self._writable(identity).is_touched = True
 
     def touched(self) -> list[Id]:
         """The objects that this edit has opened so far."""
