@@ -27,7 +27,6 @@ from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.image_stream import Images
 from compute_core.xenapi.place import Place, learn
 from compute_core.xenapi.session import Session
-from compute_core.xenapi.sweep import sweep
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +74,8 @@ class ComputeManager:
             try:
                 place = await learn(self._session, self._settings.url)
                 self._vms.replace(await read_vms(self._session))
-                if place.is_alone:
-                    await sweep(self._session, place, set(self._vms))
                 servers = self._servers(place)
+                await servers.tidy()
                 for finding in await self._heartbeat(servers):
                     await self._put_right(servers, finding)
             except SILENCE as problem:
@@ -105,6 +103,7 @@ class ComputeManager:
             try:
                 for finding in await self._heartbeat(servers):
                     group.create_task(self._put_right(servers, finding))
+                await servers.tidy()
             except SILENCE as problem:
                 log.warning("%s: no heartbeat: %s", self._settings.host, problem)
             await asyncio.sleep(self._varied(self._settings.heartbeat_s))

@@ -12,11 +12,13 @@ from compute_core.xenapi.locks import KeyedLocks
 class Operations:
     """One queue per server. An operation that is interrupted is cancelled, takes back what it did, and is heard of no more."""
 
-    __slots__ = ("_locks", "_running")
+    __slots__ = ("_locks", "_running", "is_untidy")
 
     def __init__(self) -> None:
         self._locks = KeyedLocks()
         self._running: dict[str, set[asyncio.Task[None]]] = {}
+        self.is_untidy = True
+        """Whether something failed since somebody last looked for what it may have left behind; a former life may have as well."""
 
     def is_busy(self, uuid: str) -> bool:
         """Whether an operation is under way, or waits for its turn."""
@@ -50,6 +52,7 @@ class Operations:
     async def _interrupt(self, uuid: str) -> None:
         tasks = self._running.get(uuid)
         if tasks:
+            self.is_untidy = True
             await _cancelled(*tasks)
 
 

@@ -28,6 +28,7 @@ from compute_core.xenapi.removal import remove
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.snapshot import snapshot
 from compute_core.xenapi.spawn import spawn
+from compute_core.xenapi.sweep import sweep
 from compute_core.xenapi.verdicts import as_build_failure
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,15 @@ class Servers:
         """Remove a server that the cell does not know on this host; nobody is told."""
         await self._remove(uuid, self._vm(uuid).label)
 
+    async def tidy(self) -> None:
+        """Look for what failures may have left behind, when there were any."""
+        if self.operations.is_untidy and self.place.is_alone:
+            await sweep(self.xapi, self.place, self.vms, self._is_busy)
+        self.operations.is_untidy = False
+
+    def _is_busy(self, name: str) -> bool:
+        return self.operations.is_busy(name) or self.cache.is_in_use(name)
+
     async def give_up(self, server: Instance, failure: BuildFailed) -> None:
         """Remove what a build has left, and tell the cell why."""
         await self._remove(server.uuid, server.domain_name)
@@ -119,6 +129,7 @@ class Servers:
         try:
             await remove(self.xapi, uuid, label)
         except (XenApiFailure, Unanswered) as problem:
+            self.operations.is_untidy = True
             raise HostUnreachable(f"{self.settings.host} did not remove {uuid}: {problem}") from problem
         vm = self.vms.get(uuid)
         if vm is not None:
@@ -129,6 +140,7 @@ class Servers:
             async with self.builds:
                 await self._build_here(server, image)
         except BuildFailed as failure:
+            self.operations.is_untidy = True
             await self._tell_failure(server.uuid, failure)
         else:
             await self.cell.tell("build_succeeded", uuid=server.uuid, power_state=RUNNING)
@@ -161,6 +173,7 @@ class Servers:
         try:
             await snapshot(self.xapi, self._vm(uuid).ref, image_id, self.images)
         except PROBLEMS as problem:
+            self.operations.is_untidy = True
             error = str(problem)
         await self._tell_end(uuid, "snapshot", error, None)
 

@@ -55,6 +55,10 @@ class ImageCache:
             await xapi.call("VDI.set_name_label", clone, instance.domain_name)
         return Disk(clone, cached.size_bytes)
 
+    def is_in_use(self, image_id: str) -> bool:
+        """Whether the image is being fetched or cloned."""
+        return self._locks.is_held(image_id)
+
     async def _cached(self, xapi: XenApi, image: Image) -> Disk | None:
         vdis = await self._named(xapi, image)
         return next((Disk(ref, vdi["virtual_size"]) for ref, vdi in vdis.items() if marks.is_cached_image(vdi)), None)

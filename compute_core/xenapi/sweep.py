@@ -1,9 +1,12 @@
-"""What a crash left among the VDIs of an SR, found by their marks when an agent starts, before it serves. One call and one per stray."""
+"""What crashes, dead hosts and lost answers left among the VDIs of an SR, found by our marks. One call, and one per stray.
+
+Only for an SR that no other agent works on.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
 from compute_core.xenapi import marks
@@ -14,29 +17,28 @@ from compute_core.xenapi.session import XenApi
 log = logging.getLogger(__name__)
 
 
-async def sweep(xapi: XenApi, place: Place, instances: Container[str]) -> None:
-    """Destroy the strays. Only for an SR that no other agent works on; ``instances`` are the servers that have a VM here."""
+IsBusy = Callable[[str], bool]
+"""Whether an operation is under way on a server, by its uuid, or an image, by its id, is being fetched or cloned."""
+
+
+async def sweep(xapi: XenApi, place: Place, servers: Container[str], is_busy: IsBusy) -> None:
+    """Destroy the strays. ``servers`` have a VM here; both are asked after the VDIs were read: what is made meanwhile is not among them."""
     vdis = await all_of(xapi, "VDI", {"SR": place.sr, "managed": "true"})
-    for vdi, why in strays(vdis, instances):
-        log.warning("%s: VDI %s is %s, a crash left it: destroyed", place.hostname, vdis[vdi]["uuid"], why)
+    for vdi, why in list(strays(vdis, servers, is_busy)):
+        log.warning("%s: VDI %s is %s: destroyed", place.hostname, vdis[vdi]["uuid"], why)
         await destroy(xapi, "VDI", vdi)
 
 
-def strays(vdis: Mapping[str, Mapping[str, Any]], instances: Container[str]) -> Iterator[tuple[str, str]]:
-    """Refs of VDIs that bear our marks and that nothing uses, each with what it is."""
+def strays(vdis: Mapping[str, Mapping[str, Any]], servers: Container[str], is_busy: IsBusy) -> Iterator[tuple[str, str]]:
+    """Refs of VDIs that bear our marks, hang on no VM and are no whole image, each with what it is."""
     for ref, vdi in vdis.items():
-        why = _stray(vdi, instances)
-        if why:
-            yield ref, why
-
-
-def _stray(vdi: Mapping[str, Any], instances: Container[str]) -> str:
-    config = vdi["other_config"]
-    is_ours = marks.INSTANCE in config or marks.IMPORTED_FOR in config
-    if not is_ours or vdi["VBDs"] or marks.is_cached_image(vdi):
-        return ""
-    if vdi["is_a_snapshot"]:
-        return "a snapshot on its way to an image"
-    if marks.IMPORTED_FOR in config:
-        return "a clone without a server" if marks.IMAGE_VDI in config else "an image half fetched"
-    return "" if config[marks.INSTANCE] in instances else "the disk of a server that has no VM"
+        config = vdi["other_config"]
+        if vdi["VBDs"] or marks.is_cached_image(vdi):
+            continue
+        if marks.IMPORTED_FOR in config and not is_busy(config[marks.IMAGE]):
+            yield ref, "a clone without a server" if marks.IMAGE_VDI in config else "an image half fetched"
+        elif marks.INSTANCE in config and not is_busy(config[marks.INSTANCE]):
+            if vdi["is_a_snapshot"]:
+                yield ref, "a snapshot on its way to an image"
+            elif config[marks.INSTANCE] not in servers:
+                yield ref, "the disk of a server that has no VM"

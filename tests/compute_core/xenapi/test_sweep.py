@@ -10,19 +10,24 @@ def vdi(uuid: str = "u1", *, vbds: int = 0, is_a_snapshot: bool = False, **marks
     return {"uuid": uuid, "VBDs": ["OpaqueRef:vbd"] * vbds, "is_a_snapshot": is_a_snapshot, "other_config": config}
 
 
-def test_only_what_bears_our_mark_and_is_used_by_nobody_is_a_stray() -> None:
-    vdis = {
-        "somebody's": vdi(),
-        "cached image": vdi("u1", inova_image_id="i", inova_imported_for="s", inova_image_vdi="u1"),
-        "half fetched": vdi("u1", inova_image_id="i", inova_imported_for="s"),
-        "stray clone": vdi("u2", inova_image_id="i", inova_imported_for="s", inova_image_vdi="u1"),
-        "disk in use": vdi(vbds=1, inova_instance_uuid="alive", inova_disk="root"),
-        "disk not yet attached": vdi(inova_instance_uuid="alive", inova_disk="root"),
-        "disk without a VM": vdi(inova_instance_uuid="dead", inova_disk="root"),
-        "snapshot": vdi(is_a_snapshot=True, inova_instance_uuid="alive", inova_disk="root"),
-    }
+VDIS = {
+    "somebody's": vdi(),
+    "cached image": vdi("u1", inova_image_id="i", inova_imported_for="s", inova_image_vdi="u1"),
+    "half fetched": vdi("u1", inova_image_id="i", inova_imported_for="s"),
+    "being fetched": vdi("u1", inova_image_id="busy", inova_imported_for="s"),
+    "stray clone": vdi("u2", inova_image_id="i", inova_imported_for="s", inova_image_vdi="u1"),
+    "clone being renamed": vdi("u2", inova_image_id="busy", inova_imported_for="s", inova_image_vdi="u1"),
+    "disk in use": vdi(vbds=1, inova_instance_uuid="busy", inova_disk="root"),
+    "disk not yet attached": vdi(inova_instance_uuid="busy", inova_disk="root"),
+    "disk of a VM without a VBD": vdi(inova_instance_uuid="idle", inova_disk="root"),
+    "disk without a VM": vdi(inova_instance_uuid="dead", inova_disk="root"),
+    "snapshot being read": vdi(is_a_snapshot=True, inova_instance_uuid="busy", inova_disk="root"),
+    "snapshot": vdi(is_a_snapshot=True, inova_instance_uuid="idle", inova_disk="root"),
+}
 
-    assert dict(strays(vdis, {"alive"})) == {
+
+def test_only_what_bears_our_mark_and_is_used_by_nobody_is_a_stray() -> None:
+    assert dict(strays(VDIS, {"idle"}, {"busy"}.__contains__)) == {
         "half fetched": "an image half fetched",
         "stray clone": "a clone without a server",
         "disk without a VM": "the disk of a server that has no VM",
