@@ -32,7 +32,7 @@ class Vms:
         self._by_uuid: dict[str, Vm] = {}
         self._uuids: dict[str, str] = {}
 
-    def __contains__(self, uuid: str) -> bool:
+    def __contains__(self, uuid: object) -> bool:
         return uuid in self._by_uuid
 
     def __iter__(self) -> Iterator[str]:
