@@ -9,16 +9,28 @@ from pathlib import Path
 
 from tests.code.sources import PRODUCT, ROOT
 
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+
 
 def test_every_import_follows_the_layers() -> None:
     done = subprocess.run([Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
+def test_every_file_beside_the_modules_is_in_the_distribution() -> None:
+    patterns = SETTINGS["setuptools"]["package-data"]["*"]
+    files = (path for package in PRODUCT for path in (ROOT / package).rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"})
+    assert [str(path.relative_to(ROOT)) for path in files if not any(path.match(pattern) for pattern in patterns)] == []
+
+
+def test_every_folder_with_modules_or_files_is_a_package() -> None:
+    folders = {path.parent for package in PRODUCT for path in (ROOT / package).rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert [str(folder.relative_to(ROOT)) for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
+
+
 def test_every_package_of_the_product_is_under_the_rules_and_in_the_distribution() -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
     assert packages == set(PRODUCT)
-    assert set(settings["importlinter"]["root_packages"]) == packages
-    assert {name.removesuffix("*") for name in settings["setuptools"]["packages"]["find"]["include"]} == packages
-    assert set(settings["mypy"]["packages"]) == packages | {"tests"}
+    assert set(SETTINGS["importlinter"]["root_packages"]) == packages
+    assert {name.removesuffix("*") for name in SETTINGS["setuptools"]["packages"]["find"]["include"]} == packages
+    assert set(SETTINGS["mypy"]["packages"]) == packages | {"tests"}
