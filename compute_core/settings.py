@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from compute_core.model.limits import QuotaLimits
+
 
 class BadSettings(Exception):
     """Something that was told cannot be; the message names file, line and cure."""
@@ -38,17 +40,6 @@ class HostEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
-    """What one project may have; -1 is "any number"."""
-
-    instances: int = -1
-    cores: int = -1
-    ram_mb: int = -1
-    key_pairs: int = 100
-    metadata_items: int = 128
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """One installation. Sizes in bytes, times in seconds; ``database`` and ``broker`` are URLs, None means embedded."""
 
@@ -68,7 +59,7 @@ class Settings:
     image_limit_bytes: int = 16 << 30
     body_limit_bytes: int = 1 << 20
     is_synced: bool = True
-    quota: Quota = Quota()
+    quotas: QuotaLimits = field(default_factory=QuotaLimits)
 
 
 def read_inventory(path: Path, *, user: str | None = None, password: str | None = None) -> tuple[HostEntry, ...]:
