@@ -40,4 +40,5 @@ async def _main(host: str, port: int, connections: int, count: int, bodies: Sequ
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(sys.argv[1], *(int(argument) for argument in sys.argv[2:5]), json.loads(sys.stdin.read())))
+    host_, port_, connections_, count_ = sys.argv[1:]
+    uvloop.run(_main(host_, int(port_), int(connections_), int(count_), json.loads(sys.stdin.read())))

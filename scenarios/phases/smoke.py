@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from compute_core.xenapi.errors import XenApiFailure
@@ -59,7 +57,7 @@ async def _steps(stage: Stage, host: str) -> None:
     await _until_guest_reports(stage.hosts[host], server_id)
     image_id = await client.snapshot(server_id, f"smoke-{host}")
     await _until_image_is_active(stage, image_id)
-    await _check_image(await client.download_image(image_id))
+    stage.checked.check(await client.download_image(image_id))
     await client.delete_image(image_id)
     await client.delete_server(server_id)
     await stage.watcher.until(server_id, "DELETED", limit_s=limit_s)
@@ -95,10 +93,3 @@ async def _until_image_is_active(stage: Stage, image_id: str) -> None:
             if status not in ("queued", "saving"):
                 raise SmokeFailed(f"the image of the server is {status}")
             await asyncio.sleep(POLL_S)
-
-
-async def _check_image(content: bytes) -> None:
-    with tempfile.TemporaryDirectory(prefix="inova-smoke-") as folder:
-        path = Path(folder, "image.vhd")
-        path.write_bytes(content)
-        await asyncio.to_thread(image.check, path)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from compute_core.xenapi.session import XenApi
 from scenarios.figures import Results
+from scenarios.image import CheckedImages
 from scenarios.journal import Journal
 from scenarios.scenario import FaultPlan, Scenario
 from scenarios.traffic.client import CloudClient
@@ -36,5 +37,6 @@ class Stage:
     results: Results
     hosts: Mapping[str, XenApi]
     images: Mapping[str, str]
+    checked: CheckedImages
     disturber: Disturber
     chance: random.Random
