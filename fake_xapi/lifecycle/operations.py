@@ -11,7 +11,7 @@ _VM_SAME_NAME = (
     *("snapshot_with_quiesce", "call_plugin"),
 )
 _VDI_SAME_NAME = (
-    *("clone", "copy", "resize", "resize_online", "snapshot", "destroy", "forget", "update", "generate_config"),
+    *("clone", "copy", "resize", "resize_online", "snapshot", "destroy", "forget", "update"),
     *("enable_cbt", "disable_cbt", "data_destroy", "list_changed_blocks", "set_on_boot"),
 )
 
@@ -62,8 +62,5 @@ OPERATIONS: Mapping[str, str] = {
     "host.reboot": "reboot",
     "host.power_on": "power_on",
     "host.apply_updates": "apply_updates",
-    "pool.enable_ha": "ha_enable",
-    "pool.disable_ha": "ha_disable",
-    "pool.designate_new_master": "designate_new_master",
 }
 """``Class.message`` -> the operation that it marks. What is not here marks nothing."""

@@ -1,0 +1,203 @@
+"""The verbs of host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.state.ids import Id
+from fake_xapi.verbs import memory, placement
+from fake_xapi.verbs.call import Call, Verb
+from fake_xapi.verbs.data_sources import forget, host_sources, list_sources, read_source, record
+from fake_xapi.verbs.host_plugins import run_plugin
+from fake_xapi.verbs.setters import writes
+
+
+def disable(call: Call, host: Id, auto_enable: bool = True) -> None:  # noqa: FBT002  # absent before 2020
+    """Let no VM start there any more; those that run stay."""
+    with call.world.edit() as edit:
+        edit.set(host, enabled=False)
+
+
+def enable(call: Call, host: Id) -> None:
+    """Let VMs start there again."""
+    with call.world.edit() as edit:
+        edit.set(host, enabled=True)
+
+
+def compute_free_memory(call: Call, host: Id) -> int:
+    """Bytes left for VMs."""
+    return memory.free_bytes(call.world, host)
+
+
+def compute_memory_overhead(call: Call, host: Id) -> int:
+    """Bytes that the hypervisor itself takes."""
+    return int(call.world[host]["memory_overhead"])
+
+
+def get_servertime(call: Call, host: Id) -> str:
+    """The host's clock, UTC."""
+    return call.now()
+
+
+def list_methods(call: Call) -> list[str]:
+    """Every message of the release."""
+    return sorted({message.wire_name for message in call.world.personality.messages.values()})
+
+
+async def call_plugin(call: Call, host: Id, plugin: str, fn: str, args: dict[str, str]) -> str:
+    """Run a function of a plugin in dom0."""
+    await call.takes("host.call_plugin")
+    return run_plugin(call, host, plugin, fn, args)
+
+
+def has_extension(call: Call, host: Id, name: str) -> bool:
+    """Whether a script extends the API by that name: none does."""
+    return False
+
+
+def get_data_sources(call: Call, host: Id) -> list[dict[str, Any]]:
+    """What is measured of the host."""
+    return list_sources(host_sources(call.world, host))
+
+
+def query_data_source(call: Call, host: Id, data_source: str) -> float:
+    """The latest value of one of them."""
+    return read_source(host_sources(call.world, host), data_source)
+
+
+def get_management_interface(call: Call, host: Id) -> Id:
+    """The PIF over which the host is managed."""
+    pifs = call.world[host]["PIFs"]
+    return next((int(pif) for pif in pifs if call.world[pif]["management"]), 0)
+
+
+def set_hostname_live(call: Call, host: Id, hostname: str) -> None:
+    """Rename a host; its control domain is called after it. INVALID_VALUE ["hostname", h] for a name that none can bear."""
+    if not hostname or len(hostname) > 63 or not hostname.replace("-", "").replace(".", "").isalnum():
+        raise Failure("INVALID_VALUE", "hostname", hostname)
+    with call.world.edit() as edit:
+        edit.set(host, hostname=hostname, name_label=hostname)
+        control_domain: Id = edit[host]["control_domain"]
+        if control_domain:
+            edit.set(control_domain, name_label=f"Control domain on host: {hostname}")
+
+
+def set_power_on_mode(call: Call, host: Id, mode: str, config: dict[str, str]) -> None:
+    """How the host can be switched on from afar."""
+    with call.world.edit() as edit:
+        edit.set(host, power_on_mode=mode, power_on_config=config)
+
+
+def set_iscsi_iqn(call: Call, host: Id, value: str) -> None:
+    """The host's name as an iSCSI initiator. INVALID_VALUE ["value", ""] for none."""
+    if not value:
+        raise Failure("INVALID_VALUE", "value", value)
+    with call.world.edit() as edit:
+        edit.set(host, iscsi_iqn=value)
+        edit.put(host, "other_config", "iscsi_iqn", value)
+
+
+def set_multipathing(call: Call, host: Id, value: bool) -> None:
+    """Whether the host reaches its storage by more than one path."""
+    with call.world.edit() as edit:
+        edit.set(host, multipathing=value)
+        edit.put(host, "other_config", "multipathing", str(value).lower())
+
+
+def get_vms_which_prevent_evacuation(call: Call, host: Id) -> dict[Id, list[str]]:
+    """Resident VMs that no other host could take, with the reason for each."""
+    found: dict[Id, list[str]] = {}
+    for vm in call.world[host]["resident_VMs"]:
+        if not call.world[vm]["is_control_domain"]:
+            reason = _why_stuck(call, vm, host)
+            if reason is not None:
+                found[vm] = [reason.code, *(_text(call, param) for param in reason.params)]
+    return found
+
+
+def _why_stuck(call: Call, vm: Id, host: Id) -> Failure | None:
+    others = [other for other in sorted(call.world.ids("host")) if other != host]
+    reasons = [placement.refusal(call.world, vm, other) for other in others]
+    if not reasons:
+        return Failure("NO_HOSTS_AVAILABLE", Handle(vm))
+    return None if None in reasons else reasons[0]
+
+
+def _text(call: Call, param: str | Handle) -> str:
+    return call.world.ref(param) if isinstance(param, Handle) else param
+
+
+def assert_can_evacuate(call: Call, host: Id) -> None:
+    """Raise CANNOT_EVACUATE_HOST ["CODE,param|CODE,param"] when a VM could not leave."""
+    stuck = get_vms_which_prevent_evacuation(call, host)
+    if stuck:
+        raise Failure("CANNOT_EVACUATE_HOST", "|".join(",".join(reason) for reason in stuck.values()))
+
+
+def get_uncooperative_resident_vms(call: Call, host: Id) -> list[Id]:
+    """VMs whose balloons do not obey: none."""
+    return []
+
+
+def enable_local_storage_caching(call: Call, host: Id, sr: Id) -> None:
+    """Keep copies of shared disks in a local SR."""
+    with call.world.edit() as edit:
+        edit.set(host, local_cache_sr=sr)
+        edit.set(sr, local_cache_enabled=True)
+
+
+def disable_local_storage_caching(call: Call, host: Id) -> None:
+    """Keep none any more."""
+    with call.world.edit() as edit:
+        sr: Id = edit[host]["local_cache_sr"]
+        edit.set(host, local_cache_sr=0)
+        if sr and edit.get(sr) is not None:
+            edit.set(sr, local_cache_enabled=False)
+
+
+def nothing_to_do(call: Call, host: Id, *_arguments: Any) -> None:
+    """What concerns daemons, files or RRDs of a real dom0, and is done as soon as it is asked for."""
+
+
+def is_in_emergency_mode(call: Call) -> bool:
+    """Whether the host has lost its master: never."""
+    return False
+
+
+VERBS: Mapping[str, Verb] = {
+    "host.disable": disable,
+    "host.enable": enable,
+    "host.compute_free_memory": compute_free_memory,
+    "host.compute_memory_overhead": compute_memory_overhead,
+    "host.get_servertime": get_servertime,
+    "host.get_server_localtime": get_servertime,
+    "host.list_methods": list_methods,
+    "host.call_plugin": call_plugin,
+    "host.has_extension": has_extension,
+    "host.get_data_sources": get_data_sources,
+    "host.query_data_source": query_data_source,
+    "host.record_data_source": record,
+    "host.forget_data_source_archives": forget,
+    "host.get_management_interface": get_management_interface,
+    "host.set_hostname_live": set_hostname_live,
+    "host.set_power_on_mode": set_power_on_mode,
+    "host.set_iscsi_iqn": set_iscsi_iqn,
+    "host.set_multipathing": set_multipathing,
+    "host.get_vms_which_prevent_evacuation": get_vms_which_prevent_evacuation,
+    "host.assert_can_evacuate": assert_can_evacuate,
+    "host.get_uncooperative_resident_VMs": get_uncooperative_resident_vms,
+    "host.enable_local_storage_caching": enable_local_storage_caching,
+    "host.disable_local_storage_caching": disable_local_storage_caching,
+    "host.is_in_emergency_mode": is_in_emergency_mode,
+    "host.sync_data": nothing_to_do,
+    "host.backup_rrds": nothing_to_do,
+    "host.syslog_reconfigure": nothing_to_do,
+    "host.refresh_pack_info": nothing_to_do,
+    "host.send_debug_keys": nothing_to_do,
+    "host.set_ssl_legacy": writes("ssl_legacy"),
+    "host.set_numa_affinity_policy": writes("numa_affinity_policy"),
+    "host.set_https_only": writes("https_only"),
+    "host.set_uefi_certificates": writes("uefi_certificates"),
+}

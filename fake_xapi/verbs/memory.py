@@ -1,0 +1,60 @@
+"""What a VM takes of its host's memory, and what a host has left. Bytes throughout."""
+
+from __future__ import annotations
+
+import math
+
+from fake_xapi.lifecycle.guests import configured_domain_type
+from fake_xapi.lifecycle.rules import AnyRow
+from fake_xapi.state.ids import Id
+from fake_xapi.state.world import World
+
+MIB = 1 << 20
+_PAGES_PER_MIB = 256
+_INTERNAL_MIB = {"hvm": 1, "pv": 0, "pvh": 1, "pv_in_pvh": 1}
+_COMING = ("vm_start", "vm_resume", "vm_migrate")
+
+
+def overhead_bytes(vm: AnyRow) -> int:
+    """What a VM costs beyond its own memory: shadow pages, pages per VCPU, and the shim of a PV guest in PVH."""
+    kind = configured_domain_type(vm)
+    static_max_mib: int = vm["memory_static_max"] // MIB
+    vcpus: int = vm["VCPUs_max"]
+    shadow_mib = math.ceil((256 * vcpus + 2 * static_max_mib) / _PAGES_PER_MIB)
+    vcpu_mib = math.ceil(38 * vcpus / _PAGES_PER_MIB)
+    shim_mib = 23 + static_max_mib // 90 if kind == "pv_in_pvh" else 0
+    shadow = max(1, int(shadow_mib * vm["HVM_shadow_multiplier"]))
+    return (_INTERNAL_MIB[kind] + 1 + shadow + vcpu_mib + shim_mib) * MIB
+
+
+def taken_bytes(vm: AnyRow) -> int:
+    """What a VM on a host takes: its target and its overhead."""
+    target: int = vm["memory_target"] or vm["memory_dynamic_max"]
+    return target + int(vm["memory_overhead"])
+
+
+def needed_bytes(vm: AnyRow) -> int:
+    """The least that a VM needs to start."""
+    return int(vm["memory_dynamic_min"]) + overhead_bytes(vm)
+
+
+def free_bytes(world: World, host: Id, *, besides: Id = 0) -> int:
+    """What a host has left for VMs, those that are on their way to it counted, ``besides`` left out."""
+    row = world[host]
+    metrics = world.get(row["metrics"])
+    total: int = metrics["memory_total"] if metrics else 0
+    taken = sum(taken_bytes(world[vm]) for vm in row["resident_VMs"] if vm != besides)
+    return max(0, total - int(row["memory_overhead"]) - taken - _promised_bytes(world, host, row, besides))
+
+
+def _promised_bytes(world: World, host: Id, row: AnyRow, besides: Id) -> int:
+    """What VMs need that are scheduled but not there yet: looked for only while the host is marked for some."""
+    if not any(operation in _COMING for operation in row["current_operations"].values()):
+        return 0
+    scheduled = (vm for vm, other in world.rows("VM") if other["scheduled_to_be_resident_on"] == host and vm != besides)
+    return sum(needed_bytes(world[vm]) for vm in scheduled)
+
+
+def is_ordered(static_min: int, dynamic_min: int, dynamic_max: int, static_max: int) -> bool:
+    """Whether the limits of a VM's memory contain each other as they must."""
+    return 0 <= static_min <= dynamic_min <= dynamic_max <= static_max

@@ -1,0 +1,93 @@
+"""The verbs of PBD: how hosts are connected to SRs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.lifecycle.vbd import is_plugged
+from fake_xapi.state.ids import Id
+from fake_xapi.verbs.call import Call, Verb
+from fake_xapi.verbs.setters import writes
+
+SIZE_OF_UNKNOWN_BYTES = 1 << 40
+"""What an SR turns out to have when it is first plugged and nobody said how large it is."""
+
+
+def create(call: Call, record: dict[str, Any]) -> Id:
+    """How one host may connect to one SR, not connected yet."""
+    sr, host = record["SR"], record["host"]
+    for pbd in call.world[sr]["PBDs"]:
+        if call.world[pbd]["host"] == host:
+            raise Failure("PBD_EXISTS", Handle(sr), Handle(host), Handle(pbd))
+    if "SRmaster" in record["device_config"]:
+        raise Failure("VALUE_NOT_SUPPORTED", "PBD.device_config", "SRmaster", "The SRmaster key is reserved")
+    with call.world.edit() as edit:
+        return edit.create("PBD", **{**record, "currently_attached": False})
+
+
+async def plug(call: Call, pbd: Id) -> None:
+    """Connect; nothing to do where that is so already. SR_NOT_SHARABLE [sr, host] when another host has an SR that is not shared."""
+    row = call.world[pbd]
+    if row["currently_attached"]:
+        return
+    sr: Id = row["SR"]
+    _assert_sharable(call, sr, pbd)
+    async with call.operating((sr, "plug")):
+        await call.takes("PBD.plug")
+        with call.world.edit() as edit:
+            edit.set(pbd, currently_attached=True)
+            if edit[sr]["physical_size"] < 0:
+                edit.set(sr, physical_size=SIZE_OF_UNKNOWN_BYTES, physical_utilisation=0)
+
+
+def _assert_sharable(call: Call, sr: Id, pbd: Id) -> None:
+    row = call.world[sr]
+    if row["shared"]:
+        return
+    for other in row["PBDs"]:
+        if other != pbd and call.world[other]["currently_attached"]:
+            raise Failure("SR_NOT_SHARABLE", Handle(sr), Handle(call.world[other]["host"]))
+
+
+async def unplug(call: Call, pbd: Id) -> None:
+    """Disconnect; nothing to do where that is so already. VDI_IN_USE [vdis...] while the host's VMs have disks there plugged."""
+    row = call.world[pbd]
+    if not row["currently_attached"]:
+        return
+    used = _used_disks(call, row["SR"], row["host"])
+    if used:
+        raise Failure("VDI_IN_USE", *(Handle(vdi) for vdi in used))
+    async with call.operating((row["SR"], "unplug")):
+        await call.takes("PBD.unplug")
+        with call.world.edit() as edit:
+            edit.set(pbd, currently_attached=False)
+
+
+def _used_disks(call: Call, sr: Id, host: Id) -> list[Id]:
+    world = call.world
+    return [vdi for vdi in world[sr]["VDIs"] if any(_is_used(call, vbd, host) for vbd in world[vdi]["VBDs"])]
+
+
+def _is_used(call: Call, vbd: Id, host: Id) -> bool:
+    row = call.world[vbd]
+    vm = call.world.get(row["VM"])
+    return is_plugged(row) and vm is not None and vm["resident_on"] == host
+
+
+def destroy(call: Call, pbd: Id) -> None:
+    """Forget how a host may connect to an SR."""
+    if call.world[pbd]["currently_attached"]:
+        raise Failure("OPERATION_NOT_ALLOWED", "PBD is currently attached")
+    with call.world.edit() as edit:
+        edit.destroy(pbd)
+
+
+VERBS: Mapping[str, Verb] = {
+    "PBD.create": create,
+    "PBD.destroy": destroy,
+    "PBD.plug": plug,
+    "PBD.unplug": unplug,
+    "PBD.set_device_config": writes("device_config"),
+}

@@ -1,0 +1,174 @@
+"""Room on SRs: what a VDI takes, what an SR has left, and the rows of VDIs that come and go with it.
+
+Disks of type ext, file and NFS take room as they are written; LVM ones take all of it at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.lifecycle.rules import AnyRow
+from fake_xapi.lifecycle.storage_types import is_thin
+from fake_xapi.state.edit import Edit
+from fake_xapi.state.ids import Id
+from fake_xapi.state.world import World
+
+MIB = 1 << 20
+MAX_VHD_BYTES = 2040 << 30
+_BLOCK = 2 * MIB
+_EXTENT = 4 * MIB
+_RAW_TYPES = frozenset({"iso", "udev", "iscsi", "hba"})
+
+
+class Storage(Protocol):
+    """Whoever has a world and the bytes of its VDIs: a call, or a handler that fills a disk."""
+
+    @property
+    def world(self) -> World:
+        """The pool's database."""
+        ...
+
+    @property
+    def disks(self) -> DiskStore:
+        """The bytes of the VDIs, keyed by their ids."""
+        ...
+
+
+def out_of_space() -> Failure:
+    """What an SR's driver says when nothing fits any more."""
+    return Failure("SR_BACKEND_FAILURE_44", "", "There is insufficient space", "")
+
+
+def rounded_size(sr_type: str, size: int) -> int:
+    """The size that a driver makes of a wanted one; Failure SR_BACKEND_FAILURE_79 for one that it cannot."""
+    if size <= 0 or (sr_type not in _RAW_TYPES and size > MAX_VHD_BYTES):
+        raise Failure(
+            "SR_BACKEND_FAILURE_79", "", f"VDI Invalid size [opterr=VDI size must be between 1 MB and {MAX_VHD_BYTES // MIB} MB]", ""
+        )
+    step = 512 if sr_type in _RAW_TYPES else _BLOCK
+    return -(-size // step) * step
+
+
+def metadata_bytes(virtual_size: int) -> int:
+    """The header, table and footer of a VHD without data."""
+    return 2048 + -(-virtual_size // _BLOCK * 4 // 512) * 512 + 512
+
+
+def taken_bytes(sr_type: str, virtual_size: int, allocated: int, *, is_deflated: bool) -> int:
+    """What a disk takes on its SR. A snapshot or base on LVM is deflated to what it holds."""
+    if sr_type in _RAW_TYPES:
+        return virtual_size
+    written = allocated + metadata_bytes(virtual_size)
+    if is_thin(sr_type):
+        return written
+    return -(-(written if is_deflated else virtual_size + metadata_bytes(virtual_size)) // _EXTENT) * _EXTENT
+
+
+def is_thin_sr(sr: AnyRow) -> bool:
+    """Whether disks of an SR take room only as they are written."""
+    return is_thin(sr["type"])
+
+
+def format_of(sr_type: str) -> dict[str, str]:
+    """What a driver says in sm_config of the format of its disks."""
+    return {} if sr_type in _RAW_TYPES else {"vdi_type": "vhd"}
+
+
+def free_bytes(sr: AnyRow) -> int | None:
+    """What an SR has left; None when nobody knows its size."""
+    size: int = sr["physical_size"]
+    return size - int(sr["physical_utilisation"]) if size > 0 else None
+
+
+def require_space(rows: Edit | World, sr: Id, wanted: int) -> None:
+    """Raise SR_BACKEND_FAILURE_44 when an SR has not that much left."""
+    free = free_bytes(rows[sr])
+    if free is not None and wanted > free:
+        raise out_of_space()
+
+
+def charge(edit: Edit, sr: Id, *, physical: int = 0, virtual: int = 0) -> None:
+    """Add to what an SR is said to hold."""
+    row = edit[sr]
+    edit.set(
+        sr,
+        physical_utilisation=max(0, row["physical_utilisation"] + physical) if row["physical_size"] >= 0 else row["physical_utilisation"],
+        virtual_allocation=max(0, row["virtual_allocation"] + virtual),
+    )
+
+
+def create_vdi(store: Storage, edit: Edit, sr: Id, virtual_size: int, **fields: Any) -> Id:
+    """A new VDI of zeros with its disk, charged to its SR. ``virtual_size`` as ``rounded_size`` gave it."""
+    sr_type: str = edit[sr]["type"]
+    taken = taken_bytes(sr_type, virtual_size, 0, is_deflated=False)
+    require_space(edit, sr, taken)
+    vdi = introduce_vdi(store, edit, sr, virtual_size=virtual_size, physical_utilisation=taken, **fields)
+    store.disks.create(vdi, virtual_size)
+    charge(edit, sr, physical=taken, virtual=virtual_size)
+    return vdi
+
+
+def introduce_vdi(store: Storage, edit: Edit, sr: Id, **fields: Any) -> Id:
+    """The row of a VDI and nothing else; its driver says where it is and what format it has."""
+    vdi = edit.create("VDI", SR=sr, **{"managed": True, **fields})
+    if not edit[vdi]["location"]:
+        edit.set(vdi, location=edit[vdi]["uuid"] or store.world.uuid(vdi))
+    return vdi
+
+
+def drop_vdi(store: Storage, edit: Edit, vdi: Id) -> None:
+    """Destroy a VDI's row and disk and free its room; VBDs that point at it go with it."""
+    row = edit[vdi]
+    for vbd in row["VBDs"]:
+        drop_vbd(edit, vbd)
+    charge(edit, row["SR"], physical=-row["physical_utilisation"], virtual=-row["virtual_size"])
+    edit.destroy(vdi)
+    if vdi in store.disks:
+        store.disks.destroy(vdi)
+
+
+def drop_vbd(edit: Edit, vbd: Id) -> None:
+    """Destroy a VBD's row and its metrics."""
+    metrics: Id = edit[vbd]["metrics"]
+    if metrics and edit.get(metrics) is not None:
+        edit.destroy(metrics)
+    edit.destroy(vbd)
+
+
+def parent_of(world: World, vdi: AnyRow) -> Id:
+    """The VDI that a VHD is a difference to, NULL for the root of a chain."""
+    uuid: str = vdi["sm_config"].get("vhd-parent", "")
+    return world.by_uuid("VDI", uuid) if uuid else 0
+
+
+def measured_bytes(store: Storage, vdi: Id, row: AnyRow, sr_type: str) -> int:
+    """What a VDI takes now, by its disk. One without bytes keeps what its row says."""
+    if vdi not in store.disks:
+        return int(row["physical_utilisation"])
+    parent = parent_of(store.world, row)
+    allocated = store.disks.allocated_bytes(vdi, parent if parent in store.disks else None)
+    is_deflated = row["is_a_snapshot"] or not row["managed"]
+    return taken_bytes(sr_type, row["virtual_size"], allocated, is_deflated=is_deflated)
+
+
+def measure(store: Storage, edit: Edit, vdi: Id) -> None:
+    """Bring a VDI's physical_utilisation, and its SR's, to what its disk holds: after bytes were written."""
+    row = edit[vdi]
+    taken = measured_bytes(store, vdi, row, edit[row["SR"]]["type"])
+    charge(edit, row["SR"], physical=taken - row["physical_utilisation"])
+    edit.set(vdi, physical_utilisation=taken)
+
+
+def rescan(store: Storage, edit: Edit, sr: Id) -> None:
+    """What a scan finds: the sizes of all VDIs of an SR, summed anew."""
+    row = edit[sr]
+    for vdi in row["VDIs"]:
+        edit.set(vdi, physical_utilisation=measured_bytes(store, vdi, edit[vdi], row["type"]))
+    edit.set(
+        sr,
+        virtual_allocation=sum(edit[vdi]["virtual_size"] for vdi in row["VDIs"]),
+        physical_utilisation=sum(edit[vdi]["physical_utilisation"] for vdi in row["VDIs"]),
+        other_config={key: value for key, value in row["other_config"].items() if key != "dirty"},
+    )
