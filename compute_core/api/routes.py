@@ -86,6 +86,7 @@ COMPUTE: tuple[Route, ...] = (
 )
 
 IDENTITY: tuple[Route, ...] = (
+    Route("GET", "", directory.versions, ANYBODY, 300),
     Route("GET", "/", directory.versions, ANYBODY, 300),
     Route("GET", "/v3", directory.version, ANYBODY),
     Route("GET", "/v3/", directory.version, ANYBODY),
@@ -103,6 +104,7 @@ IDENTITY: tuple[Route, ...] = (
 )
 
 IMAGES_API: tuple[Route, ...] = (
+    Route("GET", "", images.versions, ANYBODY, 300),
     Route("GET", "/", images.versions, ANYBODY, 300),
     Route("GET", "/versions", images.versions, ANYBODY),
     Route("GET", "/v2/images", listing.index, READER, query=IMAGES),
@@ -117,6 +119,7 @@ IMAGES_API: tuple[Route, ...] = (
 )
 
 NETWORK: tuple[Route, ...] = (
+    Route("GET", "", networks.versions, ANYBODY),
     Route("GET", "/", networks.versions, ANYBODY),
     Route("GET", "/v2.0/extensions", networks.extensions, READER),
     Route("GET", "/v2.0/networks", networks.networks, READER),
