@@ -14,12 +14,15 @@ REFUSING = replace(SLOW, waits_for_busy=False)
 def test_a_call_waits_until_the_object_is_free() -> None:
     async def body(kit: Kit) -> None:
         vm = await _vm(kit)
-        starting = asyncio.create_task(kit.call("VM.start", vm, False, False))
+        await kit.call("VM.start", vm, False, False)
+        pausing = asyncio.create_task(kit.call("VM.pause", vm))
         await asyncio.sleep(1)
-        assert await kit.call("VM.set_VCPUs_params", vm, {"weight": "1"}) == ""
-        await kit.call("VM.hard_shutdown", vm)
-        assert starting.done()
-        assert await kit.call("VM.get_power_state", vm) == "Halted"
+        snapshot = await kit.call("VM.snapshot", vm, "copy")
+        assert pausing.done()
+        assert await kit.call("VM.get_snapshot_info", snapshot) == {
+            "power-state-at-snapshot": "Paused",
+            "disk-snapshot-type": "crash_consistent",
+        }
         assert asyncio.get_running_loop().time() == 20.0
 
     over_xapi(body, settings=SLOW)

@@ -9,7 +9,7 @@ from fake_xapi.engine.durations import Duration, Durations
 from fake_xapi.engine.settings import Settings
 from tests.fake_xapi.engine.kit import Kit, over_xapi
 
-SLOW = Settings(durations=Durations("slow", {"VM.start": Duration(10.0), "VM.hard_shutdown": Duration(10.0)}))
+SLOW = Settings(durations=Durations("slow", {"VM.start": Duration(10.0), "VM.pause": Duration(10.0)}))
 HOUR_S = 3600.0
 
 
@@ -51,7 +51,7 @@ def test_an_async_call_answers_at_once_with_a_task_that_shows_its_progress() -> 
         await asyncio.sleep(5)
         running = (await kit.call("task.get_record", task)).value()
         assert (running["name_label"], running["status"], running["progress"]) == ("Async.VM.start", "pending", 0.4)
-        assert (running["allowed_operations"], running["session"]) == (["cancel"], kit.session)
+        assert (running["allowed_operations"], running["resident_on"]) == (["cancel"], kit.world.ref(kit.xapi.host))
         assert await kit.call("VM.get_current_operations", vm) == {task: "start"}
         done = await _finished(kit, task)
         assert (done["status"], done["progress"], done["result"], done["allowed_operations"]) == ("success", 1.0, "", [])
