@@ -15,7 +15,7 @@ from typing import Any
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance
 from compute_core.xenapi import marks
-from compute_core.xenapi.certainty import all_of, certain, destroy
+from compute_core.xenapi.certainty import all_of, certain, destroy, one_of
 from compute_core.xenapi.errors import TransferFailed, XenApiFailure
 from compute_core.xenapi.image_stream import Images, checked, sizes
 from compute_core.xenapi.locks import KeyedLocks
@@ -78,12 +78,29 @@ class ImageCache:
             record = vdi_record(self.place.sr, marks.image_label(image.id), size_bytes, mark)
             vdi = await certain(xapi.call("VDI.create", record), lambda: self._half_filled(xapi, image, instance))
             undo.add("destroy the half-filled VDI", lambda: destroy(xapi, "VDI", vdi))
-            await _fill(xapi, vdi, image, self.images, length)
+            await self._fill(xapi, vdi, image, instance, length)
             made = await xapi.call("VDI.get_record", vdi)
             if made["virtual_size"] < size_bytes:
                 raise TransferFailed(f"the VDI has {made['virtual_size']} bytes, the image's disk has {size_bytes}")
             await xapi.call("VDI.set_other_config", vdi, mark | {marks.IMAGE_VDI: made["uuid"]})
         return Disk(vdi, made["virtual_size"])
+
+    async def _fill(self, xapi: XenApi, vdi: str, image: Image, instance: Instance, length: int) -> None:
+        """Send the image. XAPI may answer before it has read the bytes: whether they arrived, the task says."""
+        label = f"image {image.id} for {instance.uuid}"
+        task = await certain(xapi.call("task.create", label, ""), lambda: one_of(xapi, "task", {"name__label": label}))
+        async with Undo(label) as undo:
+            undo.add("destroy the task", lambda: destroy(xapi, "task", task))
+            await self._send(xapi, vdi, image, length, task)
+        await destroy(xapi, "task", task)
+
+    async def _send(self, xapi: XenApi, vdi: str, image: Image, length: int, task: str) -> None:
+        try:
+            await xapi.put_vdi(vdi, checked(image, self.images.download(image.id)), length, task=task)
+        except TransferFailed:
+            await _outcome(xapi, task)  # which knows the reason better, when there is one
+            raise
+        await _outcome(xapi, task, is_over=True)
 
     async def _half_filled(self, xapi: XenApi, image: Image, instance: Instance) -> str | None:
         vdis = await self._named(xapi, image)
@@ -92,20 +109,6 @@ class ImageCache:
 
 def _is_clone(vdi: Mapping[str, Any]) -> bool:
     return marks.IMAGE_VDI in vdi["other_config"] and not marks.is_cached_image(vdi) and not vdi["VBDs"]
-
-
-async def _fill(xapi: XenApi, vdi: str, image: Image, images: Images, length: int) -> None:
-    """Send the image. XAPI may answer before it has read the bytes: whether they arrived, the task says."""
-    task = await xapi.call("task.create", f"import image {image.id}", "")
-    try:
-        try:
-            await xapi.put_vdi(vdi, checked(image, images.download(image.id)), length, task=task)
-        except TransferFailed:
-            await _outcome(xapi, task)  # which knows the reason better, when there is one
-            raise
-        await _outcome(xapi, task, is_over=True)
-    finally:
-        await destroy(xapi, "task", task)
 
 
 async def _outcome(xapi: XenApi, task: str, *, is_over: bool = False) -> None:

@@ -121,8 +121,16 @@ class Login:
             return self.ref
 
     async def _log_in_here(self, note: Note) -> str:
+        """Releases before clearwater know no originator."""
+        account = [self._account.user, self._account.password]
         note(LOGIN)
-        return str(await self.transport.call(LOGIN, [self._account.user, self._account.password, API_VERSION, ORIGINATOR]))
+        try:
+            return str(await self.transport.call(LOGIN, [*account, API_VERSION, ORIGINATOR]))
+        except XenApiFailure as failure:
+            if failure.code != "MESSAGE_PARAMETER_COUNT_MISMATCH":
+                raise
+        note(LOGIN)
+        return str(await self.transport.call(LOGIN, account))
 
     async def _move_to(self, master: str) -> None:
         """The master listens where its slaves do: same scheme, same port."""
