@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.guest.life import begin_life, end_life
 from fake_xapi.lifecycle.guests import configured_domain_type, features
+from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import domains, placement, suspension
 from fake_xapi.verbs.call import Call, Verb
@@ -28,17 +29,19 @@ async def start_on(call: Call, vm: Id, host: Id, start_paused: bool, force: bool
 
 async def _start(call: Call, vm: Id, wanted_host: Id, *, is_paused: bool) -> None:
     _assert_hvm_disks_are_writable(call, vm)
-    async with call.operating(*_device_marks(call, vm)):
+    place = _decide_place(call, vm, wanted_host)
+    async with call.operating(*_device_marks(call, vm), *_host_mark(place, "vm_start")):
+        host = _take_place(call, vm, place, is_new_domain=True)
+        try:
+            await call.takes("VM.start")
+        except BaseException:
+            _give_up_place(call, vm)
+            raise
         with call.world.edit() as edit:
-            domains.settle(edit, vm)
-        host = _place(call, vm, wanted_host)
-        async with call.operating((host, "vm_start")):
-            try:
-                await call.takes("VM.start")
-                _run(call, vm, host, is_paused=is_paused)
-            finally:
-                _give_up_place(call, vm)
-        _announce(call, "VM_STARTED", vm, f"started on host: {_host_name(call, host)}")
+            domid = domains.begin(call, edit, vm, host, is_paused=is_paused)
+            _announce(call, "VM_STARTED", vm, f"started on host: {_host_name(call, host)}")
+        if not is_paused:
+            begin_life(call, vm, domid)
 
 
 def _device_marks(call: Call, vm: Id) -> list[tuple[Id, str]]:
@@ -56,28 +59,33 @@ def _assert_hvm_disks_are_writable(call: Call, vm: Id) -> None:
             raise Failure("DISK_VBD_MUST_BE_READWRITE_FOR_HVM", Handle(vbd))
 
 
-def _place(call: Call, vm: Id, wanted: Id) -> Id:
-    """Decide on a host and hold its memory, in one step that nothing can come between."""
-    if wanted:
-        placement.assert_can_start_on(call.world, vm, wanted)
-    host = wanted or placement.choose_host(call, vm)
+def _decide_place(call: Call, vm: Id, wanted: Id) -> Id | Failure:
+    """The host, or why there is none: what is wrong with the devices is said before that."""
+    try:
+        return wanted or placement.choose_host(call, vm)
+    except Failure as failure:
+        return failure
+
+
+def _host_mark(place: Id | Failure, operation: str) -> list[tuple[Id, str]]:
+    return [] if isinstance(place, Failure) else [(place, operation)]
+
+
+def _take_place(call: Call, vm: Id, place: Id | Failure, *, is_new_domain: bool) -> Id:
+    """Hold a host's memory for a VM. The marks may have been waited for, so the host is asked again."""
+    if isinstance(place, Failure):
+        raise place
+    placement.assert_can_start_on(call.world, vm, place)
     with call.world.edit() as edit:
-        edit.set(vm, scheduled_to_be_resident_on=host)
-    return host
+        if is_new_domain:
+            domains.settle(edit, vm)
+        edit.set(vm, scheduled_to_be_resident_on=place)
+    return place
 
 
 def _give_up_place(call: Call, vm: Id) -> None:
-    row = call.world.get(vm)
-    if row is not None and row["scheduled_to_be_resident_on"]:
-        with call.world.edit() as edit:
-            edit.set(vm, scheduled_to_be_resident_on=0)
-
-
-def _run(call: Call, vm: Id, host: Id, *, is_paused: bool) -> None:
     with call.world.edit() as edit:
-        domid = domains.begin(call, edit, vm, host, is_paused=is_paused)
-    if not is_paused:
-        begin_life(call, vm, domid)
+        edit.set(vm, scheduled_to_be_resident_on=0)
 
 
 async def pause(call: Call, vm: Id) -> None:
@@ -86,7 +94,7 @@ async def pause(call: Call, vm: Id) -> None:
     end_life(call, vm)
     with call.world.edit() as edit:
         edit.set(vm, power_state="Paused")
-    _announce(call, "VM_PAUSED", vm, "paused")
+        _announce(call, "VM_PAUSED", vm, "paused")
 
 
 async def unpause(call: Call, vm: Id) -> None:
@@ -94,15 +102,14 @@ async def unpause(call: Call, vm: Id) -> None:
     await call.takes("VM.unpause")
     with call.world.edit() as edit:
         edit.set(vm, power_state="Running")
+        _announce(call, "VM_UNPAUSED", vm, "unpaused")
     begin_life(call, vm, call.world[vm]["domid"])
-    _announce(call, "VM_UNPAUSED", vm, "unpaused")
 
 
 async def clean_shutdown(call: Call, vm: Id) -> None:
     """Ask the guest to shut down, and wait until it has."""
     await call.takes("guest.shutdown", share=(0.0, 0.9))
     _stop(call, vm)
-    _announce(call, "VM_SHUTDOWN", vm, "shutdown")
 
 
 async def hard_shutdown(call: Call, vm: Id) -> None:
@@ -111,9 +118,7 @@ async def hard_shutdown(call: Call, vm: Id) -> None:
     if call.world[vm]["power_state"] == "Halted":
         return
     await call.takes("VM.hard_shutdown")
-    suspension.destroy_image(call, vm)
     _stop(call, vm)
-    _announce(call, "VM_SHUTDOWN", vm, "shutdown")
 
 
 async def shutdown(call: Call, vm: Id) -> None:
@@ -132,7 +137,9 @@ def _can_shut_itself_down(call: Call, vm: Id) -> bool:
 def _stop(call: Call, vm: Id) -> None:
     end_life(call, vm)
     with call.world.edit() as edit:
+        suspension.destroy_image(call, vm)
         domains.halt(edit, vm, call.now())
+        _announce(call, "VM_SHUTDOWN", vm, "shutdown")
 
 
 async def clean_reboot(call: Call, vm: Id) -> None:
@@ -164,8 +171,8 @@ async def _reboot(call: Call, vm: Id) -> None:
         domains.halt(edit, vm, call.now())
         domains.settle(edit, vm)
         domid = domains.begin(call, edit, vm, host, is_paused=False)
+        _announce(call, "VM_REBOOTED", vm, "rebooted")
     begin_life(call, vm, domid)
-    _announce(call, "VM_REBOOTED", vm, "rebooted")
 
 
 async def suspend(call: Call, vm: Id) -> None:
@@ -179,7 +186,7 @@ async def suspend(call: Call, vm: Id) -> None:
     end_life(call, vm)
     with call.world.edit() as edit:
         domains.suspend(edit, vm, image, call.now())
-    _announce(call, "VM_SUSPENDED", vm, "suspended")
+        _announce(call, "VM_SUSPENDED", vm, "suspended")
 
 
 async def resume(call: Call, vm: Id, start_paused: bool, force: bool) -> None:
@@ -194,26 +201,27 @@ async def resume_on(call: Call, vm: Id, host: Id, start_paused: bool, force: boo
 
 
 async def _resume(call: Call, vm: Id, wanted_host: Id, *, is_paused: bool) -> None:
-    async with call.operating(*_device_marks(call, vm)):
-        host = _place(call, vm, wanted_host)
-        async with call.operating((host, "vm_resume")):
-            try:
-                await call.takes("VM.resume", bytes_moved=call.world[vm]["memory_target"])
-                _wake(call, vm, host, is_paused=is_paused)
-            finally:
-                _give_up_place(call, vm)
-        _announce(call, "VM_RESUMED", vm, f"resumed on host: {_host_name(call, host)}")
+    place = _decide_place(call, vm, wanted_host)
+    async with call.operating(*_device_marks(call, vm), *_host_mark(place, "vm_resume")):
+        host = _take_place(call, vm, place, is_new_domain=False)
+        try:
+            await call.takes("VM.resume", bytes_moved=call.world[vm]["memory_target"])
+        except BaseException:
+            _give_up_place(call, vm)
+            raise
+        with call.world.edit() as edit:
+            domid = _wake(call, edit, vm, host, is_paused=is_paused)
+            _announce(call, "VM_RESUMED", vm, f"resumed on host: {_host_name(call, host)}")
+        if not is_paused:
+            begin_life(call, vm, domid)
 
 
-def _wake(call: Call, vm: Id, host: Id, *, is_paused: bool) -> None:
+def _wake(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
     """The guest goes on where it was: its metrics are still true."""
-    image: Id = call.world[vm]["suspend_VDI"]
-    with call.world.edit() as edit:
-        edit.set(vm, suspend_VDI=0)
-        suspension.discard(call, image)
-        domid = domains.begin(call, edit, vm, host, is_paused=is_paused)
-    if not is_paused:
-        begin_life(call, vm, domid)
+    image: Id = edit[vm]["suspend_VDI"]
+    edit.set(vm, suspend_VDI=0)
+    suspension.discard(call, image)
+    return domains.begin(call, edit, vm, host, is_paused=is_paused)
 
 
 def power_state_reset(call: Call, vm: Id) -> None:
@@ -230,7 +238,10 @@ def power_state_reset(call: Call, vm: Id) -> None:
         if host == call.host:
             raise Failure("DOMAIN_EXISTS", Handle(vm), str(row["domid"]))
         raise Failure("HOST_IS_LIVE", Handle(host))
-    _stop(call, vm)
+    end_life(call, vm)
+    with call.world.edit() as edit:
+        suspension.destroy_image(call, vm)
+        domains.halt(edit, vm, call.now())
 
 
 def _announce(call: Call, name: str, vm: Id, what: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import storage, vdi_disks
+from fake_xapi.verbs import chains, storage, vdi_disks
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.vbd import create_row as create_vbd
 from fake_xapi.verbs.vif import create_row as create_vif
@@ -38,6 +38,8 @@ async def revert(call: Call, snapshot: Id) -> None:
             _restore_fields(call, edit, vm, snapshot)
             if image:
                 edit.set(vm, power_state="Suspended", suspend_VDI=image)
+    for sr in {call.world[vdi]["SR"] for vdi in disks.made}:
+        chains.collect_later(call, sr, vm)
     name, uuid = call.world[vm]["name_label"], call.world.uuid(vm)
     call.announce("VM_SNAPSHOT_REVERTED", vm, f"VM '{name}' (uuid: {uuid}) reverted to snapshot")
 
