@@ -18,11 +18,11 @@ async def _report_build(servers: Servers, finding: Finding) -> None:
 
 async def _undo_build(servers: Servers, finding: Finding) -> None:
     failure = BuildFailed(BROKEN_OFF.format(host=servers.settings.host), is_retryable=True)
-    await servers.operations.run(finding.uuid, servers.give_up(_instance(finding), failure))
+    await servers.operations.run(finding.uuid, lambda: servers.give_up(_instance(finding), failure))
 
 
 async def _finish_deletion(servers: Servers, finding: Finding) -> None:
-    await servers.operations.run(finding.uuid, servers.removal(_instance(finding)))
+    await servers.operations.run(finding.uuid, lambda: servers.removal(_instance(finding)))
 
 
 async def _report_action(servers: Servers, finding: Finding) -> None:
@@ -36,7 +36,7 @@ async def _report_power_state(servers: Servers, finding: Finding) -> None:
 
 async def _reap(servers: Servers, finding: Finding) -> None:
     if servers.settings.reaps_unknown:
-        await servers.operations.run(finding.uuid, servers.reap(finding.uuid))
+        await servers.operations.run(finding.uuid, lambda: servers.reap(finding.uuid))
 
 
 def _instance(finding: Finding) -> Instance:

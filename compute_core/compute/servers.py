@@ -16,7 +16,7 @@ from compute_core.compute.settings import AgentSettings
 from compute_core.compute.vms import Vm, Vms
 from compute_core.model.errors import BuildFailed, ComputeError, HostUnreachable, NotFound
 from compute_core.model.images import Image
-from compute_core.model.instances import RUNNING, Instance
+from compute_core.model.instances import NO_STATE, POWER_STATES, RUNNING, Instance
 from compute_core.model.json import from_json
 from compute_core.model.transitions import ACTIONS
 from compute_core.xenapi.console import console_log
@@ -73,25 +73,25 @@ class Servers:
         """
         server, source = from_json(instance, Instance), from_json(image, Image)
         log.info("%s: build %s, attempt %d (%s)", self.settings.host, server.uuid, attempt, context.get("request_id", ""))
-        await self.operations.run(server.uuid, self._build(server, source))
+        await self.operations.run(server.uuid, lambda: self._build(server, source))
 
     async def destroy(self, context: Any, instance: Any) -> None:
         """Remove a server, whatever is under way on it. HostUnreachable when the host does not answer: the bus tries again."""
         server = from_json(instance, Instance)
         log.info("%s: destroy %s (%s)", self.settings.host, server.uuid, context.get("request_id", ""))
-        await self.operations.run(server.uuid, self.removal(server), interrupts=True)
+        await self.operations.run(server.uuid, lambda: self.removal(server), interrupts=True)
 
     async def act(self, context: Any, instance: Any, action: str, arguments: Any) -> None:
         """One of POWER_ACTIONS."""
         server = from_json(instance, Instance)
         log.info("%s: %s %s %s (%s)", self.settings.host, action, server.uuid, arguments, context.get("request_id", ""))
-        await self.operations.run(server.uuid, self._act(server.uuid, action), interrupts=ACTIONS[action].interrupts)
+        await self.operations.run(server.uuid, lambda: self._act(server.uuid, action), interrupts=ACTIONS[action].interrupts)
 
     async def snapshot(self, context: Any, instance: Any, image_id: str) -> None:
         """Fill a queued image from the server's root disk."""
         server = from_json(instance, Instance)
         log.info("%s: snapshot %s into %s (%s)", self.settings.host, server.uuid, image_id, context.get("request_id", ""))
-        await self.operations.run(server.uuid, self._snapshot(server.uuid, image_id))
+        await self.operations.run(server.uuid, lambda: self._snapshot(server.uuid, image_id))
 
     async def console_output(self, context: Any, instance: Any, length: int | None) -> str:
         """The end of the server's console log."""
@@ -178,12 +178,23 @@ class Servers:
         await self._tell_end(uuid, "snapshot", error, None)
 
     async def _tell_end(self, uuid: str, action: str, error: str | None, power_state: int | None) -> None:
-        """``power_state`` None: as the events say."""
+        """``power_state`` None: as the host says."""
+        if power_state is None:
+            power_state = await self._power_state(uuid)
         vm = self.vms.get(uuid)
         if vm is not None:
-            vm.told = vm.power_state if power_state is None else power_state
-            power_state = vm.told
-        await self.cell.tell("action_finished", uuid=uuid, action=action, error=error, power_state=power_state or 0)
+            vm.told = power_state
+        await self.cell.tell("action_finished", uuid=uuid, action=action, error=error, power_state=power_state)
+
+    async def _power_state(self, uuid: str) -> int:
+        """By the host; when it does not answer, what the cell was last told. Events may lag behind an operation that has just ended."""
+        vm = self.vms.get(uuid)
+        if vm is None:
+            return NO_STATE
+        try:
+            return POWER_STATES.get(await self.xapi.call("VM.get_power_state", vm.ref), NO_STATE)
+        except (XenApiFailure, Unanswered):
+            return vm.told
 
     def _vm(self, uuid: str) -> Vm:
         vm = self.vms.get(uuid)

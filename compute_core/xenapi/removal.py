@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,13 +11,26 @@ from compute_core.xenapi.errors import XenApiFailure
 from compute_core.xenapi.power import reach
 from compute_core.xenapi.session import XenApi
 
+Records = Mapping[str, Mapping[str, Any]]
+
 
 async def remove(xapi: XenApi, instance_uuid: str, label: str) -> None:
-    """Everything of one server on this host. ``label`` is its VM's name; VMs of the name that bear another's mark stay."""
-    vms = await all_of(xapi, "VM", {"name__label": label})
+    """Everything of one server on this host: five calls for a running one with one disk.
+
+    VM and disks are found by ``label``, their name, and taken for the server's by its mark: so a disk is found as well that a broken
+    build has not attached yet, or a broken snapshot left. Disks go before the VM: while that is there, the removal is not over.
+    """
+    vms = _marked(await all_of(xapi, "VM", {"name__label": label}), instance_uuid)
     for vm, record in vms.items():
-        if marks.instance_of(record) == instance_uuid:
-            await _remove(xapi, vm, record, instance_uuid)
+        if record["power_state"] != "Halted" or record["current_operations"]:
+            await _halt(xapi, vm)
+    vbds = {vbd for record in vms.values() for vbd in record["VBDs"]}
+    vdis = _marked(await all_of(xapi, "VDI", {"name__label": label}), instance_uuid)
+    for vdi, record in vdis.items():
+        if vbds.issuperset(record["VBDs"]):
+            await destroy(xapi, "VDI", vdi)
+    for vm in vms:
+        await destroy(xapi, "VM", vm)
 
 
 async def remove_vm(xapi: XenApi, vm: str) -> None:
@@ -27,14 +39,8 @@ async def remove_vm(xapi: XenApi, vm: str) -> None:
     await destroy(xapi, "VM", vm)
 
 
-async def _remove(xapi: XenApi, vm: str, record: Mapping[str, Any], instance_uuid: str) -> None:
-    """Disks before the VM: as long as the VM is there, what is left can be found from it."""
-    if record["power_state"] != "Halted" or record["current_operations"]:
-        await _halt(xapi, vm)
-    vbds = await all_of(xapi, "VBD", {"VM": vm})
-    for vdi in {vbd["VDI"] for vbd in vbds.values() if vbd["type"] == "Disk" and not vbd["empty"]}:
-        await _remove_disk(xapi, vdi, set(vbds), instance_uuid)
-    await destroy(xapi, "VM", vm)
+def _marked(records: Records, instance_uuid: str) -> Records:
+    return {ref: record for ref, record in records.items() if marks.instance_of(record) == instance_uuid}
 
 
 async def _halt(xapi: XenApi, vm: str) -> None:
@@ -43,17 +49,3 @@ async def _halt(xapi: XenApi, vm: str) -> None:
     except XenApiFailure as failure:
         if failure.code != "HANDLE_INVALID":
             raise
-
-
-async def _remove_disk(xapi: XenApi, vdi: str, own_vbds: set[str], instance_uuid: str) -> None:
-    """A disk that bears the server's mark and hangs on no other VM, with its snapshots: a crash left them, users' copies are images."""
-    try:
-        record = await xapi.call("VDI.get_record", vdi)
-    except XenApiFailure as failure:
-        if failure.code == "HANDLE_INVALID":
-            return
-        raise
-    if marks.instance_of(record) != instance_uuid or not own_vbds.issuperset(record["VBDs"]):
-        return
-    await asyncio.gather(*(destroy(xapi, "VDI", snapshot) for snapshot in record["snapshots"]))
-    await destroy(xapi, "VDI", vdi)
