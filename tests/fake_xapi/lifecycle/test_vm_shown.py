@@ -42,8 +42,10 @@ _FIELDS: dict[str, dict[str, object]] = {
         (
             "pv",
             "Running",
-            "sysprep, metadata_export, changing_VCPUs_live, changing_dynamic_range, migrate_send, pool_migrate, suspend, hard_reboot, "
-            "hard_shutdown, clean_reboot, clean_shutdown, pause, checkpoint, snapshot",
+            (
+                "sysprep, metadata_export, changing_VCPUs_live, changing_dynamic_range, migrate_send, pool_migrate, suspend, hard_reboot, "
+                "hard_shutdown, clean_reboot, clean_shutdown, pause, checkpoint, snapshot"
+            ),
         ),
         ("hvm", "Running", "sysprep, metadata_export, changing_dynamic_range, hard_reboot, hard_shutdown, pause, snapshot"),
         ("hvm", "Paused", "metadata_export, hard_reboot, hard_shutdown, unpause, snapshot"),
@@ -62,16 +64,20 @@ TAMPA = [
     (
         "pv",
         "Halted",
-        "changing_dynamic_range, changing_shadow_memory, changing_static_range, make_into_template, destroy, export, start_on, start, "
-        "clone, copy, snapshot",
+        (
+            "changing_dynamic_range, changing_shadow_memory, changing_static_range, make_into_template, destroy, export, start_on, start, "
+            "clone, copy, snapshot"
+        ),
     ),
     ("pv", "Paused", "hard_reboot, hard_shutdown, unpause, checkpoint, snapshot"),
     ("pv", "Suspended", "destroy, export, resume_on, resume, hard_shutdown, checkpoint, snapshot"),
     (
         "pv",
         "Running",
-        "changing_dynamic_range, migrate_send, pool_migrate, changing_VCPUs_live, suspend, hard_reboot, hard_shutdown, clean_reboot, "
-        "clean_shutdown, pause, checkpoint, snapshot",
+        (
+            "changing_dynamic_range, migrate_send, pool_migrate, changing_VCPUs_live, suspend, hard_reboot, hard_shutdown, clean_reboot, "
+            "clean_shutdown, pause, checkpoint, snapshot"
+        ),
     ),
     ("hvm", "Running", "changing_dynamic_range, hard_reboot, hard_shutdown, pause, snapshot"),
     (
