@@ -35,6 +35,7 @@ def dispatch(xapi: Xapi, method: str, params: list[Any]) -> Any:
         if route is None:
             return _irregular(xapi, method, params)
         session, values = _entered(xapi, route, method, params)
+        _check_refs(route, values)
         if route.accessor is not None:
             return route.accessor(xapi, *values)
         return _run(RunningCall(xapi, route.message, method, session), route, values)
@@ -61,7 +62,7 @@ def _find(xapi: Xapi, method: str) -> Route | None:
 
 
 def _entered(xapi: Xapi, route: Route, method: str, params: list[Any]) -> tuple[Id, list[Any]]:
-    """The session and the state values of a call that may go on."""
+    """The session and the state values of a call whose form is right; dead refs are still among them."""
     given = params
     needs_session = route.message.needs_session
     if needs_session:
@@ -74,7 +75,6 @@ def _entered(xapi: Xapi, route: Route, method: str, params: list[Any]) -> tuple[
     values = [enter(world, value) for enter, value in zip(route.enter, given, strict=True)]
     session = _session(xapi, params[0]) if needs_session else NULL
     _check_message(route, method)
-    _check_refs(route, values)
     return session, values
 
 
@@ -207,6 +207,7 @@ async def _outliving(call: RunningCall, route: Route, values: list[Any]) -> None
     await asyncio.sleep(0)
     tasks, world = call.xapi.tasks, call.world
     try:
+        _check_refs(route, values)
         result = route.accessor(call.xapi, *values) if route.accessor is not None else await _performed(call, route, values)
     except Failure as failure:
         details = rendered(world, failure).details

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.wire import Int32
 from fake_xapi.engine.marshal import Wire
-from fake_xapi.engine.records import record
+from fake_xapi.engine.records import record, record_of
 from fake_xapi.state.ids import Id, class_names, class_numbers, number_of
 from fake_xapi.state.value import Change
 from fake_xapi.state.world import World
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 QUEUE_LENGTH = 10_000
 OLD_QUEUE_LENGTH = 500
 OLD_ERAS = frozenset({"boston", "tampa", "clearwater"})
-OPERATIONS = ("add", "mod", "del")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def interest_in(world: World, names: Iterable[str]) -> Interest:
         cls, slash, ref = name.partition("/")
         if name == "*":
             found |= Interest(_eventful())
-        elif cls.lower() not in _by_lower_name():
+        elif cls.lower() not in _by_lower_name() or "/" in ref:
             raise Failure("EVENT_SUBSCRIPTION_PARSE_FAILURE", name)
         elif slash:
             found |= Interest(objects=frozenset({world.find_ref(ref)}))
@@ -97,26 +96,38 @@ class _Registration:
     position: int
 
 
+class Queued(NamedTuple):
+    """A change that ``event.next`` may still tell, with the object as it was then."""
+
+    number: int
+    change: Change
+
+    @property
+    def operation(self) -> str:
+        """``add``, ``mod`` or ``del``."""
+        return "add" if self.change.old is None else "del" if self.change.new is None else "mod"
+
+
 @dataclass(slots=True)
 class _Queue:
     """The events that ``event.next`` may still hand out; filled only while somebody is registered."""
 
     length: int
     latest: int
-    events: deque[tuple[int, int, Id]] = field(default_factory=deque)
+    events: deque[Queued] = field(default_factory=deque)
 
-    def append(self, operation: int, identity: Id) -> None:
+    def append(self, change: Change) -> None:
         self.latest += 1
-        self.events.append((self.latest, operation, identity))
+        self.events.append(Queued(self.latest, change))
         if len(self.events) > self.length:
             self.events.popleft()
 
-    def since(self, position: int) -> Iterator[tuple[int, int, Id]]:
+    def since(self, position: int) -> Iterator[Queued]:
         """The events after a position; EVENTS_LOST [] when some of them are gone."""
-        oldest = self.events[0][0] if self.events else self.latest + 1
+        oldest = self.events[0].number if self.events else self.latest + 1
         if position + 1 < oldest and position < self.latest:
             raise Failure("EVENTS_LOST")
-        return (event for event in self.events if event[0] > position)
+        return (event for event in self.events if event.number > position)
 
 
 class Events:
@@ -141,8 +152,9 @@ class Events:
     def _heard(self, _generation: int, changes: tuple[Change, ...]) -> None:
         if self._registered:
             for change in changes:
-                operation = 0 if change.old is None else 2 if change.new is None else 1
-                self._queue.append(operation, change.identity)
+                self._queue.append(change)
+        else:
+            self._queue.latest += len(changes)
         if self._by_class or self._by_object:
             for change in changes:
                 self._wake(self._by_class.get(number_of(change.identity), ()))
@@ -199,14 +211,19 @@ class Events:
         if not self._registered:
             self._queue.events.clear()
 
-    def next_batch(self, session: Id) -> tuple[Interest, list[tuple[int, int, Id]]]:
-        """What a registered session has not been told yet, and what it wants; SESSION_NOT_REGISTERED when it is not."""
+    def next_batch(self, session: Id) -> list[Queued]:
+        """What a registered session has not been told yet of what it wants; SESSION_NOT_REGISTERED when it is not."""
         known = self._registered.get(session)
         if known is None:
             digest = hashlib.md5(self._world.ref(session).encode(), usedforsecurity=False).hexdigest()
             raise Failure("SESSION_NOT_REGISTERED", f"trackid={digest}")
         position, known.position = known.position, self._queue.latest
-        return known.interest, [event for event in self._queue.since(position) if known.interest.covers(event[2])]
+        return [event for event in self._queue.since(position) if known.interest.covers(event.change.identity)]
+
+    def registered(self, session: Id) -> Interest:
+        """What a session has registered for."""
+        known = self._registered.get(session)
+        return Interest() if known is None else known.interest
 
     def changed_since(self, interest: Interest, generation: int) -> tuple[list[Id], list[Id], list[Id]]:
         """What was added, modified and deleted since a generation: one entry for an object, however often it changed."""
@@ -275,6 +292,19 @@ def token_of(world: World) -> str:
     return f"{world.generation:020d},{world.generation:020d}"
 
 
+def _told(world: World, event: Queued, timestamp: str) -> dict[str, Any]:
+    """One entry of the list of ``event.next``: the record as it was after the change."""
+    identity, row = event.change.identity, event.change.new
+    told = _event(world, event.operation, identity, event.number, timestamp)
+    return told if row is None else {**told, "snapshot": record_of(world, identity, row)}
+
+
+def _current(world: World, operation: str, identity: Id, timestamp: str) -> dict[str, Any]:
+    """One entry of the list of ``event.from``: the record as it is now."""
+    told = _event(world, operation, identity, world.generation, timestamp)
+    return told if world.get(identity) is None else {**told, "snapshot": record(world, identity)}
+
+
 def _event(world: World, operation: str, identity: Id, number: int, timestamp: str) -> dict[str, Any]:
     event = {
         "id": str(number),
@@ -285,7 +315,7 @@ def _event(world: World, operation: str, identity: Id, number: int, timestamp: s
     }
     if world.personality.era in OLD_ERAS:
         event["obj_uuid"] = world.uuid(identity)
-    return event if world.get(identity) is None else {**event, "snapshot": record(world, identity)}
+    return event
 
 
 def _counts(world: World) -> dict[str, Int32]:
@@ -301,7 +331,7 @@ def _batch(world: World, parts: tuple[list[Id], list[Id], list[Id]]) -> list[dic
     modified = [*others, *modified] if world.personality.era in OLD_ERAS else modified
     stamp = "0." if world.personality.era in ("boston", "tampa") else "0.0"
     groups = zip(("add", "add", "mod", "del"), (messages, others, modified, deleted), strict=True)
-    return [_event(world, operation, identity, world.generation, stamp) for operation, members in groups for identity in members]
+    return [_current(world, operation, identity, stamp) for operation, members in groups for identity in members]
 
 
 async def event_from(call: RunningCall, classes: list[str], token: str, timeout: float) -> Wire:  # noqa: ASYNC109  # the message's parameter
@@ -324,11 +354,11 @@ async def event_next(call: RunningCall) -> Wire:
     """The events that the session has registered for, when there are some."""
     events = call.xapi.events
     while True:
-        interest, batch = events.next_batch(call.session)
+        batch = events.next_batch(call.session)
         if batch:
             now = call.now()
-            return Wire([_event(call.world, OPERATIONS[kind], identity, number, now) for number, kind, identity in batch])
-        await events.wait(interest, call.session, None)
+            return Wire([_told(call.world, event, now) for event in batch])
+        await events.wait(events.registered(call.session), call.session, None)
         check_session(call)
 
 

@@ -14,6 +14,7 @@ from fake_xapi.datamodel.personality import Personality, personality
 from fake_xapi.engine.marshal import Marshal, marshaller
 from fake_xapi.state.ids import Id
 from fake_xapi.state.layout import layouts
+from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
 
 
@@ -42,13 +43,19 @@ def record(world: World, identity: Id) -> dict[str, Any]:
     if known is not None and known[0] is row:
         found: dict[str, Any] = known[1]
         return found
+    made = record_of(world, identity, row)
+    kept[identity] = (row, made)
+    return made
+
+
+def record_of(world: World, identity: Id, row: Row) -> dict[str, Any]:
+    """One record as wire values, as the object was when it had this row."""
     values = row.values
     made = {
         name: value for name, index, out in _fields(world.personality.name, row.cls) if (value := out(world, values[index])) is not None
     }
     if "uuid" in made:
         made["uuid"] = world.uuid(identity)
-    kept[identity] = (row, made)
     return made
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fake_xapi.guest import addresses, systems
+from fake_xapi.lifecycle.guests import is_hvm
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call
@@ -62,7 +63,14 @@ STAGES: tuple[Stage, ...] = (Stage("guest.boot", _drivers_are_up), Stage("guest.
 
 def begin_life(call: Call, vm: Id, domid: int) -> None:
     """Let the guest of a domain boot, or go on booting, behind the call that lets the domain run."""
-    call.spawn(_name(vm), _boot(call, vm, domid))
+    if _has_system(call, vm):
+        call.spawn(_name(vm), _boot(call, vm, domid))
+
+
+def _has_system(call: Call, vm: Id) -> bool:
+    """Whether there is anything to boot: hardware without a disk stops at its firmware."""
+    row = call.world[vm]
+    return not is_hvm(call.world, row) or any(call.world[vbd]["type"] == "Disk" for vbd in row["VBDs"])
 
 
 def end_life(call: Call, vm: Id) -> None:

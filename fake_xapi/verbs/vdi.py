@@ -98,6 +98,11 @@ def forget(call: Call, vdi: Id) -> None:
         edit.destroy(vdi)
 
 
+def db_forget(call: Call, vdi: Id) -> None:
+    """For hosts alone: refused to whoever has logged in."""
+    raise Failure("PERMISSION_DENIED")
+
+
 async def clone(call: Call, vdi: Id, driver_params: dict[str, str]) -> Id:
     """A writable disk with the same content."""
     return await vdi_disks.clone_disk(call, vdi)
@@ -193,7 +198,7 @@ VERBS: Mapping[str, Verb] = {
     "VDI.introduce": introduce_by_driver,
     "VDI.pool_introduce": introduce,
     "VDI.db_introduce": introduce,
-    "VDI.db_forget": forget,
+    "VDI.db_forget": db_forget,
     "VDI.destroy": destroy,
     "VDI.forget": forget,
     "VDI.clone": clone,

@@ -118,7 +118,7 @@ def _create_clone(call: Call, edit: Edit, vm: Id, new_name: str, disks: Disks) -
     made = _create_copy(call, edit, row, new_name, _clone_config(row, seed), disks)
     edit.set(
         made,
-        is_a_template=row["is_a_template"] and not row["is_a_snapshot"],
+        is_a_template=row["is_a_template"],
         ha_restart_priority=row["ha_restart_priority"],
         ha_always_run=row["ha_always_run"],
     )
