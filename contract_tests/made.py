@@ -157,7 +157,7 @@ class Made:
 
     def keep_task(self, task: str) -> str:
         """Undo a task."""
-        self.later(self.xapi.task.destroy, task)
+        self.later(end_task, self.xapi, task)
         return task
 
     def task(self) -> str:
@@ -186,16 +186,33 @@ def erase_vm(xapi: Any, vm: str) -> None:
     devices = [xapi.VBD.get_record(vbd) for vbd in xapi.VM.get_VBDs(vm)]
     xapi.VM.destroy(vm)
     for vdi in {device["VDI"] for device in devices if device["type"] == "Disk"}:
-        forgiving(xapi.VDI.destroy, vdi)
+        forgiving(erase_unused, xapi, vdi)
+
+
+def erase_unused(xapi: Any, vdi: str) -> None:
+    """Remove a disk unless another VM still has it."""
+    if not xapi.VDI.get_VBDs(vdi):
+        xapi.VDI.destroy(vdi)
+
+
+def end_task(xapi: Any, task: str) -> None:
+    """Remove a task of ours. One that still waits is ended first, where the release lets a client do that."""
+    if xapi.task.get_status(task) == "pending":
+        try:
+            xapi.task.set_status(task, "success")
+        except XenAPI.Failure as failure:
+            if failure.details[0] != "MESSAGE_METHOD_UNKNOWN":
+                raise
+    xapi.task.destroy(task)
 
 
 def leftovers(xapi: Any, label: str) -> list[str]:
-    """What on the server still bears a label, as "class name"."""
+    """What on the server still bears a label, as "class name"; a task that the server has been told to drop counts as gone."""
     found = [
         f"{name} {record['name_label']}"
         for name in ("VM", "VDI", "network", "SR")
         for record in getattr(xapi, name).get_all_records().values()
         if record["other_config"].get(MARK) == label and record.get("managed", True)
     ]
-    tasks = xapi.task.get_all_records().values()
-    return sorted(found) + sorted(f"task {record['name_label']}" for record in tasks if record["name_label"].startswith(label))
+    tasks = [record for record in xapi.task.get_all_records().values() if record["name_label"].startswith(label)]
+    return sorted(found) + sorted(f"task {task['name_label']}" for task in tasks if "destroy" not in task["current_operations"].values())

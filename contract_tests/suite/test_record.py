@@ -12,7 +12,7 @@ from contract_tests.made import MARK, MIB, Made
 from contract_tests.refusals import NEVER, NULL
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-CLASSES = ("pool", "host", "VM", "SR", "PBD", "network", "PIF", "VBD", "VDI", "console", "host_cpu", "SM", "role")
+CLASSES = ("pool", "host", "VM", "SR", "PBD", "network", "PIF", "VDI", "console", "host_cpu", "SM", "role")
 
 # Fields of a VM and the first era that shows them.
 VM_FIELDS = {
