@@ -176,8 +176,8 @@ class DiskWriter:
         self._buffer = bytearray()
 
     def write(self, offset: int, content: bytes) -> None:
-        """Add an extent; DiskError beyond the disk's end."""
-        _check_range(self._store[self._key], offset, len(content))
+        """Add an extent; DiskError beyond the disk's end, or when the disk is gone."""
+        _check_range(self._disk(), offset, len(content))
         view = memoryview(content)
         for number, start, length in _spans(offset, len(content)):
             begin = number * BLOCK_BYTES + start - offset
@@ -187,16 +187,21 @@ class DiskWriter:
     def flush(self) -> None:
         """Put what is still in memory."""
         if self._number >= 0:
-            disk = self._store[self._key]
+            disk = self._disk()
             changes = {self._number: self._file.put(bytes(self._buffer))}
             self._store.put(self._key, Disk(disk.size, _with(disk.blocks, changes)))
         self._number = -1
+
+    def _disk(self) -> Disk:
+        if self._key not in self._store:
+            raise DiskError("the disk was destroyed while it was written")
+        return self._store[self._key]
 
     def _open(self, number: int) -> None:
         if number != self._number:
             self.flush()
             self._number = number
-            self._buffer = bytearray(self._store.block(self._store[self._key], number))
+            self._buffer = bytearray(self._store.block(self._disk(), number))
 
 
 def _spans(offset: int, length: int) -> Iterator[tuple[int, int, int]]:

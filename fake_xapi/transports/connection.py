@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._address, self._port = "", 0
         self._is_ending = False
         self._is_in_head = False
+        self._is_unparsed = False
         self._head_bytes = 0
         self._began = 0.0
         self._last_active = 0.0
@@ -102,9 +103,12 @@ class Connection(asyncio.Protocol):
         self._last_active = self._loop.time()
         self._head_bytes += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(404, "No such handler")
+            if self._is_unparsed:
+                self._take_unparsed(data)
+            else:
+                self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._take_unparsed(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(400, str(error))
         if self._is_in_head and self._head_bytes > self._site.limits.head_bytes:
@@ -167,15 +171,29 @@ class Connection(asyncio.Protocol):
         """A piece of the body."""
         if self._is_ending:
             return
+        self._body_bytes += len(piece)
         if self._stream is not None:
             self._stream.feed(piece)
             return
         self._body.append(piece)
-        self._body_bytes += len(piece)
         if self._body_bytes > self._site.limits.rpc_body_bytes:
             self._refuse(413, "The request is too large")
 
     def on_message_complete(self) -> None:
+        """The parser is through; the body of a client that wishes for another protocol is still to come."""
+        self._is_unparsed = self._parser.should_upgrade()
+        if not (self._is_unparsed and self._length):
+            self._complete()
+
+    def _take_unparsed(self, data: bytes) -> None:
+        """Go on with a request whose wish for another protocol is not granted: its body, then nothing more."""
+        left = (self._length or 0) - self._body_bytes
+        if left > 0:
+            self.on_body(data[:left])
+            if self._body_bytes == self._length:
+                self._complete()
+
+    def _complete(self) -> None:
         """Answer, or wait for one's turn."""
         self._began = 0.0
         self._head_bytes = 0
@@ -323,7 +341,8 @@ class Connection(asyncio.Protocol):
 
     def _head(self) -> Head:
         path, _, query = self._url.partition(b"?")
-        return Head(self._parser.get_method(), path.decode("latin-1"), query, self._headers, self._parser.should_keep_alive())
+        keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
+        return Head(self._parser.get_method(), path.decode("latin-1"), query, self._headers, keep_alive)
 
     def _xapi(self) -> Xapi | None:
         try:

@@ -91,12 +91,13 @@ async def _import_raw_vdi(admitted: _Admitted) -> TransferAnswer:
     if "chunked" in admitted.parameters:
         raise BadRequest(404, "XenServer's own format of chunks is not supported; HTTP's chunks are")
     format_, vdi = admitted.format, await _imported_vdi(admitted)
+    before = xapi.disks[vdi]
     sink = sink_of(format_, lambda size: open_for_import(xapi, vdi, size))
     try:
         await pour(request.pieces, sink, _steps(admitted.task, request.length))
     except BodyLost as lost:
         raise Failure("IMPORT_ERROR_PREMATURE_EOF") from lost
-    settle_import(xapi, vdi)
+    settle_import(xapi, vdi, before)
     admitted.task.result(xml_string(xapi.world.ref(vdi)))
     return TransferAnswer()
 

@@ -51,9 +51,9 @@ class InProcess:
         self._xapi.authorise(session, "put_import_raw_vdi")
         found = find_vdi(self._xapi, vdi)
         open_for_import(self._xapi, found, disk.size)
-        size = self._xapi.disks[found].size
-        self._xapi.disks.put(found, Disk(size, disk.blocks))
-        settle_import(self._xapi, found)
+        before = self._xapi.disks[found]
+        self._xapi.disks.put(found, Disk(before.size, disk.blocks))
+        settle_import(self._xapi, found, before)
 
     def export_disk(self, session: str, vdi: str) -> Disk:
         """The content of a VDI as it is now, at no cost."""

@@ -6,8 +6,9 @@ May not know in what form or over what an image travels.
 from __future__ import annotations
 
 from fake_xapi.datamodel.failure import Failure, Handle
-from fake_xapi.dom0.disks import DiskWriter
+from fake_xapi.dom0.disks import Disk, DiskWriter
 from fake_xapi.transports.ports import Xapi
+from fake_xapi.verbs import storage
 
 
 def find_vdi(xapi: Xapi, name: str) -> int:
@@ -39,7 +40,18 @@ def open_for_import(xapi: Xapi, vdi: int, size: int) -> DiskWriter:
     return xapi.disks.writer(vdi)
 
 
-def settle_import(xapi: Xapi, vdi: int) -> None:
-    """Let the database know what the image takes. Failure HANDLE_INVALID when the VDI was destroyed meanwhile."""
-    with xapi.world.edit() as edit:
-        edit.set(vdi, physical_utilisation=xapi.disks.allocated_bytes(vdi))
+def settle_import(xapi: Xapi, vdi: int, before: Disk) -> None:
+    """Let the database know what the image takes.
+
+    Failure HANDLE_INVALID when the VDI was destroyed meanwhile; SR_BACKEND_FAILURE_44 when its SR is full: then the VDI is as before.
+    """
+    try:
+        with xapi.world.edit() as edit:
+            row = edit[vdi]
+            taken = storage.measured_bytes(xapi, vdi, row, edit[row["SR"]]["type"])
+            storage.require_space(edit, row["SR"], max(taken - row["physical_utilisation"], 0))
+            storage.measure(xapi, edit, vdi)
+    except Failure:
+        if vdi in xapi.disks:
+            xapi.disks.put(vdi, before)
+        raise
