@@ -1,0 +1,121 @@
+"""The two adapters: SQLite on the loop's own thread, PostgreSQL over asyncpg. Both begin with the migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
+
+from compute_core.model.errors import HostUnreachable
+from compute_core.store.migrate import migrate
+from compute_core.store.port import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000")
+TRIES = 5
+"""A transaction that lost to another (a deadlock, a serialisation failure) is run again this often."""
+
+LOST_TO_ANOTHER = frozenset({"40001", "40P01"})
+
+
+async def open_store(url: str) -> Store:
+    """The store at a URL of SQLAlchemy's, brought to the newest schema. HostUnreachable, without the password, when it is not there.
+
+    ``sqlite:////var/lib/inova/cell.db``, ``sqlite://`` (in memory), ``postgresql://user:password@host/cell`` (over asyncpg).
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return SqliteStore(parsed)
+    store = PostgresStore(parsed.set(drivername="postgresql+asyncpg"))
+    await store.migrate()
+    return store
+
+
+class SqliteStore:
+    """One connection, used by one thread: a transaction never waits, so none ever meets another."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = sqlite_engine(url)
+        with self._engine.begin() as connection:
+            migrate(connection)
+        self._session = Session(self._engine, expire_on_commit=False)
+
+    async def run(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See the port."""
+        with self._session.begin():
+            return function(self._session, *args, **kwargs)
+
+    async def close(self) -> None:
+        """See the port."""
+        self._session.close()
+        self._engine.dispose()
+
+
+class PostgresStore:
+    """A pool of connections to PostgreSQL."""
+
+    def __init__(self, url: URL, pool_size: int = 10) -> None:
+        self._where = url.render_as_string(hide_password=True)
+        self._engine: AsyncEngine = create_async_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
+
+    async def migrate(self) -> None:
+        """Bring the database to the newest schema."""
+        try:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(migrate)
+        except (SQLAlchemyError, OSError) as problem:
+            await self.close()
+            raise self._unreachable(problem) from problem
+
+    async def run(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See the port."""
+        for tries_left in reversed(range(TRIES)):
+            try:
+                async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                    return await session.run_sync(function, *args, **kwargs)
+            except DBAPIError as problem:
+                if problem.connection_invalidated:
+                    raise self._unreachable(problem) from problem
+                if not tries_left or _sqlstate(problem) not in LOST_TO_ANOTHER:
+                    raise
+            except OSError as problem:
+                raise self._unreachable(problem) from problem
+        raise HostUnreachable(f"{self._where}: no transaction came through.")
+
+    async def close(self) -> None:
+        """See the port."""
+        await self._engine.dispose()
+
+    def _unreachable(self, problem: Exception) -> HostUnreachable:
+        return HostUnreachable(f"No database at {self._where}: {type(problem).__name__}")
+
+
+def sqlite_engine(url: URL) -> Engine:
+    """An engine of one connection in WAL mode, whose transactions begin as SQLAlchemy says and not when pysqlite guesses."""
+    engine = create_engine(url, poolclass=StaticPool, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: DBAPIConnection, _: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: object) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # type: ignore[attr-defined]
+
+    return engine
+
+
+def _sqlstate(problem: DBAPIError) -> str | None:
+    return getattr(problem.orig, "sqlstate", None)

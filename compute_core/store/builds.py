@@ -1,0 +1,64 @@
+"""Builds under way in a compute cell: what is needed to try once more elsewhere, kept until the server stands or is given up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from compute_core.store.dialects import insert_or_update, of
+from compute_core.store.schema import builds
+
+_PUT = insert_or_update(builds, "instance_uuid", "tried_hosts", "attempt", "deadline_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """``request`` is what came from above: context, image, hints. ``attempt`` counts from 1 once a host has been tried."""
+
+    instance_uuid: str
+    request: Mapping[str, Any]
+    deadline_s: float
+    tried_hosts: tuple[str, ...] = ()
+    attempt: int = 0
+
+
+def put(session: Session, changed: Iterable[Build]) -> None:
+    """Write builds, new or changed."""
+    rows = [
+        {
+            "instance_uuid": build.instance_uuid,
+            "request": build.request,
+            "tried_hosts": list(build.tried_hosts),
+            "attempt": build.attempt,
+            "deadline_s": build.deadline_s,
+        }
+        for build in changed
+    ]
+    if rows:
+        session.execute(of(session, _PUT), rows)
+
+
+def among(session: Session, uuids: Sequence[str]) -> dict[str, Build]:
+    """The builds of these instances that are under way, by uuid."""
+    rows = session.execute(select(builds).where(builds.c.instance_uuid.in_(uuids)))
+    return {row.instance_uuid: Build(row.instance_uuid, row.request, row.deadline_s, tuple(row.tried_hosts), row.attempt) for row in rows}
+
+
+def listed(session: Session) -> tuple[str, ...]:
+    """The instances whose builds are under way."""
+    return tuple(session.scalars(select(builds.c.instance_uuid).order_by(builds.c.instance_uuid)))
+
+
+def overdue(session: Session, now_s: float) -> tuple[str, ...]:
+    """The instances whose builds should have ended by now."""
+    late = select(builds.c.instance_uuid).where(builds.c.deadline_s <= now_s)
+    return tuple(session.scalars(late.order_by(builds.c.instance_uuid)))
+
+
+def end(session: Session, instance_uuid: str) -> None:
+    """The build is over, whichever way."""
+    session.execute(delete(builds).where(builds.c.instance_uuid == instance_uuid))

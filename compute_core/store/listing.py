@@ -1,0 +1,124 @@
+"""One page of instances: filters, sorting by any columns, paging by the last row seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy.orm import Session
+
+from compute_core.model.errors import Invalid
+from compute_core.model.instances import Instance
+from compute_core.model.requests import ServerFilters
+from compute_core.store.instances import decode
+from compute_core.store.schema import instances
+
+LONGEST_PATTERN = 255
+
+SORT_KEYS = frozenset(instances.c.keys()) - {"document", "ips", "update_seq"}
+"""What a listing may be sorted by."""
+
+EXACT: Mapping[str, str] = {
+    "project_id": "project_id",
+    "is_deleted": "is_deleted",
+    "host": "host",
+    "image_ref": "image_ref",
+    "flavor_id": "flavor_id",
+    "user_id": "user_id",
+    "reservation_id": "reservation_id",
+    "uuid": "uuid",
+    "key_name": "key_name",
+    "availability_zone": "availability_zone",
+    "power_state": "power_state",
+    "vm_state": "vm_state",
+    "task_state": "task_state",
+    "has_config_drive": "has_config_drive",
+    "description": "description",
+}
+"""Filters that are a column's value."""
+
+PATTERNS: Mapping[str, str] = {"name": "name", "ip": "ips"}
+"""Filters that are a regular expression over a column."""
+
+STATUSES: Mapping[str, Callable[[], ColumnElement[bool]]] = {
+    "BUILD": lambda: instances.c.vm_state == "building",
+    "ACTIVE": lambda: and_(instances.c.vm_state == "active", instances.c.task_state.not_in(("rebooting", "rebooting_hard"))),
+    "REBOOT": lambda: and_(instances.c.vm_state == "active", instances.c.task_state == "rebooting"),
+    "HARD_REBOOT": lambda: and_(instances.c.vm_state != "deleted", instances.c.task_state == "rebooting_hard"),
+    "PAUSED": lambda: and_(instances.c.vm_state == "paused", instances.c.task_state != "rebooting_hard"),
+    "SUSPENDED": lambda: and_(instances.c.vm_state == "suspended", instances.c.task_state != "rebooting_hard"),
+    "SHUTOFF": lambda: and_(instances.c.vm_state == "stopped", instances.c.task_state != "rebooting_hard"),
+    "ERROR": lambda: and_(instances.c.vm_state == "error", instances.c.task_state != "rebooting_hard"),
+    "DELETED": lambda: instances.c.vm_state == "deleted",
+}
+"""The API's statuses as conditions; the same table, read the other way, is ``model.transitions.STATUSES``."""
+
+
+def page(session: Session, filters: ServerFilters) -> tuple[Instance, ...]:
+    """Those that pass, sorted, after the marker, at most ``limit``. Invalid: a pattern, a sort key, a marker that cannot be."""
+    order = _order(filters)
+    wanted = select(instances.c.document).where(*_conditions(filters))
+    if filters.marker is not None:
+        wanted = wanted.where(_after(_marker(session, filters.marker, order), order))
+    wanted = wanted.order_by(*(column.desc() if is_descending else column.asc() for column, is_descending in order))
+    return tuple(decode(document) for document in session.scalars(wanted.limit(filters.limit)))
+
+
+Order = tuple[tuple[ColumnElement[Any], bool], ...]
+
+
+def _order(filters: ServerFilters) -> Order:
+    """The columns to sort by and whether downwards; uuid last, so that no two rows are equal."""
+    unknown = set(filters.sort_keys) - SORT_KEYS
+    if unknown:
+        raise Invalid(f"Unable to sort by {', '.join(sorted(unknown))}.")
+    directions = filters.is_descending + (True,) * len(filters.sort_keys)
+    keys = dict(zip(filters.sort_keys, directions, strict=False))
+    keys.setdefault("uuid", directions[0])
+    return tuple((instances.c[key], is_descending) for key, is_descending in keys.items())
+
+
+def _conditions(filters: ServerFilters) -> Iterator[ColumnElement[bool]]:
+    for name, column in EXACT.items():
+        value = getattr(filters, name)
+        if value is not None:
+            yield instances.c[column] == value
+    for name, column in PATTERNS.items():
+        pattern = getattr(filters, name)
+        if pattern is not None:
+            yield instances.c[column].regexp_match(_checked(name, pattern))
+    if filters.status is not None:
+        yield or_(*(STATUSES[status]() for status in filters.status if status in STATUSES))
+    if filters.changes_since is not None:
+        yield instances.c.updated_at >= filters.changes_since
+    if filters.changes_before is not None:
+        yield instances.c.updated_at <= filters.changes_before
+
+
+def _checked(name: str, pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as problem:
+        raise Invalid(f"{name}: {pattern!r} is no regular expression: {problem}.") from problem
+    if len(pattern) > LONGEST_PATTERN:
+        raise Invalid(f"{name}: a pattern has at most {LONGEST_PATTERN} characters.")
+    return pattern
+
+
+def _marker(session: Session, uuid: str, order: Order) -> tuple[Any, ...]:
+    columns: Select[Any] = select(*(column for column, _ in order))
+    found = session.execute(columns.where(instances.c.uuid == uuid)).first()
+    if found is None:
+        raise Invalid(f"marker [{uuid}] not found")
+    return tuple(found)
+
+
+def _after(last: tuple[Any, ...], order: Order) -> ColumnElement[bool]:
+    """Behind the marker: equal in the first columns, further on in the next."""
+    steps = []
+    for at, (column, is_descending) in enumerate(order):
+        equal = [earlier == value for (earlier, _), value in zip(order[:at], last, strict=False)]
+        steps.append(and_(*equal, column < last[at] if is_descending else column > last[at]))
+    return or_(*steps)

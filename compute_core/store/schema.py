@@ -1,0 +1,213 @@
+"""The tables of a cell's database, one schema for every cell of the tree. The migrations make the same; a test compares them.
+
+An instance is kept whole as one JSON document beside the columns that are searched or sorted by: a change is one small UPDATE,
+a read one decode. Columns are never NULL, so that sorting and paging by any of them is simple: an absent text is "".
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=CONVENTION)
+
+SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
+"""A primary key that counts by itself."""
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _integer(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False)
+
+
+def _boolean(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False)
+
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("uuid", Text, primary_key=True),
+    _text("project_id"),
+    _text("user_id"),
+    _text("name"),
+    _text("host"),
+    _text("vm_state"),
+    _text("task_state"),
+    _integer("power_state"),
+    _text("image_ref"),
+    _text("flavor_id"),
+    _text("key_name"),
+    _text("reservation_id"),
+    _text("availability_zone"),
+    _text("hostname"),
+    _text("description"),
+    _text("ips"),
+    _text("created_at"),
+    _text("updated_at"),
+    _text("launched_at"),
+    _text("terminated_at"),
+    _boolean("has_config_drive"),
+    _integer("launch_index"),
+    _boolean("is_deleted"),
+    Column("update_seq", BigInteger, nullable=False),
+    _text("document"),
+    Index(None, "project_id", "is_deleted", "created_at", "uuid"),
+    Index(None, "updated_at"),
+    Index("ix_instances_present_on_host", "host", postgresql_where=text("NOT is_deleted"), sqlite_where=text("NOT is_deleted")),
+    Index("ix_instances_busy", "task_state", postgresql_where=text("task_state <> ''"), sqlite_where=text("task_state <> ''")),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host", Text, primary_key=True),
+    _text("service_uuid"),
+    _text("availability_zone"),
+    Column("report", JSON, nullable=False),
+    _integer("limit_vcpus"),
+    _integer("limit_memory_mb"),
+    _integer("limit_disk_gb"),
+    _integer("claimed_vcpus"),
+    _integer("claimed_memory_mb"),
+    _integer("claimed_disk_gb"),
+    _integer("claimed_instances"),
+    _integer("other_memory_mb"),
+    _integer("other_disk_gb"),
+    _boolean("is_enabled"),
+    _text("disabled_reason"),
+    _boolean("is_forced_down"),
+    Column("generation", BigInteger, nullable=False),
+    Column("heartbeat_at_s", Double, nullable=False),
+    _text("updated_at"),
+    UniqueConstraint("service_uuid"),
+)
+"""``limit_*``: the most that may be claimed, worked out from the last report; ``heartbeat_at_s`` is a date in seconds since 1970."""
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("instance_uuid", Text, primary_key=True),
+    Column("host", Text, ForeignKey("hosts.host"), nullable=False),
+    _integer("vcpus"),
+    _integer("memory_mb"),
+    _integer("disk_gb"),
+    Index(None, "host"),
+)
+
+builds = Table(
+    "builds",
+    metadata,
+    Column("instance_uuid", Text, primary_key=True),
+    Column("request", JSON, nullable=False),
+    Column("tried_hosts", JSON, nullable=False),
+    _integer("attempt"),
+    Column("deadline_s", Double, nullable=False),
+)
+"""What a compute cell needs to build an instance once more elsewhere, while it is not built."""
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("instance_uuid", Text, nullable=False, unique=True),
+    Column("update_seq", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""The instances of which the parent has not yet acknowledged the newest state, longest waiting first."""
+
+mappings = Table(
+    "instance_mappings",
+    metadata,
+    Column("instance_uuid", Text, primary_key=True),
+    _text("project_id"),
+    _text("cell"),
+    Column("tried_cells", JSON, nullable=False),
+    Column("request", JSON, nullable=False),
+    _boolean("is_settled"),
+    _boolean("is_deleting"),
+    Column("sent_at_s", Double, nullable=False),
+    Index("ix_instance_mappings_unsettled", "sent_at_s", postgresql_where=text("NOT is_settled"), sqlite_where=text("NOT is_settled")),
+)
+"""Which cell has which instance, written before the cell is told. Settled: the cell has answered, nothing is to be sent again."""
+
+usages = Table(
+    "project_usages",
+    metadata,
+    Column("project_id", Text, primary_key=True),
+    _integer("instances"),
+    _integer("cores"),
+    _integer("memory_mb"),
+)
+
+flavors = Table(
+    "flavors",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    _integer("memory_mb"),
+    _integer("vcpus"),
+    _integer("root_gb"),
+    _integer("ephemeral_gb"),
+    _integer("swap_mb"),
+    _boolean("is_public"),
+    _boolean("is_disabled"),
+    Column("rxtx_factor", Double, nullable=False),
+    Column("description", Text, nullable=True),
+    Column("extra_specs", JSON, nullable=False),
+)
+
+keypairs = Table(
+    "keypairs",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    _text("type"),
+    _text("public_key"),
+    _text("fingerprint"),
+    _text("created_at"),
+)
+
+networks = Table(
+    "networks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("label", Text, nullable=False, unique=True),
+    _text("bridge"),
+    _text("cidr"),
+    _text("gateway"),
+    Column("next_number", BigInteger, nullable=False),
+)
+
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("network_id", Text, ForeignKey("networks.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    _text("instance_uuid"),
+    Index(None, "instance_uuid"),
+)
+"""Addresses given out: the ``number``-th of their network."""
