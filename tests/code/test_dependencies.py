@@ -24,12 +24,18 @@ USED_BY_OTHER_MEANS: Mapping[str, str] = {
     "setuptools": "builds the distribution",
     "types-jsonschema": "types",
     "types-psutil": "types",
+    "types-pyyaml": "types",
 }
 """Declared distributions that no module of the product or of the tests imports, and what they are for."""
 
 
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[\s<>=!~;\[]", name, maxsplit=1)[0]).lower()
+
+
+def is_from_elsewhere(name: str) -> bool:
+    """Whether an import is neither ours nor the standard library's; files that tests hand to other programs count as ours."""
+    return name not in sys.stdlib_module_names and name not in {*ALL, "_typeshed"}
 
 
 def declared(*tables: Iterable[str]) -> set[str]:
@@ -48,7 +54,7 @@ def imported(packages: tuple[str, ...]) -> dict[str, str]:
         normal(distribution): source.path
         for source in sources(packages)
         for name in imports(source.tree)
-        if name not in sys.stdlib_module_names and name not in {*ALL, "_typeshed"}
+        if is_from_elsewhere(name)
         for distribution in providers.get(name, [f"{name} (not installed)"])[:1]
     }
 

@@ -17,17 +17,6 @@ def test_every_import_follows_the_layers() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_every_file_beside_the_modules_is_in_the_distribution() -> None:
-    patterns = SETTINGS["setuptools"]["package-data"]["*"]
-    files = (path for package in PRODUCT for path in (ROOT / package).rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"})
-    assert [str(path.relative_to(ROOT)) for path in files if not any(path.match(pattern) for pattern in patterns)] == []
-
-
-def test_every_folder_with_modules_or_files_is_a_package() -> None:
-    folders = {path.parent for package in PRODUCT for path in (ROOT / package).rglob("*") if path.is_file() and path.suffix != ".pyc"}
-    assert [str(folder.relative_to(ROOT)) for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
-
-
 def test_every_package_of_the_product_is_under_the_rules_and_in_the_distribution() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
     assert packages == set(PRODUCT)
