@@ -1,6 +1,6 @@
 """Which values of records are integers. XML-RPC writes XenAPI's 64-bit integers as texts; here they become integers again.
 
-Names only the fields that the core reads; the rest stay as they came.
+Names the sizes and numbers that anybody here reads; the rest stay as they came.
 """
 
 from __future__ import annotations
@@ -10,15 +10,22 @@ from typing import Any
 
 INTEGER_FIELDS = frozenset(
     {
+        "MTU",
+        "VCPUs_at_startup",
+        "VCPUs_max",
         "domid",
+        "memory_dynamic_max",
+        "memory_dynamic_min",
         "memory_free",
         "memory_overhead",
+        "memory_static_max",
+        "memory_static_min",
+        "memory_target",
         "memory_total",
         "physical_size",
         "physical_utilisation",
         "virtual_allocation",
         "virtual_size",
-        "VCPUs_max",
     }
 )
 """Across all classes: a name that is an integer in one is an integer in each."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from compute_core.xenapi.integers import normalised
+from compute_core.xenapi.integers import INTEGER_FIELDS, normalised
+from fake_xapi.datamodel.personality import personality
 
 
 def test_integers_of_records_become_integers() -> None:
@@ -24,3 +25,14 @@ def test_a_record_that_came_as_json_stays_as_it_is() -> None:
     record = {"domid": 7, "name_label": "x"}
 
     assert normalised("VM.get_record", record) == record
+
+
+def test_the_table_names_integers_of_the_datamodel_and_of_nothing_else() -> None:
+    kinds = {
+        field.name: field.type.kind
+        for cls in personality("latest").classes.values()
+        for field in cls.fields
+        if field.name in INTEGER_FIELDS
+    }
+
+    assert kinds == dict.fromkeys(INTEGER_FIELDS, "int")
