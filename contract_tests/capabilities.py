@@ -6,6 +6,7 @@ Everything is computed from the server's own answers. Where releases differ a te
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
@@ -56,7 +57,7 @@ def ask(target: Target, session: Any) -> Server:
         release=version.get("product_version", ".".join(map(str, api))),
         brand=version.get("product_brand", "XenAPI"),
         messages=frozenset(session.system.listMethods()),
-        features=frozenset({"jsonrpc"} if speaks_json(target) else ()),
+        features=frozenset(name for name, is_there in FEATURES.items() if is_there(target)),
     )
 
 
@@ -65,8 +66,16 @@ def era_of(api: tuple[int, int]) -> Era:
     return next((era for last, era in _LAST_API if api <= last), "modern")
 
 
+def exports_disks(target: Target) -> bool:
+    """Whether a stranger is asked who he is at `/export_raw_vdi`, and not told that there is no such place."""
+    return target.request("GET", "/export_raw_vdi").status == 401
+
+
 def speaks_json(target: Target) -> bool:
     """Whether `/jsonrpc` answers a JSON-RPC call with JSON."""
     body = json.dumps({"jsonrpc": "2.0", "method": "system.listMethods", "params": [], "id": 1}).encode()
     reply = target.request("POST", "/jsonrpc", body, {"Content-Type": "application/json"})
     return reply.status == 200 and "json" in reply.headers.get("content-type", "")
+
+
+FEATURES: Final[Mapping[str, Callable[[Target], bool]]] = {"jsonrpc": speaks_json, "export_raw_vdi": exports_disks}

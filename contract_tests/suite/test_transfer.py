@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 import pytest
 
-from contract_tests.capabilities import Server
 from contract_tests.made import MIB, Made
 from contract_tests.refusals import DEAD, refusal
 from contract_tests.target import Reply, Target
@@ -19,10 +18,7 @@ from contract_tests.waiting import finished
 SIZE = 8 * MIB
 
 
-@pytest.fixture(autouse=True)
-def _exports(server: Server) -> None:
-    if server.era in {"boston", "tampa"}:
-        pytest.skip("raw export came with 6.2")
+pytestmark = pytest.mark.requires("export_raw_vdi")
 
 
 @pytest.fixture
