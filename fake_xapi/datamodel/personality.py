@@ -146,6 +146,7 @@ def _with_roles(message: Message, cls: ClassModel) -> Message:
         roles=today.roles,
         needs_session=today.needs_session,
         is_pool_internal=today.is_pool_internal,
+        is_deprecated_stub=today.is_deprecated_stub,
         map_keys_roles=today.map_keys_roles,
     )
 

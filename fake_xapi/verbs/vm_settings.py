@@ -19,11 +19,17 @@ _VCPU_RULE = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"  # X
 
 
 def _set_memory(call: Call, vm: Id, **limits: int) -> None:
-    """Write limits of memory that together with the present ones contain each other; MEMORY_CONSTRAINT_VIOLATION_ORDER else."""
+    """Write limits of memory that together with the present ones contain each other; MEMORY_CONSTRAINT_VIOLATION_ORDER else.
+
+    Releases that have no such error say MEMORY_CONSTRAINT_VIOLATION.
+    """
     row = call.world[vm]
     names = ("memory_static_min", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max")
     if not memory.is_ordered(*(limits.get(name, row[name]) for name in names)):
-        raise Failure("MEMORY_CONSTRAINT_VIOLATION_ORDER")
+        known = call.world.personality.errors
+        raise Failure(
+            "MEMORY_CONSTRAINT_VIOLATION_ORDER" if "MEMORY_CONSTRAINT_VIOLATION_ORDER" in known else "MEMORY_CONSTRAINT_VIOLATION"
+        )
     with call.world.edit() as edit:
         edit.set(vm, **limits)
         edit.set(vm, memory_overhead=memory.overhead_bytes(edit[vm]))
