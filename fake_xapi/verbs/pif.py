@@ -104,7 +104,7 @@ def scan(call: Call, host: Id) -> None:
     """Look for new interfaces: a simulated host never gets one by itself."""
 
 
-def introduce(call: Call, host: Id, mac: str, device: str, managed: bool) -> Id:
+def introduce(call: Call, host: Id, mac: str, device: str, managed: bool = True) -> Id:
     """An interface that was there before, or is new: with a network of its own.
 
     Failures MAC_INVALID [mac], DUPLICATE_PIF_DEVICE_NAME [device].
