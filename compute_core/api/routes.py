@@ -81,6 +81,7 @@ COMPUTE: tuple[Route, ...] = (
     Route("GET", "/os-hypervisors/{hypervisor_id}", hypervisors.show, ADMIN),
     Route("GET", "/os-hypervisors/{pattern}/search", hypervisors.search, ADMIN, until=52),
     Route("GET", "/os-hypervisors/{pattern}/servers", hypervisors.servers, ADMIN, until=52),
+    Route("GET", "/os-aggregates", operations.aggregates, ADMIN),
     Route("GET", "/extensions", operations.extensions, READER),
     Route("GET", "/extensions/{alias}", operations.extension, READER),
 )

@@ -136,6 +136,15 @@ def _zone(name: str, hosts: dict[str, Any] | None, *, is_available: bool) -> dic
     return {"zoneName": name, "zoneState": {"available": is_available}, "hosts": hosts}
 
 
+# ---- aggregates --------------------------------------------------------------------------------------------------------------
+
+
+async def aggregates(call: Call) -> dict[str, Any]:
+    """None: hosts belong to zones by their cell. Asked by the `openstack` client when it shows a host."""
+    del call
+    return {"aggregates": []}
+
+
 # ---- limits ------------------------------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compute_core.api.call import Call, Reply
-from compute_core.api.image.view import FIELDS, changes_of, shown
+from compute_core.api.image.view import FIELDS, READ_ONLY, changes_of, shown
 from compute_core.api.schemas.services import IMAGE
 from compute_core.api.validation import check_body
 from compute_core.images.filters import is_visible
@@ -71,6 +71,8 @@ async def update(call: Call) -> dict[str, Any]:
 
 def _apply(members: dict[str, Any], step: dict[str, Any]) -> None:
     name = step["path"].removeprefix("/").replace("~1", "/").replace("~0", "~")
+    if name in READ_ONLY:
+        raise Forbidden(f"Attribute '{name}' is read-only.")
     if step["op"] == "add":
         members[name] = step["value"]
         return

@@ -1,0 +1,55 @@
+"""A small client of the REST API, for our own commands: log in, read lists whole. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+TIMEOUT_S = 60.0
+MICROVERSION = "compute 2.87"
+
+
+class ApiUnavailable(Exception):
+    """Nobody answers, or not as it should."""
+
+
+class Client:
+    """One admin, logged in."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._token = token
+
+    @classmethod
+    def log_in(cls, url: str, user: str, project: str, password: str) -> Client:
+        """Get a token."""
+        domain = {"id": "default"}
+        identity = {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": password}}}
+        auth = {"identity": identity, "scope": {"project": {"name": project, "domain": domain}}}
+        headers, _ = _exchange(f"{url}/identity/v3/auth/tokens", {"Content-Type": "application/json"}, json.dumps({"auth": auth}).encode())
+        return cls(url, headers["X-Subject-Token"])
+
+    def pages(self, path: str, member: str) -> list[dict[str, Any]]:
+        """Every item of a list, following the links to the next page."""
+        found: list[dict[str, Any]] = []
+        url: str | None = self._url + path
+        while url is not None:
+            _, body = _exchange(url, {"X-Auth-Token": self._token, "OpenStack-API-Version": MICROVERSION}, None)
+            found += body[member]
+            url = next((link["href"] for link in body.get(f"{member}_links", ()) if link["rel"] == "next"), None)
+        return found
+
+
+def _exchange(url: str, headers: Mapping[str, str], content: bytes | None) -> tuple[Mapping[str, str], Any]:
+    request = urllib.request.Request(url, content, dict(headers))  # noqa: S310 - http to where our own state says
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - as above
+            return answer.headers, json.load(answer)
+    except urllib.error.HTTPError as problem:
+        with problem:
+            raise ApiUnavailable(f"{url} answered {problem.code}: {problem.read(300).decode(errors='replace')}") from None
+    except (urllib.error.URLError, TimeoutError, ValueError) as problem:
+        raise ApiUnavailable(f"{url} does not answer ({problem}).") from None
