@@ -1,0 +1,142 @@
+"""A fleet: many stand-alone hosts in one process, each its own pool, all forks of one golden host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.engine.clock import Clock
+from fake_xapi.engine.derive import derive
+from fake_xapi.engine.settings import Settings
+from fake_xapi.engine.xapi import DEFAULT_SETTINGS, Xapi
+from fake_xapi.faults.faults import Faults
+from fake_xapi.fleet.addresses import address
+from fake_xapi.fleet.golden import Golden, golden
+from fake_xapi.fleet.hardware import STANDARD, Hardware
+from fake_xapi.state.chance import derive_seed
+from fake_xapi.state.world import World
+from fake_xapi.transports.ports import Xapi as XapiPort
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A host as the inventory lists it."""
+
+    name: str
+    uuid: str
+    url: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a host is: its name, its address and port."""
+
+    name: str
+    address: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its XenAPI's URL."""
+        return f"http://{self.address}" if self.port == 80 else f"http://{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a fleet is to be: ``seed`` decides every ref, uuid and chance; ``personality`` is a release's name or version."""
+
+    hosts: int = 1
+    seed: int = 0
+    personality: str = "latest"
+    port: int = 80
+    has_own_addresses: bool = True
+    hardware: Hardware = STANDARD
+
+    def site(self, number: int) -> Site:
+        """Where the host of that number, counted from 0, is."""
+        name = f"xs{number + 1:05d}"
+        if self.has_own_addresses:
+            return Site(name, address(number), self.port)
+        return Site(name, "127.0.0.1", self.port + number)
+
+
+class Fleet:
+    """The hosts of an order, as a router by address. ``worlds`` are given when they were saved before."""
+
+    def __init__(
+        self, order: Order, settings: Settings = DEFAULT_SETTINGS, clock: Clock | None = None, worlds: Mapping[str, World] | None = None
+    ) -> None:
+        self.order = order
+        self.settings = settings
+        self.faults = Faults(str(order.seed))
+        self._golden = golden(order.personality, order.hardware)
+        self._disks = DiskStore()
+        self._clock = clock or Clock()
+        self.hosts: dict[str, Xapi] = {}
+        """Every host's XAPI by its name."""
+        self._by_site: dict[tuple[str, int], str] = {}
+        for number in range(order.hosts):
+            site = order.site(number)
+            world = worlds[site.name] if worlds is not None else self._fresh(number, site)
+            self.hosts[site.name] = Xapi(world, self._golden.host, self._disks.fork(), settings, self._clock)
+            self._by_site[site.address, site.port if not order.has_own_addresses else 0] = site.name
+
+    def _fresh(self, number: int, site: Site) -> World:
+        return named(self._golden, site, f"{self.order.seed}/{number}")
+
+    def xapi_at(self, address: str, port: int) -> XapiPort | None:
+        """The XAPI at a local address, as the faults let it be; ConnectionRefusedError when its host is dead."""
+        name = self._by_site.get((address, 0 if self.order.has_own_addresses else port))
+        return None if name is None else self.faults.over(name, self.hosts[name])
+
+    def xapi_of(self, name: str) -> XapiPort:
+        """The XAPI of a host by its name, as the faults let it be; KeyError, ConnectionRefusedError when its host is dead."""
+        return self.faults.over(name, self.hosts[name])
+
+    def sites(self) -> Iterator[Site]:
+        """Where each host is."""
+        return (self.order.site(number) for number in range(self.order.hosts))
+
+    def inventory(self) -> list[dict[str, str]]:
+        """Every host's name, uuid, URL and user."""
+        user = self.settings.user
+        rows = ((site, self.hosts[site.name]) for site in self.sites())
+        return [asdict(Entry(site.name, xapi.world.uuid(xapi.host), site.url, user)) for site, xapi in rows]
+
+    @property
+    def base(self) -> Golden:
+        """The golden host under all of them."""
+        return self._golden
+
+    async def close(self) -> None:
+        """End everything that runs, and give back the disks."""
+        for xapi in self.hosts.values():
+            await xapi.close()
+        self._disks.close()
+
+
+def named(base: Golden, site: Site, seed: str) -> World:
+    """A fork of the golden host with a name, addresses and consoles of its own."""
+    world = base.world.fork(seed)
+    world.derive = derive
+    bits = derive_seed(seed, "mac")
+    with world.edit() as edit:
+        software = {**edit[base.host]["software_version"], "hostname": site.name}
+        other = {"boot_time": "1343779200.", "agent_start_time": "1343779260.", "iscsi_iqn": f"iqn.2012-08.com.example:{site.name}"}
+        edit.set(
+            base.host, name_label=site.name, hostname=site.name, address=site.address, software_version=software, other_config=other,
+            iscsi_iqn=other["iscsi_iqn"],
+        )  # fmt: skip
+        edit.set(base.control_domain, name_label=f"Control domain on host: {site.name}")
+        for console in base.consoles:
+            edit.set(console, location=f"https://{site.address}/console?ref={world.ref(console)}")
+        for number, pif in enumerate(base.pifs):
+            edit.set(pif, MAC=_mac(bits, number), IP=site.address if number == 0 else "")
+    return world
+
+
+def _mac(bits: int, number: int) -> str:
+    octets = (bits + number).to_bytes(16, "big")[-5:]
+    return ":".join(f"{octet:02x}" for octet in (0xBC, *octets))

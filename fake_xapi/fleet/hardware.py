@@ -1,0 +1,25 @@
+"""The machine under a simulated host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """One size of host. ``sr_type`` is that of the local storage ("ext" or "lvm"); the control domain's memory is part of the host's."""
+
+    cpus: int = 16
+    sockets: int = 2
+    memory_bytes: int = 96 * GIB
+    control_domain_bytes: int = 2 * GIB
+    storage_bytes: int = 1700 * GIB
+    sr_type: str = "ext"
+    nics: int = 2
+    cpu_model: str = "Intel(R) Xeon(R) CPU E5-2670 0 @ 2.60GHz"
+    cpu_mhz: int = 2600
+
+
+STANDARD = Hardware()
