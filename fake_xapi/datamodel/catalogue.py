@@ -183,9 +183,11 @@ class _Reader:
 
 
 def _state_value(kind: Type, default: Json) -> object:
-    """A default of the data file as the state keeps it: refs are ids, sets are tuples."""
+    """A default of the data file as the state keeps it: refs are ids, sets are tuples, floats floats."""
     if kind.is_ref:
         if default != NULL_REF:
             raise ValueError(f"a default that refers to an object: {default!r}")
         return 0
+    if kind.kind == "float":
+        return float(default)
     return tuple(default) if kind.kind == "set" else default
