@@ -24,7 +24,7 @@ from compute_core.xenapi.verdicts import as_build_failure
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.engine.xapi import Xapi
 from tests.compute_core.simulated import Wire, session_over
-from tests.compute_core.world import fresh_xapi
+from tests.compute_core.world import fresh_fleet, only_host
 
 T = TypeVar("T")
 URL = "http://127.0.0.1"
@@ -77,7 +77,8 @@ def over_rig(folder: Path, body: Callable[[Rig], Awaitable[T]], release: str = "
     """Run a test's body on virtual time over a fresh host."""
 
     async def main() -> T:
-        xapi = fresh_xapi(release)
+        fleet = fresh_fleet(release)
+        xapi = only_host(fleet)
         wire = Wire(xapi)
         session = session_over(wire, URL)
         images = image_store(folder)
@@ -89,7 +90,7 @@ def over_rig(folder: Path, body: Callable[[Rig], Awaitable[T]], release: str = "
         finally:
             rig.undisturbed()
             await session.close()
-            await xapi.close()
+            await fleet.close()
 
     return run_virtual(main())
 

@@ -25,7 +25,7 @@ from fake_xapi.engine.xapi import Xapi
 from tests.compute_core.rig import CONTENT, NOTHING, URL, Rig, fixed_vhd, image_store, stored
 from tests.compute_core.simulated import Wire, holds, is_dead, session_over
 from tests.compute_core.values import CELL, UUID, a_vif, an_instance
-from tests.compute_core.world import fresh_xapi
+from tests.compute_core.world import HOST, fresh_fleet, only_host
 
 T = TypeVar("T")
 CONTEXT = to_json(RequestContext("u", "p", ("member",), "req-1"))
@@ -121,7 +121,8 @@ def on_site(folder: Path, body: Callable[[Site], Awaitable[T]], *, with_agent: b
     """Run a test's body on virtual time, with an agent that has registered."""
 
     async def main() -> T:
-        xapi, bus, cell, images = fresh_xapi(), InProcessBus(), FakeCell(), image_store(folder)
+        fleet, bus, cell, images = fresh_fleet(), InProcessBus(), FakeCell(), image_store(folder)
+        xapi = only_host(fleet)
         wire = Wire(xapi)
         site = Site(xapi, wire, bus, cell, images, await stored(images, fixed_vhd(CONTENT)), None)  # type: ignore[arg-type]
         await bus.serve(f"cell.{CELL}", cell.endpoints())
@@ -132,7 +133,7 @@ def on_site(folder: Path, body: Callable[[Site], Awaitable[T]], *, with_agent: b
                 return await body(site)
         finally:
             await bus.close()
-            await xapi.close()
+            await fleet.close()
 
     return run_virtual(main())
 
@@ -194,7 +195,7 @@ def test_a_build_that_fails_names_host_and_reason(tmp_path: Path) -> None:
 
     assert on_site(tmp_path, body) == (
         "build_failed",
-        {"uuid": UUID, "host": "xs1", "message": "xs1 has no network on bridge xenbr9.", "is_retryable": True},
+        {"uuid": UUID, "host": "xs1", "message": f"{HOST} has no network on bridge xenbr9.", "is_retryable": True},
     )
 
 

@@ -25,7 +25,7 @@ from fake_xapi.transports.http import HttpServer
 from tests.compute_core.rig import CONTENT, NOTHING, Rig, content_of, fixed_vhd, image_store, stored
 from tests.compute_core.simulated import Wire
 from tests.compute_core.values import UUID, an_instance
-from tests.compute_core.world import fresh_xapi
+from tests.compute_core.world import fresh_fleet, only_host
 
 T = TypeVar("T")
 
@@ -45,7 +45,8 @@ class Only:
 
 def over_http(folder: Path, body: Callable[[Rig, Only], Awaitable[T]], release: str) -> T:
     async def main() -> T:
-        xapi = fresh_xapi(release)
+        fleet = fresh_fleet(release)
+        xapi = only_host(fleet)
         router = Only(xapi)
         async with HttpServer(router) as server:
             url = f"http://127.0.0.1:{await server.listen(0)}"
@@ -57,7 +58,7 @@ def over_http(folder: Path, body: Callable[[Rig, Only], Awaitable[T]], release: 
                 return await body(rig, router)
             finally:
                 await session.close()
-                await xapi.close()
+                await fleet.close()
 
     return asyncio.run(main())
 

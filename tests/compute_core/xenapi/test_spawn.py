@@ -13,6 +13,7 @@ from compute_core.xenapi.errors import ReplyLost
 from tests.compute_core.rig import CONTENT, NOTHING, Rig, content_of, over_rig
 from tests.compute_core.simulated import holds, is_dead, loses_reply, refuses
 from tests.compute_core.values import UUID, a_vif, an_instance
+from tests.compute_core.world import HOST
 
 CACHED = [
     "VDI.get_all_records_where",
@@ -178,7 +179,7 @@ def test_a_full_sr_sends_the_server_to_another_host(tmp_path: Path) -> None:
 def test_a_host_without_the_bridge_is_not_even_asked(tmp_path: Path) -> None:
     message, is_retryable, left = _failure(tmp_path, vifs=(a_vif(bridge="xenbr9"),))
 
-    assert message == "xs1 has no network on bridge xenbr9."
+    assert message == f"{HOST} has no network on bridge xenbr9."
     assert (is_retryable, left) == (True, NOTHING)
 
 
