@@ -14,7 +14,7 @@ from fake_xapi.verbs.host_plugins import run_plugin
 from fake_xapi.verbs.setters import writes
 
 
-def disable(call: Call, host: Id, auto_enable: bool = True) -> None:  # noqa: FBT002  # absent before 2020
+def disable(call: Call, host: Id, auto_enable: bool = True) -> None:  # absent before 2020
     """Let no VM start there any more; those that run stay."""
     with call.world.edit() as edit:
         edit.set(host, enabled=False)
