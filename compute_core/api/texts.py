@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from compute_core.model.errors import Invalid
 
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
@@ -19,6 +21,11 @@ def truth(name: str, value: str) -> bool:
     if folded not in _TRUE | _FALSE:
         raise Invalid(f"Invalid value '{value}' for {name}: true or false is meant.")
     return folded in _TRUE
+
+
+def address(text: str) -> str:
+    """An address, or nothing, in the one form that RFC 5952 has for it."""
+    return str(ipaddress.ip_address(text)) if text else ""
 
 
 def number(name: str, value: str) -> int:

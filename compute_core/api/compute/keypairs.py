@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Any
 
 from compute_core.api.call import Call
 from compute_core.api.paging import MAX_PAGE, next_link, page
 from compute_core.model.errors import Forbidden
 from compute_core.model.keypairs import KeyPair
+from compute_core.model.requests import RequestContext
+
+OTHERS_SINCE = 10
 
 
 def _shown(call: Call, pair: KeyPair) -> dict[str, Any]:
@@ -16,15 +20,18 @@ def _shown(call: Call, pair: KeyPair) -> dict[str, Any]:
     return answer | ({"type": pair.type} if call.version >= 2 else {})
 
 
-def _refuse_others(call: Call, user_id: str | None) -> None:
-    if user_id is not None and user_id != call.context.user_id:
-        raise Forbidden("Key pairs of other users cannot be managed here.")
+def _on_behalf(call: Call, user_id: str | None) -> RequestContext:
+    """Whose key pairs are meant: the caller's own, or from 2.10 on anybody's when an admin says so."""
+    if user_id is None or call.version < OTHERS_SINCE or user_id == call.context.user_id:
+        return call.context
+    if not call.context.is_admin:
+        raise Forbidden("Policy doesn't allow the key pairs of other users to be managed.")
+    return replace(call.context, user_id=user_id)
 
 
 async def index(call: Call) -> dict[str, Any]:
     """The caller's key pairs; from 2.35 on in pages."""
-    _refuse_others(call, call.query.get("user_id") if call.version >= 10 else None)
-    pairs = await call.services.compute.list_keypairs(call.context)
+    pairs = await call.services.compute.list_keypairs(_on_behalf(call, call.query.get("user_id")))
     if call.version < 35:
         return {"keypairs": [{"keypair": _shown(call, pair)} for pair in pairs]}
     shown = page(pairs, call.query, lambda pair: pair.name)
@@ -37,7 +44,7 @@ async def index(call: Call) -> dict[str, Any]:
 
 async def show(call: Call) -> dict[str, Any]:
     """One key pair. Its number is made from its name: nothing else here has one."""
-    pair = await call.services.compute.get_keypair(call.context, call.path["name"])
+    pair = await call.services.compute.get_keypair(_on_behalf(call, call.query.get("user_id")), call.path["name"])
     return {
         "keypair": {
             **_shown(call, pair),
@@ -54,9 +61,9 @@ async def show(call: Call) -> dict[str, Any]:
 async def create(call: Call) -> dict[str, Any]:
     """Take a public key, or make a pair; the private key is in this one answer and nowhere else."""
     asked = call.body["keypair"]
-    _refuse_others(call, asked.get("user_id"))
+    context = _on_behalf(call, asked.get("user_id"))
     pair, private_key = await call.services.compute.create_keypair(
-        call.context, asked["name"], asked.get("public_key"), asked.get("type", "ssh")
+        context, asked["name"], asked.get("public_key"), asked.get("type", "ssh")
     )
     private = {} if private_key is None else {"private_key": private_key}
     return {"keypair": {**_shown(call, pair), "user_id": pair.user_id, **private}}
@@ -64,4 +71,4 @@ async def create(call: Call) -> dict[str, Any]:
 
 async def delete(call: Call) -> None:
     """Forget one key pair."""
-    await call.services.compute.delete_keypair(call.context, call.path["name"])
+    await call.services.compute.delete_keypair(_on_behalf(call, call.query.get("user_id")), call.path["name"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from compute_core.api.call import Call, Reply
 from compute_core.api.compute.links import links_of
-from compute_core.api.texts import is_true
+from compute_core.api.texts import address, is_true
 from compute_core.model.errors import Forbidden, Invalid, NotFound
 from compute_core.model.flavors import Flavor
 from compute_core.model.images import Image
@@ -59,8 +59,8 @@ async def _request(call: Call, asked: Body, flavor: Flavor, image: Image) -> Ser
         target_host=target_host,
         description=asked.get("description"),
         disk_config=asked.get("OS-DCF:diskConfig", "MANUAL"),
-        access_ip_v4=asked.get("accessIPv4", ""),
-        access_ip_v6=asked.get("accessIPv6", ""),
+        access_ip_v4=address(asked.get("accessIPv4", "")),
+        access_ip_v6=address(asked.get("accessIPv6", "")),
         networks=await _networks(call, asked.get("networks")),
         scheduler_hints=_hints(call.body),
         admin_password=asked.get("adminPass") or call.services.new_password(),

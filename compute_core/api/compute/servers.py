@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from compute_core.api.call import Call
 from compute_core.api.compute.server_query import filters_of, is_impossible
 from compute_core.api.compute.server_view import addresses, brief, listed, shown, updated
 from compute_core.api.paging import links_when_full
+from compute_core.api.texts import address
 from compute_core.model.errors import Invalid, NotFound
 from compute_core.model.hosts import ComputeNode
 from compute_core.model.instances import Instance
 
-_CHANGES: Mapping[str, str] = {
-    "name": "name",
-    "description": "description",
-    "OS-DCF:diskConfig": "disk_config",
-    "accessIPv4": "access_ip_v4",
-    "accessIPv6": "access_ip_v6",
+_CHANGES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "name": ("name", str),
+    "description": ("description", lambda text: text),
+    "OS-DCF:diskConfig": ("disk_config", str),
+    "accessIPv4": ("access_ip_v4", address),
+    "accessIPv6": ("access_ip_v6", address),
 }
-"""What an update may change: the API's name and the instance's."""
+"""What an update may change: the API's name, the instance's, and how the value is read."""
 
 
 async def _select(call: Call) -> tuple[Instance, ...]:
@@ -64,7 +65,7 @@ async def show(call: Call) -> dict[str, Any]:
 
 async def update(call: Call) -> dict[str, Any]:
     """Change what may be changed."""
-    changes = {_CHANGES[name]: value for name, value in call.body["server"].items()}
+    changes = {_CHANGES[name][0]: _CHANGES[name][1](value) for name, value in call.body["server"].items()}
     server = await call.services.compute.update_server(call.context, call.path["server_id"], **changes)
     return {"server": updated(call, server, await _hosts(call))}
 

@@ -64,8 +64,8 @@ def flavors(minor: int) -> Schema:
 
 
 _KEYPAIR = (
-    Member("name", NAME, required_since=1),
-    Member("public_key", {"type": "string"}),
+    Member("name", {**NAME, "pattern": "^[a-zA-Z0-9 _-]+$"}, required_since=1),
+    Member("public_key", {"type": "string", "minLength": 1}),
     Member("type", {"type": "string", "enum": ["ssh", "x509"]}, since=2),
     Member("user_id", {"type": "string", "minLength": 1, "maxLength": 255}, since=10),
 )

@@ -18,7 +18,6 @@ DESCRIPTION = {"type": ["string", "null"], "maxLength": 255}
 BOOLEAN = {"enum": [True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes", "y", "t",
                     False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no", "n", "f"]}  # fmt: skip
 UUID = {"type": "string", "format": "uuid"}
-NONE = {"type": "null"}
 ANY: Schema = {}
 HOSTNAME = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"}
 METADATA = {
