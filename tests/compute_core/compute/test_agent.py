@@ -1,3 +1,5 @@
+"""The agent of one host over a simulated XAPI: registration, heartbeats, builds, events and recovery."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""What the comparison of a host's VMs with the cell's instances finds, by name."""
+
 from __future__ import annotations
 
 from typing import Any

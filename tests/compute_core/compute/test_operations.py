@@ -1,3 +1,5 @@
+"""Operations on one server take turns, and an interruption ends them."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""What the agent remembers of the VMs of its host."""
+
 from __future__ import annotations
 
 from typing import Any

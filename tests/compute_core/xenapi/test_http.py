@@ -1,3 +1,5 @@
+"""The HTTP client of the sessions, against servers that answer well, badly and not at all."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""An image on its way to a host: unpacked, checked, and never whole when it is damaged."""
+
 from __future__ import annotations
 
 import asyncio

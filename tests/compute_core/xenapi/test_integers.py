@@ -1,3 +1,5 @@
+"""Which fields of a record that came as XML are integers."""
+
 from __future__ import annotations
 
 from compute_core.xenapi.integers import INTEGER_FIELDS, normalised

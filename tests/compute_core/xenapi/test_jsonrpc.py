@@ -1,3 +1,5 @@
+"""The JSON-RPC codec of the sessions."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Locks by key, which exist only while somebody holds or wants them."""
+
 from __future__ import annotations
 
 import asyncio

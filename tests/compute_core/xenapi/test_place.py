@@ -1,3 +1,5 @@
+"""Where on a host a server's disks go."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Power operations as recipes: their calls, refusals, and what a lost reply leaves."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""The records that a server's VM is created with."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The recipe that removes a server and all that it had."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

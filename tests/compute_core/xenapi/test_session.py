@@ -1,3 +1,5 @@
+"""The session: login, renewal, and the way to the master."""
+
 from __future__ import annotations
 
 import asyncio

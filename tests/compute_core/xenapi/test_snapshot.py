@@ -1,3 +1,5 @@
+"""The recipe that makes an image of a server, with real file systems where the tools are there."""
+
 from __future__ import annotations
 
 import asyncio

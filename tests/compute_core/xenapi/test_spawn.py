@@ -1,3 +1,5 @@
+"""The recipe that builds a server: its calls, its result, and what is taken back when it fails."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Which objects on a host are strays."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Steps and their undo."""
+
 from __future__ import annotations
 
 import asyncio

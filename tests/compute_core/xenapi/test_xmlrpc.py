@@ -1,3 +1,5 @@
+"""The XML-RPC codec of the sessions."""
+
 from __future__ import annotations
 
 import xmlrpc.client

@@ -1,3 +1,5 @@
+"""How long operations take, by profile."""
+
 from __future__ import annotations
 
 import random

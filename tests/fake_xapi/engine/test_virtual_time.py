@@ -1,3 +1,5 @@
+"""The event loop whose clock jumps."""
+
 from __future__ import annotations
 
 import asyncio
