@@ -21,21 +21,21 @@ from fake_xapi.transports.xml_records import xml_records
 
 _PROLOG = b'<?xml version="1.0"?>'
 _TAIL = b"</param></params></methodResponse>"
-_SUCCESS = (
-    b"<value><struct><member><name>Status</name><value>Success</value></member><member><name>Value</name>%b</member></struct></value>"
-)
+_HEAD = b"<methodResponse><params><param>"
+_SUCCESS_HEAD = b"<value><struct><member><name>Status</name><value>Success</value></member><member><name>Value</name>"
+_SUCCESS_TAIL = b"</member></struct></value>"
 _BARE_METHODS = frozenset({"system.listMethods"})
 
 HTML_ERROR = b"<html><body><h1>HTTP 500 internal server error</h1>%b</body></html>"
 
 
-def _write(value: object) -> bytes:
-    return xml_value(value).encode() if is_plain(value) else xml_records(cast(Records, value))
+def _write(value: object) -> list[bytes]:
+    return [xml_value(value).encode()] if is_plain(value) else xml_records(cast(Records, value))
 
 
-def _write_as_json_text(value: object) -> bytes:
+def _write_as_json_text(value: object) -> list[bytes]:
     plain = value if is_plain(value) else cast(Records, value).value()
-    return xml_string(orjson.dumps(plain).decode()).encode()
+    return [xml_string(orjson.dumps(plain).decode()).encode()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class XmlRpc:
 
     prolog: bytes = _PROLOG
     has_faults: bool = False
-    write_value: Callable[[object], bytes] = _write
+    write_value: Callable[[object], list[bytes]] = _write
     content_type: str = "text/xml"
 
     def read(self, body: bytes) -> Request:
@@ -60,7 +60,9 @@ class XmlRpc:
     def success(self, request: Request, value: object) -> bytes:
         """Status and Value; the list of methods goes out bare."""
         written = self.write_value(value)
-        return self._response(written if request.method in _BARE_METHODS else _SUCCESS % written)
+        if request.method in _BARE_METHODS:
+            return self._response(b"".join(written))
+        return b"".join((self.prolog, _HEAD, _SUCCESS_HEAD, *written, _SUCCESS_TAIL, _TAIL))
 
     def failure(self, request: Request, failure: Failure) -> bytes:  # noqa: ARG002  # a failure looks the same whatever was asked
         """Status and ErrorDescription; the code ``Fault`` was an XML-RPC fault once."""
@@ -75,7 +77,7 @@ class XmlRpc:
         return Refusal(500, "text/html", HTML_ERROR % xml_string(reason).encode())
 
     def _response(self, value: bytes) -> bytes:
-        return b"%b<methodResponse><params><param>%b%b" % (self.prolog, value, _TAIL)
+        return b"".join((self.prolog, _HEAD, value, _TAIL))
 
     def _fault(self, code: int, text: str) -> bytes:
         fault = xml_struct({"faultCode": f"<value><int>{code}</int></value>", "faultString": xml_string(text)}).encode()
