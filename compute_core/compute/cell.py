@@ -8,18 +8,19 @@ from compute_core.bus.port import Bus
 
 
 class Cell:
-    """The cell's topic. A cast waits for the cell when it is away; a call raises HostUnreachable."""
+    """The topic of the cell ``name``, to which ``host`` reports."""
 
-    __slots__ = ("_bus", "_topic")
+    __slots__ = ("_bus", "_host", "_topic")
 
-    def __init__(self, bus: Bus, name: str) -> None:
+    def __init__(self, bus: Bus, name: str, host: str) -> None:
         self._bus = bus
+        self._host = host
         self._topic = f"cell.{name}"
 
-    async def tell(self, method: str, **arguments: Any) -> None:
-        """Cast."""
-        await self._bus.cast(self._topic, method, arguments)
+    async def tell(self, method: str, uuid: str, **arguments: Any) -> None:
+        """Cast a report on a server; it waits for the cell when that is away."""
+        await self._bus.cast(self._topic, method, {"uuid": uuid, "host": self._host, **arguments})
 
     async def ask(self, method: str, timeout_s: float, **arguments: Any) -> Any:
-        """Call."""
+        """Call; HostUnreachable when the cell does not answer in time."""
         return await self._bus.call(self._topic, method, arguments, timeout_s)

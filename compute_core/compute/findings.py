@@ -22,7 +22,7 @@ class Kind(Enum):
     HALF_DELETED = "the deletion was broken off"
     BROKEN_ACTION = "the action was broken off"
     OTHER_POWER_STATE = "the power state has changed unheard"
-    UNKNOWN_VM = "the cell has no such server on this host"
+    UNWANTED_VM = "the server belongs elsewhere, or nowhere any more"
 
     @property
     def is_certain(self) -> bool:
@@ -48,16 +48,17 @@ ENDS: Mapping[VmState, int] = {"active": RUNNING, "stopped": SHUTDOWN, "paused":
 BY_TASK_STATE = {action.task_state: name for name, action in ACTIONS.items()}
 
 
-def findings(instances: Iterable[Instance], vms: Vms, is_busy: Callable[[str], bool], cell: str) -> Iterator[Finding]:
-    """The differences between the cell's servers on this host and its VMs, those left out on which an operation is under way."""
-    known = set()
+def findings(instances: Iterable[Instance], unwanted: Iterable[str], vms: Vms, is_busy: Callable[[str], bool]) -> Iterator[Finding]:
+    """The differences between the cell's servers on this host and its VMs, those left out on which an operation is under way.
+
+    ``unwanted`` are servers whose VMs are here and should not be. A VM of which the cell says nothing is left alone.
+    """
     for instance in instances:
-        known.add(instance.uuid)
         if not is_busy(instance.uuid):
             yield from _of_instance(instance, vms.get(instance.uuid))
-    for uuid, vm in vms.items():
-        if uuid not in known and vm.cell == cell and not is_busy(uuid):
-            yield Finding(Kind.UNKNOWN_VM, uuid)
+    for uuid in unwanted:
+        if uuid in vms and not is_busy(uuid):
+            yield Finding(Kind.UNWANTED_VM, uuid)
 
 
 def _of_instance(instance: Instance, vm: Vm | None) -> Iterator[Finding]:

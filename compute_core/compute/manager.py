@@ -43,7 +43,7 @@ class ComputeManager:
         self._bus = bus
         self._images = images
         self._chance = chance
-        self._cell = Cell(bus, settings.cell)
+        self._cell = Cell(bus, settings.cell, settings.host)
         self._vms = Vms()
         self._operations = Operations()
         self._suspects: set[tuple[str, Kind]] = set()
@@ -114,7 +114,7 @@ class ComputeManager:
         known, limit_s = sorted(self._vms), self._settings.call_timeout_s
         answer = await servers.cell.ask("heartbeat", limit_s, report=to_json(now), instances_known=known)
         instances = [from_json(instance, Instance) for instance in answer["instances"]]
-        found = list(findings(instances, self._vms, self._operations.is_busy, self._settings.cell))
+        found = list(findings(instances, answer["unwanted"], self._vms, self._operations.is_busy))
         before, self._suspects = self._suspects, {(finding.uuid, finding.kind) for finding in found}
         return [finding for finding in found if finding.kind.is_certain or (finding.uuid, finding.kind) in before]
 

@@ -27,7 +27,7 @@ async def _finish_deletion(servers: Servers, finding: Finding) -> None:
 
 async def _report_action(servers: Servers, finding: Finding) -> None:
     end = {"action": finding.action, "error": finding.error, "power_state": finding.power_state}
-    await servers.cell.tell("action_finished", uuid=finding.uuid, **end)
+    await servers.cell.tell("action_finished", finding.uuid, **end)
 
 
 async def _report_power_state(servers: Servers, finding: Finding) -> None:
@@ -35,7 +35,7 @@ async def _report_power_state(servers: Servers, finding: Finding) -> None:
 
 
 async def _reap(servers: Servers, finding: Finding) -> None:
-    if servers.settings.reaps_unknown:
+    if servers.settings.reaps_unwanted:
         await servers.operations.run(finding.uuid, lambda: servers.reap(finding.uuid))
 
 
@@ -51,5 +51,5 @@ REMEDIES: Mapping[Kind, Callable[[Servers, Finding], Awaitable[None]]] = {
     Kind.HALF_DELETED: _finish_deletion,
     Kind.BROKEN_ACTION: _report_action,
     Kind.OTHER_POWER_STATE: _report_power_state,
-    Kind.UNKNOWN_VM: _reap,
+    Kind.UNWANTED_VM: _reap,
 }

@@ -12,8 +12,8 @@ class AgentSettings:
     """``host`` is the agent's name on the bus, ``cell`` its cell's, ``url`` the host's XenAPI.
 
     ``heartbeat_s`` is varied by ``heartbeat_jitter`` (a fraction), so that agents that start together do not stay together.
-    ``settle_s``: the second heartbeat comes so soon, to act on what a former life left behind. ``reaps_unknown``: whether VMs that bear
-    the cell's mark, but that the cell does not know on this host, are removed.
+    ``settle_s``: the second heartbeat comes so soon, to act on what a former life left behind. ``reaps_unwanted``: whether VMs are
+    removed that the cell says belong elsewhere, or nowhere any more.
     """
 
     host: str
@@ -26,5 +26,5 @@ class AgentSettings:
     retry_s: float = 5.0
     call_timeout_s: float = 30.0
     concurrent_builds: int = 4
-    reaps_unknown: bool = True
+    reaps_unwanted: bool = True
     patience: Patience = field(default_factory=Patience)

@@ -18,7 +18,6 @@ class Vm:
 
     ref: str
     label: str
-    cell: str
     power_state: int
     told: int
 
@@ -64,7 +63,7 @@ class Vms:
         power_state = POWER_STATES.get(record["power_state"], NO_STATE)
         vm = self._by_uuid.get(uuid)
         if vm is None or vm.ref != ref:
-            self._put(uuid, Vm(ref, record["name_label"], record["other_config"].get(marks.CELL, ""), power_state, power_state))
+            self._put(uuid, Vm(ref, record["name_label"], power_state, power_state))
             return ""
         vm.power_state = power_state
         return uuid if power_state != vm.told else ""
@@ -73,7 +72,7 @@ class Vms:
         """Take in what a build has made, before events tell of it."""
         running = POWER_STATES["Running"]
         if instance.uuid not in self._by_uuid:
-            self._put(instance.uuid, Vm(ref, instance.domain_name, instance.cell or "", running, running))
+            self._put(instance.uuid, Vm(ref, instance.domain_name, running, running))
         self._by_uuid[instance.uuid].told = running
 
     def forget(self, ref: str) -> None:

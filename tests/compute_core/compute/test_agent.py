@@ -46,14 +46,16 @@ class FakeCell:
 
     async def heartbeat(self, report: Any, instances_known: list[str]) -> Any:
         self.reports.append((report, instances_known))
-        return {"instances": [to_json(instance) for instance in self.instances]}
+        here = {instance.uuid for instance in self.instances}
+        return {"instances": [to_json(instance) for instance in self.instances], "unwanted": sorted(set(instances_known) - here)}
 
     def endpoints(self) -> dict[str, Callable[..., Awaitable[Any]]]:
         names = "build_succeeded", "build_progress", "build_failed", "instance_destroyed", "action_finished", "power_state_changed"
         return {"heartbeat": self.heartbeat, **{name: self._hears(name) for name in names}}
 
     def _hears(self, name: str) -> Callable[..., Awaitable[None]]:
-        async def hear(**arguments: Any) -> None:
+        async def hear(host: str, **arguments: Any) -> None:
+            assert host == "xs1"
             self.told.append((name, arguments))
 
         return hear
@@ -197,7 +199,7 @@ def test_a_build_that_fails_names_host_and_reason(tmp_path: Path) -> None:
 
     assert on_site(tmp_path, body) == (
         "build_failed",
-        {"uuid": UUID, "host": "xs1", "message": f"{HOST} has no network on bridge xenbr9.", "is_retryable": True},
+        {"uuid": UUID, "message": f"{HOST} has no network on bridge xenbr9.", "is_retryable": True},
     )
 
 
@@ -392,7 +394,7 @@ def test_a_build_whose_message_is_lost_with_the_agent_is_given_back_to_the_cell(
 
     name, arguments = on_site(tmp_path, body)
 
-    assert (name, arguments["is_retryable"], arguments["host"]) == ("build_failed", True, "xs1")
+    assert (name, arguments["is_retryable"]) == ("build_failed", True)
 
 
 def test_a_build_that_ended_unheard_is_reported_at_the_first_heartbeat(tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ from compute_core.compute.findings import Finding, Kind, findings
 from compute_core.compute.vms import Vms
 from compute_core.model.instances import NO_STATE, PAUSED, RUNNING, SHUTDOWN
 from tests.compute_core.compute.test_vms import record
-from tests.compute_core.values import CELL, UUID, an_instance
+from tests.compute_core.values import UUID, an_instance
 
 
 def found(vm_is: str | None, **changes: Any) -> list[Finding]:
     vms = Vms()
     if vm_is:
         vms.see("r1", record(vm_is))
-    return list(findings([an_instance(**changes)], vms, lambda _: False, CELL))
+    return list(findings([an_instance(**changes)], [], vms, lambda _: False))
 
 
 @pytest.mark.parametrize(
@@ -53,20 +53,20 @@ def test_a_server_at_rest_is_no_finding() -> None:
     assert found("Running", vm_state="active", task_state=None, power_state=RUNNING) == []
 
 
-def test_a_vm_of_ours_that_the_cell_does_not_know_is_found_and_anothers_is_not() -> None:
+def test_a_vm_that_the_cell_does_not_want_here_is_found_and_one_that_it_does_not_name_is_not() -> None:
     vms = Vms()
     vms.see("r1", record("Running"))
 
-    assert list(findings([], vms, lambda _: False, CELL)) == [Finding(Kind.UNKNOWN_VM, UUID)]
-    assert list(findings([], vms, lambda _: False, "another cell")) == []
+    assert list(findings([], [UUID, "not here"], vms, lambda _: False)) == [Finding(Kind.UNWANTED_VM, UUID)]
+    assert list(findings([], [], vms, lambda _: False)) == []
 
 
 def test_nothing_is_said_of_a_server_on_which_an_operation_is_under_way() -> None:
     vms = Vms()
     vms.see("r1", record("Halted"))
 
-    assert list(findings([an_instance()], vms, lambda _: True, CELL)) == []
-    assert list(findings([], vms, lambda _: True, CELL)) == []
+    assert list(findings([an_instance()], [], vms, lambda _: True)) == []
+    assert list(findings([], [UUID], vms, lambda _: True)) == []
 
 
 def test_only_a_finished_build_is_certain_at_first_sight() -> None:

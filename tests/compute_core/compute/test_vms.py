@@ -24,7 +24,7 @@ def test_only_marked_vms_are_servers() -> None:
     vms = Vms()
     vms.replace({"r1": record("Running"), "r2": record("Running", ""), "r3": record("Halted", "t", is_a_template=True)})
 
-    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", "cell1", RUNNING, RUNNING)}
+    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", RUNNING, RUNNING)}
     assert vms.running() == 1
 
 
@@ -46,7 +46,7 @@ def test_a_build_is_known_before_its_events_and_not_twice() -> None:
     assert vms.see("r1", record("Paused")) == UUID
 
     vms.built(an_instance(), "r1")
-    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", "cell1", PAUSED, RUNNING)}
+    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", PAUSED, RUNNING)}
 
 
 def test_what_a_host_no_longer_has_is_forgotten() -> None:
