@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from contract_tests.capabilities import Server
-from contract_tests.made import Made
+from contract_tests.made import HARDWARE, Made
 from contract_tests.refusals import refusal
 from contract_tests.target import Target
 from contract_tests.waiting import until
@@ -247,3 +247,37 @@ def test_there_is_a_latest_id(xapi: Any, made: Made) -> None:
     before = int(xapi.event.get_current_id())
     made.vm()
     assert int(xapi.event.get_current_id()) > before
+
+
+def test_a_start_is_told_with_all_that_comes_with_it(session: Any, made: Made, xapi: Any) -> None:
+    """A started VM is a mod, its console an add, its host a mod."""
+    vm = made.vm(HARDWARE)
+    token = ask(session, ["VM", "host", "console"], "")["token"]
+    xapi.VM.start(vm, False, False)
+    told = {(event["class"], event["operation"], event["ref"]) for event in ask(session, ["VM", "host", "console"], token)["events"]}
+    assert ("vm", "mod", vm) in told
+    assert ("host", "mod", xapi.VM.get_resident_on(vm)) in told
+    assert {("console", "add", console) for console in xapi.VM.get_consoles(vm)} <= told
+
+
+def test_a_disk_is_marked_while_its_vm_starts(other: Any, xapi: Any, made: Made, disk: str) -> None:
+    """The devices of a VM bear the mark of its start: attach."""
+    vm = made.vm(HARDWARE)
+    vbd = made.vbd(vm, disk)
+    other.xenapi.event.register(["vbd"])
+    xapi.VM.start(vm, False, False)
+    xapi.VM.hard_shutdown(vm)
+    xapi.VBD.destroy(vbd)
+    snapshots = [event["snapshot"] for event in collected(other, vbd, "del") if "snapshot" in event]
+    assert "attach" in {operation for snapshot in snapshots for operation in snapshot["current_operations"].values()}
+    assert {snapshot["currently_attached"] for snapshot in snapshots} == {True, False}
+
+
+def test_a_subscription_can_be_given_up(other: Any, xapi: Any, made: Made) -> None:
+    """After unregister only the other classes are told."""
+    other.xenapi.event.register(["vm", "network"])
+    other.xenapi.event.unregister(["vm"])
+    made.vm()
+    network = made.private_network()
+    xapi.network.destroy(network)
+    assert {event["class"] for event in collected(other, network, "del")} == {"network"}

@@ -144,3 +144,19 @@ def test_a_repository_is_plugged_into_its_host(xapi: Any, host: str, sr: str) ->
 def test_a_running_vm_shows_on_its_host(xapi: Any, running: str) -> None:
     """VM.resident_on is mirrored in host.resident_VMs."""
     assert running in xapi.host.get_resident_VMs(xapi.VM.get_resident_on(running))
+
+
+def test_a_name_may_be_borne_twice(xapi: Any, made: Made) -> None:
+    """get_by_name_label answers all who bear it."""
+    name = made.name()
+    assert set(xapi.VM.get_by_name_label(name)) == set()
+    both = {made.vm(name_label=name), made.vm(name_label=name)}
+    assert set(xapi.VM.get_by_name_label(name)) == both
+
+
+def test_a_new_name_is_found_and_the_old_is_not(xapi: Any, made: Made) -> None:
+    """The index of names follows the names."""
+    old, new = made.name(), made.name()
+    vm = made.vm(name_label=old)
+    xapi.VM.set_name_label(vm, new)
+    assert (xapi.VM.get_by_name_label(old), xapi.VM.get_by_name_label(new)) == ([], [vm])

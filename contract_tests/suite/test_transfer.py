@@ -9,13 +9,15 @@ from urllib.parse import urlencode
 
 import pytest
 
-from contract_tests.made import MIB, Made
-from contract_tests.refusals import DEAD, refusal
+from contract_tests.capabilities import Server
+from contract_tests.made import HARDWARE, MIB, Made
+from contract_tests.refusals import DEAD, NULL, refusal
 from contract_tests.target import Reply, Target
 from contract_tests.vhd import BLOCK_BYTES, contents, dynamic
-from contract_tests.waiting import finished
+from contract_tests.waiting import finished, until
 
 SIZE = 8 * MIB
+NO_REPLY = Reply(0, {}, b"")  # a server may close the connection on a body that it does not want
 
 
 pytestmark = pytest.mark.requires("export_raw_vdi")
@@ -28,7 +30,10 @@ def transfer(target: Target, session: Any, xapi: Any, made: Made) -> Any:
     def send(method: str, path: str, body: bytes = b"", **query: str) -> tuple[Reply, dict[str, Any]]:
         task = made.task()
         text = urlencode({"session_id": session.handle, "task_id": task, **query})
-        reply = target.request(method, f"{path}?{text}", body)
+        try:
+            reply = target.request(method, f"{path}?{text}", body)
+        except (BrokenPipeError, ConnectionResetError):
+            reply = NO_REPLY
         return reply, finished(xapi, task)
 
     return send
@@ -235,3 +240,37 @@ def test_a_disk_is_free_after_its_transfer(xapi: Any, made: Made, imported: Any)
     assert "destroy" in xapi.VDI.get_allowed_operations(vdi)
     xapi.VDI.destroy(vdi)
     assert refusal(xapi.VDI.get_record, vdi) == ["HANDLE_INVALID", "VDI", vdi]
+
+
+def test_a_transfer_that_breaks_off_fails_its_task(target: Target, session: Any, xapi: Any, made: Made) -> None:
+    """When the client goes away in the middle the task fails and the disk is free."""
+    vdi, task = made.vdi(SIZE), made.task()
+    query = urlencode({"session_id": session.handle, "task_id": task, "vdi": vdi, "format": "raw"})
+    with target.connection() as connection:
+        connection.putrequest("PUT", f"/import_raw_vdi?{query}")
+        connection.putheader("Content-Length", str(SIZE))
+        connection.endheaders(pattern("half", SIZE // 2))
+    record = finished(xapi, task)
+    assert (record["status"], record["error_info"] != []) == ("failure", True)
+    until(lambda: "destroy" in xapi.VDI.get_allowed_operations(vdi), "the disk's being free")
+
+
+def test_a_disk_in_use_is_not_overwritten(xapi: Any, made: Made, transfer: Any) -> None:
+    """A running VM's disk takes no import."""
+    vdi, vm = made.vdi(SIZE), made.vm(HARDWARE)
+    made.vbd(vm, vdi)
+    xapi.VM.start(vm, False, False)
+    _, task = transfer("PUT", "/import_raw_vdi", pattern("l"), vdi=vdi, format="raw")
+    assert (task["status"], task["error_info"][:2]) == ("failure", ["VDI_IN_USE", vdi])
+
+
+def test_a_copy_may_go_into_a_disk_that_is_there(xapi: Any, made: Made, server: Server, imported: Any, exported: Any) -> None:
+    """VDI.copy with into_vdi makes no new disk, and needs one that is large enough: VDI_TOO_SMALL [vdi, size] (after 6.2)."""
+    if server.era != "modern":
+        assert refusal(xapi.VDI.copy, DEAD, NULL, NULL, NULL) == ["MESSAGE_PARAMETER_COUNT_MISMATCH", "VDI.copy", "2", "4"]
+        return
+    vdi, there, small = made.vdi(SIZE), made.vdi(SIZE), made.vdi(SIZE // 2)
+    imported(vdi, sparse("m"))
+    assert xapi.VDI.copy(vdi, NULL, NULL, there) == there
+    assert exported(there) == sparse("m")
+    assert refusal(xapi.VDI.copy, vdi, NULL, NULL, small)[:2] == ["VDI_TOO_SMALL", small]

@@ -195,3 +195,42 @@ def test_changed_blocks_are_tracked_on_demand(xapi: Any, disk: str) -> None:
 def test_only_a_snapshot_s_data_is_destroyed(xapi: Any, disk: str) -> None:
     """OPERATION_NOT_ALLOWED names the disk."""
     assert refusal(xapi.VDI.data_destroy, disk) == ["OPERATION_NOT_ALLOWED", f"VDI is not a snapshot: {disk}"]
+
+
+def test_a_shared_disk_is_not_snapshotted(xapi: Any, made: Made) -> None:
+    """VDI_IS_SHARABLE [vdi]."""
+    vdi = made.vdi(sharable=True)
+    assert refusal(xapi.VDI.snapshot, vdi) == ["VDI_IS_SHARABLE", vdi]
+    assert "snapshot" not in xapi.VDI.get_allowed_operations(vdi)
+
+
+@pytest.mark.requires("VDI.enable_cbt")
+def test_a_snapshot_keeps_tracking_and_a_clone_does_not(xapi: Any, made: Made, disk: str) -> None:
+    """cbt_enabled goes with the snapshot."""
+    xapi.VDI.enable_cbt(disk)
+    snapshot, clone = made.keep_vdi(xapi.VDI.snapshot(disk)), made.keep_vdi(xapi.VDI.clone(disk))
+    assert (xapi.VDI.get_cbt_enabled(snapshot), xapi.VDI.get_cbt_enabled(clone)) == (True, False)
+
+
+@pytest.mark.requires("VDI.enable_cbt")
+def test_a_snapshot_is_not_tracked_anew(xapi: Any, made: Made, disk: str) -> None:
+    """OPERATION_NOT_ALLOWED names the snapshot."""
+    snapshot = made.keep_vdi(xapi.VDI.snapshot(disk))
+    assert refusal(xapi.VDI.enable_cbt, snapshot) == ["OPERATION_NOT_ALLOWED", f"VDI is a snapshot: {snapshot}"]
+
+
+@pytest.mark.requires("VDI.data_destroy")
+def test_a_snapshot_without_tracking_keeps_its_data(xapi: Any, made: Made, disk: str) -> None:
+    """VDI_NO_CBT_METADATA [vdi]."""
+    snapshot = made.keep_vdi(xapi.VDI.snapshot(disk))
+    assert refusal(xapi.VDI.data_destroy, snapshot) == ["VDI_NO_CBT_METADATA", snapshot]
+
+
+@pytest.mark.requires("VDI.data_destroy")
+def test_a_tracked_snapshot_s_data_is_destroyed(xapi: Any, made: Made, disk: str) -> None:
+    """What is left is the record of changed blocks: type cbt_metadata."""
+    xapi.VDI.enable_cbt(disk)
+    snapshot = made.keep_vdi(xapi.VDI.snapshot(disk))
+    xapi.VDI.data_destroy(snapshot)
+    assert xapi.VDI.get_type(snapshot) == "cbt_metadata"
+    assert refusal(xapi.VDI.clone, snapshot) == ["VDI_INCOMPATIBLE_TYPE", snapshot, "cbt_metadata"]

@@ -129,3 +129,29 @@ def test_a_network_in_use_stays(xapi: Any, made: Made, guest: str) -> None:
     vif = made.vif(guest, network=network, device=xapi.VM.get_allowed_VIF_devices(guest)[0])
     xapi.VIF.plug(vif)
     assert refusal(xapi.network.destroy, network) == ["NETWORK_CONTAINS_VIF", vif]
+
+
+@pytest.mark.requires("network.get_managed")
+@pytest.mark.parametrize("bridge", ["xenbr9", "xapi9", "vif1.0", "tap1", "eth0", "longer-than-15-c"])
+def test_some_bridges_are_the_host_s(made: Made, bridge: str) -> None:
+    """INVALID_VALUE ["bridge", name] for reserved and for long names."""
+    assert refusal(lambda: made.private_network(bridge=bridge)) == ["INVALID_VALUE", "bridge", bridge]
+
+
+@pytest.mark.requires("network.add_purpose")
+def test_a_network_has_one_kind_of_disk_traffic(xapi: Any, made: Made) -> None:
+    """NETWORK_INCOMPATIBLE_PURPOSES [new, existing]."""
+    network = made.private_network()
+    xapi.network.add_purpose(network, "nbd")
+    assert refusal(xapi.network.add_purpose, network, "insecure_nbd") == ["NETWORK_INCOMPATIBLE_PURPOSES", "insecure_nbd", "nbd"]
+    xapi.network.remove_purpose(network, "nbd")
+    assert xapi.network.get_purpose(network) == []
+
+
+@pytest.mark.requires("network.set_default_locking_mode")
+def test_a_network_in_use_keeps_its_locking(xapi: Any, made: Made, guest: str) -> None:
+    """VIF_IN_USE [network, vif]."""
+    network = made.private_network()
+    vif = made.vif(guest, network=network, device=xapi.VM.get_allowed_VIF_devices(guest)[0])
+    xapi.VIF.plug(vif)
+    assert refusal(xapi.network.set_default_locking_mode, network, "disabled") == ["VIF_IN_USE", network, vif]

@@ -203,3 +203,36 @@ def test_provisioning_makes_the_disks(xapi: Any, made: Made, sr: str) -> None:
     device_record = xapi.VBD.get_record(vbd)
     assert (device_record["userdevice"], device_record["bootable"], device_record["mode"]) == ("0", True, "RW")
     assert "start" in xapi.VM.get_allowed_operations(vm)
+
+
+def test_a_copy_to_images_is_refused(xapi: Any, made: Made, source: str) -> None:
+    """OPERATION_NOT_ALLOWED [text]: a repository of images holds no disks."""
+    images = [ref for ref, sr in xapi.SR.get_all_records().items() if sr["content_type"] == "iso"]
+    if not images:
+        pytest.skip("no repository of images on this server")
+    expected = ["OPERATION_NOT_ALLOWED", "Cannot copy a VM's disks to an ISO SR"]
+    assert refusal(xapi.VM.copy, source, made.name(), images[0]) == expected
+    assert xapi.VM.get_current_operations(source) == {}
+
+
+def test_a_clone_shares_the_image_in_its_drive(xapi: Any, made: Made) -> None:
+    """A CD is not copied."""
+    isos = {ref for ref, sr in xapi.SR.get_all_records().items() if sr["content_type"] == "iso"}
+    images = [ref for ref, vdi in xapi.VDI.get_all_records().items() if vdi["SR"] in isos]
+    if not images:
+        pytest.skip("no ISO image on this server")
+    vm = made.vm()
+    xapi.VBD.insert(made.vbd(vm), images[0])
+    clone = made.keep_vm(xapi.VM.clone(vm, made.name()))
+    (drive,) = [xapi.VBD.get_record(vbd) for vbd in xapi.VM.get_VBDs(clone)]
+    assert (drive["type"], drive["VDI"], drive["empty"]) == ("CD", images[0], False)
+
+
+def test_a_snapshot_of_the_past_can_be_cloned_and_started(xapi: Any, made: Made, source: str) -> None:
+    """Clone, unmark, start: how a VM is made from a snapshot."""
+    snapshot = made.keep_vm(xapi.VM.snapshot(source, made.name()))
+    clone = made.keep_vm(xapi.VM.clone(snapshot, made.name()))
+    xapi.VM.set_is_a_template(clone, False)
+    assert "start" in xapi.VM.get_allowed_operations(clone)
+    assert len(disks(xapi, clone)) == 1
+    assert not set(disks(xapi, clone)) & set(disks(xapi, snapshot))

@@ -172,3 +172,39 @@ def test_a_kept_connection_serves_many_calls(target: Target, session: Any) -> No
             answers.add(connection.getresponse().read())
             assert connection.sock is not None
     assert len(answers) == 1
+
+
+def test_a_deeply_nested_request_harms_nothing(target: Target, session: Any, xapi: Any) -> None:
+    """A thousand arrays in one another are refused or taken, and the server goes on."""
+    depth = 1000
+    nest = "<value><array><data>" * depth + "</data></array></value>" * depth
+    body = f"<methodCall><methodName>VM.set_tags</methodName><params><param><value>{session.handle}</value></param>"
+    reply = target.post_xml(f"{body}<param><value>{DEAD}</value></param><param>{nest}</param></params></methodCall>")
+    assert "<name>Status</name><value>Success</value>" not in reply.text
+    assert xapi.pool.get_all() != []
+
+
+def test_a_request_that_breaks_off_harms_nothing(target: Target, xapi: Any) -> None:
+    """A client that goes away in the middle of its request leaves nothing behind."""
+    with target.connection() as connection:
+        connection.putrequest("POST", "/")
+        connection.putheader("Content-Length", "1000")
+        connection.endheaders(b"<methodCall>")
+    assert xapi.pool.get_all() != []
+
+
+def test_a_client_may_close_the_connection(target: Target, session: Any) -> None:
+    """Connection: close is honoured after the reply."""
+    with target.connection() as connection:
+        headers = {"Content-Type": "text/xml", "Connection": "close"}
+        connection.request("POST", "/", call_body("pool.get_all", session.handle).encode(), headers)
+        response = connection.getresponse()
+        assert (response.status, response.will_close) == (200, True)
+        assert b"OpaqueRef:" in response.read()
+
+
+def test_browsers_may_ask_first(target: Target) -> None:
+    """OPTIONS is answered, for clients that run in a browser."""
+    reply = target.request("OPTIONS", "/")
+    assert reply.status == 200
+    assert reply.headers["access-control-allow-origin"] == "*"
