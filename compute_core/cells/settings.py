@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from compute_core.cells.routing import SEPARATOR, name_of
 from compute_core.model.limits import QuotaLimits
 from compute_core.scheduler.capacity import Ratios
+from compute_core.scheduler.weighers import Weights
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCellSettings:
-    """The top of the tree. ``children`` are the names of the cells directly below it."""
+    """The top of the tree. ``children`` are the compute cells below it, named from here on: ``cell1``, or ``region1!cell7``."""
 
     name: str = "api"
     children: tuple[str, ...] = ("cell1",)
@@ -19,6 +21,12 @@ class ApiCellSettings:
     hand_over_retry_s: float = 30.0
     mute_cell_after_s: float = 300.0
     cell_attempts: int = 3
+    hand_over_batch: int = 100
+
+    @property
+    def child_paths(self) -> tuple[str, ...]:
+        """The compute cells' paths, from the top."""
+        return tuple(f"{self.name}{SEPARATOR}{child}" for child in self.children)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,7 @@ class ComputeCellSettings:
     path: str = "api!cell1"
     availability_zone: str = "nova"
     ratios: Ratios = field(default_factory=Ratios)
+    weights: Weights = field(default_factory=Weights)
     build_attempts: int = 3
     build_timeout_s: float = 1800.0
     action_timeout_s: float = 3600.0
@@ -43,4 +52,4 @@ class ComputeCellSettings:
     @property
     def name(self) -> str:
         """The cell's short name, the last part of its path."""
-        return self.path.rpartition("!")[2]
+        return name_of(self.path)

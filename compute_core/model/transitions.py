@@ -61,6 +61,7 @@ def begin(instance: Instance, name: str) -> Action:
     action = ACTIONS[name]
     if instance.vm_state not in action.from_states:
         raise Conflict(f"Cannot '{name}' instance {instance.uuid} while it is in vm_state {instance.vm_state}")
-    if instance.task_state is not None and not action.interrupts:
+    is_going = instance.task_state == ACTIONS["delete"].task_state and name != "delete"
+    if is_going or (instance.task_state is not None and not action.interrupts):
         raise Conflict(f"Cannot '{name}' instance {instance.uuid} while it is in task_state {instance.task_state}")
     return action

@@ -25,7 +25,7 @@ _SET: dict[str, Any] = {column.name: bindparam(column.name) for column in instan
 _UPDATE = update(instances).where(bindparam("key") == _KEY).values(_SET)
 _UPDATE_IF_NEWER = _UPDATE.where(instances.c.update_seq < bindparam("update_seq"))
 _ON_HOST = select(instances.c.document).where(instances.c.host == bindparam("host"), instances.c.is_deleted == false()).order_by(_KEY)
-_BUSY = select(instances.c.document).where(instances.c.task_state != "").order_by(_KEY)
+_BUSY = select(instances.c.document).where(instances.c.task_state != "", instances.c.updated_at < bindparam("before")).order_by(_KEY)
 
 
 def columns_of(instance: Instance) -> dict[str, Any]:
@@ -116,6 +116,6 @@ def among(session: Session, uuids: Sequence[str]) -> dict[str, Instance]:
     return {instance.uuid: instance for instance in map(decode, rows)}
 
 
-def busy(session: Session) -> tuple[Instance, ...]:
-    """Those on which something is under way, by uuid."""
-    return tuple(decode(document) for document in session.scalars(_BUSY))
+def busy(session: Session, before: str) -> tuple[Instance, ...]:
+    """Those on which something is under way and nothing has been heard since that date, by uuid."""
+    return tuple(decode(document) for document in session.scalars(_BUSY, {"before": before}))

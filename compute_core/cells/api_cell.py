@@ -1,0 +1,81 @@
+"""The API cell: the top of the tree. What the REST API asks is answered here; what the cells below report arrives here."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from compute_core.bus.port import Bus, Serving
+from compute_core.cells.capacity import CellCapacity
+from compute_core.cells.catalogue import Flavors, KeyPairs
+from compute_core.cells.hand_over import HandOver
+from compute_core.cells.loops import Loops
+from compute_core.cells.overview import Overview
+from compute_core.cells.routing import Router, topic_of
+from compute_core.cells.servers import CellServers
+from compute_core.cells.settings import ApiCellSettings
+from compute_core.images.port import ImageStore
+from compute_core.model.clock import Clock
+from compute_core.model.json import from_json
+from compute_core.store.port import Store
+
+
+class ApiCell:
+    """The top; ``start`` before use, ``close`` after. ``chance`` makes uuids and draws among cells; see ``port.ComputeApi``."""
+
+    def __init__(self, settings: ApiCellSettings, store: Store, bus: Bus, images: ImageStore, clock: Clock, chance: Random) -> None:
+        self._settings = settings
+        self._bus = bus
+        self._router = Router(bus, settings.name)
+        self._hand_over = HandOver(settings, store, self._router, clock, chance)
+        self._servers = CellServers(settings, store, self._router, self._hand_over, images, clock, chance)
+        self._flavors = Flavors(store, chance)
+        keys = KeyPairs(store, clock, settings.quotas.key_pairs)
+        overview = Overview(self._router, settings.child_paths, settings.call_timeout_s)
+        self._loops = Loops()
+        self._serving: Serving | None = None
+        self.create_servers = self._servers.create_servers
+        self.list_servers = self._servers.list_servers
+        self.get_server = self._servers.get_server
+        self.update_server = self._servers.update_server
+        self.delete_server = self._servers.delete_server
+        self.act = self._servers.act
+        self.create_image = self._servers.create_image
+        self.console_output = self._servers.console_output
+        self.set_metadata = self._servers.set_metadata
+        self.delete_metadata = self._servers.delete_metadata
+        self.limits = self._servers.limits
+        self.list_flavors = self._flavors.list_flavors
+        self.get_flavor = self._flavors.get_flavor
+        self.create_flavor = self._flavors.create_flavor
+        self.delete_flavor = self._flavors.delete_flavor
+        self.set_extra_specs = self._flavors.set_extra_specs
+        self.delete_extra_spec = self._flavors.delete_extra_spec
+        self.list_keypairs = keys.list_keypairs
+        self.get_keypair = keys.get_keypair
+        self.create_keypair = keys.create_keypair
+        self.delete_keypair = keys.delete_keypair
+        self.list_services = overview.list_services
+        self.set_service = overview.set_service
+        self.list_hosts = overview.list_hosts
+        self.availability_zones = overview.availability_zones
+
+    async def start(self) -> None:
+        """Serve the cells below, and send again what they have not answered."""
+        await self._flavors.open()
+        local = {"updates": self._updates, "capacity": self._capacity}
+        self._serving = await self._bus.serve(topic_of(self._settings.name), self._router.endpoints(local))
+        self._loops.every(f"{self._settings.name} hand-over", self._settings.hand_over_retry_s, self._hand_over.send_again)
+
+    async def close(self) -> None:
+        """Stop serving and end the loops."""
+        if self._serving is not None:
+            await self._serving.close()
+            self._serving = None
+        await self._loops.close()
+
+    async def _updates(self, cell: str, updates: list[dict[str, Any]]) -> list[tuple[str, int]]:
+        return await self._servers.take_news(cell, updates)
+
+    async def _capacity(self, cell: str, room: Any) -> None:
+        self._hand_over.heard_capacity(cell, from_json(room, CellCapacity))

@@ -1,0 +1,283 @@
+"""A compute cell: the leaf of the tree that has hosts. Its endpoints are what the cell above and the agents below may say to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from compute_core.bus.port import Bus, Endpoint, Serving
+from compute_core.cells import ledger as ledger_module
+from compute_core.cells import outcomes
+from compute_core.cells.announcing import Announcing
+from compute_core.cells.healing import Healing
+from compute_core.cells.heartbeats import Heartbeats
+from compute_core.cells.host_table import HostTable
+from compute_core.cells.ledger import Ledger
+from compute_core.cells.loops import Loops
+from compute_core.cells.outcomes import Outcome
+from compute_core.cells.placing import Placing
+from compute_core.cells.routing import Router, topic_of
+from compute_core.cells.settings import ComputeCellSettings
+from compute_core.model.clock import Clock
+from compute_core.model.errors import BuildFailed, ComputeError, Conflict, NotFound
+from compute_core.model.instances import Instance, Vif
+from compute_core.model.json import from_json, to_json
+from compute_core.networks.port import Networks
+from compute_core.scheduler.ranking import Ranking
+from compute_core.store import builds, hosts, instances, outbox
+from compute_core.store.builds import Build
+from compute_core.store.port import Store
+
+CHANGEABLE = frozenset({"name", "description", "hostname", "disk_config", "access_ip_v4", "access_ip_v6", "is_locked", "tags", "metadata"})
+"""What may be changed of an instance from above."""
+
+log = logging.getLogger(__name__)
+
+
+class ComputeCell:
+    """One compute cell; ``start`` before use, ``close`` after. ``chance`` breaks the scheduler's ties."""
+
+    def __init__(self, settings: ComputeCellSettings, store: Store, bus: Bus, networks: Networks, clock: Clock, chance: Random) -> None:
+        self._settings = settings
+        self._store = store
+        self._bus = bus
+        self._networks = networks
+        self._clock = clock
+        self._router = Router(bus, settings.path)
+        self._ledger = Ledger(store, clock)
+        self._table = HostTable(Ranking((), settings.ratios, settings.weights), settings.service_down_time_s)
+        self._placing = Placing(settings, self._ledger, self._table, bus, chance)
+        self._healing = Healing(settings, self._ledger, self._table, self._placing, networks, bus)
+        self._heartbeats = Heartbeats(settings, store, clock, self._table)
+        self._announcing = Announcing(settings, self._ledger, self._table, self._router)
+        self._loops = Loops()
+        self._serving: Serving | None = None
+
+    async def start(self) -> None:
+        """Take up where the database says that the cell was left, and serve."""
+        now_s = self._clock.now().timestamp()
+        for stored in await self._store.run(hosts.listed):
+            self._table.put(stored, now_s)
+        self._placing.ask(await self._store.run(builds.listed))
+        self._ledger.has_news.set()
+        self._serving = await self._bus.serve(topic_of(self._settings.path), self._router.endpoints(self._endpoints()))
+        self._loops.every(f"{self._settings.path} placing", 0.0, self._placing.work)
+        self._loops.every(f"{self._settings.path} outbox", 0.0, self._announcing.empty_outbox)
+        self._loops.every(f"{self._settings.path} watch", self._settings.watchdog_interval_s, self._healing.watch)
+        self._loops.every(f"{self._settings.path} capacity", self._settings.capacity_interval_s, self._announcing.announce_capacity)
+
+    async def close(self) -> None:
+        """Stop serving and end the loops."""
+        if self._serving is not None:
+            await self._serving.close()
+            self._serving = None
+        await self._loops.close()
+
+    def _endpoints(self) -> Mapping[str, Endpoint]:
+        return {
+            "build_instances": self.build_instances,
+            "delete_instance": self.delete_instance,
+            "act": self.act,
+            "snapshot": self.snapshot,
+            "update_instance": self.update_instance,
+            "change_metadata": self.change_metadata,
+            "console_output": self.console_output,
+            "list_hosts": self.list_hosts,
+            "set_service": self.set_service,
+            "heartbeat": self._heartbeats.take,
+            "build_progress": self.build_progress,
+            "build_succeeded": self.build_succeeded,
+            "build_failed": self.build_failed,
+            "instance_destroyed": self.instance_destroyed,
+            "action_finished": self.action_finished,
+            "power_state_changed": self.power_state_changed,
+        }
+
+    # ---- from above ---------------------------------------------------------------------------------------------------
+
+    async def build_instances(
+        self, context: Any, instances: Sequence[Any], image: Any, admin_password: str, hints: Mapping[str, Any]
+    ) -> None:
+        """Build servers; those that are here already are left alone."""
+        request = {"context": context, "image": image, "hints": hints}
+        wanted = [from_json(instance, Instance) for instance in instances]
+        plugged = [await self._plug(instance, hints.get("networks")) for instance in await self._unknown(wanted)]
+        deadline_s = self._clock.now().timestamp() + self._settings.build_timeout_s
+        added = await self._store.run(_add_builds, plugged, request, deadline_s)
+        self._ledger.has_news.set()
+        waiting = [instance.uuid for instance in added if outcomes.is_waiting_for_host(instance)]
+        self._placing.passwords.update(dict.fromkeys(waiting, admin_password))
+        self._placing.ask(waiting)
+
+    async def delete_instance(self, context: Any, instance: Any) -> None:
+        """Delete a server, whatever it is doing. One that never came here is written down as deleted, should it come yet."""
+        asked = from_json(instance, Instance)
+        async with self._ledger.turn(asked.uuid):
+            found = await self._store.run(_mark_deleting, asked, self._clock.iso())
+            self._ledger.has_news.set()
+        if found.is_deleted:
+            return
+        if found.host is None or not self._table.is_up(found.host):
+            await self._healing.finish_removal(found.uuid)
+        else:
+            await self._healing.cast(found.host, "destroy", context=context, instance=to_json(found))
+
+    async def act(self, context: Any, uuid: str, action: str, arguments: Mapping[str, Any]) -> Any:
+        """Begin an action; the instance as it is then. Conflict where its state or its host does not allow it."""
+        begun = await self._begin(uuid, action)
+        await self._bus.cast(
+            f"compute.{begun.host}", "act", {"context": context, "instance": to_json(begun), "action": action, "arguments": arguments}
+        )
+        return to_json(begun)
+
+    async def snapshot(self, context: Any, uuid: str, image_id: str) -> Any:
+        """Begin a snapshot into an image that is queued; the instance as it is then."""
+        begun = await self._begin(uuid, "snapshot")
+        await self._bus.cast(f"compute.{begun.host}", "snapshot", {"context": context, "instance": to_json(begun), "image_id": image_id})
+        return to_json(begun)
+
+    async def update_instance(self, uuid: str, changes: Mapping[str, Any]) -> Any:
+        """Change what is CHANGEABLE; the instance as it is then."""
+        unknown = changes.keys() - CHANGEABLE
+        if unknown:
+            raise ComputeError(f"These are not changed from above: {', '.join(sorted(unknown))}.")
+        return await self._change(uuid, lambda now: replace(now, **changes))
+
+    async def change_metadata(self, uuid: str, added: Mapping[str, str], removed: Sequence[str], *, replaces: bool) -> Any:
+        """Add and remove items, or replace them all; the instance as it is then. NotFound: an item to remove that is not there."""
+
+        def outcome(now: Instance) -> Instance:
+            for key in removed:
+                if key not in now.metadata:
+                    raise NotFound(f"Metadata item {key} was not found.")
+            kept = {} if replaces else {key: value for key, value in now.metadata.items() if key not in removed}
+            return replace(now, metadata={**kept, **added})
+
+        return await self._change(uuid, outcome)
+
+    async def console_output(self, context: Any, uuid: str, length: int | None) -> str:
+        """The console of a server, from its agent."""
+        instance = await self._store.run(instances.get, uuid)
+        host = self._host_of(instance)
+        arguments = {"context": context, "instance": to_json(instance), "length": length}
+        return str(await self._bus.call(f"compute.{host}", "console_output", arguments, self._settings.call_timeout_s))
+
+    async def list_hosts(self) -> Any:
+        """Every host."""
+        return [to_json(node) for node in self._table.nodes()]
+
+    async def set_service(self, uuid: str, *, is_enabled: bool | None, disabled_reason: str | None, is_forced_down: bool | None) -> Any:
+        """Take an agent in or out of use; its host. NotFound when it is none of this cell's."""
+        node = self._table.by_service(uuid)
+        if node is None:
+            raise NotFound.of("Service", uuid)
+        enabled = node.is_enabled if is_enabled is None else is_enabled
+        forced_down = node.is_forced_down if is_forced_down is None else is_forced_down
+        reason = None if enabled else disabled_reason or node.disabled_reason
+        host = node.report.host
+        await self._store.run(hosts.set_use, host, is_enabled=enabled, disabled_reason=reason, is_forced_down=forced_down)
+        await self._healing.refresh(host)
+        if forced_down and not node.is_forced_down:
+            await self._healing.leave(host)
+        return to_json(self._table.get(host))
+
+    # ---- from agents --------------------------------------------------------------------------------------------------
+
+    async def build_progress(self, uuid: str, task_state: str | None, progress: int, host: str = "") -> None:
+        """A build goes on."""
+        await self._ledger.change(uuid, outcomes.progressed(host, task_state, progress))
+
+    async def build_succeeded(self, uuid: str, power_state: int, host: str = "") -> None:
+        """A build has ended well."""
+
+        def also(session: Session, before: Instance) -> None:
+            builds.end(session, before.uuid)
+
+        await self._ledger.change(uuid, outcomes.built(host, power_state, self._clock.iso()), also)
+        self._placing.passwords.pop(uuid, None)
+
+    async def build_failed(self, uuid: str, host: str, message: str, *, is_retryable: bool) -> None:
+        """A build has failed on a host."""
+        await self._healing.retry(uuid, host, BuildFailed(message, is_retryable=is_retryable))
+
+    async def instance_destroyed(self, uuid: str, host: str = "") -> None:
+        """A server's VM is gone, as was asked."""
+        instance = await self._store.run(instances.find, uuid)
+        if instance is not None and outcomes.is_deleting(instance) and outcomes.is_on(instance, host):
+            await self._healing.finish_removal(uuid)
+
+    async def action_finished(self, uuid: str, action: str, error: str | None, power_state: int, host: str = "") -> None:
+        """An action has ended, well or not."""
+        await self._ledger.change(uuid, outcomes.acted(host, action, error, power_state, self._clock.iso()))
+
+    async def power_state_changed(self, uuid: str, power_state: int, host: str = "") -> None:
+        """A VM was found in another power state."""
+        await self._ledger.change(uuid, outcomes.power_changed(host, power_state))
+
+    # ---- inside -------------------------------------------------------------------------------------------------------
+
+    async def _unknown(self, wanted: Sequence[Instance]) -> list[Instance]:
+        there = await self._store.run(instances.among, [instance.uuid for instance in wanted])
+        return [instance for instance in wanted if instance.uuid not in there]
+
+    async def _plug(self, instance: Instance, networks: Sequence[str] | None) -> Instance:
+        """With its interfaces; in error where it cannot have them."""
+        vifs: list[Vif] = []
+        try:
+            for network in [None] if networks is None else networks:
+                vifs.extend(await self._networks.allocate(instance.uuid, network))
+        except ComputeError as problem:
+            await self._networks.release(instance.uuid)
+            return outcomes.failed(problem, self._clock.iso())(instance) or instance
+        return replace(instance, cell=self._settings.path, vifs=tuple(vifs))
+
+    async def _begin(self, uuid: str, action: str) -> Instance:
+        def outcome(now: Instance) -> Instance | None:
+            self._host_of(now)
+            return outcomes.began(action)(now)
+
+        return await self._changed(uuid, outcome)
+
+    async def _change(self, uuid: str, outcome: Outcome) -> Any:
+        return to_json(await self._changed(uuid, outcome))
+
+    async def _changed(self, uuid: str, outcome: Outcome) -> Instance:
+        """A change that must find its instance. NotFound."""
+        changed = await self._ledger.change(uuid, lambda now: None if now.is_deleted else outcome(now))
+        if changed is None:
+            raise NotFound.of("Instance", uuid)
+        return changed
+
+    def _host_of(self, instance: Instance) -> str:
+        """Its host. Conflict when it has none, or nobody answers there."""
+        if instance.host is None:
+            raise Conflict(f"Instance {instance.uuid} has no host yet.")
+        if not self._table.is_up(instance.host):
+            raise Conflict(f"The host of instance {instance.uuid} is down.")
+        return instance.host
+
+
+def _add_builds(session: Session, new: Sequence[Instance], request: Mapping[str, Any], deadline_s: float) -> tuple[Instance, ...]:
+    added = ledger_module.add(session, new)
+    builds.put(session, [Build(instance.uuid, request, deadline_s) for instance in added if outcomes.is_waiting_for_host(instance)])
+    return added
+
+
+def _mark_deleting(session: Session, asked: Instance, now: str) -> Instance:
+    """It is being deleted from now on; one that is unknown, or gone already, is (again) reported as deleted."""
+    found = instances.find_to_change(session, asked.uuid)
+    if found is None:
+        gone = outcomes.deleted(now)(asked) or asked
+        return (ledger_module.add(session, (replace(gone, updated_at=now),)) or (gone,))[0]
+    if found.is_deleted:
+        outbox.note(session, (found,))
+        return found
+    marked = ledger_module.next_of(found, replace(found, task_state=outcomes.DELETING), now)
+    instances.put(session, marked)
+    outbox.note(session, (marked,))
+    return marked

@@ -1,0 +1,65 @@
+"""The API cell's copies of instances: how news from below are taken in. Functions over a session, one transaction each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy.orm import Session
+
+from compute_core.cells.new_servers import usage_of
+from compute_core.cells.outcomes import DELETING, deleted
+from compute_core.model.instances import Instance
+from compute_core.store import instances, mappings, usages
+from compute_core.store.mappings import CellMapping
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """``refused``: instances for which their cell had no room, now; another cell may be tried."""
+
+    refused: tuple[Instance, ...] = ()
+
+
+def take_news(session: Session, cell: str, news: Sequence[Instance]) -> Taken:
+    """Take in what a cell says of its instances. Old news, and news from a cell that no longer has the instance, change nothing."""
+    uuids = [copy.uuid for copy in news]
+    known, mapped = instances.among(session, uuids), mappings.among(session, uuids)
+    fresh = [copy for copy in news if _is_news(copy, cell, known.get(copy.uuid), mapped.get(copy.uuid))]
+    instances.put_newer(session, [_as_seen_from_here(copy, mapped[copy.uuid]) for copy in fresh])
+    for copy in fresh:
+        if copy.is_deleted and not known[copy.uuid].is_deleted:
+            usages.give_back(session, copy.project_id, usage_of(copy.flavor))
+    settled = [copy.uuid for copy in fresh if not mapped[copy.uuid].is_settled and _answers(copy, mapped[copy.uuid])]
+    if settled:
+        mappings.settle(session, settled)
+    return Taken(tuple(copy for copy in fresh if _is_refused(copy, mapped[copy.uuid])))
+
+
+def delete_here(session: Session, instance: Instance, now: str) -> None:
+    """Delete an instance that no cell has."""
+    gone = deleted(now)(instance)
+    if gone is not None:
+        instances.put(session, replace(gone, updated_at=now, update_seq=instance.update_seq + 1))
+        usages.give_back(session, instance.project_id, usage_of(instance.flavor))
+        mappings.settle(session, [instance.uuid])
+
+
+def _is_news(copy: Instance, cell: str, known: Instance | None, mapping: CellMapping | None) -> bool:
+    return known is not None and mapping is not None and mapping.cell == cell and copy.update_seq > known.update_seq
+
+
+def _as_seen_from_here(copy: Instance, mapping: CellMapping) -> Instance:
+    """With its cell; and on its way out from the moment that the user asked, whatever the cell still says."""
+    is_going = mapping.is_deleting and not copy.is_deleted
+    return replace(copy, cell=mapping.cell, task_state=DELETING if is_going else copy.task_state)
+
+
+def _answers(copy: Instance, mapping: CellMapping) -> bool:
+    """Whether the cell has what was last sent to it."""
+    return copy.is_deleted or not mapping.is_deleting
+
+
+def _is_refused(copy: Instance, mapping: CellMapping) -> bool:
+    has_no_room = copy.vm_state == "error" and copy.launched_at is None and copy.fault is not None and copy.fault.kind == "NoValidHost"
+    return has_no_room and not mapping.is_deleting

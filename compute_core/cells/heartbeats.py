@@ -1,0 +1,70 @@
+"""Heartbeats of agents: the first one registers the host, every one says what the host has and hears what it should have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from sqlalchemy.orm import Session
+
+from compute_core.cells.host_table import HostTable
+from compute_core.cells.settings import ComputeCellSettings
+from compute_core.model.clock import Clock, iso
+from compute_core.model.hosts import ComputeNode, HostReport
+from compute_core.model.instances import PAUSED, RUNNING, Instance
+from compute_core.model.json import from_json, to_json
+from compute_core.scheduler.capacity import Ask, Ratios, limits
+from compute_core.store import hosts, instances
+from compute_core.store.hosts import StoredHost
+from compute_core.store.port import Store
+
+
+class Heartbeats:
+    """Takes the heartbeats of one cell's agents."""
+
+    def __init__(self, settings: ComputeCellSettings, store: Store, clock: Clock, table: HostTable) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._table = table
+
+    async def take(self, report: Any, instances_known: Sequence[str]) -> Any:
+        """A heartbeat. ``instances``: what belongs on the host; ``unwanted``: which of those it has belong elsewhere or nowhere."""
+        said, now = from_json(report, HostReport), self._clock.now()
+        service = str(uuid5(NAMESPACE_URL, f"inova:service:{self._settings.path}:{said.host}"))
+        node = ComputeNode(said, service, availability_zone=self._settings.availability_zone, updated_at=iso(now))
+        stored, present, unwanted = await self._store.run(_take, node, self._settings.ratios, now.timestamp(), instances_known)
+        self._table.put(stored, now.timestamp())
+        return {"instances": [to_json(instance) for instance in present], "unwanted": unwanted}
+
+
+def _take(
+    session: Session, node: ComputeNode, ratios: Ratios, now_s: float, known: Sequence[str]
+) -> tuple[StoredHost, tuple[Instance, ...], list[str]]:
+    host = node.report.host
+    before, present = hosts.find(session, host), instances.on_host(session, host)
+    reported = _with_others(node, None if before is None else before.node, present)
+    hosts.report(session, reported, limits(reported, ratios), now_s)
+    after = hosts.find(session, host)
+    return after or StoredHost(reported, now_s), present, _unwanted(session, host, known, present)
+
+
+def _with_others(node: ComputeNode, before: ComputeNode | None, present: Iterable[Instance]) -> ComputeNode:
+    """What is used by others than the cell's instances; while one of these is being changed, as it was before."""
+    mine = tuple(present)
+    if before is not None and any(instance.task_state is not None for instance in mine):
+        return replace(node, other_memory_mb=before.other_memory_mb, other_disk_gb=before.other_disk_gb)
+    report, asks = node.report, [Ask.of(instance.flavor) for instance in mine]
+    running = [ask for ask, instance in zip(asks, mine, strict=True) if instance.power_state in (RUNNING, PAUSED)]
+    memory = report.memory_mb_total - report.memory_mb_free - sum(ask.memory_mb for ask in running)
+    disk = report.disk_gb_total - report.disk_gb_free - sum(ask.disk_gb for ask in asks)
+    return replace(node, other_memory_mb=max(memory, 0), other_disk_gb=max(disk, 0))
+
+
+def _unwanted(session: Session, host: str, known: Sequence[str], present: Iterable[Instance]) -> list[str]:
+    """A VM of an instance that the cell has never heard of is left alone: it may be somebody else's."""
+    strange = sorted(set(known) - {instance.uuid for instance in present})
+    rows = instances.among(session, strange)
+    return [uuid for uuid in strange if uuid in rows and (rows[uuid].is_deleted or rows[uuid].host != host)]

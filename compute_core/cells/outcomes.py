@@ -1,0 +1,117 @@
+"""What becomes of an instance when something is reported of it: pure functions from an instance to the next, or None for "as it was"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from compute_core.model.errors import ComputeError
+from compute_core.model.instances import CRASHED, NO_STATE, PAUSED, RUNNING, SHUTDOWN, SUSPENDED, Fault, Instance, VmState
+from compute_core.model.transitions import ACTIONS, begin
+
+Outcome = Callable[[Instance], Instance | None]
+
+DELETING = ACTIONS["delete"].task_state
+SCHEDULING = "scheduling"
+
+AT_REST: Mapping[int, VmState] = {RUNNING: "active", SHUTDOWN: "stopped", PAUSED: "paused", SUSPENDED: "suspended", CRASHED: "stopped"}
+"""What a server is whose VM is found in a power state while nothing is under way."""
+
+FOLLOWS_POWER = frozenset(AT_REST.values())
+"""A server in one of these states follows its VM; one that is in error or being built does not."""
+
+
+def is_deleting(instance: Instance) -> bool:
+    """Whether it is on its way out."""
+    return instance.task_state == DELETING
+
+
+def is_waiting_for_host(instance: Instance) -> bool:
+    """Whether the scheduler is to find it a host."""
+    return instance.vm_state == "building" and instance.task_state == SCHEDULING and instance.host is None
+
+
+def is_on(instance: Instance, host: str) -> bool:
+    """Whether a report from ``host`` concerns it; "" is a reporter that does not say where it is."""
+    return host in ("", instance.host)
+
+
+def began(action: str) -> Outcome:
+    """An action begins. Conflict where it may not."""
+    return lambda instance: replace(instance, task_state=begin(instance, action).task_state)
+
+
+def progressed(host: str, task_state: str | None, progress: int) -> Outcome:
+    """A build goes on."""
+
+    def outcome(instance: Instance) -> Instance | None:
+        if instance.vm_state != "building" or is_deleting(instance) or not is_on(instance, host):
+            return None
+        return replace(instance, task_state=task_state, progress=progress)
+
+    return outcome
+
+
+def built(host: str, power_state: int, now: str) -> Outcome:
+    """A build has ended well. From a host that the instance has been moved away from it means nothing."""
+
+    def outcome(instance: Instance) -> Instance | None:
+        if instance.vm_state != "building" or instance.host is None or is_deleting(instance) or not is_on(instance, host):
+            return None
+        return replace(instance, vm_state="active", task_state=None, power_state=power_state, progress=100, launched_at=now, fault=None)
+
+    return outcome
+
+
+def failed(error: ComputeError, now: str, *, details: str = "") -> Outcome:
+    """It is in error, without a host."""
+    fault = Fault(error.status, error.message, now, details, type(error).__name__)
+    return lambda instance: replace(instance, vm_state="error", task_state=None, host=None, hypervisor_hostname=None, fault=fault)
+
+
+def acted(host: str, action: str, error: str | None, power_state: int, now: str) -> Outcome:
+    """An action has ended; one that failed leaves the server as its VM is."""
+    table = ACTIONS[action]
+
+    def outcome(instance: Instance) -> Instance | None:
+        if not is_on(instance, host) or instance.is_deleted:
+            return None
+        if instance.task_state != table.task_state:
+            return replace(instance, power_state=power_state) if power_state != instance.power_state else None
+        if error is not None:
+            fault = Fault(500, f"{action} failed: {error}", now, kind="ComputeError")
+            state = AT_REST.get(power_state, instance.vm_state)
+            return replace(instance, vm_state=state, task_state=None, power_state=power_state or instance.power_state, fault=fault)
+        return replace(
+            instance,
+            vm_state=table.to_state or instance.vm_state,
+            task_state=None,
+            power_state=power_state if table.to_state else power_state or instance.power_state,
+            fault=None,
+        )
+
+    return outcome
+
+
+def power_changed(host: str, power_state: int) -> Outcome:
+    """The VM was found in another power state; nobody had asked for it."""
+
+    def outcome(instance: Instance) -> Instance | None:
+        if not is_on(instance, host) or instance.is_deleted or power_state == instance.power_state:
+            return None
+        follows = instance.task_state is None and instance.vm_state in FOLLOWS_POWER
+        state = AT_REST.get(power_state, instance.vm_state) if follows else instance.vm_state
+        return replace(instance, vm_state=state, power_state=power_state)
+
+    return outcome
+
+
+def deleted(now: str) -> Outcome:
+    """It is gone."""
+
+    def outcome(instance: Instance) -> Instance | None:
+        if instance.is_deleted:
+            return None
+        return replace(instance, vm_state="deleted", task_state=None, power_state=NO_STATE, terminated_at=now, is_deleted=True)
+
+    return outcome

@@ -1,0 +1,234 @@
+"""Servers as the top of the tree deals with them: created here, copied here, but owned by the cell that has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from compute_core.cells.copies import delete_here, take_news
+from compute_core.cells.hand_over import HandOver
+from compute_core.cells.new_servers import check_image, hints_of, how_many, new_instances, usage_of
+from compute_core.cells.outcomes import DELETING, failed
+from compute_core.cells.routing import Router
+from compute_core.cells.settings import ApiCellSettings
+from compute_core.images.port import ImageStore
+from compute_core.model.clock import Clock
+from compute_core.model.errors import ComputeError, Conflict, Forbidden, Invalid, NotFound, NoValidHost
+from compute_core.model.flavors import Flavor
+from compute_core.model.images import Image
+from compute_core.model.instances import Instance
+from compute_core.model.json import from_json, to_json
+from compute_core.model.keypairs import KeyPair
+from compute_core.model.limits import UNLIMITED, Limits, QuotaLimits
+from compute_core.model.requests import RequestContext, ServerFilters, ServerRequest
+from compute_core.model.transitions import begin
+from compute_core.scheduler.capacity import Ask
+from compute_core.store import flavors, instances, keypairs, listing, mappings, usages
+from compute_core.store.mappings import CellMapping
+from compute_core.store.port import Store
+
+SNAPSHOT_FORMAT = {"disk_format": "vhd", "container_format": "bare"}
+
+
+class CellServers:
+    """The servers of all cells. ``chance`` makes the uuids."""
+
+    def __init__(
+        self,
+        settings: ApiCellSettings,
+        store: Store,
+        router: Router,
+        hand_over: HandOver,
+        images: ImageStore,
+        clock: Clock,
+        chance: Random,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._router = router
+        self._hand_over = hand_over
+        self._images = images
+        self._clock = clock
+        self._chance = chance
+
+    async def create_servers(self, context: RequestContext, request: ServerRequest) -> tuple[Instance, ...]:
+        """See the port."""
+        self._check_metadata(len(request.metadata))
+        flavor, key = await self._store.run(_parts, context, request)
+        image = await self._image(request.image_ref)
+        check_image(image, flavor, context)
+        cell = self._hand_over.choose(Ask.of(flavor), request.max_count, request.availability_zone)
+        sent = {"context": to_json(context), "image": to_json(image), "hints": hints_of(request)}
+        drafts = new_instances(context, request, flavor, key, self._clock.iso(), self._chance)
+        mapping = CellMapping("", context.project_id, cell, self._clock.now().timestamp(), sent, is_settled=not cell)
+        new = await self._store.run(_add, drafts, max(request.min_count, 1), mapping, self._settings.quotas)
+        if cell:
+            await self._hand_over.build(cell, new, sent, request.admin_password)
+        return new
+
+    async def list_servers(self, context: RequestContext, filters: ServerFilters) -> tuple[Instance, ...]:
+        """See the port."""
+        own = filters if context.is_admin else replace(filters, project_id=context.project_id)
+        return await self._store.run(listing.page, own)
+
+    async def get_server(self, context: RequestContext, uuid: str) -> Instance:
+        """See the port."""
+        return (await self._store.run(_seen_by, context, uuid))[0]
+
+    async def update_server(self, context: RequestContext, uuid: str, **changes: Any) -> Instance:
+        """See the port."""
+        return await self._ask_cell(context, uuid, "update_instance", {"changes": changes})
+
+    async def delete_server(self, context: RequestContext, uuid: str) -> None:
+        """See the port."""
+        instance, mapping = await self._store.run(_seen_by, context, uuid)
+        self._check_lock(context, instance)
+        if not mapping.cell:
+            await self._store.run(delete_here, instance, self._clock.iso())
+            return
+        await self._store.run(_mark_deleting, uuid, self._clock.iso(), self._clock.now().timestamp())
+        await self._hand_over.delete(mapping.cell, instance, to_json(context))
+
+    async def act(self, context: RequestContext, uuid: str, action: str, **arguments: Any) -> None:
+        """See the port."""
+        begin(await self._unlocked(context, uuid), action)
+        await self._ask_cell(context, uuid, "act", {"context": to_json(context), "action": action, "arguments": arguments})
+
+    async def create_image(self, context: RequestContext, uuid: str, name: str, properties: Mapping[str, str]) -> str:
+        """See the port."""
+        instance = await self._unlocked(context, uuid)
+        begin(instance, "snapshot")
+        image = await self._images.create(
+            name,
+            context.project_id,
+            **SNAPSHOT_FORMAT,
+            min_disk_gb=instance.flavor.root_gb,
+            properties=await self._snapshot_properties(context, instance, properties),
+        )
+        try:
+            await self._ask_cell(context, uuid, "snapshot", {"context": to_json(context), "image_id": image.id})
+        except ComputeError:
+            await self._images.delete(image.id)
+            raise
+        return image.id
+
+    async def console_output(self, context: RequestContext, uuid: str, length: int | None) -> str:
+        """See the port."""
+        _, mapping = await self._store.run(_seen_by, context, uuid)
+        arguments = {"context": to_json(context), "uuid": uuid, "length": length}
+        return str(await self._router.call(_cell_of(mapping), "console_output", arguments, self._settings.call_timeout_s))
+
+    async def set_metadata(self, context: RequestContext, uuid: str, metadata: Mapping[str, str], *, replace: bool) -> Mapping[str, str]:
+        """See the port."""
+        instance = await self.get_server(context, uuid)
+        self._check_metadata(len(metadata if replace else {**instance.metadata, **metadata}))
+        change = {"added": dict(metadata), "removed": [], "replaces": replace}
+        changed = await self._ask_cell(context, uuid, "change_metadata", change)
+        return changed.metadata
+
+    async def delete_metadata(self, context: RequestContext, uuid: str, key: str) -> None:
+        """See the port."""
+        await self._ask_cell(context, uuid, "change_metadata", {"added": {}, "removed": [key], "replaces": False})
+
+    async def limits(self, context: RequestContext) -> Limits:
+        """See the port."""
+        return Limits(self._settings.quotas, await self._store.run(usages.of_project, context.project_id))
+
+    async def take_news(self, cell: str, updates: list[dict[str, Any]]) -> list[tuple[str, int]]:
+        """News from below; what is acknowledged of them, by uuid and sequence number."""
+        news = [from_json(update["instance"], Instance) for update in updates]
+        taken = await self._store.run(take_news, cell, news)
+        for refused in taken.refused:
+            await self._hand_over.try_elsewhere(refused)
+        return [(copy.uuid, copy.update_seq) for copy in news]
+
+    async def _ask_cell(self, context: RequestContext, uuid: str, method: str, arguments: Mapping[str, Any]) -> Instance:
+        """Have the cell that owns a server change it; the server as it is then, here as there."""
+        _, mapping = await self._store.run(_seen_by, context, uuid)
+        answer = await self._router.call(_cell_of(mapping), method, {"uuid": uuid, **arguments}, self._settings.call_timeout_s)
+        changed = from_json(answer, Instance)
+        await self._store.run(take_news, mapping.cell, [changed])
+        return replace(changed, cell=mapping.cell)
+
+    async def _unlocked(self, context: RequestContext, uuid: str) -> Instance:
+        instance = await self.get_server(context, uuid)
+        self._check_lock(context, instance)
+        return instance
+
+    async def _image(self, image_id: str) -> Image:
+        try:
+            return await self._images.get(image_id)
+        except NotFound as absence:
+            raise Invalid(absence.message) from absence
+
+    async def _snapshot_properties(self, context: RequestContext, instance: Instance, asked: Mapping[str, str]) -> dict[str, str]:
+        """The base image's own properties, what the image is of, and what the user asks for."""
+        try:
+            inherited = (await self._images.get(instance.image_ref)).properties
+        except NotFound:
+            inherited = {}
+        origin = {"image_type": "snapshot", "instance_uuid": instance.uuid, "base_image_ref": instance.image_ref}
+        return {**inherited, **origin, "user_id": context.user_id, **asked}
+
+    def _check_metadata(self, count: int) -> None:
+        if self._settings.quotas.metadata_items != UNLIMITED and count > self._settings.quotas.metadata_items:
+            raise Forbidden(f"Maximum number of metadata items exceeds {self._settings.quotas.metadata_items}")
+
+    def _check_lock(self, context: RequestContext, instance: Instance) -> None:
+        if instance.is_locked and not context.is_admin:
+            raise Conflict(f"Instance {instance.uuid} is locked")
+
+
+def _cell_of(mapping: CellMapping) -> str:
+    if not mapping.cell:
+        raise Conflict(f"Instance {mapping.instance_uuid} is in no cell.")
+    return mapping.cell
+
+
+def _parts(session: Session, context: RequestContext, request: ServerRequest) -> tuple[Flavor, KeyPair | None]:
+    """The flavor and the key of a request. Invalid where they are not there."""
+    try:
+        flavor = flavors.get(session, request.flavor_id)
+        key = None if request.key_name is None else keypairs.get(session, context.user_id, request.key_name)
+    except NotFound as absence:
+        raise Invalid(absence.message) from absence
+    return flavor, key
+
+
+def _add(session: Session, drafts: Sequence[Instance], least: int, mapping: CellMapping, quotas: QuotaLimits) -> tuple[Instance, ...]:
+    """Take the quota, write instances and mappings: all before any cell is told. Forbidden when fewer than ``least`` fit."""
+    flavor, project_id = drafts[0].flavor, drafts[0].project_id
+    count = how_many(len(drafts), flavor, usages.of_project(session, project_id), quotas)
+    if count < least or not usages.take(session, project_id, usage_of(flavor, count), quotas):
+        raise Forbidden("Quota exceeded for instances, cores or ram.")
+    new = tuple(_placed(draft, mapping.cell) for draft in drafts[:count])
+    instances.add(session, new)
+    mappings.add(session, [replace(mapping, instance_uuid=instance.uuid) for instance in new])
+    return new
+
+
+def _placed(draft: Instance, cell: str) -> Instance:
+    """With its cell; in error where there is none."""
+    error = failed(NoValidHost("No valid host was found: there is no cell."), draft.created_at)
+    return replace(draft, cell=cell) if cell else error(draft) or draft
+
+
+def _seen_by(session: Session, context: RequestContext, uuid: str) -> tuple[Instance, CellMapping]:
+    """A server that the caller may see, and its mapping. NotFound."""
+    instance, mapping = instances.find(session, uuid), mappings.find(session, uuid)
+    is_visible = instance is not None and not instance.is_deleted and (context.is_admin or instance.project_id == context.project_id)
+    if instance is None or mapping is None or not is_visible:
+        raise NotFound.of("Instance", uuid)
+    return instance, mapping
+
+
+def _mark_deleting(session: Session, uuid: str, now: str, now_s: float) -> None:
+    """From now on it is being deleted, and its cell is told so until it says that it is gone."""
+    instance, mapping = instances.get(session, uuid), mappings.find(session, uuid)
+    if mapping is not None and not instance.is_deleted:
+        mappings.put(session, replace(mapping, is_deleting=True, is_settled=False, sent_at_s=now_s))
+        instances.put(session, replace(instance, task_state=DELETING, updated_at=now))
