@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -166,15 +167,16 @@ def junit_counts(junit: Path) -> Counts:
 
 
 def run_contract(personality: str, folder: Path) -> Counts:
-    """The contract suite against a simulated host of one release, over HTTP. A skipped test is one that the release cannot have."""
+    """The contract suite against a simulated host of one release, over HTTP. What that release lacks is not counted as skipped."""
     report = folder / "contract.json"
     with simulated_host(personality, folder) as url:
         command = [sys.executable, "-m", "scenarios.cli", "contract", "--url", url, "--user", "root", "--password", PASSWORD]
         done = subprocess.run([*command, "--json", str(report)], cwd=ROOT, check=False)
     if not report.exists():
         return 0, 1, 0
-    counts = json.loads(report.read_text(encoding="utf-8"))
-    return counts["passed"], counts["failed"] or int(done.returncode != 0), 0
+    result = json.loads(report.read_text(encoding="utf-8"))
+    skipped = [row for row in result["tests"] if row["outcome"] == "skipped" and not re.search(r"\) has no \S+$", row["message"])]
+    return result["passed"], result["failed"] or int(done.returncode != 0), len(skipped)
 
 
 def free_port() -> int:

@@ -71,7 +71,7 @@ RUNS: Mapping[str, Finishes | Serves | Elsewhere] = {
         "sim serve --hosts 1 --port {port} --personality clearwater"
     ),
     "./inova core up --inventory hosts.json": Serves("core up --inventory {inventory}", ("clouds.yaml",)),
-    "./inova contract --url http://127.1.0.1:8080 --user root --password xenroot": Elsewhere("the check `contract: latest` of inova test"),
+    "./inova contract --url http://127.0.1.1:8080 --user root --password xenroot": Elsewhere("the check `contract: latest` of inova test"),
     "./inova contract --url http://xenserver.example --user root --password secret --json contract.json": Finishes(
         "contract --url {url} --user root --password xenroot --json contract.json -k session", ("contract.json",)
     ),

@@ -57,12 +57,17 @@ def test_in_ci_a_skipped_test_is_a_failed_one_and_a_known_gap_is_not(suite: Path
 
 
 def test_a_test_without_its_program_is_skipped_and_fails_in_ci(suite: Path, tmp_path: Path) -> None:
-    code = "import scenarios.prerequisites as p, pytest, sys; p.find = lambda name: None; sys.exit(pytest.main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "-p", "tests.conftest", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "-q"]
+    (tmp_path / "nothing_installed.py").write_text(
+        "from scenarios import prerequisites\nprerequisites.find = lambda name: None\n", encoding="utf-8"
+    )
+    plugins = ["-p", "nothing_installed", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *plugins, "-c", str(ROOT / "pyproject.toml"), "-q"]
     lines = []
     for ci in ("", "true"):
         selected = [*command, "-k", "needs_a_server", str(tmp_path)]
-        done = subprocess.run(selected, cwd=ROOT, env={**os.environ, "CI": ci}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            selected, cwd=ROOT, env={**os.environ, "CI": ci, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+        )
         lines.append(
             (done.returncode, "postgres missing; on Debian and Ubuntu: apt-get install postgresql" in done.stdout.replace("initdb, ", ""))
         )
