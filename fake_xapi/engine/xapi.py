@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.personality import Personality
@@ -28,6 +28,7 @@ from fake_xapi.state.world import World
 
 log = logging.getLogger(__name__)
 Credential = str | tuple[str, str]
+T = TypeVar("T")
 DEFAULT_SETTINGS = Settings()
 
 
@@ -117,6 +118,14 @@ class Xapi:
         if not self.sessions.check_password(user, password):
             raise Failure("SESSION_AUTHENTICATION_FAILED", user, "Authentication failure")
         return self.sessions.begin(user, "")
+
+    async def transfer(self, action: str, bytes_moved: int, work: Callable[[], Awaitable[T]]) -> T:
+        """Let pass what moving the bytes takes by the profile ("import_raw_vdi"), then do the work and give its answer."""
+        what = action.partition("_")[2]
+        seconds = self.settings.durations.seconds(what, bytes_moved, self.chance.stream("transfers"))
+        if seconds:
+            await asyncio.sleep(seconds)
+        return await work()
 
     def http_task(self, task_ref: str) -> TransferTask | UnseenTask:
         """The task that a client named for a transfer; with "" one that nobody sees. Failure HANDLE_INVALID when it is gone."""

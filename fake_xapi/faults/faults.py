@@ -6,10 +6,10 @@ A host that no rule is about answers through its own XAPI: faults that are not t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from inspect import isawaitable
-from typing import Any
+from typing import Any, TypeVar
 
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.failure import Failure
@@ -17,14 +17,19 @@ from fake_xapi.datamodel.personality import Personality
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.http_tasks import TransferTask, UnseenTask
 from fake_xapi.engine.xapi import Credential, Xapi
-from fake_xapi.faults.rules import Dead, Delay, Drop, Hang, LoseReply, Refuse, Rule, Truncate
+from fake_xapi.faults.rules import Dead, Delay, Drop, Hang, LoseReply, Refuse, Rule, Truncate, suggestion
 from fake_xapi.state.chance import Chance
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True)
 class _InForce:
+    """A rule with its handle, how many calls it could have struck, and how many it did."""
+
+    handle: int
     rule: Rule
     seen: int = 0
     hits: int = 0
@@ -40,23 +45,36 @@ class CutAnswer:
 
 
 class Faults:
-    """The rules of one fleet. Chance is drawn from streams of the fleet's seed, one for each rule."""
+    """The rules of one fleet. Chance is drawn from streams of the fleet's seed, one for each rule.
 
-    def __init__(self, seed: str) -> None:
+    ``deaths`` are called, without arguments, whenever a host may have died: for transports, whose connections to it end.
+    """
+
+    def __init__(self, seed: str, hosts: Collection[str] = ()) -> None:
+        self.deaths: list[Callable[[], None]] = []
         self._chance = Chance(f"faults {seed}")
+        self._hosts = hosts
         self._rules: dict[int, _InForce] = {}
+        self._by_host: dict[str, tuple[_InForce, ...]] = {}
         self._count = 0
 
     def add(self, rule: Rule) -> int:
-        """Put a rule in force; the handle to remove it with."""
+        """Put a rule in force; the handle to remove it with. ValueError when it is about no host of the fleet."""
+        if self._hosts and not any(rule.is_about(host) for host in self._hosts):
+            raise ValueError(f"no host of the fleet matches {rule.host!r}; {suggestion(rule.host, tuple(self._hosts))}")
         self._count += 1
-        self._rules[self._count] = _InForce(rule)
+        self._rules[self._count] = _InForce(self._count, rule)
+        self._by_host.clear()
+        if isinstance(rule.effect, Dead):
+            for tell in self.deaths:
+                tell()
         return self._count
 
     def remove(self, handle: int) -> None:
         """Take a rule out of force, and let go what it holds; one that is gone already is fine."""
         gone = self._rules.pop(handle, None)
         if gone is not None:
+            self._by_host.clear()
             gone.removed.set()
 
     def clear(self) -> None:
@@ -73,39 +91,51 @@ class Faults:
         return self._rules[handle].hits
 
     def over(self, host: str, xapi: Xapi) -> Xapi | FaultyXapi:
-        """The XAPI of a host as the rules let it be. ConnectionRefusedError when it is dead."""
-        if not self._rules:
+        """The XAPI of a host as the rules let it be now. ConnectionRefusedError when it is dead."""
+        if not self._rules or not self.about(host):
             return xapi
-        about = {handle: known for handle, known in self._rules.items() if known.rule.is_about(host)}
-        for known in about.values():
+        self.check_alive(host)
+        return FaultyXapi(xapi, self, host)
+
+    def about(self, host: str) -> tuple[_InForce, ...]:
+        """The rules about a host, in the order in which they were added."""
+        found = self._by_host.get(host)
+        if found is None:
+            found = self._by_host[host] = tuple(known for known in self._rules.values() if known.rule.is_about(host))
+        return found
+
+    def check_alive(self, host: str) -> None:
+        """ConnectionRefusedError when a host is dead."""
+        for known in self.about(host):
             if isinstance(known.rule.effect, Dead):
                 known.hits += 1
                 raise ConnectionRefusedError(f"{host} is dead")
-        return FaultyXapi(xapi, self, about) if about else xapi
 
-    def strikes(self, handle: int, known: _InForce, message: str, subject: object) -> bool:
-        """Whether a rule strikes a call; counts that it was seen."""
+    def striking(self, host: str, message: str, subjects: Sequence[str]) -> list[_InForce]:
+        """The rules that strike a call; counts that they were asked. ConnectionRefusedError when the host is dead."""
+        self.check_alive(host)
+        return [known for known in self.about(host) if known.rule.covers(message, subjects) and self._strikes(known)]
+
+    def _strikes(self, known: _InForce) -> bool:
         rule = known.rule
-        if not rule.covers(message, subject):
-            return False
         known.seen += 1
         if (rule.nth and known.seen != rule.nth) or (rule.count and known.hits >= rule.count):
             return False
-        if rule.probability < 1 and self._chance.stream(str(handle)).random() >= rule.probability:
+        if rule.probability < 1 and self._chance.stream(str(known.handle)).random() >= rule.probability:
             return False
         known.hits += 1
         return True
 
 
 class FaultyXapi:
-    """An XAPI behind rules: the same to a transport, but that calls may fare badly."""
+    """A host's XAPI behind the rules: the same to a transport, but that calls may fare badly. May be kept: it follows the rules."""
 
-    __slots__ = ("_faults", "_rules", "_xapi")
+    __slots__ = ("_faults", "_host", "_xapi")
 
-    def __init__(self, xapi: Xapi, faults: Faults, rules: Mapping[int, _InForce]) -> None:
+    def __init__(self, xapi: Xapi, faults: Faults, host: str) -> None:
         self._xapi = xapi
         self._faults = faults
-        self._rules = rules
+        self._host = host
 
     @property
     def personality(self) -> Personality:
@@ -123,26 +153,57 @@ class FaultyXapi:
         return self._xapi.disks
 
     def authorise(self, credential: Credential, action: str) -> Id:
-        """As the XAPI itself."""
+        """As the XAPI itself; ConnectionRefusedError when the host is dead."""
+        self._faults.check_alive(self._host)
         return self._xapi.authorise(credential, action)
 
     def http_task(self, task_ref: str) -> TransferTask | UnseenTask:
         """As the XAPI itself."""
         return self._xapi.http_task(task_ref)
 
+    async def transfer(self, action: str, bytes_moved: int, work: Callable[[], Awaitable[T]]) -> T:
+        """A transfer, or what the rules that strike make of it; its answer's ``pieces`` are what a truncation cuts."""
+        struck = self._faults.striking(self._host, action, ())
+        for known in struck:
+            await _before(known)
+        answer = await self._xapi.transfer(action, bytes_moved, work)
+        for known in struck:
+            answer = _transferred(known.rule, answer)
+        return answer
+
     def dispatch(self, method: str, params: list[Any]) -> Any:
-        """The XAPI's answer, or what the rules that strike make of it."""
-        message = message_name(method)
-        subject = params[1] if len(params) > 1 else ""
-        struck = [known for handle, known in self._rules.items() if self._faults.strikes(handle, known, message, subject)]
-        return self._disturbed(struck, method, params) if struck else self._xapi.dispatch(method, params)
+        """The XAPI's answer, or what the rules that strike make of it. ConnectionError when the client gets none."""
+        rules = self._faults.about(self._host)
+        struck = self._faults.striking(self._host, message_name(method), self._subjects(rules, params)) if rules else None
+        if struck:
+            return self._disturbed(struck, method, params)
+        answer = self._xapi.dispatch(method, params)
+        return self._unless_dead(answer) if isawaitable(answer) else answer
+
+    def _subjects(self, rules: tuple[_InForce, ...], params: list[Any]) -> Sequence[str]:
+        """The ref, uuid and name_label of the object that a call is about; nothing when no rule asks for them."""
+        if not any(known.rule.subject for known in rules) or len(params) < 2 or not isinstance(params[1], str):
+            return ()
+        world, ref = self._xapi.world, params[1]
+        row = world.get(world.find_ref(ref)) if world.find_ref(ref) else None
+        if row is None:
+            return (ref,)
+        label = [row["name_label"]] if "name_label" in row.layout.index else []
+        return (ref, world.uuid(world.find_ref(ref)), *label)
+
+    async def _unless_dead(self, answer: Awaitable[Any]) -> Any:
+        """A host that died meanwhile says nothing of what it did."""
+        value = await answer
+        self._faults.check_alive(self._host)
+        return value
 
     async def _disturbed(self, struck: list[_InForce], method: str, params: list[Any]) -> Any:
         for known in struck:
             await _before(known)
+        self._faults.check_alive(self._host)
         value = self._xapi.dispatch(method, params)
         if isawaitable(value):
-            value = await value
+            value = await self._unless_dead(value)
         for known in struck:
             value = _after(known.rule, value)
         return value
@@ -183,3 +244,22 @@ def _after(rule: Rule, value: Any) -> Any:
         case Truncate(fraction):
             return CutAnswer(value, fraction)
     return value
+
+
+def _transferred(rule: Rule, answer: Any) -> Any:
+    match rule.effect:
+        case LoseReply():
+            raise ConnectionResetError("the reply was lost by a rule")
+        case Truncate(fraction):
+            return replace(answer, pieces=_cut(answer.pieces, int(answer.length * fraction)))
+    return answer
+
+
+def _cut(pieces: Iterator[bytes], left: int) -> Iterator[bytes]:
+    """So many bytes, then the connection ends; a reply that has none ends at once."""
+    for piece in pieces:
+        yield piece[:left]
+        left -= len(piece)
+        if left <= 0:
+            break
+    raise ConnectionResetError("the transfer was cut by a rule")

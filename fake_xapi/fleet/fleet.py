@@ -10,7 +10,7 @@ from fake_xapi.engine.clock import Clock
 from fake_xapi.engine.derive import derive
 from fake_xapi.engine.settings import Settings
 from fake_xapi.engine.xapi import DEFAULT_SETTINGS, Xapi
-from fake_xapi.faults.faults import Faults
+from fake_xapi.faults.faults import Faults, FaultyXapi
 from fake_xapi.fleet.addresses import address
 from fake_xapi.fleet.golden import Golden, golden
 from fake_xapi.fleet.hardware import STANDARD, Hardware
@@ -70,7 +70,7 @@ class Fleet:
     ) -> None:
         self.order = order
         self.settings = settings
-        self.faults = Faults(str(order.seed))
+        self.faults = Faults(str(order.seed), [site.name for site in self.sites()])
         self._golden = golden(order.personality, order.hardware)
         self._disks = DiskStore()
         self._clock = clock or Clock()
@@ -92,8 +92,8 @@ class Fleet:
         return None if name is None else self.faults.over(name, self.hosts[name])
 
     def xapi_of(self, name: str) -> XapiPort:
-        """The XAPI of a host by its name, as the faults let it be; KeyError, ConnectionRefusedError when its host is dead."""
-        return self.faults.over(name, self.hosts[name])
+        """The XAPI of a host by its name, to be kept: it follows the faults as they come and go. KeyError for no host of the fleet."""
+        return FaultyXapi(self.hosts[name], self.faults, name)
 
     def sites(self) -> Iterator[Site]:
         """Where each host is."""

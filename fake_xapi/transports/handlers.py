@@ -60,7 +60,8 @@ def _admitting(action: str, work: Work) -> Handler:
         session = 0
         try:
             session = _authorise(request, action)
-            return await work(_Admitted(request, session, task))
+            admitted = _Admitted(request, session, task)
+            return await xapi.transfer(action, _size(admitted), lambda: work(admitted))
         except Failure as failure:
             told = rendered(xapi.world, failure)
             task.fail(told)
@@ -73,6 +74,15 @@ def _admitting(action: str, work: Work) -> Handler:
                 await _answer_of(xapi.dispatch("session.logout", [xapi.world.ref(session)]))
 
     return handle
+
+
+def _size(admitted: _Admitted) -> int:
+    """The bytes that a transfer moves: what is sent, or what the disk to be read holds."""
+    if admitted.request.length:
+        return admitted.request.length
+    disks, world, name = admitted.xapi.disks, admitted.xapi.world, admitted.parameters.get("vdi", "")
+    vdi = world.find_ref(name) or world.by_uuid("VDI", name)
+    return disks[vdi].allocated_bytes if vdi in disks else 0
 
 
 async def _answer_of(value: object) -> object:

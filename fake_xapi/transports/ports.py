@@ -12,7 +12,8 @@ So that layers below the transports can do all of that, nothing here needs to be
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.personality import Personality
@@ -20,6 +21,7 @@ from fake_xapi.datamodel.wire import DateTime, Int32
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.state.world import World
 
+T = TypeVar("T")
 Credential = str | tuple[str, str]
 """A session's ref, or user and password."""
 
@@ -82,6 +84,10 @@ class Xapi(Protocol):
 
         Raises Failure RBAC_PERMISSION_DENIED when its roles do not allow the HTTP action, another when there is no such session.
         """
+        ...
+
+    def transfer(self, action: str, bytes_moved: int, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+        """The answer of a transfer's work, after the time that moving so many bytes takes. ConnectionError when the client gets none."""
         ...
 
     def http_task(self, task_ref: str) -> HttpTask:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.faults.faults import Faults, message_name
-from fake_xapi.faults.rules import Dead, Delay, Drop, Hang, LoseReply, Refuse, Rule, Truncate
+from fake_xapi.faults.rules import Dead, Delay, Drop, Effect, Hang, LoseReply, Refuse, Rule, Truncate
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.transports.inprocess import InProcess
 
@@ -171,6 +172,51 @@ def test_a_rule_may_be_about_one_object() -> None:
     over_fleet(body)
 
 
+def test_an_object_may_be_named_by_its_label_or_uuid() -> None:
+    async def body(bench: Bench) -> list[bool]:
+        bench.faults.add(Rule(Drop(), subject="Host internal *"))
+        mine = await bench.call("network.get_by_name_label", "Pool-wide network associated with eth1")
+        bench.faults.add(Rule(Drop(), subject=await bench.call("network.get_uuid", mine[0])))
+        return [await _has_a_name(bench, network) for network in sorted(await bench.call("network.get_all"))]
+
+    assert sorted(over_fleet(body)) == [False, False, True]
+
+
+async def _has_a_name(bench: Bench, network: str) -> bool:
+    try:
+        return bool(await bench.call("network.get_name_label", network))
+    except ConnectionResetError:
+        return False
+
+
+def test_a_host_that_dies_during_a_call_never_answers_it() -> None:
+    async def body(bench: Bench) -> None:
+        xapi = InProcess(bench.fleet.xapi_of(HOST))
+        waiting = asyncio.create_task(xapi.call("event.from", [bench.session, ["task"], "", 60.0]))
+        token = (await waiting)["token"]
+        waiting = asyncio.create_task(xapi.call("event.from", [bench.session, ["task"], token, 60.0]))
+        await asyncio.sleep(1)
+        bench.faults.add(Rule(Dead(), host=HOST))
+        with pytest.raises(ConnectionRefusedError):
+            await waiting
+
+    over_fleet(body)
+
+
+def test_transports_hear_of_a_death_and_of_nothing_else() -> None:
+    told: list[str] = []
+    faults = Faults("1", [HOST])
+    faults.deaths.append(lambda: told.append("death"))
+    faults.add(Rule(Delay(1.0)))
+    faults.remove(faults.add(Rule(Dead(), host="xs*")))
+    assert told == ["death"]
+
+
+def test_a_rule_about_no_host_of_the_fleet_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no host of the fleet matches 'xs0001'; did you mean xs00001"):
+        Faults("1", [HOST]).add(Rule(Drop(), host="xs0001"))
+
+
 async def _survives(bench: Bench) -> bool:
     try:
         await bench.call("network.get_all")
@@ -182,7 +228,7 @@ async def _survives(bench: Bench) -> bool:
 def test_a_host_without_rules_answers_by_itself() -> None:
     async def body(bench: Bench) -> None:
         bench.faults.add(Rule(Drop(), host="xs00002"))
-        assert bench.fleet.xapi_of(HOST) is bench.fleet.hosts[HOST]
+        assert bench.fleet.xapi_at("127.0.1.1", 80) is bench.fleet.hosts[HOST]
 
     over_fleet(body)
 
@@ -193,11 +239,75 @@ def test_a_host_without_rules_answers_by_itself() -> None:
         ({"message": "VM.strat"}, r"no message of XenAPI matches 'VM.strat'; did you mean VM.start"),
         ({"effect": Refuse("SR_FUL")}, r"XenAPI has no error 'SR_FUL'; did you mean SR_FULL"),
         ({"probability": 2.0}, r"between 0 and 1"),
+        ({"nth": -1}, r"nth and count are 0 or more, not -1 and 0"),
+        ({"effect": Delay(-1.0)}, r"a delay takes 0 seconds or more, not -1.0"),
+        ({"effect": Delay(float("nan"))}, r"a delay takes 0 seconds or more, not nan"),
+        ({"effect": Truncate(1.0)}, r"a fraction from 0 to less than 1, not 1.0"),
+        ({"effect": Dead(), "message": "VM.*"}, r"a dead host answers nothing at all"),
     ],
 )
 def test_a_rule_that_can_never_strike_is_refused(wrong: dict[str, Any], refusal: str) -> None:
     with pytest.raises(ValueError, match=refusal):
         Rule(**{"effect": Drop(), **wrong})
+
+
+IMAGE = bytes(range(256)) * 8192
+
+
+async def _disk(bench: Bench) -> str:
+    storage = (await bench.call("pool.get_all_records")).popitem()[1]["default_SR"]
+    record = {"name_label": "d", "SR": storage, "virtual_size": str(len(IMAGE)), "type": "user", "other_config": {}}
+    vdi: str = await bench.call("VDI.create", {"sharable": False, "read_only": False, **record})
+    return vdi
+
+
+async def _pieces() -> AsyncIterator[bytes]:
+    yield IMAGE
+
+
+async def _put(bench: Bench, vdi: str) -> None:
+    query = {"session_id": bench.session, "vdi": vdi}
+    await InProcess(bench.fleet.xapi_of(HOST)).put("/import_raw_vdi", query, _pieces(), len(IMAGE))
+
+
+async def _got(bench: Bench, vdi: str) -> bytes:
+    query, got = {"session_id": bench.session, "vdi": vdi}, bytearray()
+    with suppress(ConnectionResetError):
+        async for piece in InProcess(bench.fleet.xapi_of(HOST)).get("/export_raw_vdi", query):
+            got += piece
+    return bytes(got)
+
+
+def test_a_slow_hosts_transfers_are_late_as_well() -> None:
+    async def body(bench: Bench) -> tuple[float, bytes]:
+        vdi = await _disk(bench)
+        bench.faults.add(Rule(Delay(7.0)))
+        await _put(bench, vdi)
+        return asyncio.get_running_loop().time(), await _got(bench, vdi)
+
+    assert over_fleet(body) == (7.0, IMAGE)
+
+
+@pytest.mark.parametrize(("effect", "is_written"), [(Drop(), False), (LoseReply(), True), (Truncate(0.5), True)])
+def test_a_disturbed_import_breaks_before_or_after_its_work(effect: Effect, *, is_written: bool) -> None:
+    async def body(bench: Bench) -> bytes:
+        vdi = await _disk(bench)
+        bench.faults.add(Rule(effect, message="put_import_raw_vdi"))
+        with suppress(ConnectionResetError):
+            await _put(bench, vdi)
+        return await _got(bench, vdi)
+
+    assert over_fleet(body) == (IMAGE if is_written else bytes(len(IMAGE)))
+
+
+def test_a_truncated_export_ends_in_the_middle() -> None:
+    async def body(bench: Bench) -> bytes:
+        vdi = await _disk(bench)
+        await _put(bench, vdi)
+        bench.faults.add(Rule(Truncate(0.25), message="get_export_raw_vdi"))
+        return await _got(bench, vdi)
+
+    assert over_fleet(body) == IMAGE[: len(IMAGE) // 4]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,9 @@ class Answering:
     def authorise(self, credential: Credential, action: str) -> int:
         raise Failure("SESSION_INVALID", f"{credential} {action}")
 
+    async def transfer(self, action: str, bytes_moved: int, work: Callable[[], Awaitable[T]]) -> T:
+        raise Failure("NOT_IMPLEMENTED", f"{action} of {bytes_moved} bytes by {work}")
+
     def http_task(self, task_ref: str) -> HttpTask:
         raise Failure("HANDLE_INVALID", "task", task_ref)
 
@@ -148,3 +151,11 @@ async def serving(xapi: Xapi | Addresses, limits: Limits | None = None) -> Async
         finally:
             for client in clients:
                 client.close()
+
+
+ASK = call("VM.get_power_state", "s", "vm")
+RUNNING = success("<value>Running</value>")
+
+
+def vm_xapi(release: str = "latest") -> Answering:
+    return Answering({"VM.get_power_state": lambda *_: "Running", "VM.get_all": lambda *_: ["x" * 1000] * 1000}, release)
