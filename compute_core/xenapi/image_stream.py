@@ -9,6 +9,7 @@ from typing import Protocol
 from compute_core.images.vhd import VhdCheck
 from compute_core.model.errors import BadImage, BuildFailed
 from compute_core.model.images import Image
+from compute_core.xenapi.errors import TransferFailed
 from compute_core.xenapi.records import GIB
 
 
@@ -23,9 +24,12 @@ class Images(Protocol):
 
 
 async def checked(image: Image, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The chunks, if they are the image: size, MD5 and the structure of a VHD. The last one is held back until all is well; BadImage."""
+    """The chunks, if they are the image: size, MD5 and the structure of a VHD. The last one is held back until all is well.
+
+    BadImage for bytes that are not the image, TransferFailed for those that cannot be read.
+    """
     digest, vhd, count, held = hashlib.md5(usedforsecurity=False), VhdCheck(), 0, b""
-    async for chunk in chunks:
+    async for chunk in _readable(image, chunks):
         digest.update(chunk)
         vhd.feed(chunk)
         count += len(chunk)
@@ -38,6 +42,14 @@ async def checked(image: Image, chunks: AsyncIterator[bytes]) -> AsyncIterator[b
         raise BadImage(f"Image {image.id} is damaged: its MD5 is {digest.hexdigest()}, the image service says {image.checksum_md5}.")
     vhd.finish()
     yield held
+
+
+async def _readable(image: Image, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except OSError as problem:
+        raise TransferFailed(f"image {image.id} cannot be read: {problem}") from problem
 
 
 def sizes(image: Image, root_gb: int) -> tuple[int, int, int]:

@@ -73,7 +73,7 @@ def _other_config(instance: Instance, image: Image) -> dict[str, str]:
 
 def xenstore(instance: Instance) -> dict[str, str]:
     """What the guest's agent reads below ``vm-data``: one JSON text per fact."""
-    networking = {f"vm-data/networking/{vif.mac.replace(':', '').upper()}": json.dumps(_networking(vif)) for vif in instance.vifs}
+    networking = {f"vm-data/networking/{vif.mac.replace(':', '')}": json.dumps(_networking(vif)) for vif in instance.vifs}
     metadata = {f"vm-data/user-metadata/{_key(key)}": json.dumps(value) for key, value in instance.metadata.items()}
     optional = {"vm-data/user-data": instance.user_data, "vm-data/ssh-key": instance.key_data}
     return {

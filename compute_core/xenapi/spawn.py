@@ -1,4 +1,4 @@
-"""Build a server from a VHD image: nine calls when the image is cached, three more for each further interface of none."""
+"""Build a server from a VHD image: nine calls when the image is cached, sixteen when it is not, and one per further interface."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Wire:
             try:
                 async for chunk in chunks:
                     yield chunk
-            except ComputeError as refusal:
+            except (ComputeError, TransferFailed) as refusal:
                 ended_early.append(refusal)
                 raise BodyLost("the client went away") from refusal
 

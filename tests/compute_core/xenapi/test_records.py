@@ -12,7 +12,7 @@ from tests.compute_core.values import UUID, an_image, an_instance
 def test_the_guest_finds_in_xenstore_all_that_it_is_told() -> None:
     server = an_instance(metadata={"role name": "web"}, user_data="IyEvYmluL3No", key_data="ssh-rsa AAAA", disk_config="AUTO")
     told = xenstore(server)
-    networking = json.loads(told.pop("vm-data/networking/FA163E000001"))
+    networking = json.loads(told.pop("vm-data/networking/fa163e000001"))
 
     assert told == {
         "vm-data/instance-uuid": UUID,

@@ -166,6 +166,18 @@ def test_an_image_that_is_gone_fails_for_good(tmp_path: Path) -> None:
     assert over_rig(tmp_path, body) == (False, NOTHING)
 
 
+def test_an_image_whose_bytes_cannot_be_read_may_be_readable_elsewhere(tmp_path: Path) -> None:
+    def remove(rig: Rig) -> None:
+        path = rig.images.path(rig.image.id)
+        assert path is not None
+        path.unlink()
+
+    message, is_retryable, left = _failure(tmp_path, remove)
+
+    assert message.startswith("xs1 ")
+    assert (is_retryable, left) == (True, NOTHING)
+
+
 def test_a_full_sr_sends_the_server_to_another_host(tmp_path: Path) -> None:
     def fill(rig: Rig) -> None:
         sr = rig.xapi.world.find_ref(rig.place.sr)

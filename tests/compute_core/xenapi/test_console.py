@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compute_core.model.errors import Conflict
+from compute_core.xenapi.console import console_log
+from compute_core.xenapi.errors import XenApiFailure
+from compute_core.xenapi.power import Patience, stop
+from tests.compute_core.rig import Rig, over_rig
+from tests.compute_core.simulated import refuses
+from tests.compute_core.values import an_instance
+from tests.compute_core.world import HOST
+
+
+def test_the_end_of_the_log_is_as_long_as_was_asked_for(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> tuple[list[str], list[str], list[str], list[str]]:
+        vm = await rig.spawn(an_instance())
+        rig.undisturbed()
+        whole = (await console_log(rig.session, rig.place, vm, None)).splitlines()
+        asked = rig.undisturbed()
+        end = (await console_log(rig.session, rig.place, vm, 1)).splitlines()
+        return asked, whole, end, (await console_log(rig.session, rig.place, vm, 0)).splitlines()
+
+    asked, whole, end, nothing = over_rig(tmp_path, body)
+
+    assert asked == ["VM.get_domid", "host.call_plugin"]
+    assert (end, nothing) == (whole[-1:], [])
+    assert whole
+
+
+def _refusal(tmp_path: Path, code: str = "", *, is_running: bool = True) -> str:
+    async def body(rig: Rig) -> str:
+        vm = await rig.spawn(an_instance())
+        if not is_running:
+            await stop(rig.session, vm, Patience())
+        rig.undisturbed()
+        rig.wire.before = refuses(2, code, "console")
+        with pytest.raises((Conflict, XenApiFailure)) as refused:
+            await console_log(rig.session, rig.place, vm, None)
+        return str(refused.value)
+
+    return over_rig(tmp_path, body)
+
+
+def test_a_host_without_the_plugin_says_what_to_install(tmp_path: Path) -> None:
+    assert _refusal(tmp_path, "XENAPI_MISSING_PLUGIN") == f"{HOST} has no plugin console. Cure: install inova's dom0 plugins on it."
+
+
+def test_any_other_refusal_stays_xapis_own(tmp_path: Path) -> None:
+    assert _refusal(tmp_path, "XENAPI_PLUGIN_FAILURE") == "XENAPI_PLUGIN_FAILURE [console]"
+
+
+def test_a_halted_server_has_no_console(tmp_path: Path) -> None:
+    assert _refusal(tmp_path, is_running=False) == "The server is not running: there is no console to read. Cure: start it."
