@@ -82,11 +82,17 @@ def _newest_product(releases: list[Release]) -> str:
 
 
 def _as_of(cls: ClassModel, release: Release) -> ClassModel:
-    return replace(
-        cls,
-        fields=tuple(field for field in cls.fields if field.release <= release.index),
-        messages=tuple(_trimmed(message, release) for message in cls.messages if message.release <= release.index),
-    )
+    fields = tuple(field for field in cls.fields if field.release <= release.index)
+    implied = _once_implied(cls.name, fields)
+    messages = (message for message in cls.messages if message.release <= release.index or message.name in implied)
+    return replace(cls, fields=fields, messages=tuple(_trimmed(message, release) for message in messages))
+
+
+def _once_implied(cls: str, fields: Iterable[Field]) -> frozenset[str]:
+    """The setters that followed from a class's fields in clearwater: one that is written by hand today is older than that."""
+    old = dict(datamodel().historical["clearwater"].fields.get(cls, ()))
+    writable = [field.name for field in fields if old.get(field.name) == "RW"]
+    return frozenset(f"{verb}_{name}" for name in writable for verb in ("set", "add_to", "remove_from"))
 
 
 def _trimmed(message: Message, release: Release) -> Message:
