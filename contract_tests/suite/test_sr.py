@@ -81,10 +81,11 @@ def test_a_driver_that_does_not_exist_is_named(xapi: Any, made: Made, host: str)
 
 def test_a_scan_keeps_the_disks(xapi: Any, disk: str, sr: str) -> None:
     """SR.scan finds what is there."""
-    before = set(xapi.SR.get_VDIs(sr))
+    before = xapi.VDI.get_record(disk)
     xapi.SR.scan(sr)
     assert disk in xapi.SR.get_VDIs(sr)
-    assert {ref for ref in before if xapi.VDI.get_managed(ref)} <= set(xapi.SR.get_VDIs(sr))
+    same = ("uuid", "location", "virtual_size", "managed", "missing", "name_label", "other_config", "type")
+    assert {name: xapi.VDI.get_record(disk)[name] for name in same} == {name: before[name] for name in same}
 
 
 def test_a_repository_has_room(xapi: Any, sr: str) -> None:

@@ -136,7 +136,7 @@ def test_a_task_carries_other_config(xapi: Any, made: Made) -> None:
     assert xapi.task.get_other_config(task)["note"] == "a"
 
 
-@pytest.mark.requires("task.set_status")
+@pytest.mark.requires("task.set_status", "task.set_result")
 def test_a_client_may_finish_its_own_task(xapi: Any, made: Made) -> None:
     """Progress, result and status of a client's own task are the client's to set."""
     task = made.task()
