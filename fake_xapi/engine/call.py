@@ -6,11 +6,13 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.model import Message
+from fake_xapi.datamodel.wire import xml_value
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.admission import resolve
 from fake_xapi.state.edit import Edit
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
 
 PROGRESS_STEPS = 5
 DEFAULT_PRIORITY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A call has come to its end; ``value`` is its wire value."""
+
+    value: Any
+
+
+Outcome = Done | Failure | None
+"""What came of a call; None when it was cut off."""
 
 
 class RunningCall:
@@ -70,6 +83,25 @@ class RunningCall:
         if not self.task:
             return f"DummyRef:|{self.xapi.chance.stream('dummy').getrandbits(64):016x}|{self.name}"
         return self.world.ref(self.task)
+
+    def end(self, edit: Edit, outcome: Outcome) -> None:
+        """End the task, once: write what came of the call, or remove it when its caller has had the answer."""
+        task, tasks = self.task, self.xapi.tasks
+        if self.xapi.calls.pop(task, None) is None or edit.get(task) is None:
+            return
+        if not self.outlives:
+            edit.destroy(task)
+        elif isinstance(outcome, Done):
+            tasks.succeed(edit, task, "" if outcome.value == "" else xml_value(outcome.value))
+        elif outcome is not None and outcome.code == "TASK_CANCELLED":
+            tasks.cancel(edit, task)
+        elif outcome is not None:
+            tasks.fail(edit, task, outcome.details)
+
+    def end_now(self, outcome: Outcome) -> None:
+        """End the task in a commit of its own, unless it has ended."""
+        with self.world.edit() as edit:
+            self.end(edit, outcome)
 
     def progress(self, fraction: float) -> None:
         """Say in the task how much is done; nobody can ask after a call that is waited for."""

@@ -2,19 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+
 from fake_xapi.lifecycle.registry import LIFECYCLES, dependents
-from fake_xapi.state.edit import Edit
+from fake_xapi.state.edit import Edit, Pending
 from fake_xapi.state.ids import Id, class_of
+from fake_xapi.state.layout import layouts
+
+UNSEEN: Mapping[str, tuple[str, ...]] = {
+    "VM": (
+        "allowed_operations", "name_label", "name_description", "resident_on", "scheduled_to_be_resident_on", "consoles", "children",
+        "snapshots", "last_booted_record", "last_boot_CPU_flags", "memory_target", "memory_overhead", "xenstore_data", "tags",
+    ),
+    "host": ("allowed_operations", "resident_VMs", "name_label", "name_description", "other_config", "tags"),
+    "VBD": ("allowed_operations", "device", "metrics", "userdevice", "qos_algorithm_type", "qos_algorithm_params"),
+    "VIF": ("allowed_operations", "metrics", "MAC", "qos_algorithm_type", "qos_algorithm_params"),
+    "VDI": ("allowed_operations", "physical_utilisation", "name_label", "name_description", "tags"),
+    "SR": ("allowed_operations", "physical_utilisation", "virtual_allocation", "name_label", "name_description", "tags"),
+}  # fmt: skip
+"""Fields that no rule looks at: an object in which nothing else changed is left as it is."""
 
 
 def derive(edit: Edit) -> None:
     """Write ``allowed_operations`` of every object that was touched, and of those whose rules look at it."""
     concerned: dict[Id, None] = {}
     for identity in edit.touched():
-        concerned[identity] = None
-        for other in dependents(edit, identity):
-            concerned[other] = None
+        if _matters(edit.pending(identity)):
+            concerned[identity] = None
+            for other in dependents(edit, identity):
+                concerned[other] = None
     for identity in concerned:
         lifecycle = LIFECYCLES.get(class_of(identity))
         if lifecycle is not None and edit.get(identity) is not None:
             edit.set(identity, allowed_operations=lifecycle.allowed(edit, identity))
+
+
+def _matters(pending: Pending) -> bool:
+    """Whether something changed that a rule may look at. One that was opened and left as it was asks to be looked at again."""
+    old = pending.old
+    if old is None:
+        return True
+    unseen = _unseen(pending.cls)
+    changed = [place for place, value in enumerate(pending.values) if value is not old.values[place] and value != old.values[place]]
+    return not changed or any(place not in unseen for place in changed)
+
+
+@cache
+def _unseen(cls: str) -> frozenset[int]:
+    return frozenset(layouts()[cls].index[field] for field in UNSEEN.get(cls, ()))

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.types import NULL_REF
-from fake_xapi.datamodel.wire import xml_value
 from fake_xapi.engine.admission import Mark
-from fake_xapi.engine.call import RunningCall
+from fake_xapi.engine.call import Done, Outcome, RunningCall
 from fake_xapi.engine.marshal import Wire, first_dead, internal_error, mismatch
 from fake_xapi.engine.routes import Route
 from fake_xapi.state.edit import Edit
@@ -157,9 +156,10 @@ async def _awaited(call: RunningCall, route: Route, values: list[Any]) -> Any:
 
 
 async def _performed(call: RunningCall, route: Route, values: list[Any]) -> Any:
-    """Admit, mark, run, unmark; a task that nobody was given is gone with the call."""
+    """Admit, mark, run; unmark and end the task in one commit, whatever came of it."""
     marks = _marks(route, values)
     admission, keys = call.xapi.admission, [""]
+    outcome: Outcome = None
 
     def key_of(edit: Edit) -> str:
         keys[0] = keys[0] or call.open_task(edit)
@@ -167,13 +167,15 @@ async def _performed(call: RunningCall, route: Route, values: list[Any]) -> Any:
 
     try:
         await admission.enter(marks, key_of)
-        return _wire(call, route, await _body(call, route, values))
+        outcome = Done(_wire(call, route, await _body(call, route, values)))
+    except Failure as failure:
+        outcome = rendered(call.world, failure)
+        raise
     finally:
         with call.world.edit() as edit:
             admission.leave(edit, marks if keys[0] else (), keys[0])
-            call.xapi.calls.pop(call.task, None)
-            if call.task and not call.outlives and edit.get(call.task) is not None:
-                edit.destroy(call.task)
+            call.end(edit, outcome)
+    return outcome.value
 
 
 async def _body(call: RunningCall, route: Route, values: list[Any]) -> Any:
@@ -203,21 +205,13 @@ def _begin_async(xapi: Xapi, route: Route, method: str, params: list[Any]) -> st
 
 
 async def _outliving(call: RunningCall, route: Route, values: list[Any]) -> None:
-    """Run a call and write into its task what came of it."""
+    """Run a call by itself; what came of it is in its task."""
     await asyncio.sleep(0)
-    tasks, world = call.xapi.tasks, call.world
     try:
         _check_refs(route, values)
-        result = route.accessor(call.xapi, *values) if route.accessor is not None else await _performed(call, route, values)
+        if route.accessor is None:
+            await _performed(call, route, values)
+        else:
+            call.end_now(Done(route.accessor(call.xapi, *values)))
     except Failure as failure:
-        details = rendered(world, failure).details
-        with world.edit() as edit:
-            if failure.code == "TASK_CANCELLED":
-                tasks.cancel(edit, call.task)
-            else:
-                tasks.fail(edit, call.task, details)
-    else:
-        with world.edit() as edit:
-            tasks.succeed(edit, call.task, "" if result == "" else xml_value(result))
-    finally:
-        call.xapi.calls.pop(call.task, None)
+        call.end_now(rendered(call.world, failure))

@@ -117,6 +117,10 @@ class Edit:
         """The objects that this edit has opened so far."""
         return list(self._open)
 
+    def pending(self, identity: Id) -> Pending:
+        """An object that this edit has opened, as it will be left; KeyError for any other."""
+        return self._open[identity]
+
     def _writable(self, identity: Id) -> Pending:
         pending = self._open.get(identity)
         if pending is None:
