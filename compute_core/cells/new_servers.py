@@ -37,11 +37,13 @@ def check_image(image: Image, flavor: Flavor, context: RequestContext) -> None:
 
 def how_many(most_wanted: int, flavor: Flavor, used: Usage, limits: QuotaLimits) -> int:
     """As many of ``most_wanted`` as the quota leaves room for."""
-    each = {"instances": 1, "cores": flavor.vcpus, "memory_mb": flavor.memory_mb}
-    room = [
-        (getattr(limits, name) - getattr(used, name)) // size for name, size in each.items() if size and getattr(limits, name) != UNLIMITED
-    ]
-    return max(min([request.max_count, *room]), 0)
+    each = (
+        (limits.instances, used.instances, 1),
+        (limits.cores, used.cores, flavor.vcpus),
+        (limits.memory_mb, used.memory_mb, flavor.memory_mb),
+    )
+    room = [(most - now) // size for most, now, size in each if size and most != UNLIMITED]
+    return max(min([most_wanted, *room]), 0)
 
 
 def usage_of(flavor: Flavor, count: int = 1) -> Usage:
