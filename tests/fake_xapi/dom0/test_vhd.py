@@ -91,41 +91,41 @@ def put(place: int, layout: str, *values: int) -> Callable[[bytearray], None]:
     return lambda raw: struct.pack_into(layout, raw, place, *values)
 
 
-@pytest.mark.parametrize(
-    ("image", "offset", "problem"),
-    [
-        (damaged(GOOD, 100, b"x"), 64, "the footer's checksum is"),
-        (damaged(GOOD, 512, b"cxsparsf"), 512, "no dynamic header, its cookie is b'cxsparsf'"),
-        (damaged(GOOD, 800, b"x"), 548, "the dynamic header's checksum is"),
-        (damaged(GOOD, len(GOOD) - 512, b"conectiy"), len(GOOD) - 512, "no footer, its cookie is b'conectiy'"),
-        (damaged(GOOD, len(GOOD) - 100, b"x"), len(GOOD) - 448, "the footer's checksum is"),
-        (resealed(GOOD, *FOOTER, put(12, ">I", 0x00020000)), 12, "format version 0x20000 is unknown"),
-        (resealed(GOOD, *FOOTER, put(60, ">I", 9)), 60, "disk type 9 is unknown"),
-        (resealed(GOOD, *FOOTER, put(60, ">I", 2)), 60, "a fixed disk begins with a footer"),
-        (resealed(GOOD, *FOOTER, put(58, ">B", 17)), 56, "no disk has a geometry of 17 heads and 17 sectors"),
-        (resealed(GOOD, *FOOTER, put(59, ">B", 0)), 56, "no disk has a geometry of 4 heads and 0 sectors"),
-        (resealed(GOOD, *FOOTER, put(48, ">Q", 1000)), 48, "a size of 1000 bytes"),
-        (resealed(GOOD, *FOOTER, put(48, ">Q", 2041 * GB)), 48, "a size of 2191507062784 bytes"),
-        (resealed(GOOD, *FOOTER, put(16, ">Q", 100)), 100, "the dynamic header lies before byte 512"),
-        (resealed(GOOD, *HEADER, put(24, ">I", 0x00020000)), 536, "header version 0x20000 is unknown"),
-        (resealed(GOOD, *HEADER, put(32, ">I", 3 * MB)), 544, "a block of 3145728 bytes is no power of two"),
-        (resealed(GOOD, *HEADER, put(32, ">I", 0)), 544, "a block of 0 bytes is no power of two"),
-        (resealed(GOOD, *HEADER, put(28, ">I", 1)), 540, "1 blocks of 2097152 bytes do not hold 4194304 bytes"),
-        (resealed(GOOD, *HEADER, put(16, ">Q", 512)), 512, "the block table lies before byte 1536"),
-        (damaged(GOOD, 1536, struct.pack(">I", 1)), 1536, "block 0 at byte 512 overlaps the metadata, which ends at 1544"),
-        (damaged(GOOD, 1540, GOOD[1536:1540]), 1540, "block 1 at byte 3584 overlaps block 0"),
-        (damaged(GOOD, 1540, struct.pack(">I", UNUSED - 1)), len(GOOD), "the image ends too early"),
-        (GOOD[:-600], len(GOOD) - 600, "the image ends too early"),
-        (GOOD[:-1], len(GOOD) - 512, "the image ends without a footer"),
-        (GOOD[:700], 700, "the image ends too early"),
-        (GOOD[:300], 0, "the image ends without a footer"),
-        (b"", 0, "the image ends without a footer"),
-        (GOOD[:-512] + vhd_of(6 * MB, {})[-512:], len(GOOD) - 512, "the footer differs from its copy"),
-        (bytes(MB), MB - 512, "no footer, its cookie is"),
-        (GOOD[512:], 0, "a dynamic disk begins without a copy of its footer"),
-        (bytes(4096) + Footer(8192, "fixed", UUID_A).pack(), 4096, "the footer of a disk of 8192 bytes stands after 4096"),
-    ],
-)
+DAMAGE = [
+    (damaged(GOOD, 100, b"x"), 64, "the footer's checksum is"),
+    (damaged(GOOD, 512, b"cxsparsf"), 512, "no dynamic header, its cookie is b'cxsparsf'"),
+    (damaged(GOOD, 800, b"x"), 548, "the dynamic header's checksum is"),
+    (damaged(GOOD, len(GOOD) - 512, b"conectiy"), len(GOOD) - 512, "no footer, its cookie is b'conectiy'"),
+    (damaged(GOOD, len(GOOD) - 100, b"x"), len(GOOD) - 448, "the footer's checksum is"),
+    (resealed(GOOD, *FOOTER, put(12, ">I", 0x00020000)), 12, "format version 0x20000 is unknown"),
+    (resealed(GOOD, *FOOTER, put(60, ">I", 9)), 60, "disk type 9 is unknown"),
+    (resealed(GOOD, *FOOTER, put(60, ">I", 2)), 60, "a fixed disk begins with a footer"),
+    (resealed(GOOD, *FOOTER, put(58, ">B", 17)), 56, "no disk has a geometry of 17 heads and 17 sectors"),
+    (resealed(GOOD, *FOOTER, put(59, ">B", 0)), 56, "no disk has a geometry of 4 heads and 0 sectors"),
+    (resealed(GOOD, *FOOTER, put(48, ">Q", 1000)), 48, "a size of 1000 bytes"),
+    (resealed(GOOD, *FOOTER, put(48, ">Q", 2041 * GB)), 48, "a size of 2191507062784 bytes"),
+    (resealed(GOOD, *FOOTER, put(16, ">Q", 100)), 100, "the dynamic header lies before byte 512"),
+    (resealed(GOOD, *HEADER, put(24, ">I", 0x00020000)), 536, "header version 0x20000 is unknown"),
+    (resealed(GOOD, *HEADER, put(32, ">I", 3 * MB)), 544, "a block of 3145728 bytes is no power of two"),
+    (resealed(GOOD, *HEADER, put(32, ">I", 0)), 544, "a block of 0 bytes is no power of two"),
+    (resealed(GOOD, *HEADER, put(28, ">I", 1)), 540, "1 blocks of 2097152 bytes do not hold 4194304 bytes"),
+    (resealed(GOOD, *HEADER, put(16, ">Q", 512)), 512, "the block table lies before byte 1536"),
+    (damaged(GOOD, 1536, struct.pack(">I", 1)), 1536, "block 0 at byte 512 overlaps the metadata, which ends at 1544"),
+    (damaged(GOOD, 1540, GOOD[1536:1540]), 1540, "block 1 at byte 3584 overlaps block 0"),
+    (damaged(GOOD, 1540, struct.pack(">I", UNUSED - 1)), len(GOOD), "the image ends too early"),
+    (GOOD[:-600], len(GOOD) - 600, "the image ends too early"),
+    (GOOD[:-1], len(GOOD) - 512, "the image ends without a footer"),
+    (GOOD[:700], 700, "the image ends too early"),
+    (GOOD[:300], 0, "the image ends without a footer"),
+    (b"", 0, "the image ends without a footer"),
+    (GOOD[:-512] + vhd_of(6 * MB, {})[-512:], len(GOOD) - 512, "the footer differs from its copy"),
+    (bytes(MB), MB - 512, "no footer, its cookie is"),
+    (GOOD[512:], 0, "a dynamic disk begins without a copy of its footer"),
+    (bytes(4096) + Footer(8192, "fixed", UUID_A).pack(), 4096, "the footer of a disk of 8192 bytes stands after 4096"),
+]
+
+
+@pytest.mark.parametrize(("image", "offset", "problem"), DAMAGE)
 def test_a_damaged_image_is_refused_with_its_place(image: bytes, offset: int, problem: str) -> None:
     with pytest.raises(VhdError) as caught:
         decoded(image)

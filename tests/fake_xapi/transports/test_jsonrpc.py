@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fake_xapi.datamodel.failure import Failure
@@ -47,6 +47,9 @@ def test_each_version_has_its_own_form_of_answer(answer: bytes, expected: bytes)
     assert answer == expected
 
 
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""No test here depends on how busy the machine is."""
+
 Values = st.recursive(
     st.text(st.characters(exclude_categories=["Cs"]))
     | st.booleans()
@@ -59,6 +62,7 @@ Values = st.recursive(
 )
 
 
+@unhurried
 @given(Values)
 def test_values_survive_both_ways(value: Any) -> None:
     request = CODEC.read(json.dumps({"method": "m", "params": [value], "id": 1}).encode())

@@ -7,7 +7,7 @@ import xmlrpc.client
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fake_xapi.datamodel.failure import Failure
@@ -107,6 +107,9 @@ def test_the_old_json_path_puts_json_text_into_the_reply() -> None:
     assert JSON_PATH_CODECS["modern"].success(ASKED, ["a"]) == MODERN.success(ASKED, ["a"])
 
 
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""No test here depends on how busy the machine is."""
+
 Texts = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\r\ufffe\uffff" + "".join(map(chr, (*range(9), 11, 12, *range(14, 32)))))
 )
@@ -118,6 +121,7 @@ Values = st.recursive(
 )
 
 
+@unhurried
 @given(Values)
 def test_python_s_own_client_reads_what_we_write(value: Any) -> None:
     ((answer,), _) = xmlrpc.client.loads(MODERN.success(ASKED, value))
@@ -140,11 +144,13 @@ def same(read: Any, written: Any) -> bool:
 # ---- requests ---------------------------------------------------------------------------------------------------------------
 
 
+@unhurried
 @given(st.lists(Values | st.integers(-(2**31), 2**31 - 1), max_size=4))
 def test_we_read_what_python_s_own_client_writes(values: list[Any]) -> None:
     assert read_call(xmlrpc.client.dumps(tuple(values), "VM.start").encode()) == ("VM.start", values)
 
 
+@unhurried
 @given(st.lists(Texts, max_size=4), st.booleans())
 def test_the_quick_reader_and_the_strict_one_agree(texts: list[str], are_bare: bool) -> None:
     tags = ("", "") if are_bare else ("<string>", "</string>")
@@ -249,6 +255,7 @@ def test_what_is_no_call_is_refused(body: bytes, reason: str) -> None:
     assert reason in str(caught.value)
 
 
+@unhurried
 @given(st.binary(max_size=200))
 def test_no_bytes_end_in_anything_but_a_refusal(junk: bytes) -> None:
     for body in (junk, call("<param><value>").replace(b"<value>", b"<value>" + junk)):
