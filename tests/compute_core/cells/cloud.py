@@ -63,11 +63,14 @@ class Agent:
         self._serving = await self.bus.serve(f"compute.{self.host}", endpoints)
         self._heart = asyncio.create_task(self._keep_beating())
 
+    @property
+    def is_running(self) -> bool:
+        return self._serving is not None
+
     async def stop(self) -> None:
-        for part in (self._heart,):
-            if part is not None:
-                part.cancel()
-                await asyncio.gather(part, return_exceptions=True)
+        if self._heart is not None:
+            self._heart.cancel()
+            await asyncio.gather(self._heart, return_exceptions=True)
         if self._serving is not None:
             await self._serving.close()
         self._serving = self._heart = None
