@@ -41,7 +41,7 @@ class HostEntry:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One installation. Sizes in bytes, times in seconds; ``database`` and ``broker`` are URLs, None means embedded."""
+    """One installation. Sizes in bytes, times in seconds; None for ``database``, ``api_database``, ``broker`` (URLs): embedded."""
 
     state: Path
     hosts: tuple[HostEntry, ...] = ()
@@ -53,6 +53,7 @@ class Settings:
     api_cell: str = "api"
     cell: str = "cell1"
     database: str | None = None
+    api_database: str | None = None
     broker: str | None = None
     seed: int | None = None
     token_life_s: float = 12 * 3600.0

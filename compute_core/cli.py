@@ -1,0 +1,265 @@
+"""The command ``core``: start the compute core over XenAPI hosts, and ask a running one what an operator asks.
+
+Knows what to tell people; what is done is in `wiring` and behind the REST API.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from compute_core.settings import HostEntry, Settings
+
+STATE = Path("inova-state")
+ACCOUNTS, ACCESS = "accounts.json", "access.json"
+
+state_option = click.option(
+    "--state", type=click.Path(path_type=Path, file_okay=False), default=STATE, show_default=True,
+    help="The folder that holds everything an installation keeps.",
+)  # fmt: skip
+path_option = click.Path(path_type=Path, dir_okay=False)
+json_option = click.option("--json", "is_json", is_flag=True, help="Answer in JSON.")
+
+
+class Refused(click.ClickException):
+    """Refused before anything has begun; the message names the cure."""
+
+    exit_code = 2
+
+
+@click.group()
+def core() -> None:
+    """Run the compute core: REST API, cells, scheduler and agents."""
+
+
+@core.command()
+@click.option("--inventory", type=path_option, help="The hosts: what `sim serve --inventory` writes.")
+@click.option("--url", "urls", multiple=True, metavar="URL", help="A host without an inventory; may be given several times.")
+@click.option("--user", default="root", show_default=True, help="For hosts that the inventory gives no user.")
+@click.option("--password-file", type=path_option, help="Its first line is the password of hosts that the inventory gives none.")
+@click.option(
+    "--password",
+    envvar="INOVA_XENAPI_PASSWORD",
+    default="xenroot",
+    help="The same, in sight of everybody who lists processes; the variable INOVA_XENAPI_PASSWORD is not. [default: a simulator's]",
+)
+@state_option
+@click.option("--host", "api_host", default="127.0.0.1", show_default=True, help="The address that the REST API listens on.")
+@click.option("--port", default=8774, show_default=True, help="The port that the REST API listens on; 0: any.")
+@click.option("--clouds-yaml", type=path_option, default=Path("clouds.yaml"), show_default=True, help="For the `openstack` client.")
+@click.option("--database", metavar="URL", help="The compute cell's PostgreSQL database. [default: SQLite in the state folder]")
+@click.option("--api-database", metavar="URL", help="The API cell's PostgreSQL database. [default: SQLite in the state folder]")
+@click.option("--broker", metavar="URL", help="A RabbitMQ broker between cells and agents. [default: none, all in this process]")
+def up(
+    *,
+    inventory: Path | None,
+    urls: tuple[str, ...],
+    user: str,
+    password_file: Path | None,
+    password: str,
+    state: Path,
+    api_host: str,
+    port: int,
+    clouds_yaml: Path,
+    database: str | None,
+    api_database: str | None,
+    broker: str | None,
+) -> None:
+    """Start the REST API, a cell and an agent for each host; run until SIGTERM.
+
+    When everything is up it prints a line that begins with `ready`. At its first start it makes the users `admin` and `demo`.
+    """
+    from compute_core.api.clouds import load_accounts, refuse_foreign
+    from compute_core.settings import BadSettings, Settings
+
+    try:
+        hosts = _hosts(inventory, urls, user, _first_line(password_file) if password_file else password)
+        refuse_foreign(clouds_yaml)
+        accounts = load_accounts(state / ACCOUNTS)
+    except BadSettings as problem:
+        raise Refused(str(problem)) from None
+    settings = Settings(
+        state=state,
+        hosts=hosts,
+        accounts=accounts,
+        api_host=api_host,
+        api_port=port,
+        database=database,
+        api_database=api_database,
+        broker=broker,
+    )
+    _run(settings, clouds_yaml)
+
+
+def _first_line(path: Path) -> str:
+    from compute_core.settings import BadSettings
+
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadSettings(f"{path}: cannot be read ({problem}). Cure: name a file whose first line is the password.") from None
+    if not lines or not lines[0]:
+        raise BadSettings(f"{path}:1: is empty. Cure: write the password on the first line.")
+    return lines[0]
+
+
+def _hosts(inventory: Path | None, urls: tuple[str, ...], user: str, password: str) -> tuple[HostEntry, ...]:
+    from compute_core.settings import BadSettings, HostEntry, read_inventory
+
+    if (inventory is None) == (not urls):
+        raise BadSettings("Which hosts? Cure: give either --inventory FILE or --url URL.")
+    if inventory is not None:
+        return read_inventory(inventory, user=user, password=password)
+    return tuple(HostEntry(_name_of(url), url, user, password) for url in urls)
+
+
+def _name_of(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    from compute_core.settings import BadSettings
+
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise BadSettings(f"{url!r} is no URL of a host. Cure: write http://ADDRESS or https://ADDRESS.")
+    return parts.netloc.replace(":", "-")
+
+
+def _run(settings: Settings, clouds: Path) -> None:
+    import asyncio
+    import logging
+
+    import uvloop
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, clouds))
+
+
+async def _serve(settings: Settings, clouds: Path) -> None:
+    import asyncio
+    import signal
+    from datetime import UTC, datetime
+
+    from compute_core.api.clouds import write_clouds, write_private
+    from compute_core.wiring import CloudApplication
+
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    async with CloudApplication(settings, epoch=datetime.now(UTC)) as cloud:
+        try:
+            server = cloud.serve()
+        except OSError as problem:
+            where = f"{settings.api_host}:{settings.api_port}"
+            raise Refused(f"The REST API cannot listen on {where} ({problem.strerror}). Cure: name another by --host, --port.") from None
+        write_clouds(clouds, server.url, settings.region, settings.accounts)
+        admin = settings.accounts[0]
+        access = {"url": server.url, "user": admin.user, "project": admin.project, "password": admin.password}
+        write_private(settings.state / ACCESS, json.dumps(access))
+        await _until_ready(cloud.ready(), ended)
+        click.echo(f"ready {server.url} hosts={len(settings.hosts)} clouds={clouds}")
+        await ended.wait()
+
+
+async def _until_ready(ready: Any, ended: Any) -> None:
+    """Wait for the agents, or for whoever loses patience."""
+    import asyncio
+
+    waiting = {asyncio.ensure_future(ready), asyncio.ensure_future(ended.wait())}
+    _, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+
+
+# ---- what an operator asks ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its head and where the value is."""
+
+    head: str
+    value: Callable[[dict[str, Any]], Any]
+
+
+SERVICES = (
+    Column("host", lambda row: row["host"]),
+    Column("zone", lambda row: row["zone"]),
+    Column("status", lambda row: row["status"]),
+    Column("state", lambda row: row["state"]),
+    Column("heard", lambda row: row["updated_at"] or "never"),
+    Column("reason", lambda row: row["disabled_reason"] or ""),
+)
+HOSTS = (
+    Column("host", lambda row: row["service"]["host"]),
+    Column("name", lambda row: row["hypervisor_hostname"]),
+    Column("address", lambda row: row["host_ip"]),
+    Column("VMs", lambda row: row["running_vms"]),
+    Column("vCPUs", lambda row: f"{row['vcpus_used']}/{row['vcpus']}"),
+    Column("memory MiB", lambda row: f"{row['memory_mb_used']}/{row['memory_mb']}"),
+    Column("disk GiB", lambda row: f"{row['local_gb_used']}/{row['local_gb']}"),
+    Column("state", lambda row: f"{row['status']}, {row['state']}"),
+)
+SERVERS = (
+    Column("id", lambda row: row["id"]),
+    Column("name", lambda row: row["name"]),
+    Column("status", lambda row: row["status"]),
+    Column("task", lambda row: row["OS-EXT-STS:task_state"] or ""),
+    Column("host", lambda row: row["OS-EXT-SRV-ATTR:host"] or ""),
+    Column("address", lambda row: ", ".join(address["addr"] for net in row["addresses"].values() for address in net)),
+)
+
+
+@core.command()
+@state_option
+@json_option
+def services(state: Path, is_json: bool) -> None:
+    """List the agents and whether they have been heard."""
+    _show(_ask(state, "/v2.1/os-services", "services"), SERVICES, is_json=is_json)
+
+
+@core.command()
+@state_option
+@json_option
+def hosts(state: Path, is_json: bool) -> None:
+    """List the hosts, what they have and what of it is used."""
+    _show(_ask(state, "/v2.1/os-hypervisors/detail", "hypervisors"), HOSTS, is_json=is_json)
+
+
+@core.command()
+@state_option
+@json_option
+def servers(state: Path, is_json: bool) -> None:
+    """List the servers of all projects and where they are."""
+    _show(_ask(state, "/v2.1/servers/detail?all_tenants=1", "servers"), SERVERS, is_json=is_json)
+
+
+def _ask(state: Path, path: str, member: str) -> list[dict[str, Any]]:
+    """Every item, page by page, as the admin of the core whose state this is."""
+    from compute_core.api.client import ApiUnavailable, Client
+
+    try:
+        access = json.loads((state / ACCESS).read_bytes())
+    except OSError:
+        raise Refused(f"No core has run with {state}. Cure: name its folder by --state, or start one with `core up`.") from None
+    try:
+        return Client.log_in(**access).pages(path, member)
+    except ApiUnavailable as problem:
+        raise click.ClickException(f"{problem} Cure: start it with `core up --state {state}`.") from None
+
+
+def _show(rows: Sequence[dict[str, Any]], columns: Sequence[Column], *, is_json: bool) -> None:
+    if is_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    table = [[column.head for column in columns], *([str(column.value(row)) for column in columns] for row in rows)]
+    widths = [max(len(line[position]) for line in table) for position in range(len(columns))]
+    for line in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -1,0 +1,212 @@
+"""One installation of the compute core in one process, from its settings: ports and adapters, cells, agents, REST API.
+
+Everything is made here and ended here, in reverse order. May not know the command line, nor who the hosts really are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import string
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from random import Random, SystemRandom
+from types import TracebackType
+from typing import Protocol, Self
+
+import flask
+
+from compute_core.api.app import create_app
+from compute_core.api.call import Services
+from compute_core.api.portal import GreenletPortal, ThreadPortal
+from compute_core.api.server import HttpServer
+from compute_core.bus.amqp import AmqpBus
+from compute_core.bus.in_process import InProcessBus
+from compute_core.bus.port import Bus
+from compute_core.cells.api_cell import ApiCell
+from compute_core.cells.compute_cell import ComputeCell
+from compute_core.cells.settings import ApiCellSettings, ComputeCellSettings
+from compute_core.compute.manager import ComputeManager
+from compute_core.compute.settings import AgentSettings
+from compute_core.identity.embedded import EmbeddedIdentity
+from compute_core.images.embedded import EmbeddedImageStore
+from compute_core.model.clock import Clock
+from compute_core.networks.embedded import EmbeddedNetworks
+from compute_core.settings import HostEntry, Settings
+from compute_core.store.adapters import open_store
+from compute_core.store.port import Store
+from compute_core.xenapi.http import HttpTransport
+from compute_core.xenapi.session import Account, Login, Session
+from compute_core.xenapi.transport import Dial
+
+log = logging.getLogger(__name__)
+
+PORTAL_TIMEOUT_S = 90.0
+RESTART_S = 5.0
+PASSWORD_SIGNS = string.ascii_letters + string.digits
+PASSWORD_LENGTH = 12
+
+
+class Agent(Protocol):
+    """Whoever works for one host."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+    async def ready(self) -> None:
+        """Wait until it works."""
+
+
+AgentMaker = Callable[[HostEntry, "CloudApplication"], Agent]
+
+
+class CloudApplication:
+    """The whole core, up between ``async with``. ``epoch`` is the date at its start.
+
+    ``local_app`` is the REST API for callers on the loop's own thread (`wsgi.call_wsgi`), ``serve`` the one on a socket.
+    ``dial`` makes the transport to a host's XenAPI, ``agent`` the agent of a host; both may come from outside.
+    """
+
+    bus: Bus
+    clock: Clock
+    images: EmbeddedImageStore
+    networks: EmbeddedNetworks
+    api_cell: ApiCell
+    compute_cell: ComputeCell
+    services: Services
+    local_app: flask.Flask
+
+    def __init__(self, settings: Settings, *, epoch: datetime, dial: Dial = HttpTransport, agent: AgentMaker | None = None) -> None:
+        self.settings = settings
+        self._epoch = epoch
+        self.dial = dial
+        self._make_agent = agent or host_agent
+        self._exit = AsyncExitStack()
+        self.agents: dict[str, Agent] = {}
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as exit_stack:
+            await self._bring_up(exit_stack)
+            self._exit = exit_stack.pop_all()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        await self._exit.aclose()
+
+    async def ready(self) -> None:
+        """Wait until every agent works."""
+        await asyncio.gather(*(agent.ready() for agent in self.agents.values()))
+
+    def serve(self) -> HttpServer:
+        """Answer on the settings' address from now on. OSError when it is taken."""
+        app = create_app(self.services, ThreadPortal(asyncio.get_running_loop(), timeout_s=PORTAL_TIMEOUT_S))
+        settings = self.settings
+        server = HttpServer(
+            app, settings.api_host, settings.api_port, threads=settings.api_threads, body_limit_bytes=settings.image_limit_bytes
+        )
+        self._exit.push_async_callback(server.close)
+        server.start()
+        return server
+
+    def chance(self, name: str) -> Random:
+        """The named stream of chance: the same at every run with one seed, and without a seed nobody's to guess."""
+        seed = self.settings.seed
+        return SystemRandom() if seed is None else Random(f"{seed}/{name}")
+
+    async def _bring_up(self, exit_stack: AsyncExitStack) -> None:
+        self.clock = Clock.starting(self._epoch)
+        self.settings.state.mkdir(parents=True, exist_ok=True)
+        self._make_images()
+        self.bus = await self._connect()
+        exit_stack.push_async_callback(self.bus.close)
+        await self._start_cells(exit_stack)
+        self._make_services()
+        self.agents = {host.name: self._make_agent(host, self) for host in self.settings.hosts}
+        tasks = [asyncio.create_task(self._keep_running(name), name=f"agent {name}") for name in self.agents]
+        exit_stack.push_async_callback(_end, tasks)
+
+    def _make_images(self) -> None:
+        settings = self.settings
+        self.images = EmbeddedImageStore(
+            settings.state / "images",
+            self.clock,
+            new_ids(self.chance("images")),
+            limit_bytes=settings.image_limit_bytes,
+            is_synced=settings.is_synced,
+        )
+
+    async def _connect(self) -> Bus:
+        broker = self.settings.broker
+        return InProcessBus() if broker is None else await AmqpBus.connect(broker)
+
+    async def _open_store(self, exit_stack: AsyncExitStack, url: str | None, cell: str) -> Store:
+        store = await open_store(url or f"sqlite:///{self.settings.state.absolute() / cell}.db")
+        exit_stack.push_async_callback(store.close)
+        return store
+
+    async def _start_cells(self, exit_stack: AsyncExitStack) -> None:
+        settings = self.settings
+        top = await self._open_store(exit_stack, settings.api_database, settings.api_cell)
+        leaf = await self._open_store(exit_stack, settings.database, settings.cell)
+        self.networks = await EmbeddedNetworks.open(leaf)
+        path = f"{settings.api_cell}!{settings.cell}"
+        self.compute_cell = ComputeCell(
+            ComputeCellSettings(path=path), leaf, self.bus, self.networks, self.clock, self.chance(settings.cell)
+        )  # fmt: skip
+        self.api_cell = ApiCell(
+            ApiCellSettings(name=settings.api_cell, children=(settings.cell,), quotas=settings.quotas),
+            top, self.bus, self.images, self.clock, self.chance(settings.api_cell),
+        )  # fmt: skip
+        for cell in (self.compute_cell, self.api_cell):
+            await cell.start()
+            exit_stack.push_async_callback(cell.close)
+
+    def _make_services(self) -> None:
+        settings = self.settings
+        self.services = Services(
+            compute=self.api_cell,
+            identity=EmbeddedIdentity(settings.accounts, self.clock, token_life_s=settings.token_life_s),
+            images=self.images,
+            networks=self.networks,
+            clock=self.clock,
+            new_id=new_ids(self.chance("requests")),
+            new_password=new_passwords(self.chance("passwords")),
+            region=settings.region,
+            body_limit_bytes=settings.body_limit_bytes,
+            image_limit_bytes=settings.image_limit_bytes,
+        )
+        self.local_app = create_app(self.services, GreenletPortal())
+
+    async def _keep_running(self, name: str) -> None:
+        """An agent is a process by nature: one that fails is logged whole and started again, and the others go on."""
+        while True:
+            try:
+                await self.agents[name].run()
+            except Exception:
+                log.exception("agent %s has failed; it is started again in %g s", name, RESTART_S)
+            await asyncio.sleep(RESTART_S)
+
+
+def host_agent(host: HostEntry, cloud: CloudApplication) -> Agent:
+    """The agent that works over the host's XenAPI."""
+    session = Session(Login(Account(host.url, host.user, host.password), cloud.dial))
+    settings = AgentSettings(host=host.name, cell=cloud.settings.cell, url=host.url)
+    return ComputeManager(settings, session, cloud.bus, cloud.images, cloud.chance(f"agent {host.name}"))
+
+
+def new_ids(chance: Random) -> Callable[[], str]:
+    """A source of random UUIDs."""
+    return lambda: str(uuid.UUID(int=chance.getrandbits(128), version=4))
+
+
+def new_passwords(chance: Random) -> Callable[[], str]:
+    """A source of passwords for guests."""
+    return lambda: "".join(chance.choice(PASSWORD_SIGNS) for _ in range(PASSWORD_LENGTH))
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,146 @@
+"""Tempest's published response schemas as the judge of every answer of the Compute API: statuses, members, formats, nothing beside.
+
+A successful answer that no line of the table speaks of is an error too, so that a new route cannot go unjudged.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import tempest.lib.api_schema.response.compute as published
+from tempest.lib.common.rest_client import RestClient
+
+from compute_core.api.wsgi import Reply
+
+ACTIONS: Mapping[str, tuple[str, str]] = {
+    "createImage": ("images", "create_image"),
+    "os-getConsoleOutput": ("servers", "get_console_output"),
+}
+PLAIN_ACTION = ("servers", "server_actions_common_schema")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Which schema judges which answers."""
+
+    method: str
+    path: str
+    module: str
+    schema: str
+
+    def fits(self, method: str, path: str) -> bool:
+        """Whether the line speaks of the request."""
+        return self.method == method and re.fullmatch(self.path.replace("{}", "[^/]+"), path) is not None
+
+
+# fmt: off
+LINES = (
+    Line("GET", "/servers", "servers", "list_servers"),
+    Line("GET", "/servers/detail", "servers", "list_servers_detail"),
+    Line("POST", "/servers", "servers", "create_server_with_admin_pass"),
+    Line("GET", "/servers/{}", "servers", "get_server"),
+    Line("PUT", "/servers/{}", "servers", "update_server"),
+    Line("DELETE", "/servers/{}", "servers", "delete_server"),
+    Line("GET", "/servers/{}/ips", "servers", "list_addresses"),
+    Line("GET", "/servers/{}/ips/{}", "servers", "list_addresses_by_network"),
+    Line("GET", "/servers/{}/metadata", "servers", "list_server_metadata"),
+    Line("POST", "/servers/{}/metadata", "servers", "update_server_metadata"),
+    Line("PUT", "/servers/{}/metadata", "servers", "set_server_metadata"),
+    Line("GET", "/servers/{}/metadata/{}", "servers", "set_show_server_metadata_item"),
+    Line("PUT", "/servers/{}/metadata/{}", "servers", "set_show_server_metadata_item"),
+    Line("DELETE", "/servers/{}/metadata/{}", "servers", "delete_server_metadata_item"),
+    Line("GET", "/flavors", "flavors", "list_flavors"),
+    Line("GET", "/flavors/detail", "flavors", "list_flavors_details"),
+    Line("POST", "/flavors", "flavors", "create_update_get_flavor_details"),
+    Line("GET", "/flavors/{}", "flavors", "create_update_get_flavor_details"),
+    Line("DELETE", "/flavors/{}", "flavors", "delete_flavor"),
+    Line("GET", "/flavors/{}/os-extra_specs", "flavors_extra_specs", "set_get_flavor_extra_specs"),
+    Line("POST", "/flavors/{}/os-extra_specs", "flavors_extra_specs", "set_get_flavor_extra_specs"),
+    Line("GET", "/flavors/{}/os-extra_specs/{}", "flavors_extra_specs", "set_get_flavor_extra_specs_key"),
+    Line("PUT", "/flavors/{}/os-extra_specs/{}", "flavors_extra_specs", "set_get_flavor_extra_specs_key"),
+    Line("DELETE", "/flavors/{}/os-extra_specs/{}", "flavors_extra_specs", "unset_flavor_extra_specs"),
+    Line("GET", "/os-keypairs", "keypairs", "list_keypairs"),
+    Line("POST", "/os-keypairs", "keypairs", "create_keypair"),
+    Line("GET", "/os-keypairs/{}", "keypairs", "get_keypair"),
+    Line("DELETE", "/os-keypairs/{}", "keypairs", "delete_keypair"),
+    Line("GET", "/limits", "limits", "get_limit"),
+    Line("GET", "/os-availability-zone", "availability_zone", "list_availability_zone_list"),
+    Line("GET", "/os-availability-zone/detail", "availability_zone", "list_availability_zone_list_detail"),
+    Line("GET", "/os-services", "services", "list_services"),
+    Line("PUT", "/os-services/enable", "services", "enable_disable_service"),
+    Line("PUT", "/os-services/disable", "services", "enable_disable_service"),
+    Line("PUT", "/os-services/disable-log-reason", "services", "disable_log_reason"),
+    Line("PUT", "/os-services/force-down", "services", "update_forced_down"),
+    Line("PUT", "/os-services/{}", "services", "update_service"),
+    Line("GET", "/os-hypervisors", "hypervisors", "list_search_hypervisors"),
+    Line("GET", "/os-hypervisors/detail", "hypervisors", "list_hypervisors_detail"),
+    Line("GET", "/os-hypervisors/statistics", "hypervisors", "get_hypervisor_statistics"),
+    Line("GET", "/os-hypervisors/{}", "hypervisors", "get_hypervisor"),
+    Line("GET", "/os-hypervisors/{}/search", "hypervisors", "list_search_hypervisors"),
+    Line("GET", "/os-hypervisors/{}/servers", "hypervisors", "get_hypervisors_servers"),
+    Line("GET", "/os-aggregates", "aggregates", "list_aggregates"),
+    Line("GET", "/extensions", "extensions", "list_extensions"),
+)
+# fmt: on
+UNKNOWN_MEMBERS = frozenset({"keypairs_links"})
+"""What Nova answers and Tempest's schemas do not know: the pages of key pairs, since 2.35."""
+
+UNPUBLISHED = ("/extensions/{}",)
+"""What Tempest has no schema for."""
+
+
+class Answer(dict[str, str]):
+    """An answer as Tempest's client has it: its headers, and its status beside them."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.headers)
+        self.status = reply.status
+
+
+def judge(method: str, path: str, minor: int, reply: Reply, sent: Any) -> None:
+    """Raise when a successful answer is not what Tempest's clients would take. ``path`` is without mount and query."""
+    if any(re.fullmatch(known.replace("{}", "[^/]+"), path) for known in UNPUBLISHED):
+        return
+    module, name = _schema_of(method, path, sent)
+    RestClient.validate_response(_published(module, name, minor), Answer(reply), _known(reply.json))
+
+
+def _known(body: Any) -> Any:
+    if not isinstance(body, dict):
+        return body
+    return {name: value for name, value in body.items() if name not in UNKNOWN_MEMBERS}
+
+
+def _schema_of(method: str, path: str, sent: Any) -> tuple[str, str]:
+    if path.endswith("/action"):
+        return ACTIONS.get(next(iter(sent)), PLAIN_ACTION)
+    # The longest line wins: /servers/detail before /servers/{}.
+    lines = sorted((line for line in LINES if line.fits(method, path)), key=lambda line: line.path.count("{}"))
+    assert lines, f"nothing judges {method} {path}"
+    return lines[0].module, lines[0].schema
+
+
+@cache
+def _versions() -> tuple[int, ...]:
+    folders = (folder.name for folder in Path(published.__path__[0]).glob("v2_*"))
+    return tuple(sorted((int(name.removeprefix("v2_")) for name in folders), reverse=True))
+
+
+@cache
+def _published(module: str, name: str, minor: int) -> Mapping[str, Any]:
+    """The newest schema that is not newer than the version."""
+    for version in (version for version in _versions() if version <= minor):
+        try:
+            schemas = importlib.import_module(f"{published.__name__}.v2_{version}.{module}")
+        except ModuleNotFoundError:
+            continue
+        if hasattr(schemas, name):
+            schema: Mapping[str, Any] = getattr(schemas, name)
+            return schema
+    raise LookupError(f"Tempest has no {module}.{name} for 2.{minor}")
