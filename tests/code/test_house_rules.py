@@ -22,6 +22,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "compute_core/api/portal.py::_step": "hands the error to the greenlet that asked, which raises it",
     "compute_core/bus/delivery.py::_deliver_once": "the border of a process: logs the fault whole; the message goes to the dead letters",
     "compute_core/bus/delivery.py::answer": "the border of a process: logs the fault whole, and the caller hears of it",
+    "compute_core/wiring.py::CloudApplication._keep_running": "the border of an agent: logs the fault whole, and starts the agent again",
     "fake_xapi/engine/dispatch.py::_body": "logs the fault whole and answers INTERNAL_ERROR, as XAPI does",
     "fake_xapi/engine/dispatch.py::_guarded": "as above",
     "fake_xapi/transports/calls.py::_answer_later": "the border of a process: logs the fault whole and answers it",
