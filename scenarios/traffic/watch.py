@@ -13,11 +13,11 @@ from scenarios.traffic.client import CloudClient
 POLL_S = 1.0
 OVERLAP = timedelta(seconds=3)
 """Dates of the API have whole seconds, and a page takes a while: each poll looks back a little further than the last one."""
-Seen = Callable[[str, str, float], None]
+Seen = Callable[[str, str], None]
 
 
 class Watcher:
-    """Polls ``/servers/detail?changes-since``. ``seen`` is told of every new status: id, status, loop time in seconds."""
+    """Polls ``/servers/detail?changes-since``. ``seen`` is told of every new status: id, status."""
 
     def __init__(self, client: CloudClient, now: Callable[[], datetime], seen: Seen) -> None:
         self._client = client
@@ -63,7 +63,7 @@ class Watcher:
         identity, status = server["id"], server["status"]
         if self._statuses.get(identity) != status:
             self._statuses[identity] = status
-            self._seen(identity, status, asyncio.get_running_loop().time())
+            self._seen(identity, status)
         self._servers[identity] = server
         wanted, future = self._waiting.get(identity, (frozenset(), None))
         if status in wanted and future is not None and not future.done():
