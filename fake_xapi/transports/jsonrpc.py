@@ -14,6 +14,7 @@ import orjson
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.personality import Era
 from fake_xapi.engine.records import Records
+from fake_xapi.transports.http_replies import page
 from fake_xapi.transports.json_records import json_records
 from fake_xapi.transports.ports import Codec, Refusal, Request, is_plain
 
@@ -85,7 +86,7 @@ def _opened(request: Request) -> tuple[int | str, bool]:
 
 
 def _refusal(reason: str) -> Refusal:
-    return Refusal(500, "text/html", b"<html><body><h1>HTTP 500 internal server error</h1>%b</body></html>" % reason.encode())
+    return Refusal(500, "text/html", page(500, reason))
 
 
 _JSON = JsonRpc()

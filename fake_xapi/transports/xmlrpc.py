@@ -15,6 +15,7 @@ from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.personality import Era
 from fake_xapi.datamodel.wire import xml_array, xml_string, xml_struct, xml_value
 from fake_xapi.engine.records import Records
+from fake_xapi.transports.http_replies import page
 from fake_xapi.transports.ports import Codec, Refusal, Request, is_plain
 from fake_xapi.transports.xml_read import MalformedXml, read_call
 from fake_xapi.transports.xml_records import xml_records
@@ -25,8 +26,6 @@ _HEAD = b"<methodResponse><params><param>"
 _SUCCESS_HEAD = b"<value><struct><member><name>Status</name><value>Success</value></member><member><name>Value</name>"
 _SUCCESS_TAIL = b"</member></struct></value>"
 _BARE_METHODS = frozenset({"system.listMethods"})
-
-HTML_ERROR = b"<html><body><h1>HTTP 500 internal server error</h1>%b</body></html>"
 
 
 def _write(value: object) -> list[bytes]:
@@ -74,7 +73,7 @@ class XmlRpc:
     def _refusal(self, reason: str) -> Refusal:
         if self.has_faults:
             return Refusal(200, self.content_type, self._fault(1, "Failed to parse supplied XML"))
-        return Refusal(500, "text/html", HTML_ERROR % xml_string(reason).encode())
+        return Refusal(500, "text/html", page(500, reason))
 
     def _response(self, value: bytes) -> bytes:
         return b"".join((self.prolog, _HEAD, value, _TAIL))
