@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from fake_xapi.engine.settings import Settings
     from fake_xapi.fleet.fleet import Fleet, Order
-    from fake_xapi.state.world import World
+    from fake_xapi.fleet.state_file import Saved
+
+MOST_ROWS = 20
+"""A table of more hosts is cut: nobody reads ten thousand rows, and the file has them all."""
+LOGIN_DELAY_S = 5.0
+
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group()
@@ -23,90 +29,122 @@ def sim() -> None:
 
 
 @sim.command()
-@click.option("--hosts", default=1, show_default=True, type=click.IntRange(1), help="How many stand-alone hosts, each its own pool.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The port of every host.")
+@click.option(
+    "--hosts", default=1, show_default=True, type=click.IntRange(1, 1_000_000), help="How many stand-alone hosts, each its own pool."
+)
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="The port of every host; 0 for one that is free."
+)
 @click.option("--seed", default=0, show_default=True, help="Decides every uuid, ref and chance.")
 @click.option("--personality", default="latest", show_default=True, help="The release: a code name or a version, e.g. clearwater or 6.2.")
 @click.option("--user", default="root", show_default=True, help="The local superuser.")
 @click.option("--password", default="xenroot", show_default="xenroot", help="The local superuser's password.")
 @click.option("--profile", default="realistic", show_default=True, help="How long operations take: realistic, instant, or a JSON file.")
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Load the hosts from this file if it is there; save them to it at the end.",
-)
-@click.option("--inventory", type=click.Path(path_type=Path, dir_okay=False), help="Write the hosts to this file as JSON when all answer.")
+@click.option("--state", type=FILE, help="Load the hosts, their VMs and disks from this file if it is there; save them to it at the end.")
+@click.option("--inventory", type=FILE, help="Write the hosts to this file as JSON when all of them answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the inventory as JSON instead of a table.")
-def serve(  # noqa: PLR0917  # one parameter for each option
-    hosts: int,
-    port: int,
-    seed: int,
-    personality: str,
-    user: str,
-    password: str,
-    profile: str,
-    state: Path | None,
-    inventory: Path | None,
-    as_json: bool,
-) -> None:
+@click.pass_context
+def serve(ctx: click.Context, /, state: Path | None, inventory: Path | None, as_json: bool, **options: Any) -> None:
     """Serve simulated hosts on loopback addresses until SIGTERM or SIGINT.
 
     Each host has an address of its own (127.0.1.1, 127.0.1.2, ...) and the same port. When every host answers, the inventory is written
     and printed, then one line that begins with "ready".
     """
-    from fake_xapi.engine.durations import BadProfile, durations
-    from fake_xapi.engine.settings import Settings
-    from fake_xapi.fleet.addresses import has_all_loopback
-    from fake_xapi.fleet.fleet import Order
+    from fake_xapi.engine.durations import BadProfile
+    from fake_xapi.fleet.serving import new_event_loop
     from fake_xapi.state.storage import BadWorldFile
 
-    order = Order(hosts, seed, _checked_personality(personality), port, has_all_loopback())
+    for path in (state, inventory):
+        _check_folder(path)
     try:
-        settings = Settings(user=user, password=password, durations=durations(profile), login_delay_s=0.0 if profile == "instant" else 5.0)
-        _run(_serve(order, settings, state, inventory, as_json=as_json))
-    except (BadProfile, BadWorldFile) as refusal:
+        saved = _load(state)
+        order = _order(ctx, saved)
+        settings = _settings(options)
+    except (BadProfile, BadWorldFile, ValueError) as refusal:
         raise click.ClickException(str(refusal)) from refusal
-    except OSError as error:
-        raise click.ClickException(f"port {port} cannot be served: {error.strerror or error}; take another --port") from error
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(order, settings, saved, state, inventory, as_json=as_json))
 
 
-def _checked_personality(name: str) -> str:
+def _check_folder(path: Path | None) -> None:
+    if path is not None and not path.parent.is_dir():
+        raise click.ClickException(f"{path}: the folder {path.parent} is not there; make it, or name another file")
+
+
+def _load(state: Path | None) -> Saved | None:
+    """The fleet of a state file that is there."""
+    from fake_xapi.fleet.state_file import load_fleet
+
+    return load_fleet(state) if state is not None and state.exists() else None
+
+
+def _order(ctx: click.Context, saved: Saved | None) -> Order:
+    """What was saved, else what is asked for; ValueError when both are and they differ."""
+    from dataclasses import replace
+
     from fake_xapi.datamodel.personality import personality
+    from fake_xapi.fleet.addresses import MOST, has_all_loopback
+    from fake_xapi.fleet.fleet import Order
 
-    try:
-        personality(name)
-    except ValueError as refusal:
-        raise click.ClickException(str(refusal)) from refusal
-    return name
+    asked = {name: ctx.params[name] for name in ("hosts", "seed", "personality")}
+    release = personality(asked["personality"]).name
+    if asked["hosts"] > MOST:
+        raise ValueError(f"127.0.0.0/8 has room for {MOST} hosts, not {asked['hosts']}")
+    order = Order(**asked, port=ctx.params["port"], has_own_addresses=has_all_loopback())
+    if saved is None:
+        return order
+    known = {"hosts": saved.order.hosts, "seed": saved.order.seed, "personality": personality(saved.order.personality).name}
+    wanted = {name: value for name, value in (asked | {"personality": release}).items() if _is_given(ctx, name)}
+    for name, value in wanted.items():
+        if known[name] != value:
+            raise ValueError(f"{ctx.params['state']} has --{name} {known[name]}, not {value}; leave the option out, or name another file")
+    return replace(saved.order, port=order.port, has_own_addresses=order.has_own_addresses)
 
 
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    import uvloop
-
-    uvloop.run(main)
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
 
 
-async def _serve(order: Order, settings: Any, state: Path | None, inventory: Path | None, *, as_json: bool) -> None:
+def _settings(options: dict[str, Any]) -> Settings:
+    from fake_xapi.engine.durations import durations
+    from fake_xapi.engine.settings import Settings
+
+    profile = durations(options["profile"])
+    return Settings(
+        user=options["user"],
+        password=options["password"],
+        durations=profile,
+        login_delay_s=LOGIN_DELAY_S if profile.operations else 0.0,
+    )
+
+
+async def _serve(
+    order: Order, settings: Settings, saved: Saved | None, state: Path | None, inventory: Path | None, *, as_json: bool
+) -> None:
     from fake_xapi.engine.clock import Clock
     from fake_xapi.fleet.fleet import Fleet
+    from fake_xapi.fleet.serving import make_room_for_connections, served
     from fake_xapi.fleet.state_file import save_fleet
 
     stop = _stop_signal()
-    clock = Clock(datetime.now(UTC), asyncio.get_running_loop().time())
-    fleet = Fleet(order, settings, clock, _saved(state, order))
+    make_room_for_connections()
+    fleet = Fleet(order, settings, Clock(datetime.now(UTC), asyncio.get_running_loop().time()), saved)
     try:
-        await _serve_until(fleet, stop, inventory, as_json=as_json)
+        async with served(fleet):
+            _announce(fleet, inventory, as_json=as_json)
+            await stop.wait()
+        if state is not None:
+            save_fleet(fleet, state)
+    except OSError as error:
+        raise click.ClickException(_explained(error, order)) from error
     finally:
         await fleet.close()
-    if state is not None:
-        save_fleet(fleet, state)
 
 
-def _saved(state: Path | None, order: Order) -> Mapping[str, World] | None:
-    """The worlds of a state file that is there."""
-    from fake_xapi.fleet.state_file import load_fleet
-
-    return load_fleet(state, order) if state is not None and state.exists() else None
+def _explained(error: OSError, order: Order) -> str:
+    if error.filename:
+        return f"{error.filename}: {error.strerror}; name a file that can be written"
+    return f"port {order.port} cannot be served ({error.strerror or error}); take another --port, or 0 for one that is free"
 
 
 def _stop_signal() -> asyncio.Event:
@@ -116,37 +154,28 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-async def _serve_until(fleet: Fleet, stop: asyncio.Event, inventory: Path | None, *, as_json: bool) -> None:
-    from fake_xapi.transports.http import HttpServer
-
-    order = fleet.order
-    async with HttpServer(fleet) as server:
-        if order.has_own_addresses:
-            await server.listen(order.port)
-        else:
-            await server.listen_at("127.0.0.1", range(order.port, order.port + order.hosts))
-        rows = fleet.inventory()
-        if inventory is not None:
-            _write(inventory, json.dumps(rows, indent=1) + "\n")
-        _print(rows, as_json=as_json)
-        click.echo(f"ready: {len(rows)} hosts of {order.personality}, {rows[0]['url']} to {rows[-1]['url']}")
-        await stop.wait()
+def _announce(fleet: Fleet, inventory: Path | None, *, as_json: bool) -> None:
+    """Say where the hosts are: to the file first, then to people, at last that all is ready."""
+    rows = fleet.inventory()
+    if inventory is not None:
+        _write(inventory, json.dumps(rows, indent=1) + "\n")
+    if as_json:
+        click.echo(json.dumps(rows))
+    else:
+        _print_table(rows)
+    click.echo(f"ready: {len(rows)} hosts of {fleet.order.personality}, {rows[0]['url']} to {rows[-1]['url']}")
 
 
 def _write(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
-MOST_ROWS = 20
-"""A table of more hosts is cut: nobody reads ten thousand rows, and the file has them all."""
-
-
-def _print(rows: list[dict[str, str]], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
+def _print_table(rows: list[dict[str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -18,9 +18,16 @@ def address(number: int) -> str:
 
 
 def has_all_loopback() -> bool:
-    """Whether this system has all of 127.0.0.0/8, not 127.0.0.1 alone."""
+    """Whether one listener can have all of 127.0.0.0/8 and nothing else here, not 127.0.0.1 alone.
+
+    Needs a system that has the addresses, as Linux does, and the right to bind a socket to the loopback device.
+    """
+    device = getattr(socket, "SO_BINDTODEVICE", None)
+    if device is None:
+        return False
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         try:
+            probe.setsockopt(socket.SOL_SOCKET, device, b"lo")
             probe.bind((address(0), 0))
         except OSError:
             return False

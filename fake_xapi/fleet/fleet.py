@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import repeat
+from typing import Protocol
 
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.clock import Clock
@@ -62,29 +64,56 @@ class Order:
         return Site(name, "127.0.0.1", self.port + number)
 
 
+class Before(Protocol):
+    """What hosts were before: worlds and disks by their names, all disks over one ``file``."""
+
+    @property
+    def worlds(self) -> Mapping[str, World]:
+        """Every host's world."""
+        ...
+
+    @property
+    def disks(self) -> Mapping[str, DiskStore]:
+        """Every host's disks."""
+        ...
+
+    @property
+    def file(self) -> DiskStore:
+        """What closes the bytes of them all."""
+        ...
+
+
 class Fleet:
-    """The hosts of an order, as a router by address. ``worlds`` are given when they were saved before."""
+    """The hosts of an order, as a router by address. ``before`` is what was saved of them."""
 
     def __init__(
-        self, order: Order, settings: Settings = DEFAULT_SETTINGS, clock: Clock | None = None, worlds: Mapping[str, World] | None = None
+        self, order: Order, settings: Settings = DEFAULT_SETTINGS, clock: Clock | None = None, before: Before | None = None
     ) -> None:
         self.order = order
         self.settings = settings
+        self._ports: Sequence[int] = ()
         self.faults = Faults(str(order.seed), [site.name for site in self.sites()])
         self._golden = golden(order.personality, order.hardware)
-        self._disks = DiskStore()
+        self._disks = DiskStore() if before is None else before.file
         self._clock = clock or Clock()
         self.hosts: dict[str, Xapi] = {}
         """Every host's XAPI by its name."""
         self._by_site: dict[tuple[str, int], str] = {}
         for number in range(order.hosts):
             site = order.site(number)
-            world = worlds[site.name] if worlds is not None else self._fresh(number, site)
-            self.hosts[site.name] = Xapi(world, self._golden.host, self._disks.fork(), settings, self._clock)
-            self._by_site[site.address, site.port if not order.has_own_addresses else 0] = site.name
+            world = self._fresh(number, site) if before is None else before.worlds[site.name]
+            disks = self._disks.fork() if before is None else before.disks[site.name]
+            self.hosts[site.name] = Xapi(world, self._golden.host, disks, settings, self._clock)
+        self.found_at([order.port] if order.has_own_addresses else [site.port for site in self.sites()])
 
     def _fresh(self, number: int, site: Site) -> World:
         return named(self._golden, site, f"{self.order.seed}/{number}")
+
+    def found_at(self, ports: Sequence[int]) -> None:
+        """Note where the hosts are served in fact: at one port each at its own address, or each at its own port."""
+        self._ports = ports
+        by_port = not self.order.has_own_addresses
+        self._by_site = {(site.address, site.port if by_port else 0): site.name for site in self.sites()}
 
     def xapi_at(self, address: str, port: int) -> XapiPort | None:
         """The XAPI at a local address, as the faults let it be; ConnectionRefusedError when its host is dead."""
@@ -97,7 +126,11 @@ class Fleet:
 
     def sites(self) -> Iterator[Site]:
         """Where each host is."""
-        return (self.order.site(number) for number in range(self.order.hosts))
+        planned = (self.order.site(number) for number in range(self.order.hosts))
+        if not self._ports:
+            return planned
+        ports = repeat(self._ports[0]) if self.order.has_own_addresses else self._ports
+        return (replace(site, port=port) for site, port in zip(planned, ports, strict=False))
 
     def inventory(self) -> list[dict[str, str]]:
         """Every host's name, uuid, URL and user."""

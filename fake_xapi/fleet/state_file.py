@@ -1,45 +1,149 @@
-"""A whole fleet as one file: its order, and what each host has more than the golden host."""
+"""A whole fleet as one file: its order, what each host has more than the golden host, and the bytes of the disks, each block once.
+
+A first line, the length of the head, the head as MessagePack, then the blocks. Written beside its place and moved there whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
+
+import msgspec
+from immutables import Map
 
 from fake_xapi.datamodel.personality import personality
+from fake_xapi.dom0.blocks import BLOCK_BYTES, Block, BlockFile
+from fake_xapi.dom0.disks import Disk, DiskStore
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.golden import golden
 from fake_xapi.fleet.hardware import Hardware
-from fake_xapi.state.storage import BadWorldFile, dump, read_checked, restore, write_atomically
+from fake_xapi.state.storage import BadWorldFile, dump, restore
 from fake_xapi.state.world import World
 
-KIND = "fleet"
+FIRST_LINE = b"inova fleet 2\n"
+LENGTH_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A fleet as it was when it was saved; worlds and disks by the names of the hosts, all disks over one ``file``."""
+
+    order: Order
+    worlds: Mapping[str, World]
+    disks: Mapping[str, DiskStore]
+    file: DiskStore
 
 
 def save_fleet(fleet: Fleet, path: Path) -> None:
-    """Write a fleet to one file, whole or not at all. The bytes of disks are not in it: disks come back as zeros."""
-    base = fleet.base.world.value
-    hosts = {name: {"seed": xapi.world.seed, "state": dump(xapi.world.value, base)} for name, xapi in fleet.hosts.items()}
-    write_atomically(path, {"kind": KIND, "order": asdict(fleet.order), "hosts": hosts})
+    """Write a fleet to one file, whole or not at all. OSError when there is no room for it."""
+    base, blocks = fleet.base.world.value, _Blocks()
+    hosts = {
+        name: {"seed": xapi.world.seed, "state": dump(xapi.world.value, base), "disks": blocks.listed(xapi.disks)}
+        for name, xapi in fleet.hosts.items()
+    }
+    head = msgspec.msgpack.encode({"order": asdict(fleet.order), "hosts": hosts})
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(FIRST_LINE + len(head).to_bytes(LENGTH_BYTES, "big") + head)
+            file.writelines(blocks.contents())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
-def load_fleet(path: Path, order: Order) -> Mapping[str, World]:
-    """The worlds of a saved fleet by host names; BadWorldFile when the file is none, or one of another order."""
-    content = read_checked(path)
-    if content.get("kind") != KIND:
-        raise BadWorldFile(f"{path}: not a saved fleet; name another file, or remove this one to begin anew")
-    saved = _order(content["order"])
-    if saved != order:
-        raise BadWorldFile(f"{path}: holds {_described(saved)}, not {_described(order)}; ask for the same, or name another file")
+def load_fleet(path: Path) -> Saved:
+    """The fleet of a file; BadWorldFile when it is none. What was under way when it was saved has ended, as after a power cut of dom0."""
+    with path.open("rb") as file:
+        content = _head(path, file)
+        order = _order(path, content["order"])
+        try:
+            worlds = {name: _world(host, order) for name, host in content["hosts"].items()}
+            store = BlockFile()
+            disks = _disks(file, store, {name: host["disks"] for name, host in content["hosts"].items()})
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise BadWorldFile(f"{path}: damaged ({error!r}); {_CURE}") from error
+    return Saved(order, worlds, disks, DiskStore(store))
+
+
+_CURE = "name another file, or remove this one to begin anew"
+
+
+def _head(path: Path, file: IO[bytes]) -> Any:
+    if file.readline(len(FIRST_LINE)) != FIRST_LINE:
+        raise BadWorldFile(f"{path}: not a fleet of the format {FIRST_LINE.decode().strip()!r}; {_CURE}")
+    try:
+        return msgspec.msgpack.decode(file.read(int.from_bytes(file.read(LENGTH_BYTES), "big")))
+    except (msgspec.DecodeError, OverflowError, MemoryError) as error:
+        raise BadWorldFile(f"{path}: damaged ({error}); {_CURE}") from error
+
+
+def _order(path: Path, plain: Any) -> Order:
+    try:
+        order = Order(**{**plain, "hardware": Hardware(**plain["hardware"])})
+        personality(order.personality)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadWorldFile(f"{path}: damaged ({error}); {_CURE}") from error
+    return order
+
+
+def _world(host: Any, order: Order) -> World:
     base = golden(order.personality, order.hardware).world.value
-    kind = personality(order.personality)
-    return {name: World(restore(host["state"], base), host["seed"], kind) for name, host in content["hosts"].items()}
+    world = World(restore(host["state"], base), host["seed"], personality(order.personality))
+    _end_calls(world)
+    return world
 
 
-def _order(plain: dict[str, Any]) -> Order:
-    return Order(**{**plain, "hardware": Hardware(**plain["hardware"])})
+def _end_calls(world: World) -> None:
+    """Nobody works on what was under way: pending tasks are gone, and what they held is free."""
+    pending = {world.ref(task): task for task, row in world.rows("task") if row["status"] == "pending"}
+    if not pending:
+        return
+    with world.edit() as edit:
+        for cls in ("VM", "VBD", "VIF", "VDI", "SR", "host", "pool"):
+            for identity, row in world.rows(cls):
+                if row["current_operations"]:
+                    edit.set(identity, current_operations={})
+        for task in pending.values():
+            edit.destroy(task)
 
 
-def _described(order: Order) -> str:
-    return f"{order.hosts} hosts of {order.personality} at port {order.port} with seed {order.seed}"
+class _Blocks:
+    """The different blocks of all disks, in the order in which they were met."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Block, int] = {}
+        self._sources: list[tuple[DiskStore, Disk, int]] = []
+
+    def listed(self, store: DiskStore) -> dict[int, Any]:
+        """Each disk of a store: its size, and the number of every block's content."""
+        return {cast(int, key): [store[key].size, self._blocks(store, store[key])] for key in store.keys()}  # noqa: SIM118  # no mapping
+
+    def _blocks(self, store: DiskStore, disk: Disk) -> dict[int, int]:
+        for place in disk.numbers():
+            block = disk.blocks[place]
+            if block not in self._numbers:
+                self._numbers[block] = len(self._sources)
+                self._sources.append((store, disk, place))
+        return {place: self._numbers[block] for place, block in disk.blocks.items()}
+
+    def contents(self) -> Iterator[bytes]:
+        """The bytes of every block."""
+        return (store.block(disk, place) for store, disk, place in self._sources)
+
+
+def _disks(file: IO[bytes], store: BlockFile, listed: Mapping[str, Any]) -> dict[str, DiskStore]:
+    blocks: list[Block] = []
+    while content := file.read(BLOCK_BYTES):
+        block = store.put(content)
+        if block is None:
+            raise ValueError("a block of zeros")
+        blocks.append(block)
+    made = {name: {key: _disk(size, places, blocks) for key, (size, places) in disks.items()} for name, disks in listed.items()}
+    return {name: DiskStore(store, Map(disks)) for name, disks in made.items()}
+
+
+def _disk(size: int, places: Mapping[int, int], blocks: list[Block]) -> Disk:
+    return Disk(size, Map({place: blocks[number] for place, number in places.items()}))

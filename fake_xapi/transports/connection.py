@@ -285,6 +285,11 @@ class Connection(asyncio.Protocol):
 
     # ---- ends -------------------------------------------------------------------------------------------------------------
 
+    def drop_if_dead(self) -> None:
+        """Close at once when the host has died since."""
+        if self._xapi() is None:
+            self.drop()
+
     def drop(self) -> None:
         """Close at once, without a word."""
         self._is_ending = True

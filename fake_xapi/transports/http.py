@@ -50,6 +50,11 @@ class HttpServer:
         """Take connections to one loopback address at each of some ports: one per host, where a system has but one address."""
         return [await self._serve(loopback_address(address, port)) for port in ports]
 
+    def drop_dead(self) -> None:
+        """Close the connections to hosts that have died since: whoever waits for an answer gets none."""
+        for connection in list(self._site.connections):
+            connection.drop_if_dead()
+
     async def close(self) -> None:
         """Stop listening, end connections and what runs for them."""
         for server in self._servers:

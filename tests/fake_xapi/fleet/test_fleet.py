@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.fleet.addresses import MOST, address
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.golden import golden
-from fake_xapi.fleet.state_file import load_fleet, save_fleet
-from fake_xapi.state.storage import BadWorldFile
-from fake_xapi.state.value import diff
 from fake_xapi.state.world import World
 
 RELEASES = ("boston", "tampa", "clearwater", "latest")
@@ -126,20 +121,3 @@ def test_addresses_go_up_from_127_0_1_1(number: int, where: str) -> None:
 def test_there_is_no_address_beyond_the_loopback_net(number: int) -> None:
     with pytest.raises(ValueError, match="one too many"):
         address(number)
-
-
-def test_a_saved_fleet_comes_back_as_it_was(tmp_path: Path) -> None:
-    fleet = _fleet(hosts=2)
-    world = fleet.hosts["xs00002"].world
-    with world.edit() as edit:
-        edit.create("VM", name_label="mine")
-    save_fleet(fleet, tmp_path / "f")
-    loaded = load_fleet(tmp_path / "f", fleet.order)
-    assert list(diff(world.value, loaded["xs00002"].value)) == []
-    assert (tmp_path / "f").stat().st_size < 20_000
-
-
-def test_a_fleet_of_another_order_is_refused_with_both(tmp_path: Path) -> None:
-    save_fleet(_fleet(hosts=2), tmp_path / "f")
-    with pytest.raises(BadWorldFile, match="holds 2 hosts of latest at port 80 with seed 0, not 3 hosts"):
-        load_fleet(tmp_path / "f", Order(hosts=3))

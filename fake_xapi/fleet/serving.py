@@ -1,0 +1,47 @@
+"""A fleet on real sockets: where it listens, and on which kind of loop."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fake_xapi.fleet.fleet import Fleet
+from fake_xapi.transports.http import HttpServer
+
+
+@asynccontextmanager
+async def served(fleet: Fleet) -> AsyncIterator[None]:
+    """Serve every host where its order wants it (port 0: where there is room); the fleet's sites then say where. The fleet is not closed.
+
+    OSError when a port is taken.
+    """
+    order = fleet.order
+    async with HttpServer(fleet) as server:
+        if order.has_own_addresses:
+            fleet.found_at([await server.listen(order.port)])
+        else:
+            wanted = [order.port + number if order.port else 0 for number in range(order.hosts)]
+            fleet.found_at(await server.listen_at("127.0.0.1", wanted))
+        fleet.faults.deaths.append(server.drop_dead)
+        try:
+            yield
+        finally:
+            fleet.faults.deaths.remove(server.drop_dead)
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """A loop of uvloop where the system has it, else of asyncio."""
+    try:
+        import uvloop  # noqa: PLC0415  # not every system has it
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def make_room_for_connections() -> None:
+    """Let the process have as many open sockets as the system allows it: two for each client of a large fleet are soon 20,000."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
