@@ -56,18 +56,22 @@ class Rig:
         return asked
 
     def left(self) -> dict[str, list[str]]:
-        """What is on the host beside what a fresh one has and whole cached images, by class."""
-        world = self.xapi.world
-        rows = {cls: {each: world[each] for each in world.ids(cls)} for cls in NOTHING}
-        vdis = {each: row for each, row in rows["VDI"].items() if row["managed"] and world[row["SR"]]["content_type"] != "iso"}
-        left = {
-            "VM": [row["name_label"] for row in rows["VM"].values() if not row["is_control_domain"] and not row["is_a_template"]],
-            "VBD": [row["userdevice"] for row in rows["VBD"].values()],
-            "VIF": [row["MAC"] for row in rows["VIF"].values()],
-            "VDI": [row["name_label"] for each, row in vdis.items() if row["other_config"].get(IMAGE_VDI) != world.uuid(each)],
-            "task": [row["name_label"] for row in rows["task"].values()],
-        }
-        return {cls: sorted(found) for cls, found in left.items()}
+        return left_on(self.xapi)
+
+
+def left_on(xapi: Xapi) -> dict[str, list[str]]:
+    """What is on the host beside what a fresh one has and whole cached images, by class."""
+    world = xapi.world
+    rows = {cls: {each: world[each] for each in world.ids(cls)} for cls in NOTHING}
+    vdis = {each: row for each, row in rows["VDI"].items() if row["managed"] and world[row["SR"]]["content_type"] != "iso"}
+    left = {
+        "VM": [row["name_label"] for row in rows["VM"].values() if not row["is_control_domain"] and not row["is_a_template"]],
+        "VBD": [row["userdevice"] for row in rows["VBD"].values()],
+        "VIF": [row["MAC"] for row in rows["VIF"].values()],
+        "VDI": [row["name_label"] for each, row in vdis.items() if row["other_config"].get(IMAGE_VDI) != world.uuid(each)],
+        "task": [row["name_label"] for row in rows["task"].values()],
+    }
+    return {cls: sorted(found) for cls, found in left.items()}
 
 
 NOTHING: dict[str, list[str]] = {"VM": [], "VBD": [], "VIF": [], "VDI": [], "task": []}

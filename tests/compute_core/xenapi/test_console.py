@@ -1,3 +1,5 @@
+"""The console log: how much of it, and what is said when there is none."""
+
 from __future__ import annotations
 
 from pathlib import Path
