@@ -1,0 +1,127 @@
+"""``inova sim serve`` as a process: ready when it says so, gone when it is told, and nothing half done."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import XenAPI
+
+SERVE = [sys.executable, "-c", "from fake_xapi.cli import sim; sim()", "serve", "--profile", "instant"]
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[list[str]]:
+    """A simulator until the block ends, told by SIGTERM; gives the lines that it printed up to the one that begins with ready."""
+    with subprocess.Popen([*SERVE, *options], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("ready"):
+                break
+        try:
+            yield lines
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert (process.wait(30), process.stdout.read()) == (0, "")
+
+
+def refused(*options: str) -> str:
+    """What a simulator that does not begin says."""
+    done = subprocess.run([*SERVE, *options], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    return done.stderr
+
+
+def networks(url: str, password: str = "xenroot", new: str = "") -> list[str]:
+    """The names of a host's networks, after one more was made."""
+    session = XenAPI.Session(url)
+    with closing(session("transport")):
+        session.login_with_password("root", password, "1.0", "test")
+        if new:
+            session.xenapi.network.create({"name_label": new, "other_config": {}})
+        found = sorted(record["name_label"] for record in session.xenapi.network.get_all_records().values())
+        session.logout()
+    return found
+
+
+def test_the_inventory_is_there_and_every_host_answers_when_it_says_ready(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.json"
+    with serving("--hosts", "3", "--port", "0", "--json", "--inventory", str(inventory)) as lines:
+        rows = json.loads(inventory.read_text())
+        assert (json.loads(lines[0]), len(lines)) == (rows, 2)
+        assert [sorted(row) for row in rows] == [["name", "url", "user", "uuid"]] * 3
+        assert {row["user"] for row in rows} == {"root"}
+        assert len({tuple(networks(row["url"])) for row in rows}) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["hosts.json"]
+
+
+def test_people_get_a_table_that_is_cut_when_nobody_would_read_it(tmp_path: Path) -> None:
+    with serving("--hosts", "30", "--port", "0") as lines:
+        text = "".join(lines)
+        assert ("xs00020" in text, "xs00021" in text) == (True, False)
+        assert lines[-2] == "... and 10 more; --inventory FILE and --json list them all\n"
+        assert lines[-1].startswith("ready: 30 hosts of latest, http://127.0.")
+
+
+def test_a_fleet_goes_on_where_it_was_with_nothing_said_twice(tmp_path: Path) -> None:
+    state, inventory = str(tmp_path / "state"), tmp_path / "hosts.json"
+    options = ("--port", "0", "--state", state, "--inventory", str(inventory))
+    with serving("--hosts", "2", "--seed", "9", "--personality", "6.2", *options):
+        first = json.loads(inventory.read_text())
+        networks(first[1]["url"], new="mine")
+    with serving(*options):
+        second = json.loads(inventory.read_text())
+        assert [row["uuid"] for row in second] == [row["uuid"] for row in first]
+        assert ("mine" in networks(second[0]["url"]), "mine" in networks(second[1]["url"])) == (False, True)
+    assert "state has --seed 9, not 8; leave the option out, or name another file" in refused("--seed", "8", "--state", state)
+
+
+def test_the_password_is_the_one_that_was_given() -> None:
+    with serving("--port", "0", "--password", "secret", "--json") as lines:
+        url = json.loads(lines[0])[0]["url"]
+        assert networks(url, "secret")
+        with pytest.raises(XenAPI.Failure, match="SESSION_AUTHENTICATION_FAILED"):
+            networks(url, "xenroot")
+
+
+def test_a_port_that_is_taken_is_named_with_the_cure(tmp_path: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused("--port", str(port), "--inventory", str(tmp_path / "i"), "--state", str(tmp_path / "s"))
+    assert f"port {port} cannot be served" in said
+    assert "take another --port, or 0 for one that is free" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        (("--personality", "clearwatr"), "did you mean one of: clearwater"),
+        (("--profile", "fast"), "take one of realistic, instant, or name a JSON file"),
+        (("--hosts", "999999", "--state", "/none/s"), "the folder /none is not there; make it, or name another file"),
+        (("--inventory", "/none/i"), "the folder /none is not there; make it, or name another file"),
+        (("--state", __file__), "not a fleet of the format 'inova fleet 2'; name another file, or remove this one"),
+    ],
+)
+def test_what_cannot_begin_says_what_to_do(options: tuple[str, ...], cure: str) -> None:
+    said = refused(*options)
+    assert cure in said
+    assert "Traceback" not in said
+
+
+def test_an_interrupt_from_the_keyboard_ends_it_as_well() -> None:
+    with subprocess.Popen([*SERVE, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("ready"):
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
