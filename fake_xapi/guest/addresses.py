@@ -24,24 +24,29 @@ def networks(world: World, vm: AnyRow) -> dict[str, str]:
 
 def _of_vif(vif: AnyRow, xenstore_data: dict[str, str]) -> dict[str, str]:
     device = vif["device"]
-    given = _given(xenstore_data.get(_NETWORKING + vif["MAC"].replace(":", "").upper(), "")) or _given(
-        xenstore_data.get(_NETWORKING + vif["MAC"].replace(":", ""), "")
-    )
-    v4 = given.get("ips") or [_leased(vif["MAC"])]
-    v6 = given.get("ip6s") or [_link_local(vif["MAC"])]
+    told = _told(xenstore_data, vif["MAC"])
+    v4 = _addresses(told, "ips") or [_leased(vif["MAC"])]
+    v6 = _addresses(told, "ip6s") or [_link_local(vif["MAC"])]
     found = {f"{device}/ip": v4[0]}
     found.update({f"{device}/ipv4/{place}": address for place, address in enumerate(v4)})
     found.update({f"{device}/ipv6/{place}": address for place, address in enumerate(v6)})
     return found
 
 
-def _given(text: str) -> dict[str, list[str]]:
-    """The addresses in the JSON that an OpenStack driver leaves for the guest's agent; nothing when it is not that."""
+def _told(xenstore_data: dict[str, str], mac: str) -> Any:
+    """The JSON that an OpenStack driver leaves for the guest's agent under the interface's address; None when it is none."""
+    bare = mac.replace(":", "")
+    text = next((xenstore_data[key] for name in (bare, bare.upper()) if (key := _NETWORKING + name) in xenstore_data), "null")
     try:
-        told: Any = json.loads(text) if text else {}
-        return {key: [str(ip["ip"]) for ip in told.get(key, [])] for key in ("ips", "ip6s")}
-    except (ValueError, AttributeError, TypeError, KeyError):
-        return {}
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _addresses(told: Any, family: str) -> list[str]:
+    """The addresses of a family in that JSON; none where it is not what it should be."""
+    rows = told.get(family) if isinstance(told, dict) else None
+    return [str(row["ip"]) for row in rows if isinstance(row, dict) and "ip" in row] if isinstance(rows, list) else []
 
 
 def _leased(mac: str) -> str:

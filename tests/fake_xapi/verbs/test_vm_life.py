@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fake_xapi.verbs.hosts import GIB, NULL, Host, over_host
+from tests.fake_xapi.verbs.hosts import GIB, NULL, VM_RECORD, Host, over_host
 
 
 def test_a_new_vm_is_halted_with_metrics_and_something_to_make_addresses_from() -> None:
@@ -37,7 +37,7 @@ def test_a_given_mac_seed_is_kept() -> None:
 def test_a_suspended_vm_is_believed_only_with_its_memory() -> None:
     async def body(host: Host) -> None:
         count = host.world.count("VM")
-        refusal = await host.refused("VM.create", {**_record(), "power_state": "Suspended"})
+        refusal = await host.refused("VM.create", {**VM_RECORD, "power_state": "Suspended"})
         assert (refusal[0], refusal[2:]) == ("VM_BAD_POWER_STATE", ["halted", "suspended"])
         assert host.world.count("VM") == count
         sleeping = {
@@ -50,12 +50,6 @@ def test_a_suspended_vm_is_believed_only_with_its_memory() -> None:
         assert host.row(vm)["power_state"] == "Suspended"
 
     over_host(body)
-
-
-def _record() -> dict[str, object]:
-    from tests.fake_xapi.verbs.hosts import VM_RECORD
-
-    return VM_RECORD
 
 
 def test_a_destroyed_vm_takes_its_devices_and_leaves_its_disks() -> None:

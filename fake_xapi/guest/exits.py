@@ -1,0 +1,53 @@
+"""A guest that ends its domain by itself: it halts, reboots or crashes, and its VM's ``actions_after_*`` say what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from fake_xapi.guest.life import begin_life, end_life
+from fake_xapi.state.ids import Id
+from fake_xapi.verbs import domains
+from fake_xapi.verbs.call import Call
+
+Exit = Literal["shutdown", "reboot", "crash"]
+Outcome = Literal["Halted", "Paused", "Running"]
+
+_OUTCOMES: Mapping[str, Outcome] = {
+    "destroy": "Halted",
+    "coredump_and_destroy": "Halted",
+    "preserve": "Paused",
+    "restart": "Running",
+    "soft_reboot": "Running",
+    "coredump_and_restart": "Running",
+    "rename_restart": "Running",
+}
+_MESSAGES: Mapping[Exit, tuple[str, str]] = {
+    "shutdown": ("VM_SHUTDOWN", "shutdown"),
+    "reboot": ("VM_REBOOTED", "rebooted"),
+    "crash": ("VM_CRASHED", "crashed"),
+}
+
+
+def leave_domain(call: Call, vm: Id, how: Exit) -> Outcome:
+    """What becomes of a running VM whose guest halts, reboots or crashes: the power state that it ends in.
+
+    Nobody is asked and no operation is marked: XAPI finds out when it is over.
+    """
+    row = call.world[vm]
+    outcome = _OUTCOMES[row[f"actions_after_{how}"]]
+    host: Id = row["resident_on"]
+    name, word = _MESSAGES[how]
+    end_life(call, vm)
+    with call.world.edit() as edit:
+        if outcome == "Paused":
+            edit.set(vm, power_state="Paused")
+        else:
+            domains.halt(edit, vm, call.now())
+        if outcome == "Running":
+            domains.settle(edit, vm)
+            domains.begin(call, edit, vm, host, is_paused=False)
+        call.announce(name, vm, f"VM '{row['name_label']}' (uuid: {call.world.uuid(vm)}) {word}")
+    if outcome == "Running":
+        begin_life(call, vm, call.world[vm]["domid"])
+    return outcome
