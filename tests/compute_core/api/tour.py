@@ -33,7 +33,6 @@ class Step:
     command: str
     shows: str = ""
     until: str = ""
-    is_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ CHAPTERS: tuple[tuple[str, tuple[Step, ...]], ...] = (
             Step("flavor create m1.lab --ram 256 --disk 1 --vcpus 1 -c name -c ram -c disk -c vcpus", "m1.lab"),
             Step("flavor list -c Name -c RAM -c Disk -c VCPUs", "m1.lab"),
             Step("keypair create laptop --private-key laptop.pem -c name -c type", "laptop"),
-            Step("limits show --absolute -f value", "maxTotalKeypairs"),
+            Step("limits show --absolute -f value", "keypairs 100"),
         ),
     ),
     (
