@@ -87,7 +87,7 @@ class ImageCache:
 
     async def _fill(self, xapi: XenApi, vdi: str, image: Image, instance: Instance, length: int) -> None:
         """Send the image. XAPI may answer before it has read the bytes: whether they arrived, the task says."""
-        label = f"image {image.id} for {instance.uuid}"
+        label = marks.import_label(image.id, instance.uuid)
         task = await certain(xapi.call("task.create", label, ""), lambda: one_of(xapi, "task", {"name__label": label}))
         async with Undo(label) as undo:
             undo.add("destroy the task", lambda: destroy(xapi, "task", task))

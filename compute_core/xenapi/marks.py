@@ -26,6 +26,19 @@ def image_label(image_id: str) -> str:
     return f"image {image_id}"
 
 
+_IMPORT = "inova import of image "
+
+
+def import_label(image_id: str, instance_uuid: str) -> str:
+    """The name_label of the task of an import."""
+    return f"{_IMPORT}{image_id} for {instance_uuid}"
+
+
+def imported_image(label: str) -> str:
+    """The image whose import a task is, by its name_label; "" for other tasks."""
+    return label.removeprefix(_IMPORT).partition(" ")[0] if label.startswith(_IMPORT) else ""
+
+
 def instance_of(record: Mapping[str, Any]) -> str:
     """The server that a VM or VDI belongs to, "" for what is not ours."""
     uuid: str = record["other_config"].get(INSTANCE, "")

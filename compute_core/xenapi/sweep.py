@@ -1,4 +1,4 @@
-"""What crashes, dead hosts and lost answers left among the VDIs of an SR, found by our marks. One call, and one per stray.
+"""What crashes, dead hosts and lost answers left among the VDIs of an SR and the tasks, found by our marks: two calls, one per stray.
 
 Only for an SR that no other agent works on.
 """
@@ -11,22 +11,37 @@ from typing import Any
 
 from compute_core.xenapi import marks
 from compute_core.xenapi.certainty import all_of, destroy
+from compute_core.xenapi.errors import XenApiFailure
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.session import XenApi
 
 log = logging.getLogger(__name__)
-
 
 IsBusy = Callable[[str], bool]
 """Whether an operation is under way on a server, by its uuid, or an image, by its id, is being fetched or cloned."""
 
 
 async def sweep(xapi: XenApi, place: Place, servers: Container[str], is_busy: IsBusy) -> None:
-    """Destroy the strays. ``servers`` have a VM here; both are asked after the VDIs were read: what is made meanwhile is not among them."""
+    """Destroy the strays. ``servers`` have a VM here; both are asked afterwards: what is made meanwhile is not among them."""
+    tasks = await xapi.call("task.get_all_records")
     vdis = await all_of(xapi, "VDI", {"SR": place.sr, "managed": "true"})
     for vdi, why in list(strays(vdis, servers, is_busy)):
         log.warning("%s: VDI %s is %s: destroyed", place.hostname, vdis[vdi]["uuid"], why)
         await destroy(xapi, "VDI", vdi)
+    for task, record in tasks.items():
+        image = marks.imported_image(record["name_label"])
+        if image and not is_busy(image):
+            await _end_task(xapi, task)
+
+
+async def _end_task(xapi: XenApi, task: str) -> None:
+    """A pending task goes when it ends, and nobody else will end it. Releases that cannot be told so forget it after a day."""
+    try:
+        await xapi.call("task.set_status", task, "cancelled")
+    except XenApiFailure as failure:
+        if failure.code not in {"MESSAGE_METHOD_UNKNOWN", "HANDLE_INVALID"}:
+            raise
+    await destroy(xapi, "task", task)
 
 
 def strays(vdis: Mapping[str, Mapping[str, Any]], servers: Container[str], is_busy: IsBusy) -> Iterator[tuple[str, str]]:

@@ -43,7 +43,7 @@ STEPS = [pytest.param(number, id=f"{number}-{name}") for number, name in enumera
 LABEL = "image 00000000-0000-4000-8000-000000000001"
 UNNAMED: Mapping[str, dict[str, list[str]]] = {
     "VDI.create": {"VDI": [LABEL]},
-    "task.create": {"task": [f"{LABEL} for {UUID}"]},
+    "task.create": {"task": [f"inova import of {LABEL} for {UUID}"]},
     "VDI.clone": {"VDI": [LABEL]},
     "VM.create": {"VM": [f"instance-{UUID}"]},
 }
