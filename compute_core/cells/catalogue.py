@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 from uuid import UUID
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from compute_core.cells.keys import fingerprint, make_key
 from compute_core.model.clock import Clock
@@ -103,20 +103,20 @@ class KeyPairs:
         await self._store.run(keypairs.remove, context.user_id, name)
 
 
-def _add_keypair(session: Session, pair: KeyPair, limit: int) -> None:
-    if limit != UNLIMITED and keypairs.count(session, pair.user_id) >= limit:
+def _add_keypair(connection: Connection, pair: KeyPair, limit: int) -> None:
+    if limit != UNLIMITED and keypairs.count(connection, pair.user_id) >= limit:
         raise Forbidden("Quota exceeded, too many key pairs.")
-    keypairs.add(session, pair)
+    keypairs.add(connection, pair)
 
 
-def _add_specs(session: Session, flavor_id: str, specs: Mapping[str, str]) -> Mapping[str, str]:
-    every = {**flavors.get(session, flavor_id).extra_specs, **specs}
-    flavors.set_extra_specs(session, flavor_id, every)
+def _add_specs(connection: Connection, flavor_id: str, specs: Mapping[str, str]) -> Mapping[str, str]:
+    every = {**flavors.get(connection, flavor_id).extra_specs, **specs}
+    flavors.set_extra_specs(connection, flavor_id, every)
     return every
 
 
-def _remove_spec(session: Session, flavor_id: str, key: str) -> None:
-    specs = flavors.get(session, flavor_id).extra_specs
+def _remove_spec(connection: Connection, flavor_id: str, key: str) -> None:
+    specs = flavors.get(connection, flavor_id).extra_specs
     if key not in specs:
         raise NotFound(f"Flavor {flavor_id} has no extra specs with key {key}.")
-    flavors.set_extra_specs(session, flavor_id, {name: value for name, value in specs.items() if name != key})
+    flavors.set_extra_specs(connection, flavor_id, {name: value for name, value in specs.items() if name != key})

@@ -8,7 +8,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from compute_core.bus.port import Bus, Endpoint, Serving
 from compute_core.cells import ledger as ledger_module
@@ -195,8 +195,8 @@ class ComputeCell:
     async def build_succeeded(self, uuid: str, power_state: int, host: str = "") -> None:
         """A build has ended well."""
 
-        def also(session: Session, before: Instance) -> None:
-            builds.end(session, before.uuid)
+        def also(connection: Connection, before: Instance) -> None:
+            builds.end(connection, before.uuid)
 
         await self._ledger.change(uuid, outcomes.built(host, power_state, self._clock.iso()), also)
         self._placing.passwords.pop(uuid, None)
@@ -262,22 +262,22 @@ class ComputeCell:
         return instance.host
 
 
-def _add_builds(session: Session, new: Sequence[Instance], request: Mapping[str, Any], deadline_s: float) -> tuple[Instance, ...]:
-    added = ledger_module.add(session, new)
-    builds.put(session, [Build(instance.uuid, request, deadline_s) for instance in added if outcomes.is_waiting_for_host(instance)])
+def _add_builds(connection: Connection, new: Sequence[Instance], request: Mapping[str, Any], deadline_s: float) -> tuple[Instance, ...]:
+    added = ledger_module.add(connection, new)
+    builds.put(connection, [Build(instance.uuid, request, deadline_s) for instance in added if outcomes.is_waiting_for_host(instance)])
     return added
 
 
-def _mark_deleting(session: Session, asked: Instance, now: str) -> Instance:
+def _mark_deleting(connection: Connection, asked: Instance, now: str) -> Instance:
     """It is being deleted from now on; one that is unknown, or gone already, is (again) reported as deleted."""
-    found = instances.find_to_change(session, asked.uuid)
+    found = instances.find_to_change(connection, asked.uuid)
     if found is None:
         gone = outcomes.deleted(now)(asked) or asked
-        return (ledger_module.add(session, (replace(gone, updated_at=now),)) or (gone,))[0]
+        return (ledger_module.add(connection, (replace(gone, updated_at=now),)) or (gone,))[0]
     if found.is_deleted:
-        outbox.note(session, (found,))
+        outbox.note(connection, (found,))
         return found
     marked = ledger_module.next_of(found, replace(found, task_state=outcomes.DELETING), now)
-    instances.put(session, marked)
-    outbox.note(session, (marked,))
+    instances.put(connection, marked)
+    outbox.note(connection, (marked,))
     return marked

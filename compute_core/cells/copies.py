@@ -1,11 +1,11 @@
-"""The API cell's copies of instances: how news from below are taken in. Functions over a session, one transaction each."""
+"""The API cell's copies of instances: how news from below are taken in. Functions over a connection, one transaction each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from compute_core.cells.new_servers import usage_of
 from compute_core.cells.outcomes import DELETING, deleted
@@ -21,28 +21,28 @@ class Taken:
     refused: tuple[Instance, ...] = ()
 
 
-def take_news(session: Session, cell: str, news: Sequence[Instance]) -> Taken:
+def take_news(connection: Connection, cell: str, news: Sequence[Instance]) -> Taken:
     """Take in what a cell says of its instances. Old news, and news from a cell that no longer has the instance, change nothing."""
     uuids = [copy.uuid for copy in news]
-    known, mapped = instances.among(session, uuids), mappings.among(session, uuids)
+    known, mapped = instances.among(connection, uuids), mappings.among(connection, uuids)
     fresh = [copy for copy in news if _is_news(copy, cell, known.get(copy.uuid), mapped.get(copy.uuid))]
-    instances.put_newer(session, [_as_seen_from_here(copy, mapped[copy.uuid]) for copy in fresh])
+    instances.put_newer(connection, [_as_seen_from_here(copy, mapped[copy.uuid]) for copy in fresh])
     for copy in fresh:
         if copy.is_deleted and not known[copy.uuid].is_deleted:
-            usages.give_back(session, copy.project_id, usage_of(copy.flavor))
+            usages.give_back(connection, copy.project_id, usage_of(copy.flavor))
     settled = [copy.uuid for copy in fresh if not mapped[copy.uuid].is_settled and _answers(copy, mapped[copy.uuid])]
     if settled:
-        mappings.settle(session, settled)
+        mappings.settle(connection, settled)
     return Taken(tuple(copy for copy in fresh if _is_refused(copy, mapped[copy.uuid])))
 
 
-def delete_here(session: Session, instance: Instance, now: str) -> None:
+def delete_here(connection: Connection, instance: Instance, now: str) -> None:
     """Delete an instance that no cell has."""
     gone = deleted(now)(instance)
     if gone is not None:
-        instances.put(session, replace(gone, updated_at=now, update_seq=instance.update_seq + 1))
-        usages.give_back(session, instance.project_id, usage_of(instance.flavor))
-        mappings.settle(session, [instance.uuid])
+        instances.put(connection, replace(gone, updated_at=now, update_seq=instance.update_seq + 1))
+        usages.give_back(connection, instance.project_id, usage_of(instance.flavor))
+        mappings.settle(connection, [instance.uuid])
 
 
 def _is_news(copy: Instance, cell: str, known: Instance | None, mapping: CellMapping | None) -> bool:

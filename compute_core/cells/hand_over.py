@@ -12,7 +12,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from compute_core.cells.capacity import CellCapacity, KnownCell, by_room
 from compute_core.cells.outcomes import SCHEDULING
@@ -107,15 +107,15 @@ class HandOver:
             self.cells[cell] = replace(known, capacity=left)
 
 
-def _late(session: Session, before_s: float, now_s: float, count: int) -> list[tuple[Instance, CellMapping]]:
-    late = mappings.unsettled(session, before_s, count)
+def _late(connection: Connection, before_s: float, now_s: float, count: int) -> list[tuple[Instance, CellMapping]]:
+    late = mappings.unsettled(connection, before_s, count)
     uuids = [mapping.instance_uuid for mapping in late]
-    mappings.touch(session, uuids, now_s)
-    known = instances.among(session, uuids)
+    mappings.touch(connection, uuids, now_s)
+    known = instances.among(connection, uuids)
     return [(known[mapping.instance_uuid], mapping) for mapping in late if mapping.cell]
 
 
-def _move(session: Session, mapping: CellMapping, refused: Instance, now: str) -> Instance:
+def _move(connection: Connection, mapping: CellMapping, refused: Instance, now: str) -> Instance:
     instance = replace(
         refused,
         cell=mapping.cell,
@@ -126,6 +126,6 @@ def _move(session: Session, mapping: CellMapping, refused: Instance, now: str) -
         updated_at=now,
         update_seq=refused.update_seq + 1,
     )
-    mappings.put(session, mapping)
-    instances.put(session, instance)
+    mappings.put(connection, mapping)
+    instances.put(connection, instance)
     return instance

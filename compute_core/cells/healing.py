@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from compute_core.bus.port import Bus
 from compute_core.cells.host_table import HostTable
@@ -72,13 +72,13 @@ class Healing:
         may_retry = build is not None and failure.is_retryable and build.attempt < self.settings.build_attempts
         outcome = _elsewhere if may_retry else self._given_up(failure)
 
-        def also(session: Session, before: Instance) -> None:
-            hosts.release(session, before.uuid)
+        def also(connection: Connection, before: Instance) -> None:
+            hosts.release(connection, before.uuid)
             if build is not None and may_retry:
                 tried = (*build.tried_hosts, host)
-                builds.put(session, [replace(build, tried_hosts=tried, deadline_s=self._deadline_s())])
+                builds.put(connection, [replace(build, tried_hosts=tried, deadline_s=self._deadline_s())])
             else:
-                builds.end(session, before.uuid)
+                builds.end(connection, before.uuid)
 
         changed = await self.ledger.change(uuid, lambda now: outcome(now) if _is_building_on(now, host) else None, also)
         if changed is None:
@@ -101,9 +101,9 @@ class Healing:
         """It is gone: what it claimed is free again, once."""
         freed: list[str] = []
 
-        def also(session: Session, before: Instance) -> None:
-            freed.extend(host for host in (hosts.release(session, before.uuid),) if host is not None)
-            builds.end(session, before.uuid)
+        def also(connection: Connection, before: Instance) -> None:
+            freed.extend(host for host in (hosts.release(connection, before.uuid),) if host is not None)
+            builds.end(connection, before.uuid)
 
         changed = await self.ledger.change(uuid, deleted(self.ledger.clock.iso()), also)
         if changed is None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from compute_core.cells.host_table import HostTable
 from compute_core.cells.settings import ComputeCellSettings
@@ -41,14 +41,14 @@ class Heartbeats:
 
 
 def _take(
-    session: Session, node: ComputeNode, ratios: Ratios, now_s: float, known: Sequence[str]
+    connection: Connection, node: ComputeNode, ratios: Ratios, now_s: float, known: Sequence[str]
 ) -> tuple[StoredHost, tuple[Instance, ...], list[str]]:
     host = node.report.host
-    before, present = hosts.find(session, host), instances.on_host(session, host)
+    before, present = hosts.find(connection, host), instances.on_host(connection, host)
     reported = _with_others(node, None if before is None else before.node, present)
-    hosts.report(session, reported, limits(reported, ratios), now_s)
-    after = hosts.find(session, host)
-    return after or StoredHost(reported, now_s), present, _unwanted(session, host, known, present)
+    hosts.report(connection, reported, limits(reported, ratios), now_s)
+    after = hosts.find(connection, host)
+    return after or StoredHost(reported, now_s), present, _unwanted(connection, host, known, present)
 
 
 def _with_others(node: ComputeNode, before: ComputeNode | None, present: Iterable[Instance]) -> ComputeNode:
@@ -63,8 +63,8 @@ def _with_others(node: ComputeNode, before: ComputeNode | None, present: Iterabl
     return replace(node, other_memory_mb=max(memory, 0), other_disk_gb=max(disk, 0))
 
 
-def _unwanted(session: Session, host: str, known: Sequence[str], present: Iterable[Instance]) -> list[str]:
+def _unwanted(connection: Connection, host: str, known: Sequence[str], present: Iterable[Instance]) -> list[str]:
     """A VM of an instance that the cell has never heard of is left alone: it may be somebody else's."""
     strange = sorted(set(known) - {instance.uuid for instance in present})
-    rows = instances.among(session, strange)
+    rows = instances.among(connection, strange)
     return [uuid for uuid in strange if uuid in rows and (rows[uuid].is_deleted or rows[uuid].host != host)]

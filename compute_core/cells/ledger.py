@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from compute_core.cells.outcomes import Outcome
 from compute_core.model.clock import Clock
@@ -15,7 +15,7 @@ from compute_core.model.instances import Instance
 from compute_core.store import instances, outbox
 from compute_core.store.port import Store
 
-Also = Callable[[Session, Instance], None]
+Also = Callable[[Connection, Instance], None]
 """What else belongs to a change: done in its transaction, with the instance as it was before."""
 
 
@@ -56,24 +56,24 @@ class Ledger:
                 del self._turns[uuid]
 
 
-def change(session: Session, uuid: str, outcome: Outcome, also: Also | None, now: str) -> Instance | None:
+def change(connection: Connection, uuid: str, outcome: Outcome, also: Also | None, now: str) -> Instance | None:
     """The transaction behind ``Ledger.change``."""
-    before = instances.find_to_change(session, uuid)
+    before = instances.find_to_change(connection, uuid)
     after = None if before is None else outcome(before)
     if before is None or after is None:
         return None
     after = next_of(before, after, now)
-    instances.put(session, after)
-    outbox.note(session, (after,))
+    instances.put(connection, after)
+    outbox.note(connection, (after,))
     if also is not None:
-        also(session, before)
+        also(connection, before)
     return after
 
 
-def add(session: Session, new: Iterable[Instance]) -> tuple[Instance, ...]:
+def add(connection: Connection, new: Iterable[Instance]) -> tuple[Instance, ...]:
     """Instances that come from above; those that are there already are left alone. Those added."""
-    added = instances.add(session, (replace(instance, update_seq=instance.update_seq + 1) for instance in new))
-    outbox.note(session, added)
+    added = instances.add(connection, (replace(instance, update_seq=instance.update_seq + 1) for instance in new))
+    outbox.note(connection, added)
     return added
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from compute_core.bus.port import Bus
 from compute_core.cells import ledger as ledger_module
@@ -126,17 +126,17 @@ class Placing:
             log.warning("%s was not told to build: %s", topic, absence.message)
 
     async def _refuse(self, refusal: Refusal) -> None:
-        def also(session: Session, before: Instance) -> None:
-            builds.end(session, before.uuid)
+        def also(connection: Connection, before: Instance) -> None:
+            builds.end(connection, before.uuid)
 
         error = failed(NoValidHost(str(refusal)), self._ledger.clock.iso())
         await self._ledger.change(refusal.uuid, lambda now: error(now) if is_waiting_for_host(now) else None, also)
         self.passwords.pop(refusal.uuid, None)
 
 
-def _wanted(session: Session, uuids: Sequence[str]) -> tuple[dict[str, Build], tuple[PlacementRequest, ...]]:
+def _wanted(connection: Connection, uuids: Sequence[str]) -> tuple[dict[str, Build], tuple[PlacementRequest, ...]]:
     """The builds of those that still need a host, and what they ask for."""
-    found, under_way = instances.among(session, uuids), builds.among(session, uuids)
+    found, under_way = instances.among(connection, uuids), builds.among(connection, uuids)
     waiting = [uuid for uuid in uuids if uuid in found and uuid in under_way and is_waiting_for_host(found[uuid])]
     return {uuid: under_way[uuid] for uuid in waiting}, tuple(_request(found[uuid], under_way[uuid]) for uuid in waiting)
 
@@ -154,7 +154,7 @@ def _request(instance: Instance, build: Build) -> PlacementRequest:
 
 
 def _commit(
-    session: Session,
+    connection: Connection,
     wanted: Mapping[str, Build],
     by_host: Mapping[str, Sequence[Placement]],
     nodes: Mapping[str, ComputeNode],
@@ -165,18 +165,18 @@ def _commit(
     placed: list[tuple[Instance, Build]] = []
     lost: list[str] = []
     for host in sorted(by_host):
-        locked = {each.uuid: instances.find_to_change(session, each.uuid) for each in sorted(by_host[host], key=lambda each: each.uuid)}
+        locked = {each.uuid: instances.find_to_change(connection, each.uuid) for each in sorted(by_host[host], key=lambda each: each.uuid)}
         asks = {each.uuid: each.ask for each in by_host[host] if _still_waits(locked[each.uuid])}
-        if asks and not hosts.claim(session, host, nodes[host].generation, asks):
+        if asks and not hosts.claim(connection, host, nodes[host].generation, asks):
             lost.extend(asks)
             continue
         settled = [_settled(instance, nodes[host], now) for uuid in asks if (instance := locked[uuid]) is not None]
         for instance in settled:
-            instances.put(session, instance)
+            instances.put(connection, instance)
         placed.extend((instance, _tried(wanted[instance.uuid], deadline_s)) for instance in settled)
-    outbox.note(session, [instance for instance, _ in placed])
-    builds.put(session, [build for _, build in placed])
-    fresh = [stored for host in sorted(by_host) if (stored := hosts.find(session, host)) is not None]
+    outbox.note(connection, [instance for instance, _ in placed])
+    builds.put(connection, [build for _, build in placed])
+    fresh = [stored for host in sorted(by_host) if (stored := hosts.find(connection, host)) is not None]
     return Commitment(tuple(placed), tuple(lost), tuple(fresh))
 
 

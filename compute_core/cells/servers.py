@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from compute_core.cells.copies import delete_here, take_news
 from compute_core.cells.hand_over import HandOver
@@ -189,25 +189,25 @@ def _cell_of(mapping: CellMapping) -> str:
     return mapping.cell
 
 
-def _parts(session: Session, context: RequestContext, request: ServerRequest) -> tuple[Flavor, KeyPair | None]:
+def _parts(connection: Connection, context: RequestContext, request: ServerRequest) -> tuple[Flavor, KeyPair | None]:
     """The flavor and the key of a request. Invalid where they are not there."""
     try:
-        flavor = flavors.get(session, request.flavor_id)
-        key = None if request.key_name is None else keypairs.get(session, context.user_id, request.key_name)
+        flavor = flavors.get(connection, request.flavor_id)
+        key = None if request.key_name is None else keypairs.get(connection, context.user_id, request.key_name)
     except NotFound as absence:
         raise Invalid(absence.message) from absence
     return flavor, key
 
 
-def _add(session: Session, drafts: Sequence[Instance], least: int, mapping: CellMapping, quotas: QuotaLimits) -> tuple[Instance, ...]:
+def _add(connection: Connection, drafts: Sequence[Instance], least: int, mapping: CellMapping, quotas: QuotaLimits) -> tuple[Instance, ...]:
     """Take the quota, write instances and mappings: all before any cell is told. Forbidden when fewer than ``least`` fit."""
     flavor, project_id = drafts[0].flavor, drafts[0].project_id
-    count = how_many(len(drafts), flavor, usages.of_project(session, project_id), quotas)
-    if count < least or not usages.take(session, project_id, usage_of(flavor, count), quotas):
+    count = how_many(len(drafts), flavor, usages.of_project(connection, project_id), quotas)
+    if count < least or not usages.take(connection, project_id, usage_of(flavor, count), quotas):
         raise Forbidden("Quota exceeded for instances, cores or ram.")
     new = tuple(_placed(draft, mapping.cell) for draft in drafts[:count])
-    instances.add(session, new)
-    mappings.add(session, [replace(mapping, instance_uuid=instance.uuid) for instance in new])
+    instances.add(connection, new)
+    mappings.add(connection, [replace(mapping, instance_uuid=instance.uuid) for instance in new])
     return new
 
 
@@ -217,18 +217,18 @@ def _placed(draft: Instance, cell: str) -> Instance:
     return replace(draft, cell=cell) if cell else error(draft) or draft
 
 
-def _seen_by(session: Session, context: RequestContext, uuid: str) -> tuple[Instance, CellMapping]:
+def _seen_by(connection: Connection, context: RequestContext, uuid: str) -> tuple[Instance, CellMapping]:
     """A server that the caller may see, and its mapping. NotFound."""
-    instance, mapping = instances.find(session, uuid), mappings.find(session, uuid)
+    instance, mapping = instances.find(connection, uuid), mappings.find(connection, uuid)
     is_visible = instance is not None and not instance.is_deleted and (context.is_admin or instance.project_id == context.project_id)
     if instance is None or mapping is None or not is_visible:
         raise NotFound.of("Instance", uuid)
     return instance, mapping
 
 
-def _mark_deleting(session: Session, uuid: str, now: str, now_s: float) -> None:
+def _mark_deleting(connection: Connection, uuid: str, now: str, now_s: float) -> None:
     """From now on it is being deleted, and its cell is told so until it says that it is gone."""
-    instance, mapping = instances.get(session, uuid), mappings.find(session, uuid)
+    instance, mapping = instances.get(connection, uuid), mappings.find(connection, uuid)
     if mapping is not None and not instance.is_deleted:
-        mappings.put(session, replace(mapping, is_deleting=True, is_settled=False, sent_at_s=now_s))
-        instances.put(session, replace(instance, task_state=DELETING, updated_at=now))
+        mappings.put(connection, replace(mapping, is_deleting=True, is_settled=False, sent_at_s=now_s))
+        instances.put(connection, replace(instance, task_state=DELETING, updated_at=now))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from compute_core.model.errors import HostUnreachable
@@ -46,16 +45,16 @@ class SqliteStore:
         self._engine = sqlite_engine(url)
         with self._engine.begin() as connection:
             migrate(connection)
-        self._session = Session(self._engine, expire_on_commit=False)
+        self._connection = self._engine.connect()
 
-    async def run(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """See the port."""
-        with self._session.begin():
-            return function(self._session, *args, **kwargs)
+        with self._connection.begin():
+            return function(self._connection, *args, **kwargs)
 
     async def close(self) -> None:
         """See the port."""
-        self._session.close()
+        self._connection.close()
         self._engine.dispose()
 
 
@@ -75,12 +74,12 @@ class PostgresStore:
             await self.close()
             raise self._unreachable(problem) from problem
 
-    async def run(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """See the port."""
         for tries_left in reversed(range(TRIES)):
             try:
-                async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-                    return await session.run_sync(function, *args, **kwargs)
+                async with self._engine.begin() as connection:
+                    return await connection.run_sync(function, *args, **kwargs)
             except DBAPIError as problem:
                 if problem.connection_invalidated:
                     raise self._unreachable(problem) from problem

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, func, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from compute_core.model.errors import Conflict, NotFound
 from compute_core.store.dialects import insert_or_skip, of
@@ -14,45 +13,45 @@ _A = addresses.c
 _INSERT = insert_or_skip(networks, "id")
 
 
-def add_network(session: Session, row: dict[str, str]) -> None:
+def add_network(connection: Connection, row: dict[str, str]) -> None:
     """Write down a network (id, label, bridge, cidr, gateway), unless it is there."""
-    session.execute(of(session, _INSERT), [{**row, "next_number": 0}])
+    connection.execute(of(connection, _INSERT), [{**row, "next_number": 0}])
 
 
-def listed(session: Session) -> tuple[dict[str, str], ...]:
+def listed(connection: Connection) -> tuple[dict[str, str], ...]:
     """Every network, by label."""
-    rows = session.execute(select(_N.id, _N.label, _N.bridge, _N.cidr, _N.gateway).order_by(_N.label))
+    rows = connection.execute(select(_N.id, _N.label, _N.bridge, _N.cidr, _N.gateway).order_by(_N.label))
     return tuple(dict(row) for row in rows.mappings())
 
 
-def network(session: Session, name: str) -> dict[str, str]:
+def network(connection: Connection, name: str) -> dict[str, str]:
     """One network by id or label. NotFound."""
-    rows = session.execute(select(_N.id, _N.label, _N.bridge, _N.cidr, _N.gateway).where(or_(_N.id == name, _N.label == name)))
+    rows = connection.execute(select(_N.id, _N.label, _N.bridge, _N.cidr, _N.gateway).where(or_(_N.id == name, _N.label == name)))
     row = rows.mappings().first()
     if row is None:
         raise NotFound.of("Network", name)
     return dict(row)
 
 
-def take(session: Session, network_id: str, instance_uuid: str, count: int) -> tuple[int, int]:
+def take(connection: Connection, network_id: str, instance_uuid: str, count: int) -> tuple[int, int]:
     """The next of ``count`` numbers for an instance, and how many interfaces it had before. Conflict when all are in use."""
-    device = session.scalar(select(func.count()).select_from(addresses).where(_A.instance_uuid == instance_uuid)) or 0
+    device = connection.scalar(select(func.count()).select_from(addresses).where(_A.instance_uuid == instance_uuid)) or 0
     advance = update(networks).where(_N.id == network_id).values(next_number=_N.next_number + 1).returning(_N.next_number)
-    number = session.execute(advance).scalar_one() - 1
+    number = connection.execute(advance).scalar_one() - 1
     if number >= count:
-        number = _smallest_free(session, network_id, count)
-    session.execute(insert(addresses).values(network_id=network_id, number=number, instance_uuid=instance_uuid))
+        number = _smallest_free(connection, network_id, count)
+    connection.execute(insert(addresses).values(network_id=network_id, number=number, instance_uuid=instance_uuid))
     return number, device
 
 
-def give_back(session: Session, instance_uuid: str) -> None:
+def give_back(connection: Connection, instance_uuid: str) -> None:
     """Take back what an instance has."""
-    session.execute(delete(addresses).where(_A.instance_uuid == instance_uuid))
+    connection.execute(delete(addresses).where(_A.instance_uuid == instance_uuid))
 
 
-def _smallest_free(session: Session, network_id: str, count: int) -> int:
+def _smallest_free(connection: Connection, network_id: str, count: int) -> int:
     """All have been given out once: look for one that came back. The network's row is locked by the caller's UPDATE."""
-    used = set(session.scalars(select(_A.number).where(_A.network_id == network_id)))
+    used = set(connection.scalars(select(_A.number).where(_A.network_id == network_id)))
     for number in range(count):
         if number not in used:
             return number

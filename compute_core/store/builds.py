@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, delete, select
 
 from compute_core.store.dialects import insert_or_update, of
 from compute_core.store.schema import builds
@@ -26,7 +25,7 @@ class Build:
     attempt: int = 0
 
 
-def put(session: Session, changed: Iterable[Build]) -> None:
+def put(connection: Connection, changed: Iterable[Build]) -> None:
     """Write builds, new or changed."""
     rows = [
         {
@@ -39,26 +38,26 @@ def put(session: Session, changed: Iterable[Build]) -> None:
         for build in changed
     ]
     if rows:
-        session.execute(of(session, _PUT), rows)
+        connection.execute(of(connection, _PUT), rows)
 
 
-def among(session: Session, uuids: Sequence[str]) -> dict[str, Build]:
+def among(connection: Connection, uuids: Sequence[str]) -> dict[str, Build]:
     """The builds of these instances that are under way, by uuid."""
-    rows = session.execute(select(builds).where(builds.c.instance_uuid.in_(uuids)))
+    rows = connection.execute(select(builds).where(builds.c.instance_uuid.in_(uuids)))
     return {row.instance_uuid: Build(row.instance_uuid, row.request, row.deadline_s, tuple(row.tried_hosts), row.attempt) for row in rows}
 
 
-def listed(session: Session) -> tuple[str, ...]:
+def listed(connection: Connection) -> tuple[str, ...]:
     """The instances whose builds are under way."""
-    return tuple(session.scalars(select(builds.c.instance_uuid).order_by(builds.c.instance_uuid)))
+    return tuple(connection.scalars(select(builds.c.instance_uuid).order_by(builds.c.instance_uuid)))
 
 
-def overdue(session: Session, now_s: float) -> tuple[str, ...]:
+def overdue(connection: Connection, now_s: float) -> tuple[str, ...]:
     """The instances whose builds should have ended by now."""
     late = select(builds.c.instance_uuid).where(builds.c.deadline_s <= now_s)
-    return tuple(session.scalars(late.order_by(builds.c.instance_uuid)))
+    return tuple(connection.scalars(late.order_by(builds.c.instance_uuid)))
 
 
-def end(session: Session, instance_uuid: str) -> None:
+def end(connection: Connection, instance_uuid: str) -> None:
     """The build is over, whichever way."""
-    session.execute(delete(builds).where(builds.c.instance_uuid == instance_uuid))
+    connection.execute(delete(builds).where(builds.c.instance_uuid == instance_uuid))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Executable, Table
+from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
 Statements = Mapping[str, Executable]
 """One statement for each database, by the dialect's name."""
@@ -25,9 +24,9 @@ def insert_or_update(table: Table, key: str, *columns: str) -> Statements:
     return {name: _upsert(insert(table), key, columns) for name, insert in _INSERTS.items()}
 
 
-def of(session: Session, statements: Statements) -> Executable:
-    """The statement for this session's database."""
-    return statements[session.get_bind().dialect.name]
+def of(connection: Connection, statements: Statements) -> Executable:
+    """The statement for this connection's database."""
+    return statements[connection.dialect.name]
 
 
 def _upsert(insert: Any, key: str, columns: tuple[str, ...]) -> Executable:

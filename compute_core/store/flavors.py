@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Row, delete, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, delete, or_, select, update
 
 from compute_core.model.errors import Conflict, NotFound
 from compute_core.model.flavors import Flavor
@@ -18,44 +17,44 @@ _FIELDS = tuple(_F.keys())
 _INSERT = insert_or_skip(flavors, "id")
 
 
-def listed(session: Session) -> tuple[Flavor, ...]:
+def listed(connection: Connection) -> tuple[Flavor, ...]:
     """Every flavor, by id."""
-    return tuple(map(_flavor, session.execute(select(flavors).order_by(_F.id))))
+    return tuple(map(_flavor, connection.execute(select(flavors).order_by(_F.id))))
 
 
-def get(session: Session, flavor_id: str) -> Flavor:
+def get(connection: Connection, flavor_id: str) -> Flavor:
     """One flavor. NotFound."""
-    row = session.execute(select(flavors).where(_F.id == flavor_id)).first()
+    row = connection.execute(select(flavors).where(_F.id == flavor_id)).first()
     if row is None:
         raise NotFound.of("Flavor", flavor_id)
     return _flavor(row)
 
 
-def add(session: Session, flavor: Flavor) -> None:
+def add(connection: Connection, flavor: Flavor) -> None:
     """A new flavor. Conflict when its id or name is taken."""
-    taken = session.execute(select(_F.id).where(or_(_F.id == flavor.id, _F.name == flavor.name))).first()
+    taken = connection.execute(select(_F.id).where(or_(_F.id == flavor.id, _F.name == flavor.name))).first()
     if taken is not None:
         raise Conflict(
             f"Flavor with {'ID' if taken.id == flavor.id else 'name'} {flavor.id if taken.id == flavor.id else flavor.name} already exists."
         )
-    session.execute(of(session, _INSERT), [_row(flavor)])
+    connection.execute(of(connection, _INSERT), [_row(flavor)])
 
 
-def add_missing(session: Session, defaults: Iterable[Flavor]) -> None:
+def add_missing(connection: Connection, defaults: Iterable[Flavor]) -> None:
     """Put these into a catalogue that is empty still."""
-    if session.execute(select(_F.id).limit(1)).first() is None:
-        session.execute(of(session, _INSERT), [_row(flavor) for flavor in defaults])
+    if connection.execute(select(_F.id).limit(1)).first() is None:
+        connection.execute(of(connection, _INSERT), [_row(flavor) for flavor in defaults])
 
 
-def remove(session: Session, flavor_id: str) -> None:
+def remove(connection: Connection, flavor_id: str) -> None:
     """Forget a flavor. NotFound."""
-    get(session, flavor_id)
-    session.execute(delete(flavors).where(_F.id == flavor_id))
+    get(connection, flavor_id)
+    connection.execute(delete(flavors).where(_F.id == flavor_id))
 
 
-def set_extra_specs(session: Session, flavor_id: str, specs: Mapping[str, str]) -> None:
+def set_extra_specs(connection: Connection, flavor_id: str, specs: Mapping[str, str]) -> None:
     """Put these extra specs in place of what is there."""
-    session.execute(update(flavors).where(_F.id == flavor_id).values(extra_specs=dict(specs)))
+    connection.execute(update(flavors).where(_F.id == flavor_id).values(extra_specs=dict(specs)))
 
 
 def _row(flavor: Flavor) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, not_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, bindparam, delete, insert, not_, select, update
 
 from compute_core.model.hosts import ComputeNode, HostReport
 from compute_core.model.json import from_json, to_json
@@ -73,18 +72,18 @@ class StoredHost:
     heartbeat_at_s: float
 
 
-def listed(session: Session) -> tuple[StoredHost, ...]:
+def listed(connection: Connection) -> tuple[StoredHost, ...]:
     """Every host, by name."""
-    return tuple(map(_stored, session.execute(_ALL)))
+    return tuple(map(_stored, connection.execute(_ALL)))
 
 
-def find(session: Session, host: str) -> StoredHost | None:
+def find(connection: Connection, host: str) -> StoredHost | None:
     """One host."""
-    row = session.execute(_ONE, {"key": host}).first()
+    row = connection.execute(_ONE, {"key": host}).first()
     return None if row is None else _stored(row)
 
 
-def report(session: Session, node: ComputeNode, limits: Ask, heartbeat_at_s: float) -> None:
+def report(connection: Connection, node: ComputeNode, limits: Ask, heartbeat_at_s: float) -> None:
     """Take down a heartbeat; the first one registers the host. Claims and the operator's word stay as they are."""
     row = {
         "host": node.report.host,
@@ -107,41 +106,41 @@ def report(session: Session, node: ComputeNode, limits: Ask, heartbeat_at_s: flo
         "heartbeat_at_s": heartbeat_at_s,
         "updated_at": node.updated_at or "",
     }
-    session.execute(of(session, _REPORT), row)
+    connection.execute(of(connection, _REPORT), row)
 
 
-def set_use(session: Session, host: str, *, is_enabled: bool, disabled_reason: str | None, is_forced_down: bool) -> None:
+def set_use(connection: Connection, host: str, *, is_enabled: bool, disabled_reason: str | None, is_forced_down: bool) -> None:
     """Write the operator's word on a host."""
-    session.execute(
+    connection.execute(
         update(hosts)
         .where(_H.host == host)
         .values(is_enabled=is_enabled, disabled_reason=disabled_reason or "", is_forced_down=is_forced_down)
     )
 
 
-def claim(session: Session, host: str, generation: int, asks: Mapping[str, Ask]) -> bool:
+def claim(connection: Connection, host: str, generation: int, asks: Mapping[str, Ask]) -> bool:
     """Claim for instances, by uuid, all or none: False when the host has changed since ``generation``, is full or out of use."""
     total = reduce(add, asks.values())
     key = {"key": host, "seen": generation, "count": len(asks)}
-    taken = session.connection().execute(_CLAIM, {**key, "vcpus": total.vcpus, "memory_mb": total.memory_mb, "disk_gb": total.disk_gb})
+    taken = connection.execute(_CLAIM, {**key, "vcpus": total.vcpus, "memory_mb": total.memory_mb, "disk_gb": total.disk_gb})
     if taken.rowcount != 1:
         return False
-    session.execute(_NEW_CLAIM, [_claim_row(uuid, host, ask) for uuid, ask in asks.items()])
+    connection.execute(_NEW_CLAIM, [_claim_row(uuid, host, ask) for uuid, ask in asks.items()])
     return True
 
 
-def release(session: Session, instance_uuid: str) -> str | None:
+def release(connection: Connection, instance_uuid: str) -> str | None:
     """Give back what an instance claims, once however often it is asked; the host that has it back."""
-    row = session.execute(_DROP_CLAIM, {"key": instance_uuid}).first()
+    row = connection.execute(_DROP_CLAIM, {"key": instance_uuid}).first()
     if row is None:
         return None
-    session.connection().execute(_GIVE_BACK, {"key": row.host, "vcpus": row.vcpus, "memory_mb": row.memory_mb, "disk_gb": row.disk_gb})
+    connection.execute(_GIVE_BACK, {"key": row.host, "vcpus": row.vcpus, "memory_mb": row.memory_mb, "disk_gb": row.disk_gb})
     return str(row.host)
 
 
-def claimed(session: Session) -> dict[str, tuple[str, Ask]]:
+def claimed(connection: Connection) -> dict[str, tuple[str, Ask]]:
     """Every claim: by instance, its host and what it takes."""
-    rows = session.execute(select(claims))
+    rows = connection.execute(select(claims))
     return {row.instance_uuid: (row.host, Ask(row.vcpus, row.memory_mb, row.disk_gb)) for row in rows}
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, false, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, false, select, update
 
 from compute_core.model.errors import NotFound
 from compute_core.model.instances import Instance
@@ -64,58 +63,58 @@ def decode(document: str) -> Instance:
     return _decoder.decode(document)
 
 
-def add(session: Session, new: Iterable[Instance]) -> tuple[Instance, ...]:
+def add(connection: Connection, new: Iterable[Instance]) -> tuple[Instance, ...]:
     """Insert those that are not there yet; these, in the order given."""
     asked = tuple(new)
-    there = set(session.scalars(select(_KEY).where(_KEY.in_([instance.uuid for instance in asked]))))
+    there = set(connection.scalars(select(_KEY).where(_KEY.in_([instance.uuid for instance in asked]))))
     added = tuple(instance for instance in asked if instance.uuid not in there)
     if added:
-        session.execute(of(session, _INSERT), [columns_of(instance) for instance in added])
+        connection.execute(of(connection, _INSERT), [columns_of(instance) for instance in added])
     return added
 
 
-def find(session: Session, uuid: str) -> Instance | None:
+def find(connection: Connection, uuid: str) -> Instance | None:
     """One instance, deleted or not."""
-    document = session.scalar(_FIND, {"key": uuid})
+    document = connection.scalar(_FIND, {"key": uuid})
     return None if document is None else decode(document)
 
 
-def get(session: Session, uuid: str) -> Instance:
+def get(connection: Connection, uuid: str) -> Instance:
     """One instance, deleted or not. NotFound."""
-    found = find(session, uuid)
+    found = find(connection, uuid)
     if found is None:
         raise NotFound.of("Instance", uuid)
     return found
 
 
-def find_to_change(session: Session, uuid: str) -> Instance | None:
+def find_to_change(connection: Connection, uuid: str) -> Instance | None:
     """One instance, which nobody else changes until this transaction ends."""
-    document = session.scalar(_FIND_TO_CHANGE, {"key": uuid})
+    document = connection.scalar(_FIND_TO_CHANGE, {"key": uuid})
     return None if document is None else decode(document)
 
 
-def put(session: Session, instance: Instance) -> None:
+def put(connection: Connection, instance: Instance) -> None:
     """Write an instance that is there."""
-    session.execute(_UPDATE, {"key": instance.uuid, **columns_of(instance)})
+    connection.execute(_UPDATE, {"key": instance.uuid, **columns_of(instance)})
 
 
-def put_newer(session: Session, copies: Sequence[Instance]) -> None:
+def put_newer(connection: Connection, copies: Sequence[Instance]) -> None:
     """Write those that are newer than what is there."""
     if copies:
-        session.connection().execute(_UPDATE_IF_NEWER, [{"key": copy.uuid, **columns_of(copy)} for copy in copies])
+        connection.execute(_UPDATE_IF_NEWER, [{"key": copy.uuid, **columns_of(copy)} for copy in copies])
 
 
-def on_host(session: Session, host: str) -> tuple[Instance, ...]:
+def on_host(connection: Connection, host: str) -> tuple[Instance, ...]:
     """What the cell believes to be on a host, by uuid."""
-    return tuple(decode(document) for document in session.scalars(_ON_HOST, {"host": host}))
+    return tuple(decode(document) for document in connection.scalars(_ON_HOST, {"host": host}))
 
 
-def among(session: Session, uuids: Sequence[str]) -> dict[str, Instance]:
+def among(connection: Connection, uuids: Sequence[str]) -> dict[str, Instance]:
     """Those of these that are there, deleted or not, by uuid."""
-    rows = session.scalars(select(instances.c.document).where(_KEY.in_(uuids)))
+    rows = connection.scalars(select(instances.c.document).where(_KEY.in_(uuids)))
     return {instance.uuid: instance for instance in map(decode, rows)}
 
 
-def busy(session: Session, before: str) -> tuple[Instance, ...]:
+def busy(connection: Connection, before: str) -> tuple[Instance, ...]:
     """Those on which something is under way and nothing has been heard since that date, by uuid."""
-    return tuple(decode(document) for document in session.scalars(_BUSY, {"before": before}))
+    return tuple(decode(document) for document in connection.scalars(_BUSY, {"before": before}))

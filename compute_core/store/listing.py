@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
 from compute_core.model.errors import Invalid
 from compute_core.model.instances import Instance
@@ -56,14 +55,14 @@ STATUSES: Mapping[str, Callable[[], ColumnElement[bool]]] = {
 """The API's statuses as conditions; the same table, read the other way, is ``model.transitions.STATUSES``."""
 
 
-def page(session: Session, filters: ServerFilters) -> tuple[Instance, ...]:
+def page(connection: Connection, filters: ServerFilters) -> tuple[Instance, ...]:
     """Those that pass, sorted, after the marker, at most ``limit``. Invalid: a pattern, a sort key, a marker that cannot be."""
     order = _order(filters)
     wanted = select(instances.c.document).where(*_conditions(filters))
     if filters.marker is not None:
-        wanted = wanted.where(_after(_marker(session, filters.marker, order), order))
+        wanted = wanted.where(_after(_marker(connection, filters.marker, order), order))
     wanted = wanted.order_by(*(column.desc() if is_descending else column.asc() for column, is_descending in order))
-    return tuple(decode(document) for document in session.scalars(wanted.limit(filters.limit)))
+    return tuple(decode(document) for document in connection.scalars(wanted.limit(filters.limit)))
 
 
 Order = tuple[tuple[ColumnElement[Any], bool], ...]
@@ -107,9 +106,9 @@ def _checked(name: str, pattern: str) -> str:
     return pattern
 
 
-def _marker(session: Session, uuid: str, order: Order) -> tuple[Any, ...]:
+def _marker(connection: Connection, uuid: str, order: Order) -> tuple[Any, ...]:
     columns: Select[Any] = select(*(column for column, _ in order))
-    found = session.execute(columns.where(instances.c.uuid == uuid)).first()
+    found = connection.execute(columns.where(instances.c.uuid == uuid)).first()
     if found is None:
         raise Invalid(f"marker [{uuid}] not found")
     return tuple(found)

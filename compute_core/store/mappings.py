@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, false, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, false, insert, select, update
 
 from compute_core.store.schema import mappings
 
@@ -28,40 +27,40 @@ class CellMapping:
     is_deleting: bool = False
 
 
-def add(session: Session, new: Iterable[CellMapping]) -> None:
+def add(connection: Connection, new: Iterable[CellMapping]) -> None:
     """Write new ones."""
-    session.execute(insert(mappings), [_row(mapping) for mapping in new])
+    connection.execute(insert(mappings), [_row(mapping) for mapping in new])
 
 
-def among(session: Session, uuids: Sequence[str]) -> dict[str, CellMapping]:
+def among(connection: Connection, uuids: Sequence[str]) -> dict[str, CellMapping]:
     """Those of these instances, by uuid."""
-    return {row.instance_uuid: _mapping(row) for row in session.execute(select(mappings).where(_M.instance_uuid.in_(uuids)))}
+    return {row.instance_uuid: _mapping(row) for row in connection.execute(select(mappings).where(_M.instance_uuid.in_(uuids)))}
 
 
-def find(session: Session, uuid: str) -> CellMapping | None:
+def find(connection: Connection, uuid: str) -> CellMapping | None:
     """One."""
-    return among(session, [uuid]).get(uuid)
+    return among(connection, [uuid]).get(uuid)
 
 
-def put(session: Session, mapping: CellMapping) -> None:
+def put(connection: Connection, mapping: CellMapping) -> None:
     """Write one that is there."""
-    session.execute(update(mappings).where(_M.instance_uuid == mapping.instance_uuid).values(_row(mapping)))
+    connection.execute(update(mappings).where(_M.instance_uuid == mapping.instance_uuid).values(_row(mapping)))
 
 
-def settle(session: Session, uuids: Sequence[str]) -> None:
+def settle(connection: Connection, uuids: Sequence[str]) -> None:
     """Their cells have answered."""
-    session.execute(update(mappings).where(_M.instance_uuid.in_(uuids)).values(is_settled=True))
+    connection.execute(update(mappings).where(_M.instance_uuid.in_(uuids)).values(is_settled=True))
 
 
-def unsettled(session: Session, sent_before_s: float, count: int) -> tuple[CellMapping, ...]:
+def unsettled(connection: Connection, sent_before_s: float, count: int) -> tuple[CellMapping, ...]:
     """Those whose cell has not answered what was sent before that date, the oldest first."""
     rows = select(mappings).where(_M.is_settled == false(), _M.sent_at_s <= sent_before_s).order_by(_M.sent_at_s, _M.instance_uuid)
-    return tuple(map(_mapping, session.execute(rows.limit(count))))
+    return tuple(map(_mapping, connection.execute(rows.limit(count))))
 
 
-def touch(session: Session, uuids: Sequence[str], now_s: float) -> None:
+def touch(connection: Connection, uuids: Sequence[str], now_s: float) -> None:
     """They are sent again, now."""
-    session.execute(update(mappings).where(_M.instance_uuid.in_(uuids)).values(sent_at_s=now_s))
+    connection.execute(update(mappings).where(_M.instance_uuid.in_(uuids)).values(sent_at_s=now_s))
 
 
 def _row(mapping: CellMapping) -> dict[str, Any]:

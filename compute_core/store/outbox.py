@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam, delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, delete, select
 
 from compute_core.model.instances import Instance
 from compute_core.store.dialects import insert_or_update, of
@@ -22,20 +21,20 @@ _OLDEST = (
 _FORGET = delete(outbox).where(outbox.c.instance_uuid == bindparam("key"), outbox.c.update_seq <= bindparam("seq"))
 
 
-def note(session: Session, changed: Iterable[Instance]) -> None:
+def note(connection: Connection, changed: Iterable[Instance]) -> None:
     """The parent is to hear of these."""
     rows = [{"instance_uuid": instance.uuid, "update_seq": instance.update_seq} for instance in changed]
     if rows:
-        session.execute(of(session, _NOTE), rows)
+        connection.execute(of(connection, _NOTE), rows)
 
 
-def oldest(session: Session, count: int) -> tuple[Instance, ...]:
+def oldest(connection: Connection, count: int) -> tuple[Instance, ...]:
     """Those that have waited longest, each as it is now."""
-    return tuple(decode(document) for document in session.scalars(_OLDEST, {"count": count}))
+    return tuple(decode(document) for document in connection.scalars(_OLDEST, {"count": count}))
 
 
-def acknowledge(session: Session, heard: Iterable[tuple[str, int]]) -> None:
+def acknowledge(connection: Connection, heard: Iterable[tuple[str, int]]) -> None:
     """The parent has these, by uuid and update_seq; one that has changed again meanwhile stays."""
     rows = [{"key": uuid, "seq": seq} for uuid, seq in heard]
     if rows:
-        session.connection().execute(_FORGET, rows)
+        connection.execute(_FORGET, rows)

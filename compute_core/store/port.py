@@ -1,11 +1,11 @@
-"""How the rest asks a store: plain functions over a session, run as one transaction each."""
+"""How the rest asks a store: plain functions over a connection, run as one transaction each. Core, no ORM: an update costs half as much."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -14,8 +14,8 @@ T = TypeVar("T")
 class Store(Protocol):
     """One database."""
 
-    async def run(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """``function(session, ...)`` in one transaction: committed when it returns, dropped when it raises.
+    async def run(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """``function(connection, ...)`` in one transaction: committed when it returns, dropped when it raises.
 
         It may be run again after a deadlock, so it does nothing but SQL. HostUnreachable when the database does not answer.
         """

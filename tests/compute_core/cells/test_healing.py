@@ -82,7 +82,7 @@ async def leaf_servers(it: Cloud) -> dict[str, Instance]:
 
 
 async def top_servers(it: Cloud) -> dict[str, Instance]:
-    everything = await it.top.run(lambda session: session.connection().exec_driver_sql("SELECT uuid FROM instances").scalars().all())
+    everything = await it.top.run(lambda connection: connection.exec_driver_sql("SELECT uuid FROM instances").scalars().all())
     return await it.top.run(instances.among, list(everything))
 
 
