@@ -104,10 +104,15 @@ class RunningCall:
             self.end(edit, outcome)
 
     def progress(self, fraction: float) -> None:
-        """Say in the task how much is done; nobody can ask after a call that is waited for."""
-        if self.outlives and self.task and self.world.get(self.task) is not None:
+        """Say in the task how much is done; nobody can ask after a call that is waited for, or that has ended."""
+        if self._is_followed and self.world.get(self.task) is not None:
             with self.world.edit() as edit:
                 edit.set(self.task, progress=round(fraction, 4))
+
+    @property
+    def _is_followed(self) -> bool:
+        """Whether somebody may look at the task while the call is under way: not any more in what it left behind."""
+        return self.outlives and self.task in self.xapi.calls
 
     def cancel(self) -> None:
         """Make the call stop at its next wait, or in it."""
@@ -119,7 +124,7 @@ class RunningCall:
         """Let pass what an operation takes; Failure TASK_CANCELLED when the task is cancelled meanwhile."""
         seconds = self.xapi.settings.durations.seconds(what, bytes_moved, self.chance("durations"))
         begin, end = share
-        steps = PROGRESS_STEPS if self.outlives else 1
+        steps = PROGRESS_STEPS if self._is_followed else 1
         for step in range(1, steps + 1) if seconds > 0 else ():
             await self._pause(seconds / steps)
             self.progress(begin + (end - begin) * step / steps)

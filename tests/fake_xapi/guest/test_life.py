@@ -46,6 +46,20 @@ def test_a_guest_boots_in_stages_and_then_is_up() -> None:
     over_host(body, settings=REALISTIC)
 
 
+def test_a_task_that_has_ended_hears_no_more_of_the_guest() -> None:
+    async def body(host: Host) -> None:
+        vm = await host.vm()
+        task = await host.call("Async.VM.start", vm, False, False)
+        await asyncio.sleep(5)
+        assert (host.row(task)["status"], host.row(task)["progress"]) == ("success", 1)
+        ended = host.row(task)
+        await asyncio.sleep(SLOW)
+        assert _told(host, vm) == (True, True, True)
+        assert host.row(task) is ended
+
+    over_host(body, settings=REALISTIC)
+
+
 def test_an_instant_guest_is_up_as_soon_as_somebody_else_may_run() -> None:
     async def body(host: Host) -> None:
         vm, *_ = await host.server()
