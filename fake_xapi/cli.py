@@ -123,12 +123,13 @@ async def _serve(
 ) -> None:
     from fake_xapi.engine.clock import Clock
     from fake_xapi.fleet.fleet import Fleet
-    from fake_xapi.fleet.serving import make_room_for_connections, served
+    from fake_xapi.fleet.serving import building, make_room_for_connections, served
     from fake_xapi.fleet.state_file import save_fleet
 
     stop = _stop_signal()
     make_room_for_connections()
-    fleet = Fleet(order, settings, Clock(datetime.now(UTC), asyncio.get_running_loop().time()), saved)
+    with building():
+        fleet = Fleet(order, settings, Clock(datetime.now(UTC), asyncio.get_running_loop().time()), saved)
     try:
         async with served(fleet):
             _announce(fleet, inventory, as_json=as_json)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.personality import Personality, personality
 from fake_xapi.engine.derive import derive
 from fake_xapi.fleet.hardware import STANDARD, Hardware
+from fake_xapi.fleet.roles import create_roles
 from fake_xapi.fleet.software import software_version
-from fake_xapi.fleet.templates import templates
-from fake_xapi.lifecycle.storage_types import driver_features, supported_types
+from fake_xapi.fleet.storage_drivers import drivers
+from fake_xapi.fleet.templates import mac_seed, templates
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.value import Value
@@ -54,8 +54,10 @@ def golden(release: str, hardware: Hardware = STANDARD) -> Golden:
         storage = _storage(edit, host, hardware)
         edit.set(pool, default_SR=storage, suspend_image_SR=storage, crash_dump_SR=storage)
         edit.set(host, suspend_image_sr=storage, crash_dump_sr=storage)
-        _drivers(edit, kind)
-        _people(edit)
+        for row in drivers(kind.era):
+            edit.create("SM", **row)
+        edit.create("user", short_name="root", fullname="superuser")
+        create_roles(edit, kind)
         for fields in templates(kind.era):
             edit.create("VM", **fields)
     return Golden(world, host, domain, consoles, pifs)
@@ -176,7 +178,7 @@ def _control_domain(edit: Edit, host: Id, hardware: Hardware) -> tuple[Id, tuple
         actions_after_crash="destroy",
         HVM_shadow_multiplier=1.0,
         domain_type="pv",
-        other_config={"mac_seed": "control domain"},
+        other_config={"mac_seed": mac_seed("control domain")},
     )
     protocols = ("rfb", "vt100")
     return domain, tuple(edit.create("console", VM=domain, protocol=protocol) for protocol in protocols)
@@ -256,18 +258,3 @@ _TOOLS = {
     "i18n-original-value-name_label": "XenServer Tools",
     "i18n-original-value-name_description": "XenServer Tools ISOs",
 }
-
-
-def _drivers(edit: Edit, release: Personality) -> None:
-    for name in supported_types(release.era):
-        features = sorted(driver_features(name, release.era))
-        edit.create(
-            "SM", name_label=name, type=name, vendor="Citrix Systems Inc", version="1.0", required_api_version="1.0",
-            capabilities=tuple(features), features=dict.fromkeys(features, 1), driver_filename=f"/opt/xensource/sm/{name.upper()}SR",
-        )  # fmt: skip
-
-
-def _people(edit: Edit) -> None:
-    edit.create("user", short_name="root", fullname="superuser")
-    for role in datamodel().roles:
-        edit.create("role", uuid=role.uuid, name_label=role.name_label, is_internal=role.is_internal)

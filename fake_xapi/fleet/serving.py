@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from fake_xapi.fleet.fleet import Fleet
 from fake_xapi.transports.http import HttpServer
@@ -45,3 +46,14 @@ def make_room_for_connections() -> None:
     """Let the process have as many open sockets as the system allows it: two for each client of a large fleet are soon 20,000."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Make what lives as long as the process: the garbage collector waits, and never looks at it afterwards."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+    gc.freeze()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from uuid import UUID
 
 from fake_xapi.datamodel.personality import Era
 
@@ -118,12 +120,17 @@ _HVM: dict[str, Any] = {"HVM_boot_policy": "BIOS order", "HVM_boot_params": {"or
 
 
 def _other_config(template: Template) -> dict[str, str]:
-    config = {"default_template": "true", "mac_seed": f"template {template.name}"}
+    config = {"default_template": "true", "mac_seed": mac_seed(template.name)}
     if template.disk_gib:
         config["disks"] = f'<provision><disk device="0" size="{template.disk_gib * GIB}" sr="" bootable="true" type="system"/></provision>'
     if template.install:
         config |= {"install-methods": template.install, "linux_template": "true"}
     return config
+
+
+def mac_seed(name: str) -> str:
+    """What the MACs of a VM's NICs are derived from: a uuid that follows from its name, the same in every pool."""
+    return str(UUID(bytes=hashlib.md5(name.encode(), usedforsecurity=False).digest(), version=4))
 
 
 def _recommendations(era: Era) -> str:

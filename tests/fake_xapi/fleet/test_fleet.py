@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from fake_xapi.engine.virtual_time import run_virtual
@@ -121,3 +123,23 @@ def test_addresses_go_up_from_127_0_1_1(number: int, where: str) -> None:
 def test_there_is_no_address_beyond_the_loopback_net(number: int) -> None:
     with pytest.raises(ValueError, match="one too many"):
         address(number)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_roles_are_made_of_permissions_and_each_includes_the_lesser_ones(release: str) -> None:
+    world = _world(release)
+    roles = {row["name_label"]: row for _, row in world.rows("role")}
+    order = ("read-only", "vm-operator", "vm-admin", "vm-power-admin", "pool-operator", "pool-admin")
+    held = [set(roles[name]["subroles"]) for name in order]
+    assert all(lesser < greater for lesser, greater in pairwise(held))
+    names = {world[role]["name_label"] for role in held[2] - held[1]}
+    assert {"vm.create", "vm.destroy"} <= names
+    assert {"vm.start", "vm.get_record", "pool.join"} & names == set()
+
+
+def test_roles_are_the_same_in_every_pool() -> None:
+    worlds = [xapi.world for xapi in _fleet(hosts=2).hosts.values()]
+    refs = [sorted(world.ref(role) for role in world.ids("role")) for world in worlds]
+    assert refs[0] == refs[1]
+    admin = worlds[0].by_uuid("role", "0165f154-ba3e-034e-6b27-5d271af109ba")
+    assert worlds[0].ref(admin) == "OpaqueRef:0165f154-ba3e-034e-6b27-5d271af109ba"
