@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--virtual", is_flag=True, help="Run on virtual time without sockets: the same seed writes the same journal.")
 @click.option("--json", "json_file", type=FILE, help="Write the report to this file as JSON.")
 @click.option("--html", "html_file", type=FILE, help="Write the report to this file as a page that needs no network.")
+@click.option("--log", type=FILE, help="Write what cells and agents log to this file; errors alone are shown otherwise.")
 @click.option("--journal", type=FILE, help="Write a line for every event to this file.")
 def rehearse(  # noqa: PLR0913  # one parameter for each option
     *,
@@ -42,6 +44,7 @@ def rehearse(  # noqa: PLR0913  # one parameter for each option
     virtual: bool,
     json_file: Path | None,
     html_file: Path | None,
+    log: Path | None,
     journal: Path | None,
 ) -> None:
     """Roll out a cell of simulated hosts, disturb it, and judge the result.
@@ -50,6 +53,7 @@ def rehearse(  # noqa: PLR0913  # one parameter for each option
     """
     scenario = _scenario(name, hosts, servers)
     _require_tools()
+    _send_log(log)
     began_s = time.monotonic()
     with _Progress(scenario) as progress:
         run = rehearse_virtually if virtual else rehearse_on_sockets
@@ -84,6 +88,12 @@ def _require_tools() -> None:
         prerequisites.install(missing)
     elif missing:
         raise click.ClickException(f"{', '.join(program.name for program in missing)} missing; {prerequisites.cure(missing)}")
+
+
+def _send_log(file: Path | None) -> None:
+    """A rehearsal is full of troubles that its cell has to cope with: they are for a file, not for the screen."""
+    level = logging.ERROR if file is None else logging.INFO
+    logging.basicConfig(filename=file, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 class _Progress:

@@ -15,6 +15,7 @@ from fake_xapi.datamodel.model import Message
 from fake_xapi.datamodel.wire import xml_value
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.admission import resolve
+from fake_xapi.engine.messages import add_message
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL, Id, class_of
 from fake_xapi.state.world import World
@@ -188,5 +189,4 @@ class RunningCall:
         """Make a ``message`` object about an object."""
         priority = datamodel().alert_priorities.get(name, DEFAULT_PRIORITY)
         about = self.world.uuid(identity)
-        with self.world.edit() as edit:
-            edit.create("message", name=name, priority=priority, cls=class_of(identity), obj_uuid=about, timestamp=self.now(), body=body)
+        add_message(self.world, name=name, priority=priority, cls=class_of(identity), obj_uuid=about, timestamp=self.now(), body=body)

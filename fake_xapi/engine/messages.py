@@ -10,16 +10,32 @@ from fake_xapi.engine.marshal import Wire
 from fake_xapi.engine.query import matching
 from fake_xapi.engine.records import Records
 from fake_xapi.state.ids import Id
+from fake_xapi.state.world import World
 from fake_xapi.verbs.call import Verb
 
 if TYPE_CHECKING:
     from fake_xapi.engine.call import RunningCall
 
+MOST = 10_000
+SLACK = 100
+"""So many more may there be before the oldest are removed, all at once."""
+
+
+def add_message(world: World, **fields: object) -> Id:
+    """Make a message; when there are too many, the oldest go."""
+    with world.edit() as edit:
+        made = edit.create("message", **fields)
+    if world.count("message") > MOST + SLACK:
+        oldest = sorted(world.ids("message"))[: world.count("message") - MOST]
+        with world.edit() as edit:
+            for message in oldest:
+                edit.destroy(message)
+    return made
+
 
 def create(call: RunningCall, name: str, priority: int, cls: str, obj_uuid: str, body: str) -> Id:
     """A message of the client's own."""
-    with call.world.edit() as edit:
-        return edit.create("message", name=name, priority=priority, cls=cls, obj_uuid=obj_uuid, timestamp=call.now(), body=body)
+    return add_message(call.world, name=name, priority=priority, cls=cls, obj_uuid=obj_uuid, timestamp=call.now(), body=body)
 
 
 def destroy(call: RunningCall, message: Id) -> None:
