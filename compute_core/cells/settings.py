@@ -44,7 +44,7 @@ class ComputeCellSettings:
     service_down_time_s: float = 60.0
     watchdog_interval_s: float = 10.0
     capacity_interval_s: float = 60.0
-    outbox_gather_s: float = 0.02
+    outbox_gather_s: float = 0.1
     outbox_batch: int = 500
     outbox_retry_s: float = 5.0
     call_timeout_s: float = 60.0

@@ -26,6 +26,7 @@ class EmbeddedNetworks:
     def __init__(self, store: Store, default: str) -> None:
         self._store = store
         self._default = default
+        self._known: dict[str, Network] = {}
 
     @classmethod
     async def open(cls, store: Store, networks: Sequence[tuple[str, str, str]] = (DEFAULT_NETWORK,)) -> EmbeddedNetworks:
@@ -39,11 +40,17 @@ class EmbeddedNetworks:
 
     async def allocate(self, instance_uuid: str, network: str | None) -> tuple[Vif, ...]:
         """See the port."""
-        found = Network(**await self._store.run(addresses.network, network or self._default))
+        found = await self._network(network or self._default)
         cidr = IPv4Network(found.cidr)
         count = cidr.num_addresses - RESERVED_ADDRESSES - 1
         number, device = await self._store.run(addresses.take, found.id, instance_uuid, count)
         return (_vif(found, cidr, instance_uuid, number, device),)
+
+    async def _network(self, name: str) -> Network:
+        """A network, which once made never changes."""
+        if name not in self._known:
+            self._known[name] = Network(**await self._store.run(addresses.network, name))
+        return self._known[name]
 
     async def release(self, instance_uuid: str) -> None:
         """See the port."""

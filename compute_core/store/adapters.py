@@ -18,7 +18,7 @@ from compute_core.store.port import Store
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000")
+PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000", "wal_autocheckpoint=4000")
 TRIES = 5
 """A transaction that lost to another (a deadlock, a serialisation failure) is run again this often."""
 

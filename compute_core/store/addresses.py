@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from compute_core.model.errors import Conflict, NotFound
 from compute_core.store.dialects import insert_or_skip, of
@@ -10,6 +10,10 @@ from compute_core.store.schema import addresses, networks
 
 _N = networks.c
 _A = addresses.c
+_DEVICES = select(func.count()).select_from(addresses).where(_A.instance_uuid == bindparam("key"))
+_ADVANCE = update(networks).where(_N.id == bindparam("key")).values(next_number=_N.next_number + 1).returning(_N.next_number)
+_TAKE = insert(addresses)
+_GIVE_BACK = delete(addresses).where(_A.instance_uuid == bindparam("key"))
 _INSERT = insert_or_skip(networks, "id")
 
 
@@ -35,18 +39,17 @@ def network(connection: Connection, name: str) -> dict[str, str]:
 
 def take(connection: Connection, network_id: str, instance_uuid: str, count: int) -> tuple[int, int]:
     """The next of ``count`` numbers for an instance, and how many interfaces it had before. Conflict when all are in use."""
-    device = connection.scalar(select(func.count()).select_from(addresses).where(_A.instance_uuid == instance_uuid)) or 0
-    advance = update(networks).where(_N.id == network_id).values(next_number=_N.next_number + 1).returning(_N.next_number)
-    number = connection.execute(advance).scalar_one() - 1
+    device = connection.scalar(_DEVICES, {"key": instance_uuid}) or 0
+    number = int(connection.execute(_ADVANCE, {"key": network_id}).scalar_one()) - 1
     if number >= count:
         number = _smallest_free(connection, network_id, count)
-    connection.execute(insert(addresses).values(network_id=network_id, number=number, instance_uuid=instance_uuid))
+    connection.execute(_TAKE, {"network_id": network_id, "number": number, "instance_uuid": instance_uuid})
     return number, device
 
 
 def give_back(connection: Connection, instance_uuid: str) -> None:
     """Take back what an instance has."""
-    connection.execute(delete(addresses).where(_A.instance_uuid == instance_uuid))
+    connection.execute(_GIVE_BACK, {"key": instance_uuid})
 
 
 def _smallest_free(connection: Connection, network_id: str, count: int) -> int:

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from compute_core.store.dialects import insert_or_update, of
 from compute_core.store.schema import builds
 
 _PUT = insert_or_update(builds, "instance_uuid", "tried_hosts", "attempt", "deadline_s")
+
+_AMONG = select(builds).where(builds.c.instance_uuid.in_(bindparam("keys", expanding=True)))
+_END = delete(builds).where(builds.c.instance_uuid == bindparam("key"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def put(connection: Connection, changed: Iterable[Build]) -> None:
 
 def among(connection: Connection, uuids: Sequence[str]) -> dict[str, Build]:
     """The builds of these instances that are under way, by uuid."""
-    rows = connection.execute(select(builds).where(builds.c.instance_uuid.in_(uuids)))
+    rows = connection.execute(_AMONG, {"keys": list(uuids)})
     return {row.instance_uuid: Build(row.instance_uuid, row.request, row.deadline_s, tuple(row.tried_hosts), row.attempt) for row in rows}
 
 
@@ -60,4 +63,4 @@ def overdue(connection: Connection, now_s: float) -> tuple[str, ...]:
 
 def end(connection: Connection, instance_uuid: str) -> None:
     """The build is over, whichever way."""
-    connection.execute(delete(builds).where(builds.c.instance_uuid == instance_uuid))
+    connection.execute(_END, {"key": instance_uuid})

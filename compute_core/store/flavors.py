@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
 
 from compute_core.model.errors import Conflict, NotFound
 from compute_core.model.flavors import Flavor
@@ -14,6 +14,7 @@ from compute_core.store.schema import flavors
 
 _F = flavors.c
 _FIELDS = tuple(_F.keys())
+_GET = select(flavors).where(bindparam("key") == _F.id)
 _INSERT = insert_or_skip(flavors, "id")
 
 
@@ -24,7 +25,7 @@ def listed(connection: Connection) -> tuple[Flavor, ...]:
 
 def get(connection: Connection, flavor_id: str) -> Flavor:
     """One flavor. NotFound."""
-    row = connection.execute(select(flavors).where(_F.id == flavor_id)).first()
+    row = connection.execute(_GET, {"key": flavor_id}).first()
     if row is None:
         raise NotFound.of("Flavor", flavor_id)
     return _flavor(row)

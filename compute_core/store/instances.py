@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, false, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, false, select, update
 
 from compute_core.model.errors import NotFound
 from compute_core.model.instances import Instance
@@ -17,6 +17,7 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Instance)
 
 _KEY = instances.c.uuid
+_UUIDS: BindParameter[Any] = bindparam("keys", expanding=True)
 _INSERT = insert_or_skip(instances, "uuid")
 _FIND = select(instances.c.document).where(bindparam("key") == _KEY)
 _FIND_TO_CHANGE = _FIND.with_for_update()
@@ -24,6 +25,8 @@ _SET: dict[str, Any] = {column.name: bindparam(column.name) for column in instan
 _UPDATE = update(instances).where(bindparam("key") == _KEY).values(_SET)
 _UPDATE_IF_NEWER = _UPDATE.where(instances.c.update_seq < bindparam("update_seq"))
 _ON_HOST = select(instances.c.document).where(instances.c.host == bindparam("host"), instances.c.is_deleted == false()).order_by(_KEY)
+_AMONG = select(instances.c.document).where(_KEY.in_(_UUIDS))
+_THERE = select(_KEY).where(_KEY.in_(_UUIDS))
 _BUSY = select(instances.c.document).where(instances.c.task_state != "", instances.c.updated_at < bindparam("before")).order_by(_KEY)
 
 
@@ -66,7 +69,7 @@ def decode(document: str) -> Instance:
 def add(connection: Connection, new: Iterable[Instance]) -> tuple[Instance, ...]:
     """Insert those that are not there yet; these, in the order given."""
     asked = tuple(new)
-    there = set(connection.scalars(select(_KEY).where(_KEY.in_([instance.uuid for instance in asked]))))
+    there = set(connection.scalars(_THERE, {"keys": [instance.uuid for instance in asked]}))
     added = tuple(instance for instance in asked if instance.uuid not in there)
     if added:
         connection.execute(of(connection, _INSERT), [columns_of(instance) for instance in added])
@@ -111,7 +114,7 @@ def on_host(connection: Connection, host: str) -> tuple[Instance, ...]:
 
 def among(connection: Connection, uuids: Sequence[str]) -> dict[str, Instance]:
     """Those of these that are there, deleted or not, by uuid."""
-    rows = connection.scalars(select(instances.c.document).where(_KEY.in_(uuids)))
+    rows = connection.scalars(_AMONG, {"keys": list(uuids)})
     return {instance.uuid: instance for instance in map(decode, rows)}
 
 

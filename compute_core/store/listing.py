@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select
 
 from compute_core.model.errors import Invalid
-from compute_core.model.instances import Instance
+from compute_core.model.instances import Instance, VmState
 from compute_core.model.requests import ServerFilters
+from compute_core.model.transitions import STATUSES
 from compute_core.store.instances import decode
 from compute_core.store.schema import instances
 
@@ -40,19 +41,6 @@ EXACT: Mapping[str, str] = {
 
 PATTERNS: Mapping[str, str] = {"name": "name", "ip": "ips"}
 """Filters that are a regular expression over a column."""
-
-STATUSES: Mapping[str, Callable[[], ColumnElement[bool]]] = {
-    "BUILD": lambda: instances.c.vm_state == "building",
-    "ACTIVE": lambda: and_(instances.c.vm_state == "active", instances.c.task_state.not_in(("rebooting", "rebooting_hard"))),
-    "REBOOT": lambda: and_(instances.c.vm_state == "active", instances.c.task_state == "rebooting"),
-    "HARD_REBOOT": lambda: and_(instances.c.vm_state != "deleted", instances.c.task_state == "rebooting_hard"),
-    "PAUSED": lambda: and_(instances.c.vm_state == "paused", instances.c.task_state != "rebooting_hard"),
-    "SUSPENDED": lambda: and_(instances.c.vm_state == "suspended", instances.c.task_state != "rebooting_hard"),
-    "SHUTOFF": lambda: and_(instances.c.vm_state == "stopped", instances.c.task_state != "rebooting_hard"),
-    "ERROR": lambda: and_(instances.c.vm_state == "error", instances.c.task_state != "rebooting_hard"),
-    "DELETED": lambda: instances.c.vm_state == "deleted",
-}
-"""The API's statuses as conditions; the same table, read the other way, is ``model.transitions.STATUSES``."""
 
 
 def page(connection: Connection, filters: ServerFilters) -> tuple[Instance, ...]:
@@ -89,11 +77,20 @@ def _conditions(filters: ServerFilters) -> Iterator[ColumnElement[bool]]:
         if pattern is not None:
             yield instances.c[column].regexp_match(_checked(name, pattern))
     if filters.status is not None:
-        yield or_(*(STATUSES[status]() for status in filters.status if status in STATUSES))
+        yield or_(false(), *(_has_status(vm_state, status) for status in filters.status for vm_state in STATUSES))
     if filters.changes_since is not None:
         yield instances.c.updated_at >= filters.changes_since
     if filters.changes_before is not None:
         yield instances.c.updated_at <= filters.changes_before
+
+
+def _has_status(vm_state: VmState, status: str) -> ColumnElement[bool]:
+    """Whether a row is in this vm_state and shows that status: ``model.transitions.status_of`` as a condition."""
+    usual, by_task = STATUSES[vm_state]
+    tasks = [task for task, name in by_task.items() if name == status]
+    others = [task for task, name in by_task.items() if name != status]
+    suits = instances.c.task_state.not_in(others) if usual == status else instances.c.task_state.in_(tasks)
+    return and_(instances.c.vm_state == vm_state, suits)
 
 
 def _checked(name: str, pattern: str) -> str:

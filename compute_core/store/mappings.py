@@ -6,11 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, false, insert, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, false, insert, select, update
 
 from compute_core.store.schema import mappings
 
 _M = mappings.c
+_UUIDS: BindParameter[Any] = bindparam("keys", expanding=True)
+_INSERT = insert(mappings)
+_AMONG = select(mappings).where(_M.instance_uuid.in_(_UUIDS))
+_SET: dict[str, Any] = {column.name: bindparam(column.name) for column in _M if column.name != "instance_uuid"}
+_UPDATE = update(mappings).where(_M.instance_uuid == bindparam("key")).values(_SET)
+_SETTLE = update(mappings).where(_M.instance_uuid.in_(_UUIDS)).values(is_settled=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +35,12 @@ class CellMapping:
 
 def add(connection: Connection, new: Iterable[CellMapping]) -> None:
     """Write new ones."""
-    connection.execute(insert(mappings), [_row(mapping) for mapping in new])
+    connection.execute(_INSERT, [_row(mapping) for mapping in new])
 
 
 def among(connection: Connection, uuids: Sequence[str]) -> dict[str, CellMapping]:
     """Those of these instances, by uuid."""
-    return {row.instance_uuid: _mapping(row) for row in connection.execute(select(mappings).where(_M.instance_uuid.in_(uuids)))}
+    return {row.instance_uuid: _mapping(row) for row in connection.execute(_AMONG, {"keys": list(uuids)})}
 
 
 def find(connection: Connection, uuid: str) -> CellMapping | None:
@@ -44,12 +50,12 @@ def find(connection: Connection, uuid: str) -> CellMapping | None:
 
 def put(connection: Connection, mapping: CellMapping) -> None:
     """Write one that is there."""
-    connection.execute(update(mappings).where(_M.instance_uuid == mapping.instance_uuid).values(_row(mapping)))
+    connection.execute(_UPDATE, {"key": mapping.instance_uuid, **_row(mapping)})
 
 
 def settle(connection: Connection, uuids: Sequence[str]) -> None:
     """Their cells have answered."""
-    connection.execute(update(mappings).where(_M.instance_uuid.in_(uuids)).values(is_settled=True))
+    connection.execute(_SETTLE, {"keys": list(uuids)})
 
 
 def unsettled(connection: Connection, sent_before_s: float, count: int) -> tuple[CellMapping, ...]:

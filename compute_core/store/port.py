@@ -1,4 +1,4 @@
-"""How the rest asks a store: plain functions over a connection, run as one transaction each. Core, no ORM: an update costs half as much."""
+"""How the rest asks a store: plain functions over a connection, run as one transaction each."""
 
 from __future__ import annotations
 
