@@ -5,6 +5,7 @@ Knows what to tell people; what is done is in `wiring` and behind the REST API.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,39 +39,46 @@ def core() -> None:
     """Run the compute core: REST API, cells, scheduler and agents."""
 
 
-@core.command()
-@click.option("--inventory", type=path_option, help="The hosts: what `sim serve --inventory` writes.")
-@click.option("--url", "urls", multiple=True, metavar="URL", help="A host without an inventory; may be given several times.")
-@click.option("--user", default="root", show_default=True, help="For hosts that the inventory gives no user.")
-@click.option("--password-file", type=path_option, help="Its first line is the password of hosts that the inventory gives none.")
-@click.option(
-    "--password",
-    envvar="INOVA_XENAPI_PASSWORD",
-    default="xenroot",
-    help="The same, in sight of everybody who lists processes; the variable INOVA_XENAPI_PASSWORD is not. [default: a simulator's]",
+HOST_OPTIONS = (
+    click.option("--inventory", type=path_option, help="The hosts: what `sim serve --inventory` writes."),
+    click.option("--url", "urls", multiple=True, metavar="URL", help="A host without an inventory; may be given several times."),
+    click.option("--user", default="root", show_default=True, help="For hosts that the inventory gives no user."),
+    click.option("--password-file", type=path_option, help="Its first line is the password of hosts that the inventory gives none."),
+    click.option(
+        "--password",
+        envvar="INOVA_XENAPI_PASSWORD",
+        default="xenroot",
+        help="The same, in sight of everybody who lists processes; the variable INOVA_XENAPI_PASSWORD is not. [default: a simulator's]",
+    ),
 )
-@state_option
-@click.option("--host", "api_host", default="127.0.0.1", show_default=True, help="The address that the REST API listens on.")
-@click.option("--port", default=8774, show_default=True, help="The port that the REST API listens on; 0: any.")
+PLACE_OPTIONS = (
+    click.option("--host", "api_host", default="127.0.0.1", show_default=True, help="The address that the REST API listens on."),
+    click.option("--port", "api_port", default=8774, show_default=True, help="The port that the REST API listens on; 0: any."),
+    click.option("--database", metavar="URL", help="The compute cell's PostgreSQL database. [default: SQLite in the state folder]"),
+    click.option("--api-database", metavar="URL", help="The API cell's PostgreSQL database. [default: SQLite in the state folder]"),
+    click.option("--broker", metavar="URL", help="A RabbitMQ broker between cells and agents. [default: none, all in this process]"),
+)
+"""Where things are; the parameters are called as the members of ``Settings``."""
+
+Command = Callable[..., None]
+
+
+def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Give a command these options, in this order."""
+
+    def give(command: Command) -> Command:
+        return functools.reduce(lambda given, option: option(given), reversed(options), command)
+
+    return give
+
+
+@core.command()
+@with_options(*HOST_OPTIONS, state_option, *PLACE_OPTIONS)
 @click.option("--clouds-yaml", type=path_option, default=Path("clouds.yaml"), show_default=True, help="For the `openstack` client.")
-@click.option("--database", metavar="URL", help="The compute cell's PostgreSQL database. [default: SQLite in the state folder]")
-@click.option("--api-database", metavar="URL", help="The API cell's PostgreSQL database. [default: SQLite in the state folder]")
-@click.option("--broker", metavar="URL", help="A RabbitMQ broker between cells and agents. [default: none, all in this process]")
 def up(
-    *,
-    inventory: Path | None,
-    urls: tuple[str, ...],
-    user: str,
-    password_file: Path | None,
-    password: str,
-    state: Path,
-    api_host: str,
-    port: int,
-    clouds_yaml: Path,
-    database: str | None,
-    api_database: str | None,
-    broker: str | None,
-) -> None:
+    *, inventory: Path | None, urls: tuple[str, ...], user: str, password_file: Path | None, password: str, state: Path, clouds_yaml: Path,
+    **places: Any,
+) -> None:  # fmt: skip
     """Start the REST API, a cell and an agent for each host; run until SIGTERM.
 
     When everything is up it prints a line that begins with `ready`. At its first start it makes the users `admin` and `demo`.
@@ -84,17 +92,7 @@ def up(
         accounts = load_accounts(state / ACCOUNTS)
     except BadSettings as problem:
         raise Refused(str(problem)) from None
-    settings = Settings(
-        state=state,
-        hosts=hosts,
-        accounts=accounts,
-        api_host=api_host,
-        api_port=port,
-        database=database,
-        api_database=api_database,
-        broker=broker,
-    )
-    _run(settings, clouds_yaml)
+    _run(Settings(state=state, hosts=hosts, accounts=accounts, **places), clouds_yaml)
 
 
 def _first_line(path: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from compute_core.api.wsgi import Reply, Request, call_wsgi
-from compute_core.bus.port import Bus
+from compute_core.bus.port import Bus, Endpoint
 from compute_core.model.hosts import HostReport
 from compute_core.model.json import to_json
 from compute_core.settings import Account, HostEntry, Settings
@@ -58,7 +58,7 @@ class StandIn:
             running_vms=0,
             cpu_model="Xeon",
         )
-        endpoints = {
+        endpoints: Mapping[str, Endpoint] = {
             "build": self.build,
             "destroy": self.destroy,
             "act": self.act,

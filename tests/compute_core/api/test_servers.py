@@ -172,8 +172,8 @@ def test_a_server_that_cannot_be_meant_is_refused(tmp_path: Path, fields: dict[s
 
 def test_an_image_too_large_for_the_flavor_is_refused(tmp_path: Path) -> None:
     async def test(api: Api) -> None:
-        for fields, message in (({"min_ram": 1024}, "memory is too small"), ({"min_disk": 2}, "disk is too small")):
-            asked = {"name": "web", "flavorRef": "1", "imageRef": await api.image(**fields)}
+        for name, value, message in (("min_ram", 1024, "memory is too small"), ("min_disk", 2, "disk is too small")):
+            asked = {"name": "web", "flavorRef": "1", "imageRef": await api.image("demo", **{name: value})}
             reply = await api.send("POST", "/v2.1/servers", {"server": asked})
             assert reply.status == 400
             assert message in reply.json["badRequest"]["message"]
