@@ -40,6 +40,13 @@ def sim() -> None:
 @click.option("--user", default="root", show_default=True, help="The local superuser.")
 @click.option("--password", default="xenroot", show_default="xenroot", help="The local superuser's password.")
 @click.option("--profile", default="realistic", show_default=True, help="How long operations take: realistic, instant, or a JSON file.")
+@click.option(
+    "--busy",
+    default="wait",
+    show_default=True,
+    type=click.Choice(["wait", "refuse"]),
+    help="What happens to a call on an object with an operation in progress: it waits, as in XAPI, or is refused at once.",
+)
 @click.option("--state", type=FILE, help="Load the hosts, their VMs and disks from this file if it is there; save them to it at the end.")
 @click.option("--inventory", type=FILE, help="Write the hosts to this file as JSON when all of them answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the inventory as JSON instead of a table.")
@@ -114,6 +121,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         user=options["user"],
         password=options["password"],
         durations=profile,
+        waits_for_busy=options["busy"] == "wait",
         login_delay_s=LOGIN_DELAY_S if profile.operations else 0.0,
     )
 

@@ -125,3 +125,22 @@ def test_an_interrupt_from_the_keyboard_ends_it_as_well() -> None:
             pass
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+
+
+def test_a_busy_object_refuses_at_once_when_that_was_asked_for(tmp_path: Path) -> None:
+    profile = tmp_path / "slow.json"
+    profile.write_text('{"operations": {"VM.pause": {"seconds": 600}}}')
+    with serving("--port", "0", "--json", "--profile", str(profile), "--busy", "refuse") as lines:
+        session = XenAPI.Session(json.loads(lines[0])[0]["url"])
+        with closing(session("transport")):
+            session.login_with_password("root", "xenroot", "1.0", "test")
+            vm = session.xenapi.VM.clone(session.xenapi.VM.get_by_name_label("Debian Bookworm 12")[0], "busy")
+            session.xenapi.VM.set_is_a_template(vm, False)
+            session.xenapi.VM.start(vm, False, False)
+            task = session.xenapi.Async.VM.pause(vm)
+            while not session.xenapi.VM.get_current_operations(vm):
+                pass
+            with pytest.raises(XenAPI.Failure) as caught:
+                session.xenapi.VM.snapshot(vm, "snapshot")
+            session.logout()
+    assert caught.value.details == ["OTHER_OPERATION_IN_PROGRESS", "VM", vm, "pause", task]
