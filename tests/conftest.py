@@ -6,7 +6,10 @@ environment it fails: there, nothing may be skipped.
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
+import threading
 from collections.abc import Generator, Iterator, Mapping
 
 import pytest
@@ -35,6 +38,19 @@ def amqp_url() -> Iterator[str]:
     """The URL of a RabbitMQ server of this test session."""
     with services.rabbitmq() as url:
         yield url
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leaks_belong_to_their_module() -> Iterator[None]:
+    """Collect what a module's tests left behind while it is still clear whose it is: a socket or a task left open is an error."""
+    yield
+    gc.collect()
+
+
+def pytest_configure() -> None:
+    """Let whoever ends the tests by SIGTERM end their servers too."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
