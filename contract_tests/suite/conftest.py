@@ -96,19 +96,15 @@ def host(xapi: Any) -> str:
 def sr(xapi: Any) -> str:
     """A plugged SR that can make disks: the pool's default one, else the one with most room."""
     default = xapi.pool.get_default_SR(xapi.pool.get_all()[0])
-    records: dict[str, Any] = {ref: record for ref, record in xapi.SR.get_all_records().items() if _is_usable(xapi, record)}
-    assert records, "no SR here can make disks: plug one whose allowed_operations has vdi_create"
+    makers = {driver["type"] for driver in xapi.SM.get_all_records().values() if "VDI_CREATE" in driver["capabilities"]} - UNUSABLE_SR_TYPES
+    records: dict[str, Any] = {ref: sr for ref, sr in xapi.SR.get_all_records().items() if sr["type"] in makers and _is_plugged(xapi, sr)}
+    assert records, f"no SR here can make disks: plug one of the types {', '.join(sorted(makers))}"
     room = {ref: int(record["physical_size"]) - int(record["physical_utilisation"]) for ref, record in records.items()}
     return max(room, key=lambda ref: (ref == default, room[ref]))
 
 
-def _is_usable(xapi: Any, record: dict[str, Any]) -> bool:
-    return (
-        record["type"] not in UNUSABLE_SR_TYPES
-        and record["content_type"] != "iso"
-        and "vdi_create" in record["allowed_operations"]
-        and any(xapi.PBD.get_currently_attached(pbd) for pbd in record["PBDs"])
-    )
+def _is_plugged(xapi: Any, sr: dict[str, Any]) -> bool:
+    return sr["content_type"] != "iso" and any(xapi.PBD.get_currently_attached(pbd) for pbd in sr["PBDs"])
 
 
 @pytest.fixture(scope="session")
