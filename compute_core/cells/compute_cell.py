@@ -198,7 +198,9 @@ class ComputeCell:
         def also(connection: Connection, before: Instance) -> None:
             builds.end(connection, before.uuid)
 
-        await self._ledger.change(uuid, outcomes.built(host, power_state, self._clock.iso()), also)
+        built = await self._ledger.change(uuid, outcomes.built(host, power_state, self._clock.iso()), also)
+        if built is not None and built.host is not None:
+            self._table.build_succeeded(built.host)
         self._placing.passwords.pop(uuid, None)
 
     async def build_failed(self, uuid: str, host: str, message: str, *, is_retryable: bool) -> None:

@@ -83,6 +83,8 @@ class Healing:
         changed = await self.ledger.change(uuid, lambda now: outcome(now) if _is_building_on(now, host) else None, also)
         if changed is None:
             return
+        if failure.is_retryable:
+            self.table.build_failed(host, self.ledger.clock.now().timestamp())
         await self.refresh(host)
         if may_retry:
             self.placing.ask([uuid])

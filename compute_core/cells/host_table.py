@@ -9,6 +9,9 @@ from compute_core.model.hosts import ComputeNode
 from compute_core.scheduler.ranking import Ranking
 from compute_core.store.hosts import StoredHost
 
+FAILURES_COUNT_FOR_S = 600.0
+"""A host's failed builds are forgotten after so long without another one: it may have been repaired."""
+
 
 class HostTable:
     """``down_after_s``: a host not heard of for so long is down."""
@@ -17,12 +20,24 @@ class HostTable:
         self.ranking = ranking
         self._down_after_s = down_after_s
         self._heartbeats: dict[str, float] = {}
+        self._failures: dict[str, tuple[int, float]] = {}
 
     def put(self, stored: StoredHost, now_s: float) -> None:
         """A host as the database has it; dates in seconds since 1970."""
         host = stored.node.report.host
         self._heartbeats[host] = stored.heartbeat_at_s
-        self.ranking.put(replace(stored.node, is_up=now_s - stored.heartbeat_at_s < self._down_after_s))
+        is_up = now_s - stored.heartbeat_at_s < self._down_after_s
+        self.ranking.put(replace(stored.node, is_up=is_up, failed_builds=self._failed_builds(host, now_s)))
+
+    def build_failed(self, host: str, now_s: float) -> None:
+        """A host has failed a build that another one may manage."""
+        self._failures[host] = self._failed_builds(host, now_s) + 1, now_s
+
+    def build_succeeded(self, host: str) -> None:
+        """A host can build, after all."""
+        node = self.ranking.get(host)
+        if self._failures.pop(host, None) is not None and node is not None:
+            self.ranking.put(replace(node, failed_builds=0))
 
     def fall_silent(self, now_s: float) -> tuple[str, ...]:
         """The hosts that have gone down since the last look; from now on they count as down."""
@@ -33,6 +48,10 @@ class HostTable:
                 self.ranking.put(replace(node, is_up=False))
                 fallen.append(host)
         return tuple(sorted(fallen))
+
+    def _failed_builds(self, host: str, now_s: float) -> int:
+        count, last_s = self._failures.get(host, (0, now_s))
+        return count if now_s - last_s < FAILURES_COUNT_FOR_S else 0
 
     def is_up(self, host: str) -> bool:
         """Whether somebody answers for a host, as far as is known."""

@@ -29,6 +29,7 @@ class ComputeNode:
     """A host in its cell's database: its last report, what instances have claimed, and the operator's word on it.
 
     ``other_*`` is what is used by what is none of the cell's instances: the control domain, foreign VMs, caches.
+    ``failed_builds`` counts those of late, since the last one that went well.
     ``generation`` grows at every change of what is claimed: a claim made on an older one is refused by the store.
     """
 
@@ -46,6 +47,7 @@ class ComputeNode:
     is_up: bool = True
     availability_zone: str = "nova"
     generation: int = 0
+    failed_builds: int = 0
     updated_at: str | None = None
 
 

@@ -199,6 +199,38 @@ def test_a_host_that_dies_while_building_has_its_builds_done_elsewhere(within: W
     within(body)
 
 
+def test_what_a_host_says_of_a_server_that_has_been_moved_away_means_nothing(within: Within) -> None:
+    async def body(it: Cloud) -> None:
+        dying = await it.add_host("dying", memory_mb=32768, build_s=50)
+        await it.add_host("other", build_s=40)
+        created = await it.create()
+        await it.until(created.uuid, lambda now: now.task_state == "spawning")
+        await dying.stop()
+        moved = await it.until(created.uuid, lambda now: now.host == "other" and now.task_state == "spawning")
+        await dying.tell("build_succeeded", uuid=created.uuid, power_state=RUNNING)
+        await dying.tell("build_failed", uuid=created.uuid, message="too late", is_retryable=True)
+        await dying.tell("power_state_changed", uuid=created.uuid, power_state=RUNNING)
+        await asyncio.sleep(5)
+        assert await it.top.run(instances.get, created.uuid) == moved
+        assert (await it.until(created.uuid, is_at_rest)).host == "other"
+
+    within(body)
+
+
+def test_a_host_that_fails_every_build_does_not_draw_all_builds_to_itself(within: Within) -> None:
+    async def body(it: Cloud) -> None:
+        bad = await it.add_host("bad", memory_mb=65536, fails_with="the SR is full")
+        await it.add_host("good", memory_mb=32768)
+        servers = [await it.active() for _ in range(5)]
+        assert {server.vm_state for server in servers} == {"active"}
+        assert len(bad.attempts) == 1
+        await asyncio.sleep(700)  # virtual: it may have been repaired meanwhile
+        bad.fails_with = None
+        assert (await it.active()).host == "bad"
+
+    within(body)
+
+
 def test_a_server_on_a_dead_host_can_be_deleted(within: Within) -> None:
     async def body(it: Cloud) -> None:
         agent = await it.add_host("host1")

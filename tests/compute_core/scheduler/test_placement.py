@@ -124,6 +124,13 @@ def test_negative_weights_pack_servers_together() -> None:
     assert place(packed, [request()], Random(0)) == (Placement("i", "busy", Ask(1, 1024, 10)),)
 
 
+def test_a_host_that_fails_builds_comes_last_but_is_not_left_out() -> None:
+    hosts = [node("emptiest", failed_builds=1), node("worse", failed_builds=2), node("full", claimed_memory_mb=6000)]
+    batch = [request(f"i{number}") for number in range(12)]
+    places = [answer.host for answer in place(hosts, batch, Random(0)) if isinstance(answer, Placement)]
+    assert places == ["full"] * 2 + ["emptiest"] * 8 + ["worse"] * 2
+
+
 def test_a_refusal_counts_the_hosts_by_reason() -> None:
     hosts = [
         node("disabled", is_enabled=False),
