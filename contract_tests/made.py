@@ -6,13 +6,14 @@ rest, and everything else in reverse order. May not touch anything that it did n
 
 from __future__ import annotations
 
+import xmlrpc.client
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import XenAPI
 
-from contract_tests.refusals import NULL
+from contract_tests.refusals import NEVER, NULL
 
 MARK: Final = "contract_tests"
 MIB: Final = 1024 * 1024
@@ -89,7 +90,8 @@ class Made:
 
     def keep_vm(self, vm: str) -> str:
         """Undo a VM that some call made, with its snapshots and its disks."""
-        self._vms.append(lambda: forgiving(erase_vm, self.xapi, vm))
+        uuid = self.xapi.VM.get_uuid(vm)
+        self._vms += [lambda: erase_messages(self.xapi, uuid), lambda: forgiving(erase_vm, self.xapi, vm)]
         return vm
 
     def vdi(self, size_bytes: int = 8 * MIB, **fields: Any) -> str:
@@ -189,6 +191,12 @@ def erase_vm(xapi: Any, vm: str) -> None:
         forgiving(erase_unused, xapi, vdi)
 
 
+def erase_messages(xapi: Any, uuid: str) -> None:
+    """Remove what the server noted about a VM."""
+    for message in xapi.message.get("VM", uuid, xmlrpc.client.DateTime(NEVER)):
+        forgiving(xapi.message.destroy, message)
+
+
 def erase_unused(xapi: Any, vdi: str) -> None:
     """Remove a disk unless another VM still has it."""
     if not xapi.VDI.get_VBDs(vdi):
@@ -214,5 +222,6 @@ def leftovers(xapi: Any, label: str) -> list[str]:
         for record in getattr(xapi, name).get_all_records().values()
         if record["other_config"].get(MARK) == label and record.get("managed", True)
     ]
+    found += [f"message {message['name']}" for message in xapi.message.get_all_records().values() if label in message["body"]]
     tasks = [record for record in xapi.task.get_all_records().values() if record["name_label"].startswith(label)]
     return sorted(found) + sorted(f"task {task['name_label']}" for task in tasks if "destroy" not in task["current_operations"].values())
