@@ -41,4 +41,5 @@ async def console_output(call: Call, server_id: str, asked: Any) -> dict[str, st
     server = await call.services.compute.get_server(call.context, server_id)
     if server.host is None:
         raise Conflict(f"Instance {server_id} is not ready")
-    return {"output": await call.services.compute.console_output(call.context, server_id, wanted)}
+    text = await call.services.compute.console_output(call.context, server_id, wanted)
+    return {"output": text.removesuffix("\n")}  # Clients count what stands between the ends of lines.

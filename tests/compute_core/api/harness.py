@@ -99,8 +99,8 @@ class StandIn:
         await self.tell("action_finished", uuid=instance["uuid"], host=self.host, action="snapshot", error=None, power_state=1)
 
     async def console(self, length: int | None, **_: Any) -> str:
-        lines = [f"line {number}" for number in range(10)]
-        return "\n".join(lines[-length:] if length else lines)
+        lines = [f"line {number}\n" for number in range(10)]
+        return "".join(lines[-length:] if length else lines)
 
 
 @dataclass(slots=True)
