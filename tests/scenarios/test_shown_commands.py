@@ -23,7 +23,7 @@ from scenarios.testrun import CODE, free_port
 from tests.code.documents import blocks, commands, pages
 from tests.code.sources import ROOT
 
-TIMEOUT_S = 180
+TIMEOUT_S = 420
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ RUNS: Mapping[str, Finishes | Serves | Elsewhere] = {
     "./inova sim serve --hosts 1 --port 8082 --personality clearwater": Serves(
         "sim serve --hosts 1 --port {port} --personality clearwater"
     ),
-    "./inova core up --inventory hosts.json": Serves("core up --inventory {inventory}", ("clouds.yaml",)),
+    "./inova core up --inventory hosts.json": Serves("core up --inventory {inventory} --port 0", ("clouds.yaml",)),
     "./inova contract --url http://127.0.1.1:8080 --user root --password xenroot": Elsewhere("the check `contract: latest` of inova test"),
     "./inova contract --url http://xenserver.example --user root --password secret --json contract.json": Finishes(
         "contract --url {url} --user root --password xenroot --json contract.json -k session", ("contract.json",)
