@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import statistics
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 
 import pytest
 
@@ -57,6 +58,12 @@ CLOCK_READERS: Mapping[str, str] = {
 """path::function that reads the wall clock, and why it may."""
 
 
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """Everything inside, the tree itself included."""
+    return tuple(ast.walk(tree))
+
+
 def length(function: Function) -> int:
     """Lines from ``def`` to the end: the options of a command stand in its decorators."""
     return (function.end_lineno or function.lineno) - function.lineno + 1
@@ -103,7 +110,7 @@ def dotted(node: ast.AST) -> str:
 
 def calls(tree: ast.AST) -> Iterator[str]:
     """The dotted names that are called, or handed over to be called."""
-    return (dotted(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name))
+    return (dotted(node) for node in nodes(tree) if isinstance(node, ast.Attribute | ast.Name))
 
 
 def reads_wall_clock(function: Function, source: Source) -> bool:
@@ -124,14 +131,15 @@ def sleeps_in_a_test(function: Function, source: Source) -> bool:
 
 def changes_a_global(function: Function, source: Source) -> bool:
     """Whether a function rebinds a name of its module, or changes a container that its module made."""
-    if any(isinstance(node, ast.Global) for node in ast.walk(function)):
+    if any(isinstance(node, ast.Global) for node in nodes(function)):
         return True
-    local = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    local |= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    changed = {name for node in ast.walk(function) for name in changed_names(node)}
+    local = {node.id for node in nodes(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    local |= {node.arg for node in nodes(function) if isinstance(node, ast.arg)}
+    changed = {name for node in nodes(function) for name in changed_names(node)}
     return bool(changed & module_names(source.tree) - local)
 
 
+@cache
 def module_names(tree: ast.Module) -> set[str]:
     """The names that a module binds by assignment."""
     nodes = (node for statement in tree.body if isinstance(statement, ast.Assign | ast.AnnAssign) for node in ast.walk(statement))
@@ -151,7 +159,7 @@ def changed_names(node: ast.AST) -> set[str]:
 def swallows_everything(function: Function, source: Source) -> bool:
     """Whether a function stops every error; one that cleans up and raises again does not."""
     del source
-    handlers = (node for node in ast.walk(function) if isinstance(node, ast.ExceptHandler))
+    handlers = (node for node in nodes(function) if isinstance(node, ast.ExceptHandler))
     return any(is_broad(handler.type) and not ends_in_raise(handler) for handler in handlers)
 
 
