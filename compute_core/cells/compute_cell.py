@@ -61,8 +61,8 @@ class ComputeCell:
     async def start(self) -> None:
         """Take up where the database says that the cell was left, and serve."""
         now_s = self._clock.now().timestamp()
-        for stored in await self._store.run(hosts.listed):
-            self._table.put(stored, now_s)
+        for stored in await self._store.run(hosts.listed):  # nobody could report while we were away: all have time to do so now
+            self._table.put(replace(stored, heartbeat_at_s=now_s), now_s)
         self._placing.ask(await self._store.run(builds.listed))
         self._ledger.has_news.set()
         self._serving = await self._bus.serve(topic_of(self._settings.path), self._router.endpoints(self._endpoints()))

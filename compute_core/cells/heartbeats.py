@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -15,10 +15,21 @@ from compute_core.model.clock import Clock, iso
 from compute_core.model.hosts import ComputeNode, HostReport
 from compute_core.model.instances import PAUSED, RUNNING, Instance
 from compute_core.model.json import from_json, to_json
-from compute_core.scheduler.capacity import Ask, Ratios, limits
+from compute_core.scheduler.capacity import Ask, limits
 from compute_core.store import hosts, instances
 from compute_core.store.hosts import StoredHost
 from compute_core.store.port import Store
+
+WRITE_AFTER_S = 600.0
+"""A heartbeat that says what the one before said is written down only so often: most of them are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the cell believes to be on a host, and which of the VMs there it does not want."""
+
+    present: tuple[Instance, ...]
+    unwanted: list[str]
 
 
 class Heartbeats:
@@ -29,26 +40,40 @@ class Heartbeats:
         self._store = store
         self._clock = clock
         self._table = table
+        self._written_at_s: dict[str, float] = {}
 
     async def take(self, report: Any, instances_known: Sequence[str]) -> Any:
         """A heartbeat. ``instances``: what belongs on the host; ``unwanted``: which of those it has belong elsewhere or nowhere."""
         said, now = from_json(report, HostReport), self._clock.now()
+        now_s = now.timestamp()
+        taken = await self._store.run(_look, said.host, instances_known)
+        before = self._table.get(said.host)
+        node = _with_others(self._node(said, iso(now)), before, taken.present)
+        if before is not None and _says_nothing_new(node, before) and now_s - self._written_at_s.get(said.host, 0.0) < WRITE_AFTER_S:
+            self._table.heard(said.host, now_s, iso(now))
+        else:
+            self._table.put(await self._store.run(_write, node, limits(node, self._settings.ratios), now_s), now_s)
+            self._written_at_s[said.host] = now_s
+        return {"instances": [to_json(instance) for instance in taken.present], "unwanted": taken.unwanted}
+
+    def _node(self, said: HostReport, now: str) -> ComputeNode:
         service = str(uuid5(NAMESPACE_URL, f"inova:service:{self._settings.path}:{said.host}"))
-        node = ComputeNode(said, service, availability_zone=self._settings.availability_zone, updated_at=iso(now))
-        stored, present, unwanted = await self._store.run(_take, node, self._settings.ratios, now.timestamp(), instances_known)
-        self._table.put(stored, now.timestamp())
-        return {"instances": [to_json(instance) for instance in present], "unwanted": unwanted}
+        return ComputeNode(said, service, availability_zone=self._settings.availability_zone, updated_at=now)
 
 
-def _take(
-    connection: Connection, node: ComputeNode, ratios: Ratios, now_s: float, known: Sequence[str]
-) -> tuple[StoredHost, tuple[Instance, ...], list[str]]:
-    host = node.report.host
-    before, present = hosts.find(connection, host), instances.on_host(connection, host)
-    reported = _with_others(node, None if before is None else before.node, present)
-    hosts.report(connection, reported, limits(reported, ratios), now_s)
-    after = hosts.find(connection, host)
-    return after or StoredHost(reported, now_s), present, _unwanted(connection, host, known, present)
+def _look(connection: Connection, host: str, known: Sequence[str]) -> Taken:
+    present = instances.on_host(connection, host)
+    return Taken(present, _unwanted(connection, host, known, present))
+
+
+def _write(connection: Connection, node: ComputeNode, most: Ask, now_s: float) -> StoredHost:
+    hosts.report(connection, node, most, now_s)
+    return hosts.find(connection, node.report.host) or StoredHost(node, now_s)
+
+
+def _says_nothing_new(node: ComputeNode, before: ComputeNode) -> bool:
+    others = before.other_memory_mb, before.other_disk_gb
+    return node.report == before.report and (node.other_memory_mb, node.other_disk_gb) == others
 
 
 def _with_others(node: ComputeNode, before: ComputeNode | None, present: Iterable[Instance]) -> ComputeNode:

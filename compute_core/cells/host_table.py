@@ -39,6 +39,13 @@ class HostTable:
         if self._failures.pop(host, None) is not None and node is not None:
             self.ranking.put(replace(node, failed_builds=0))
 
+    def heard(self, host: str, now_s: float, updated_at: str) -> None:
+        """A host that is known says that nothing has changed."""
+        node = self.ranking.get(host)
+        self._heartbeats[host] = now_s
+        if node is not None:
+            self.ranking.put(replace(node, is_up=True, updated_at=updated_at, failed_builds=self._failed_builds(host, now_s)))
+
     def fall_silent(self, now_s: float) -> tuple[str, ...]:
         """The hosts that have gone down since the last look; from now on they count as down."""
         fallen = []

@@ -114,6 +114,8 @@ def on_host(connection: Connection, host: str) -> tuple[Instance, ...]:
 
 def among(connection: Connection, uuids: Sequence[str]) -> dict[str, Instance]:
     """Those of these that are there, deleted or not, by uuid."""
+    if not uuids:
+        return {}
     rows = connection.scalars(_AMONG, {"keys": list(uuids)})
     return {instance.uuid: instance for instance in map(decode, rows)}
 

@@ -15,8 +15,8 @@ from compute_core.model.errors import ComputeError
 from compute_core.model.limits import QuotaLimits
 from compute_core.model.requests import ServerFilters
 from compute_core.store import hosts, instances
+from tests.compute_core.cells.books import check_books
 from tests.compute_core.cells.cloud import USER, Cloud, cloud, is_at_rest
-from tests.compute_core.cells.test_healing import check_books
 from tests.compute_core.store.conftest import postgresql_database
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.rabbitmq]

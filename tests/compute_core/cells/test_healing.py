@@ -14,17 +14,15 @@ import pytest
 from compute_core.bus.in_process import InProcessBus
 from compute_core.cells.compute_cell import ComputeCell
 from compute_core.cells.settings import ApiCellSettings, ComputeCellSettings
-from compute_core.model.errors import ComputeError, Conflict, NotFound
-from compute_core.model.hosts import ComputeNode
-from compute_core.model.instances import RUNNING, Instance
+from compute_core.model.errors import Conflict, NotFound
+from compute_core.model.instances import RUNNING
 from compute_core.model.json import to_json
-from compute_core.model.limits import Usage
 from compute_core.networks.embedded import EmbeddedNetworks
-from compute_core.scheduler.capacity import Ask
-from compute_core.store import hosts, instances, mappings, usages
+from compute_core.store import instances, mappings
 from compute_core.store.adapters import open_store
 from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.cells.cloud import ADMIN, USER, Agent, Cloud, cloud, is_at_rest
+from tests.compute_core.cells.books import check_books
+from tests.compute_core.cells.cloud import ADMIN, USER, Cloud, cloud, is_at_rest
 
 Body = Callable[[Cloud], Awaitable[None]]
 Within = Callable[..., None]
@@ -57,33 +55,6 @@ def within(tmp_path: Path) -> Within:
         run_virtual(main(), limit_s=14400)
 
     return run
-
-
-async def check_books(it: Cloud) -> None:
-    """What is claimed, counted and plugged is what lives."""
-    claims = await it.leaf.run(hosts.claimed)
-    live = {uuid: server for uuid, server in (await leaf_servers(it)).items() if not server.is_deleted}
-    assert {uuid: host for uuid, (host, _) in claims.items()} == {uuid: server.host for uuid, server in live.items() if server.host}
-    for stored in await it.leaf.run(hosts.listed):
-        asks = [ask for host, ask in claims.values() if host == stored.node.report.host]
-        assert claimed_of(stored.node) == sum(asks, Ask(0, 0, 0))
-        assert stored.node.claimed_instances == len(asks)
-    counted = await it.top.run(usages.of_project, USER.project_id)
-    here = [server for server in (await top_servers(it)).values() if not server.is_deleted]
-    assert counted == Usage(len(here), sum(s.flavor.vcpus for s in here), sum(s.flavor.memory_mb for s in here))
-
-
-def claimed_of(node: ComputeNode) -> Ask:
-    return Ask(node.claimed_vcpus, node.claimed_memory_mb, node.claimed_disk_gb)
-
-
-async def leaf_servers(it: Cloud) -> dict[str, Instance]:
-    return await it.leaf.run(instances.among, list(await top_servers(it)))
-
-
-async def top_servers(it: Cloud) -> dict[str, Instance]:
-    everything = await it.top.run(lambda connection: connection.exec_driver_sql("SELECT uuid FROM instances").scalars().all())
-    return await it.top.run(instances.among, list(everything))
 
 
 def test_a_deleted_server_gives_back_what_it_had(within: Within) -> None:
@@ -347,60 +318,3 @@ def test_a_cell_without_room_passes_the_server_on_to_the_next(tmp_path: Path) ->
             await store.close()
 
     run_virtual(main(), limit_s=7200)
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_whatever_happens_the_books_agree_in_the_end(tmp_path: Path, seed: int) -> None:
-    """Builds, deletions, actions, failing and dying hosts, in an order drawn by lot."""
-
-    async def main() -> None:
-        chance = Random(seed)
-        settings = ComputeCellSettings(build_timeout_s=90, delete_retry_s=30, service_down_time_s=30)
-        async with cloud(tmp_path, cell_settings=settings) as it:
-            for number in range(4):
-                await it.add_host(f"host{number}", build_s=chance.choice([0.5, 5, 40]), fails_with="no" if number == 0 else None)
-            uuids: list[str] = []
-            for _ in range(60):
-                await chance.choice([_build, _build, _delete, _delete, _act, _flap])(it, chance, uuids)
-                await asyncio.sleep(chance.choice([0, 0, 0.3, 3, 20]))
-            for agent in it.agents.values():
-                await _revive(agent)
-            ends = [await it.until(uuid, is_at_rest) for uuid in uuids]
-            assert {server.vm_state for server in ends} <= {"active", "stopped", "error", "deleted"}
-            await asyncio.sleep(120)
-            await check_books(it)
-            on_hosts = sorted(uuid for agent in it.agents.values() for uuid in agent.vms)
-            assert on_hosts == sorted(server.uuid for server in ends if server.vm_state in {"active", "stopped"})
-
-    run_virtual(main(), limit_s=36000)
-
-
-async def _build(it: Cloud, chance: Random, uuids: list[str]) -> None:
-    count = chance.randrange(1, 4)
-    uuids.extend(server.uuid for server in await it.api.create_servers(USER, it.request(min_count=count, max_count=count)))
-
-
-async def _delete(it: Cloud, chance: Random, uuids: list[str]) -> None:
-    if uuids:
-        try:
-            await it.api.delete_server(USER, chance.choice(uuids))
-        except NotFound:
-            return
-
-
-async def _act(it: Cloud, chance: Random, uuids: list[str]) -> None:
-    if uuids:
-        try:
-            await it.api.act(USER, chance.choice(uuids), chance.choice(["stop", "start", "reboot_hard"]))
-        except ComputeError:
-            return
-
-
-async def _flap(it: Cloud, chance: Random, _: list[str]) -> None:
-    agent = it.agents[chance.choice(sorted(it.agents))]
-    await (agent.stop() if agent.is_running else agent.start())
-
-
-async def _revive(agent: Agent) -> None:
-    if not agent.is_running:
-        await agent.start()
