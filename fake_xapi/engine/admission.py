@@ -31,7 +31,7 @@ class Admission:
 
     def __init__(self, xapi: Xapi) -> None:
         self._xapi = xapi
-        self._waiting: dict[Id, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[Id, dict[asyncio.Future[None], None]] = {}  # a set would wake them in the order of their addresses
 
     def refusal(self, marks: Iterable[Mark]) -> Failure | None:
         """Why one of the operations may not begin now, None when all may."""
@@ -99,7 +99,7 @@ class Admission:
         pause_s = min(most_s, self._xapi.chance.stream("back-off").uniform(*BACK_OFF_S))
         timer = loop.call_later(pause_s, resolve, woken)
         for identity in identities:
-            self._waiting.setdefault(identity, set()).add(woken)
+            self._waiting.setdefault(identity, {})[woken] = None
         try:
             await woken
         finally:
@@ -110,7 +110,7 @@ class Admission:
     def _forget(self, identity: Id, woken: asyncio.Future[None]) -> None:
         members = self._waiting.get(identity)
         if members is not None:
-            members.discard(woken)
+            members.pop(woken, None)
             if not members:
                 del self._waiting[identity]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from itertools import compress
+from operator import is_not
 
 from fake_xapi.lifecycle.registry import LIFECYCLES, dependents
 from fake_xapi.state.edit import Edit, Pending
@@ -44,7 +46,9 @@ def _matters(pending: Pending) -> bool:
     if old is None:
         return True
     unseen = _unseen(pending.cls)
-    changed = [place for place, value in enumerate(pending.values) if value is not old.values[place] and value != old.values[place]]
+    values, before = pending.values, old.values
+    others = compress(range(len(before)), map(is_not, values, before))
+    changed = [place for place in others if values[place] != before[place]]
     return not changed or any(place not in unseen for place in changed)
 
 

@@ -137,8 +137,8 @@ class Events:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._by_class: dict[int, set[_Waiter]] = {}
-        self._by_object: dict[Id, set[_Waiter]] = {}
+        self._by_class: _Waiters = {}
+        self._by_object: _Waiters = {}
         self._registered: dict[Id, _Registration] = {}
         old = world.personality.era in OLD_ERAS
         self._queue = _Queue(OLD_QUEUE_LENGTH if old else QUEUE_LENGTH, world.generation)
@@ -170,10 +170,10 @@ class Events:
         loop = asyncio.get_running_loop()
         waiter = _Waiter(interest, session, loop.create_future())
         timer = None if timeout_s is None else loop.call_later(timeout_s, waiter.wake)
-        places = [self._by_class.setdefault(number, set()) for number in interest.classes]
-        places += [self._by_object.setdefault(identity, set()) for identity in (*interest.objects, session)]
+        places = [self._by_class.setdefault(number, {}) for number in interest.classes]
+        places += [self._by_object.setdefault(identity, {}) for identity in (*interest.objects, session)]
         for place in places:
-            place.add(waiter)
+            place[waiter] = None
         try:
             await waiter.woken
         finally:
@@ -259,12 +259,12 @@ class Events:
         return sorted(added), sorted(modified), sorted(deleted)
 
 
-def _remove(sets: dict[int, set[_Waiter]], keys: Iterable[int], waiter: _Waiter) -> None:
+def _remove(waiters: _Waiters, keys: Iterable[int], waiter: _Waiter) -> None:
     for key in keys:
-        members = sets[key]
-        members.discard(waiter)
+        members = waiters[key]
+        members.pop(waiter, None)
         if not members:
-            del sets[key]
+            del waiters[key]
 
 
 def check_session(call: RunningCall) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from fake_xapi.datamodel.types import NEVER
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 FINISHED_S = 65 * 60.0
 PENDING_S = 24 * 3600.0
 MOST = 200
+SLACK = 20
+"""XAPI's collector comes by now and then: so many more may be there before the oldest go, all in one commit."""
 FINAL = frozenset({"success", "failure", "cancelled"})
 
 
@@ -77,7 +80,7 @@ class Tasks:
         """Count a task's age from now: it is forgotten when it is too old, or one of too many."""
         self._ages.pop(task, None)
         self._ages[task] = asyncio.get_running_loop().time()
-        if len(self._ages) > MOST:
+        if len(self._ages) > MOST + SLACK:
             self._forget_excess()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FINISHED_S, self._expire)
@@ -89,9 +92,8 @@ class Tasks:
 
     def _forget_excess(self) -> None:
         world = self._xapi.world
-        oldest = next((task for task in self._ages if self._is_final(world.get(task))), None)
-        if oldest is not None:
-            self._forget([oldest])
+        finished = (task for task in self._ages if self._is_final(world.get(task)))
+        self._forget(list(islice(finished, len(self._ages) - MOST)))
 
     def _expire(self) -> None:
         now_s, world = asyncio.get_running_loop().time(), self._xapi.world

@@ -7,7 +7,7 @@ from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.personality import Personality
-from fake_xapi.state.ids import Id, class_of, make_id
+from fake_xapi.state.ids import CLASS_MASK, Id, class_of, make_id
 from fake_xapi.state.layout import Layout, Link, layouts
 from fake_xapi.state.row import Row
 from fake_xapi.state.value import Change, Value, names_after, tables_after, uuids_after
@@ -41,10 +41,11 @@ class Pending:
 class Edit:
     """Collects writes over one value. Made by ``World.edit``."""
 
-    __slots__ = ("_base", "_gone", "_made", "_open", "personality")
+    __slots__ = ("_base", "_gone", "_made", "_open", "_tables", "personality")
 
     def __init__(self, base: Value, personality: Personality) -> None:
         self._base = base
+        self._tables = base.tables
         self._open: dict[Id, Pending] = {}
         self._gone: dict[Id, Row] = {}
         self._made: dict[int, int] = {}
@@ -61,7 +62,7 @@ class Edit:
         pending = self._open.get(identity)
         if pending is not None:
             return pending
-        return None if identity in self._gone else self._base.get(identity)
+        return None if identity in self._gone else self._tables[identity & CLASS_MASK].get(identity)
 
     def create(self, cls: str, /, **fields: Any) -> Id:
         """A new object; fields that are not given have the datamodel's first values. Returns its id."""

@@ -18,7 +18,8 @@ NULL: Id = 0
 REF_PREFIX = "OpaqueRef:"
 
 _CLASS_BITS = 7
-_CLASS_MASK = (1 << _CLASS_BITS) - 1
+CLASS_MASK = (1 << _CLASS_BITS) - 1
+"""An id's bits that are its class's number: for the few places where a call of ``number_of`` would be felt."""
 _BITS = 122
 _MASK = (1 << _BITS) - 1
 _HALF = _BITS // 2
@@ -44,12 +45,12 @@ def make_id(number: int, ordinal: int) -> Id:
 
 def number_of(identity: Id) -> int:
     """The number of an id's class."""
-    return identity & _CLASS_MASK
+    return identity & CLASS_MASK
 
 
 def class_of(identity: Id) -> str:
     """The class of an id, "" for NULL."""
-    return class_names()[identity & _CLASS_MASK]
+    return class_names()[identity & CLASS_MASK]
 
 
 class _Scramble:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from immutables import Map
 
-from fake_xapi.state.ids import Id, class_names, number_of
+from fake_xapi.state.ids import CLASS_MASK, Id, class_names, number_of
 from fake_xapi.state.layout import layouts_by_number
 from fake_xapi.state.row import Row
 
@@ -32,7 +32,7 @@ class Value:
 
     def get(self, identity: Id) -> Row | None:
         """The object of an id, None when it is not there."""
-        return self.tables[number_of(identity)].get(identity)
+        return self.tables[identity & CLASS_MASK].get(identity)
 
 
 @dataclass(frozen=True, slots=True)

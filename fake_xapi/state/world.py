@@ -10,7 +10,7 @@ from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.personality import Personality
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.feed import Feed
-from fake_xapi.state.ids import NULL, REF_PREFIX, Id, Keys, class_numbers, class_of, number_of
+from fake_xapi.state.ids import CLASS_MASK, NULL, REF_PREFIX, Id, Keys, class_numbers, class_of, number_of
 from fake_xapi.state.row import Row
 from fake_xapi.state.value import Change, Value
 
@@ -48,14 +48,14 @@ class World:
         return self.value.generation
 
     def __getitem__(self, identity: Id) -> Row:
-        row = self.value.tables[number_of(identity)].get(identity)
+        row = self.value.tables[identity & CLASS_MASK].get(identity)
         if row is None:
             raise Failure("HANDLE_INVALID", class_of(identity), Handle(identity))
         return row
 
     def get(self, identity: Id) -> Row | None:
         """The object of an id, None when it is not there."""
-        return self.value.tables[number_of(identity)].get(identity)
+        return self.value.tables[identity & CLASS_MASK].get(identity)
 
     def ids(self, cls: str) -> Iterator[Id]:
         """The objects of a class, in no particular order."""
