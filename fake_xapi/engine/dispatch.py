@@ -5,7 +5,6 @@ What can be answered at once is; the rest is a coroutine for the transport to wa
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -206,7 +205,6 @@ def _begin_async(xapi: Xapi, route: Route, method: str, params: list[Any]) -> st
 
 async def _outliving(call: RunningCall, route: Route, values: list[Any]) -> None:
     """Run a call by itself; what came of it is in its task."""
-    await asyncio.sleep(0)
     try:
         _check_refs(route, values)
         if route.accessor is None:
