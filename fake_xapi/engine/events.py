@@ -1,6 +1,6 @@
 """Events: who waits for what, woken by the change itself.
 
-Waiters stand in a set for each class and each object that they care about: a change costs nothing for the others.
+Waiters stand in line for each class and each object that they care about: a change costs nothing for the others.
 """
 
 from __future__ import annotations
@@ -86,6 +86,10 @@ class _Waiter:
     def wake(self) -> None:
         if not self.woken.done():
             self.woken.set_result(None)
+
+
+_Waiters = dict[int, dict[_Waiter, None]]
+"""Who waits, by class or object, in the order in which they came: a set would wake them in the order of their addresses."""
 
 
 @dataclass(slots=True)
