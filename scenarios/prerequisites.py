@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+LOCK_TIMEOUT_S = 300
+"""How long to wait for whoever else is installing packages."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -66,7 +69,9 @@ def install(programs: Iterable[Program]) -> None:
     """Install the programs' packages with apt-get; CalledProcessError when apt-get fails."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *_packages(programs)]):
-        subprocess.run(["apt-get", *command], env=environment, check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_TIMEOUT_S}", *command], env=environment, check=True, stdin=subprocess.DEVNULL
+        )
 
 
 def _packages(programs: Iterable[Program]) -> list[str]:

@@ -108,7 +108,7 @@ def _server(
     stop: signal.Signals = signal.SIGTERM,
 ) -> Iterator[None]:
     """Run a server in the foreground, from the line that says that it is ready until the block ends."""
-    bound_to_us = ["setpriv", "--pdeathsig", "KILL"]
+    bound_to_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     process = subprocess.Popen(
         bound_to_us + command,
         cwd=folder,
