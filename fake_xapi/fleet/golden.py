@@ -59,7 +59,7 @@ def golden(release: str, hardware: Hardware = STANDARD) -> Golden:
         edit.create("user", short_name="root", fullname="superuser")
         create_roles(edit, kind)
         for fields in templates(kind.era):
-            edit.create("VM", **fields)
+            edit.create("VM", metrics=edit.create("VM_metrics", last_updated=INSTALLED), **fields)
     return Golden(world, host, domain, consoles, pifs)
 
 
