@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, bindparam, false, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, false, literal_column, select, update
 
 from compute_core.model.errors import NotFound
 from compute_core.model.instances import Instance
@@ -27,7 +27,11 @@ _UPDATE_IF_NEWER = _UPDATE.where(instances.c.update_seq < bindparam("update_seq"
 _ON_HOST = select(instances.c.document).where(instances.c.host == bindparam("host"), instances.c.is_deleted == false()).order_by(_KEY)
 _AMONG = select(instances.c.document).where(_KEY.in_(_UUIDS))
 _THERE = select(_KEY).where(_KEY.in_(_UUIDS))
-_BUSY = select(instances.c.document).where(instances.c.task_state != "", instances.c.updated_at < bindparam("before")).order_by(_KEY)
+_BUSY = (
+    select(instances.c.document)
+    .where(instances.c.task_state != literal_column("''"), instances.c.updated_at < bindparam("before"))
+    .order_by(instances.c.updated_at, _KEY)
+)
 
 
 def columns_of(instance: Instance) -> dict[str, Any]:
@@ -121,5 +125,5 @@ def among(connection: Connection, uuids: Sequence[str]) -> dict[str, Instance]:
 
 
 def busy(connection: Connection, before: str) -> tuple[Instance, ...]:
-    """Those on which something is under way and nothing has been heard since that date, by uuid."""
+    """Those on which something is under way and nothing has been heard since that date, the longest first."""
     return tuple(decode(document) for document in connection.scalars(_BUSY, {"before": before}))

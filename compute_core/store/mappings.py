@@ -16,6 +16,12 @@ _INSERT = insert(mappings)
 _AMONG = select(mappings).where(_M.instance_uuid.in_(_UUIDS))
 _SET: dict[str, Any] = {column.name: bindparam(column.name) for column in _M if column.name != "instance_uuid"}
 _UPDATE = update(mappings).where(_M.instance_uuid == bindparam("key")).values(_SET)
+_UNSETTLED = (
+    select(mappings)
+    .where(_M.is_settled == false(), _M.sent_at_s <= bindparam("before_s"))
+    .order_by(_M.sent_at_s, _M.instance_uuid)
+    .limit(bindparam("count"))
+)
 _SETTLE = update(mappings).where(_M.instance_uuid.in_(_UUIDS)).values(is_settled=True)
 
 
@@ -60,8 +66,7 @@ def settle(connection: Connection, uuids: Sequence[str]) -> None:
 
 def unsettled(connection: Connection, sent_before_s: float, count: int) -> tuple[CellMapping, ...]:
     """Those whose cell has not answered what was sent before that date, the oldest first."""
-    rows = select(mappings).where(_M.is_settled == false(), _M.sent_at_s <= sent_before_s).order_by(_M.sent_at_s, _M.instance_uuid)
-    return tuple(map(_mapping, connection.execute(rows.limit(count))))
+    return tuple(map(_mapping, connection.execute(_UNSETTLED, {"before_s": sent_before_s, "count": count})))
 
 
 def touch(connection: Connection, uuids: Sequence[str], now_s: float) -> None:

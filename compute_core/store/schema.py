@@ -77,8 +77,8 @@ instances = Table(
     _text("document"),
     Index(None, "project_id", "is_deleted", "created_at", "uuid"),
     Index(None, "updated_at"),
-    Index("ix_instances_present_on_host", "host", postgresql_where=text("NOT is_deleted"), sqlite_where=text("NOT is_deleted")),
-    Index("ix_instances_busy", "task_state", postgresql_where=text("task_state <> ''"), sqlite_where=text("task_state <> ''")),
+    Index("ix_instances_present_on_host", "host", postgresql_where=text("NOT is_deleted"), sqlite_where=text("is_deleted = 0")),
+    Index("ix_instances_busy", "updated_at", postgresql_where=text("task_state <> ''"), sqlite_where=text("task_state <> ''")),
 )
 
 hosts = Table(
@@ -150,7 +150,7 @@ mappings = Table(
     _boolean("is_settled"),
     _boolean("is_deleting"),
     Column("sent_at_s", Double, nullable=False),
-    Index("ix_instance_mappings_unsettled", "sent_at_s", postgresql_where=text("NOT is_settled"), sqlite_where=text("NOT is_settled")),
+    Index("ix_instance_mappings_unsettled", "sent_at_s", postgresql_where=text("NOT is_settled"), sqlite_where=text("is_settled = 0")),
 )
 """Which cell has which instance, written before the cell is told. Settled: the cell has answered, nothing is to be sent again."""
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, Select, inspect
 
 from compute_core.model.errors import HostUnreachable
+from compute_core.store import instances, mappings
 from compute_core.store.adapters import open_store
 from compute_core.store.migrate import config, migrate
 from compute_core.store.schema import metadata
@@ -90,6 +92,31 @@ def test_a_transaction_that_raises_leaves_nothing(database_url: str) -> None:
         with pytest.raises(ZeroDivisionError):
             await store.run(fail)
         assert await store.run(lambda connection: connection.exec_driver_sql("SELECT count(*) FROM project_usages").scalar()) == 0
+        await store.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (instances._ON_HOST, "ix_instances_present_on_host"),
+        (instances._BUSY, "ix_instances_busy"),
+        (mappings._UNSETTLED, "ix_instance_mappings_unsettled"),
+    ],
+)
+def test_what_is_asked_all_the_time_is_found_by_its_partial_index(statement: Select[Any], index: str) -> None:
+    parameters = {"host": "h", "before": "2012", "before_s": 0.0, "count": 9}
+
+    async def main() -> None:
+        store = await open_store("sqlite://")
+
+        def plan(connection: Connection) -> str:
+            compiled = statement.compile(connection)
+            values = [compiled.params.get(name) or parameters.get(name) for name in compiled.positiontup or ()]
+            return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", tuple(values)).all())
+
+        assert index in await store.run(plan)
         await store.close()
 
     asyncio.run(main())

@@ -81,7 +81,7 @@ def _make_instances() -> None:
     op.create_index(
         "ix_instances_busy",
         "instances",
-        ["task_state"],
+        ["updated_at"],
         unique=False,
         postgresql_where=sa.text("task_state <> ''"),
         sqlite_where=sa.text("task_state <> ''"),
@@ -92,7 +92,7 @@ def _make_instances() -> None:
         ["host"],
         unique=False,
         postgresql_where=sa.text("NOT is_deleted"),
-        sqlite_where=sa.text("NOT is_deleted"),
+        sqlite_where=sa.text("is_deleted = 0"),
     )
     op.create_index(
         "ix_instances_project_id_is_deleted_created_at_uuid",
@@ -187,7 +187,7 @@ def _make_instance_mappings() -> None:
         ["sent_at_s"],
         unique=False,
         postgresql_where=sa.text("NOT is_settled"),
-        sqlite_where=sa.text("NOT is_settled"),
+        sqlite_where=sa.text("is_settled = 0"),
     )
 
 
