@@ -23,11 +23,12 @@ class HostTable:
         self._failures: dict[str, tuple[int, float]] = {}
 
     def put(self, stored: StoredHost, now_s: float) -> None:
-        """A host as the database has it; dates in seconds since 1970."""
-        host = stored.node.report.host
-        self._heartbeats[host] = stored.heartbeat_at_s
-        is_up = now_s - stored.heartbeat_at_s < self._down_after_s
-        self.ranking.put(replace(stored.node, is_up=is_up, failed_builds=self._failed_builds(host, now_s)))
+        """A host as the database has it; dates in seconds since 1970. Heartbeats that were heard and not written down still count."""
+        host, known = stored.node.report.host, self.ranking.get(stored.node.report.host)
+        heard_at_s = self._heartbeats[host] = max(stored.heartbeat_at_s, self._heartbeats.get(host, 0.0))
+        is_up = now_s - heard_at_s < self._down_after_s
+        updated_at = max(stored.node.updated_at or "", (known and known.updated_at) or "") or None
+        self.ranking.put(replace(stored.node, is_up=is_up, updated_at=updated_at, failed_builds=self._failed_builds(host, now_s)))
 
     def build_failed(self, host: str, now_s: float) -> None:
         """A host has failed a build that another one may manage."""
