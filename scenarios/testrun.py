@@ -147,7 +147,7 @@ def tool(name: str, *arguments: str) -> Callable[[Path], Counts]:
 def run_pytest(options: Options, folder: Path) -> Counts:
     """All tests of the project; counts from pytest's own report. A run that ends badly without a failed test counts one failure."""
     junit = folder / "junit.xml"
-    arguments = [f"--junitxml={junit}", "-q", "-n", str(options.workers), "--dist", "loadfile"]
+    arguments = [f"--junitxml={junit}", "-q", "-n", str(options.workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     arguments += ["-m", ""] if options.is_long else []
     environment = {**os.environ, "CI": "true" if options.is_ci else ""}
     done = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=environment, check=False)

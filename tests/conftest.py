@@ -23,6 +23,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "rabbitmq": ("rabbitmq-server", "epmd"),
     "disk_tools": ("qemu-img", "mke2fs"),
 }
+BEGIN_FIRST = frozenset({"test_shown_commands.py", "test_chaos.py", "test_distributed.py"})
+"""Files with a test that waits for minutes while the other processes work."""
+
 FIXTURE_NEEDS: Mapping[str, str] = {"postgresql_url": "postgresql", "amqp_url": "rabbitmq"}
 
 
@@ -54,7 +57,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whoever asks for a server's fixture as needing the server."""
+    """Mark whoever asks for a server's fixture as needing the server; let the files that wait most begin first."""
+    items.sort(key=lambda item: item.path.name not in BEGIN_FIRST)
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in FIXTURE_NEEDS:
