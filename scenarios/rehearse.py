@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +20,7 @@ from scenarios.rehearsal import rehearse_on_sockets, rehearse_virtually
 from scenarios.report.html import render
 from scenarios.report.json_report import as_json, write_json, write_whole
 from scenarios.scenario import BadScenario, Scenario, find
+from scenarios.sizing import sized
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -51,7 +51,7 @@ def rehearse(  # noqa: PLR0913  # one parameter for each option
 
     NAME is a scenario of the catalogue or a .toml file of your own. Exit code 0: the rollout would have passed; 1: it would not.
     """
-    scenario = _scenario(name, hosts, servers)
+    scenario = sized(_scenario(name), hosts, servers, on_virtual_time=virtual)
     _require_tools()
     _send_log(log)
     began_s = time.monotonic()
@@ -72,12 +72,11 @@ def rehearse(  # noqa: PLR0913  # one parameter for each option
     raise SystemExit(0 if report["verdict"] == "pass" else 1)
 
 
-def _scenario(name: str, hosts: int | None, servers: int | None) -> Scenario:
+def _scenario(name: str) -> Scenario:
     try:
-        scenario = find(name)
+        return find(name)
     except BadScenario as refusal:
         raise click.ClickException(str(refusal)) from refusal
-    return replace(scenario, hosts=hosts or scenario.hosts, servers=servers or scenario.servers)
 
 
 def _require_tools() -> None:
