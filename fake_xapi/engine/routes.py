@@ -11,14 +11,14 @@ from typing import Any
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.model import Message
 from fake_xapi.datamodel.personality import personality
-from fake_xapi.engine import events, messages, sessions, tasks
+from fake_xapi.engine import event_calls, messages, sessions, tasks
 from fake_xapi.engine.accessors import Accessor, accessor_of
 from fake_xapi.engine.marshal import Marshal, Unmarshal, marshaller, unmarshaller
 from fake_xapi.lifecycle.registry import OPERATIONS
 from fake_xapi.verbs.call import Verb
 from fake_xapi.verbs.registry import VERBS
 
-ENGINE_VERBS: Mapping[str, Verb] = {**sessions.VERBS, **tasks.VERBS, **events.VERBS, **messages.VERBS}
+ENGINE_VERBS: Mapping[str, Verb] = {**sessions.VERBS, **tasks.VERBS, **event_calls.VERBS, **messages.VERBS}
 """Messages about the running XAPI itself: their verbs are given its own kind of call."""
 
 

@@ -1,0 +1,55 @@
+"""The queue behind ``event.register`` and ``event.next``: each change by itself, numbered, and bounded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.engine.interests import Interest
+from fake_xapi.state.value import Change
+
+
+@dataclass(slots=True)
+class Registration:
+    """A session that has called ``event.register``: what it wants, and the last event that it has been given."""
+
+    interest: Interest
+    position: int
+
+
+class Queued(NamedTuple):
+    """A change that ``event.next`` may still tell, with the object as it was then."""
+
+    number: int
+    change: Change
+
+    @property
+    def operation(self) -> str:
+        """``add``, ``mod`` or ``del``."""
+        return "add" if self.change.old is None else "del" if self.change.new is None else "mod"
+
+
+@dataclass(slots=True)
+class EventQueue:
+    """The events that ``event.next`` may still hand out; filled only while somebody is registered."""
+
+    length: int
+    latest: int
+    events: deque[Queued] = field(default_factory=deque)
+
+    def append(self, change: Change) -> None:
+        """Number a change and keep it; the oldest goes when there are too many."""
+        self.latest += 1
+        self.events.append(Queued(self.latest, change))
+        if len(self.events) > self.length:
+            self.events.popleft()
+
+    def since(self, position: int) -> Iterator[Queued]:
+        """The events after a position; EVENTS_LOST [] when some of them are gone."""
+        oldest = self.events[0].number if self.events else self.latest + 1
+        if position + 1 < oldest and position < self.latest:
+            raise Failure("EVENTS_LOST")
+        return (event for event in self.events if event.number > position)
