@@ -51,9 +51,13 @@ def _leaks_belong_to_their_module() -> Iterator[None]:
 
 
 def pytest_configure() -> None:
-    """Let whoever ends the tests by SIGTERM end their servers too."""
+    """Let whoever ends the tests by SIGTERM end their servers too, and hear Ctrl-C even where the shell has made us deaf to it.
+
+    A program that a test starts is then not deaf either: a handled signal is at its default again in a child, an ignored one is not.
+    """
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for how in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(how, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

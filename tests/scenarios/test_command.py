@@ -107,7 +107,7 @@ def test_an_interrupted_set_up_leaves_nothing_half_made(checkout: Path, how: sig
         assert any(line == "halfway\n" for line in setting_up.stderr)
         assert [path.name for path in (checkout / ".inova").iterdir()] == [f"env-{setting_up.pid}"]
         os.killpg(setting_up.pid, how)
-        setting_up.stderr.read()
+        setting_up.communicate(timeout=60)
     assert setting_up.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[how]
     assert list((checkout / ".inova").iterdir()) == []
 
