@@ -51,12 +51,51 @@ HOST_OPTIONS = (
         help="The same, in sight of everybody who lists processes; the variable INOVA_XENAPI_PASSWORD is not. [default: a simulator's]",
     ),
 )
+
+
+def _url_of(*schemes: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """The callback of an option that names a server; its message does not repeat the URL, which may hold a password."""
+
+    def check(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+        if url is None or _scheme_of(url) in schemes:
+            return url
+        raise click.BadParameter(f"is no such URL. Cure: write {schemes[0]}://USER:PASSWORD@ADDRESS[:PORT]/NAME.")
+
+    return check
+
+
+def _scheme_of(url: str) -> str | None:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        has_a_good_port = parts.port != 0
+    except ValueError:
+        return None
+    return parts.scheme if has_a_good_port and "://" in url else None
+
+
 PLACE_OPTIONS = (
     click.option("--host", "api_host", default="127.0.0.1", show_default=True, help="The address that the REST API listens on."),
-    click.option("--port", "api_port", default=8774, show_default=True, help="The port that the REST API listens on; 0: any."),
-    click.option("--database", metavar="URL", help="The compute cell's PostgreSQL database. [default: SQLite in the state folder]"),
-    click.option("--api-database", metavar="URL", help="The API cell's PostgreSQL database. [default: SQLite in the state folder]"),
-    click.option("--broker", metavar="URL", help="A RabbitMQ broker between cells and agents. [default: none, all in this process]"),
+    click.option("--port", "api_port", type=click.IntRange(0, 65535), default=8774, show_default=True, help="The REST API's; 0: any."),
+    click.option(
+        "--database",
+        metavar="URL",
+        callback=_url_of("postgresql"),
+        help="The compute cell's PostgreSQL database. [default: SQLite in the state folder]",
+    ),
+    click.option(
+        "--api-database",
+        metavar="URL",
+        callback=_url_of("postgresql"),
+        help="The API cell's PostgreSQL database. [default: SQLite in the state folder]",
+    ),
+    click.option(
+        "--broker",
+        metavar="URL",
+        callback=_url_of("amqp", "amqps"),
+        help="A RabbitMQ broker between cells and agents. [default: none, all in this process]",
+    ),
 )
 """Where things are; the parameters are called as the members of ``Settings``."""
 
@@ -134,9 +173,17 @@ def _run(settings: Settings, clouds: Path) -> None:
 
     import uvloop
 
+    from compute_core.model.errors import HostUnreachable
+
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, clouds))
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it logs with a traceback what it raises; the bus says it in a line
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, clouds))
+    except HostUnreachable as problem:
+        raise Refused(f"{problem}. Cure: start it, or name another by --database, --api-database or --broker.") from None
+    except ModuleNotFoundError as problem:
+        raise Refused(f"There is no package {problem.name} here. Cure: pip install 'inova[amqp,postgresql]'.") from None
 
 
 async def _serve(settings: Settings, clouds: Path) -> None:
@@ -161,7 +208,8 @@ async def _serve(settings: Settings, clouds: Path) -> None:
         access = {"url": server.url, "user": admin.user, "project": admin.project, "password": admin.password}
         write_private(settings.state / ACCESS, json.dumps(access))
         await _until_ready(cloud.ready(), ended)
-        click.echo(f"ready {server.url} hosts={len(settings.hosts)} clouds={clouds}")
+        if not ended.is_set():
+            click.echo(f"ready {server.url} hosts={len(settings.hosts)} clouds={clouds}")
         await ended.wait()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,6 +42,9 @@ def is_from_elsewhere(name: str) -> bool:
 def declared(*tables: Iterable[str]) -> set[str]:
     return {normal(requirement) for table in tables for requirement in table}
 
+
+LATE = ("compute_core.wiring", "fake_xapi.fleet.serving", "scenarios.testbed", "scenarios.bench")
+"""What commands import when they run."""
 
 RUNTIME = declared(PROJECT["project"]["dependencies"])
 OPTIONAL = declared(*PROJECT["project"]["optional-dependencies"].values())
@@ -86,8 +90,18 @@ def test_nothing_is_declared_that_nobody_uses() -> None:
 
 
 def test_the_locks_hold_what_is_declared() -> None:
-    assert set(locked("requirements.lock")) >= RUNTIME
+    assert set(locked("requirements.lock")) >= RUNTIME | OPTIONAL
     assert set(locked("requirements-test.lock")) >= RUNTIME | OPTIONAL | GROUPS
+
+
+def test_every_command_loads_where_no_extra_is_installed() -> None:
+    providers = packages_distributions()
+    extra = sorted(name for name, distributions in providers.items() if {normal(found) for found in distributions} & (OPTIONAL - RUNTIME))
+    assert "aio_pika" in extra
+    absent = f"sys.modules.update(dict.fromkeys({extra}))"
+    load = f"from scenarios import cli; [cli._load(chapter) for chapter in cli.CONTENTS.values()]; import {', '.join(LATE)}"
+    done = subprocess.run([sys.executable, "-c", f"import sys; {absent}; {load}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_test_lock_only_adds_to_the_lock() -> None:

@@ -44,6 +44,58 @@ def test_what_cannot_be_is_refused_before_anything_begins(tmp_path: Path, monkey
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--port", "99999", "99999 is not in the range 0<=x<=65535."),
+        ("--broker", "u:secret@broker", "is no such URL. Cure: write amqp://USER:PASSWORD@ADDRESS[:PORT]/NAME."),
+        ("--broker", "amqp://u:secret@broker:x", "is no such URL. Cure: write amqp://USER:PASSWORD@ADDRESS[:PORT]/NAME."),
+        ("--database", "mysql://u:secret@base/x", "is no such URL. Cure: write postgresql://USER:PASSWORD@ADDRESS[:PORT]/NAME."),
+        ("--api-database", "postgresql://[secret/x", "is no such URL. Cure: write postgresql://USER:PASSWORD@ADDRESS[:PORT]/NAME."),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, value: str, message: str) -> None:
+    code, output = refuse(tmp_path, monkeypatch, "--url", "http://127.0.1.1:1", option, value)
+    assert (code, f"Invalid value for '{option}': {message}" in output, "secret" in output) == (2, True, False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--broker", "amqp://u:secret@127.0.0.1:{port}/", "No broker at amqp://u@127.0.0.1:{port}/"),
+        ("--database", "postgresql://u:secret@127.0.0.1:{port}/x", "No database at postgresql+asyncpg://u:***@127.0.0.1:{port}/x"),
+    ],
+)
+def test_a_server_that_is_not_there_is_told_in_one_line_with_its_cure(tmp_path: Path, option: str, value: str, message: str) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "scenarios.cli", "core", "up", "--url", "http://127.0.1.1:1", "--port", "0"]
+    done = subprocess.run(
+        [*command, option, value.format(port=port)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert done.stderr.startswith(f"Error: {message.format(port=port)}")
+    assert done.stderr.endswith("Cure: start it, or name another by --database, --api-database or --broker.\n")
+
+
+def test_a_core_that_is_ended_before_its_hosts_answer_never_says_ready(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scenarios.cli", "core", "up", "--url", f"http://127.0.0.1:{free_port()}", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert "cannot be reached" in running.stderr.readline()
+        running.terminate()
+        assert running.stdout.read() == ""
+    assert running.returncode == 0
+
+
 def test_a_core_that_has_never_run_is_told_with_its_cure(tmp_path: Path) -> None:
     done = CliRunner().invoke(core, ["hosts", "--state", str(tmp_path)])
     assert done.exit_code == 2
