@@ -12,7 +12,7 @@ from random import Random
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.fleet.serving import new_event_loop
 from scenarios.disturb.hosts import HostDisturber
-from scenarios.figures import Results
+from scenarios.figures import Finding, Results
 from scenarios.image import CheckedImages
 from scenarios.journal import Journal, Watcher
 from scenarios.phases.drain import drain, settle_and_check
@@ -51,7 +51,8 @@ async def _rehearse(scenario: Scenario, seed: int, path: Path | None, watcher: W
     with tempfile.TemporaryDirectory(prefix="inova-rehearsal-") as folder, Journal(path, watcher) as journal:
         async with bed_for(scenario, seed, Path(folder)) as bed, _stage(scenario, seed, bed, journal, results, Path(folder)) as stage:
             for name, phase in PHASES:
-                await _run(stage, name, phase)
+                if not await _run(stage, name, phase):
+                    break
     return results
 
 
@@ -75,9 +76,16 @@ async def _stage(scenario: Scenario, seed: int, bed: Bed, journal: Journal, resu
         )
 
 
-async def _run(stage: Stage, name: str, phase: Phase) -> None:
+async def _run(stage: Stage, name: str, phase: Phase) -> bool:
+    """Whether the phase came to its end in time; what did not is a finding, and nothing can follow it."""
     began_s = stage.journal.now_s()
     stage.journal.note("phase begins", phase=name)
-    await phase(stage)
+    try:
+        await phase(stage)
+    except TimeoutError as late:
+        stage.results.findings.append(Finding("every phase ends in time", name, str(late) or "took too long"))
+        stage.journal.note("phase is late", phase=name)
+        return False
     stage.results.phases.append((name, began_s, stage.journal.now_s()))
     stage.journal.note("phase ends", phase=name)
+    return True
