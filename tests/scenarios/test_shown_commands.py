@@ -50,6 +50,7 @@ class Elsewhere:
     where: str
 
 
+BENCH = Elsewhere("tests/scenarios/test_bench.py, by the name of a quick one; docs/generated/benchmarks.md has them all")
 SMALL = "--hosts 3 --servers 6"
 RUNS: Mapping[str, Finishes | Serves | Elsewhere] = {
     "./inova rehearse": Finishes(f"rehearse {SMALL} --virtual"),
@@ -75,8 +76,8 @@ RUNS: Mapping[str, Finishes | Serves | Elsewhere] = {
     "./inova contract --url http://xenserver.example --user root --password secret --json contract.json": Finishes(
         "contract --url {url} --user root --password xenroot --json contract.json -k session", ("contract.json",)
     ),
-    "./inova bench": Elsewhere("tests/scenarios/test_bench.py, by the name of a quick one; the whole table is docs/generated/benchmarks.md"),
-    "./inova bench --json bench.json": Elsewhere("tests/scenarios/test_bench.py, by the name of a quick one; the whole table is docs/generated/benchmarks.md"),
+    "./inova bench": BENCH,
+    "./inova bench --json bench.json": BENCH,
     "./inova test": Elsewhere("this test is a part of it"),
     ".inova/env/bin/ruff format .": Elsewhere("the check `format` of inova test"),
     ".inova/env/bin/ruff check .": Elsewhere("the check `lint` of inova test"),
