@@ -59,6 +59,7 @@ class ApiCell:
         self.set_service = overview.set_service
         self.list_hosts = overview.list_hosts
         self.availability_zones = overview.availability_zones
+        self.has_zone = overview.has_zone
 
     async def start(self) -> None:
         """Serve the cells below, and send again what they have not answered."""

@@ -34,7 +34,7 @@ class KnownCell:
 def capacity_of(nodes: Iterable[ComputeNode], ratios: Ratios) -> CellCapacity:
     """The room of these hosts."""
     every = tuple(nodes)
-    used = [node for node in every if node.is_enabled and node.is_up and not node.is_forced_down]
+    used = [node for node in every if node.is_in_use]
     left = [free(node, ratios) for node in used]
     return CellCapacity(
         hosts=len(every),

@@ -88,6 +88,7 @@ class ComputeCell:
             "change_metadata": self.change_metadata,
             "console_output": self.console_output,
             "list_hosts": self.list_hosts,
+            "has_zone": self.has_zone,
             "set_service": self.set_service,
             "heartbeat": self._heartbeats.take,
             "build_progress": self.build_progress,
@@ -167,9 +168,14 @@ class ComputeCell:
         arguments = {"context": context, "instance": to_json(instance), "length": length}
         return str(await self._bus.call(f"compute.{host}", "console_output", arguments, self._settings.call_timeout_s))
 
-    async def list_hosts(self) -> Any:
-        """Every host."""
-        return [to_json(node) for node in self._table.nodes()]
+    async def list_hosts(self, names: Sequence[str] | None = None) -> Any:
+        """Every host, or those of these names."""
+        nodes = self._table.nodes() if names is None else map(self._table.get, names)
+        return [to_json(node) for node in nodes if node is not None]
+
+    async def has_zone(self, name: str) -> bool:
+        """Whether a host in use is in a zone."""
+        return any(node.availability_zone == name and node.is_in_use for node in self._table.nodes())
 
     async def set_service(self, uuid: str, *, is_enabled: bool | None, disabled_reason: str | None, is_forced_down: bool | None) -> Any:
         """Take an agent in or out of use; its host. NotFound when it is none of this cell's."""

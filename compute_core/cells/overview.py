@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from compute_core.cells.catalogue import must_be_admin
 from compute_core.cells.routing import Router
@@ -28,10 +29,10 @@ class Overview:
         self._paths = paths
         self._timeout_s = timeout_s
 
-    async def list_hosts(self, context: RequestContext) -> tuple[ComputeNode, ...]:
+    async def list_hosts(self, context: RequestContext, names: Collection[str] | None = None) -> tuple[ComputeNode, ...]:
         """See the port."""
         must_be_admin(context)
-        return await self._nodes()
+        return await self._nodes(names)
 
     async def list_services(self, context: RequestContext) -> tuple[Service, ...]:
         """See the port."""
@@ -65,17 +66,21 @@ class Overview:
             by_zone[node.availability_zone].append(node)
         return tuple(_zone(name, nodes, shows_hosts=context.is_admin) for name, nodes in sorted(by_zone.items()))
 
-    async def _nodes(self) -> tuple[ComputeNode, ...]:
-        answers = await asyncio.gather(*map(self._nodes_of, self._paths))
-        return tuple(node for nodes in answers for node in nodes)
+    async def has_zone(self, name: str) -> bool:
+        """See the port."""
+        return any(await asyncio.gather(*(self._of_cell(path, "has_zone", {"name": name}, otherwise=False) for path in self._paths)))
 
-    async def _nodes_of(self, path: str) -> tuple[ComputeNode, ...]:
+    async def _nodes(self, names: Collection[str] | None = None) -> tuple[ComputeNode, ...]:
+        wanted = {"names": None if names is None else sorted(names)}
+        answers = await asyncio.gather(*(self._of_cell(path, "list_hosts", wanted, otherwise=()) for path in self._paths))
+        return tuple(from_json(node, ComputeNode) for nodes in answers for node in nodes)
+
+    async def _of_cell(self, path: str, method: str, arguments: Mapping[str, Any], otherwise: Any) -> Any:
         try:
-            nodes = await self._router.call(path, "list_hosts", {}, self._timeout_s)
+            return await self._router.call(path, method, arguments, self._timeout_s)
         except HostUnreachable as absence:
             log.warning("the hosts of %s are left out: %s", path, absence.message)
-            return ()
-        return tuple(from_json(node, ComputeNode) for node in nodes)
+            return otherwise
 
 
 def service_of(node: ComputeNode) -> Service:
@@ -94,5 +99,5 @@ def service_of(node: ComputeNode) -> Service:
 
 
 def _zone(name: str, nodes: Sequence[ComputeNode], *, shows_hosts: bool) -> AvailabilityZone:
-    is_available = any(node.is_up and node.is_enabled and not node.is_forced_down for node in nodes)
+    is_available = any(node.is_in_use for node in nodes)
     return AvailabilityZone(name, is_available, tuple(node.report.host for node in nodes) if shows_hosts else ())

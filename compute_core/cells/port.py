@@ -5,7 +5,7 @@ A server of another project is ``NotFound`` to whoever is no admin; what only an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from compute_core.model.flavors import Flavor
@@ -103,11 +103,14 @@ class Hosts(Protocol):
     ) -> Service:
         """Take an agent in or out of use; None leaves as it is."""
 
-    async def list_hosts(self, context: RequestContext) -> tuple[ComputeNode, ...]:
-        """Every host of every cell that answers."""
+    async def list_hosts(self, context: RequestContext, names: Collection[str] | None = None) -> tuple[ComputeNode, ...]:
+        """Every host of every cell that answers, or those of them that have one of these names."""
 
     async def availability_zones(self, context: RequestContext) -> tuple[AvailabilityZone, ...]:
         """Every zone, its hosts for an admin only."""
+
+    async def has_zone(self, name: str) -> bool:
+        """Whether a zone is there and has a host in use."""
 
     async def limits(self, context: RequestContext) -> Limits:
         """The caller's project: what it may use and what it does."""

@@ -50,6 +50,11 @@ class ComputeNode:
     failed_builds: int = 0
     updated_at: str | None = None
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether servers may come here."""
+        return self.is_enabled and self.is_up and not self.is_forced_down
+
 
 @dataclass(frozen=True, slots=True)
 class Service:

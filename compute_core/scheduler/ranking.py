@@ -35,12 +35,14 @@ class Ranking:
         self.weights = weights or Weights()
         self._ranked = {node.report.host: self._rank(node) for node in hosts}
         self._order = sorted(ranked.entry for ranked in self._ranked.values())
+        self._names = sorted(self._ranked)
 
     def copy(self) -> Ranking:
         """One that may be changed without changing this one."""
         twin = Ranking((), self.ratios, self.weights)
         twin._ranked = self._ranked.copy()
         twin._order = self._order.copy()
+        twin._names = self._names.copy()
         return twin
 
     def put(self, node: ComputeNode) -> None:
@@ -49,6 +51,7 @@ class Ranking:
         self._ranked[node.report.host] = ranked
         if former is None:
             insort(self._order, ranked.entry)
+            insort(self._names, node.report.host)
         elif former.entry != ranked.entry:
             del self._order[bisect_left(self._order, former.entry)]
             insort(self._order, ranked.entry)
@@ -71,9 +74,13 @@ class Ranking:
         ranked = self._ranked.get(host)
         return None if ranked is None else ranked.node
 
+    def ranked(self, host: str) -> Ranked | None:
+        """One host and where it stands."""
+        return self._ranked.get(host)
+
     def nodes(self) -> Iterator[ComputeNode]:
         """Every host, by name."""
-        return (self._ranked[name].node for name in sorted(self._ranked))
+        return (self._ranked[name].node for name in self._names)
 
     def __len__(self) -> int:
         return len(self._order)

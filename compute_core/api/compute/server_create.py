@@ -144,8 +144,7 @@ def _placement(call: Call, asked: Body) -> tuple[str | None, str | None]:
 async def _zone(call: Call, name: str | None) -> str | None:
     if name is None:
         return None
-    zones = await call.services.compute.availability_zones(call.context)
-    if not any(zone.name == name and zone.is_available for zone in zones):
+    if not await call.services.compute.has_zone(name):
         raise Invalid("The requested availability zone is not available")
     return name
 

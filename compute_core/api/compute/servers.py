@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from compute_core.api.call import Call
@@ -34,11 +34,12 @@ async def _select(call: Call) -> tuple[Instance, ...]:
         raise Invalid(f"marker [{filters.marker}] not found") from None
 
 
-async def _hosts(call: Call) -> dict[str, ComputeNode]:
-    """The hosts by name, for those who may see them at all, in versions that show something of them."""
-    if not call.context.is_admin or call.version < 16:
+async def _hosts(call: Call, servers: Iterable[Instance]) -> dict[str, ComputeNode]:
+    """The hosts of servers by name, for those who may see them at all, in versions that show something of them."""
+    names = {server.host for server in servers if server.host}
+    if not names or not call.context.is_admin or call.version < 16:
         return {}
-    return {node.report.host: node for node in await call.services.compute.list_hosts(call.context)}
+    return {node.report.host: node for node in await call.services.compute.list_hosts(call.context, names)}
 
 
 def _with_links(call: Call, path: str, items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -54,20 +55,20 @@ async def index(call: Call) -> dict[str, Any]:
 async def detail(call: Call) -> dict[str, Any]:
     """Servers with everything that the caller may see."""
     servers = await _select(call)
-    return _with_links(call, "/servers/detail", listed(call, servers, await _hosts(call) if servers else {}))
+    return _with_links(call, "/servers/detail", listed(call, servers, await _hosts(call, servers)))
 
 
 async def show(call: Call) -> dict[str, Any]:
     """One server."""
     server = await call.services.compute.get_server(call.context, call.path["server_id"])
-    return {"server": shown(call, server, await _hosts(call))}
+    return {"server": shown(call, server, await _hosts(call, [server]))}
 
 
 async def update(call: Call) -> dict[str, Any]:
     """Change what may be changed."""
     changes = {_CHANGES[name][0]: _CHANGES[name][1](value) for name, value in call.body["server"].items()}
     server = await call.services.compute.update_server(call.context, call.path["server_id"], **changes)
-    return {"server": updated(call, server, await _hosts(call))}
+    return {"server": updated(call, server, await _hosts(call, [server]))}
 
 
 async def delete(call: Call) -> None:

@@ -150,3 +150,13 @@ def test_a_refusal_counts_the_hosts_by_reason() -> None:
 def test_without_hosts_the_refusal_says_so() -> None:
     (answer,) = place([], [request()], Random(0))
     assert str(answer) == "No valid host was found: the cell has no hosts."
+
+
+def test_a_server_that_names_its_host_gets_it_or_the_count_of_all_that_are_not_it() -> None:
+    hosts = [node(f"host{number}") for number in range(3)] + [node("full", claimed_memory_mb=99_999)]
+
+    assert place(hosts, [request(target_host="host2")], Random(0)) == (Placement("i", "host2", request().ask),)
+    assert place(hosts, [request(target_host="host2.example")], Random(0)) == (Placement("i", "host2", request().ask),)
+    assert place(hosts, [request(target_host="full")], Random(0)) == (
+        Refusal("i", 4, (("are not the target host", 3), ("lack memory", 1))),
+    )
