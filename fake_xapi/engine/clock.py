@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 
 FORM = "%Y%m%dT%H:%M:%SZ"
 EPOCH = datetime(2012, 8, 1, tzinfo=UTC)
@@ -24,4 +25,10 @@ class Clock:
 
     def at(self, loop_time_s: float) -> str:
         """The date at a time of the loop."""
-        return (self.epoch + timedelta(seconds=loop_time_s - self.origin_s)).strftime(FORM)
+        return _written(int(self.epoch.timestamp() + loop_time_s - self.origin_s))
+
+
+@lru_cache(maxsize=64)
+def _written(second: int) -> str:
+    """A second since 1970 as a date: thousands of hosts ask for the same one."""
+    return datetime.fromtimestamp(second, UTC).strftime(FORM)

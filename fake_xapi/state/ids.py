@@ -24,6 +24,8 @@ _BITS = 122
 _MASK = (1 << _BITS) - 1
 _HALF = _BITS // 2
 _LARGEST = 1 << 48
+_VERSION = 4 << 76 | 2 << 62
+"""The bits by which a uuid says that it is of version 4."""
 
 
 @lru_cache(maxsize=1)
@@ -112,7 +114,7 @@ class Keys:
 
 def _text(number: int) -> str:
     """122 bits as a version 4 uuid."""
-    digits = f"{number >> 74:012x}4{number >> 62 & 0xFFF:03x}{2 << 62 | number & 0x3FFFFFFFFFFFFFFF:016x}"
+    digits = (number >> 74 << 80 | _VERSION | (number >> 62 & 0xFFF) << 64 | number & 0x3FFFFFFFFFFFFFFF).to_bytes(16, "big").hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
