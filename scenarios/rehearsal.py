@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from random import Random
 
@@ -32,18 +33,32 @@ PHASES: tuple[tuple[str, Phase], ...] = (
     ("check", settle_and_check),
     ("drain", drain),
 )
+COLLECT_AFTER = (20_000, 20, 100)
+"""Objects until the youngest are looked through, and how often that is done until older ones are as well."""
 MakeBed = Callable[[Scenario, int, Path], AbstractAsyncContextManager[Bed]]
 
 
 def rehearse_on_sockets(scenario: Scenario, seed: int, journal: Path | None, watcher: Watcher) -> Results:
     """Rehearse over HTTP on real time."""
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with few_collections(), asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_rehearse(scenario, seed, journal, watcher, over_http))
 
 
 def rehearse_virtually(scenario: Scenario, seed: int, journal: Path | None, watcher: Watcher) -> Results:
     """Rehearse without sockets on virtual time: with one seed, every run writes the same journal."""
-    return run_virtual(_rehearse(scenario, seed, journal, watcher, in_process))
+    with few_collections():
+        return run_virtual(_rehearse(scenario, seed, journal, watcher, in_process))
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """A whole cloud is alive, and hardly anything of it is garbage in cycles: the collector looks through it seldom."""
+    usual = gc.get_threshold()
+    gc.set_threshold(*COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 async def _rehearse(scenario: Scenario, seed: int, path: Path | None, watcher: Watcher, bed_for: MakeBed) -> Results:

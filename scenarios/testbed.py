@@ -20,7 +20,7 @@ from fake_xapi.engine.clock import EPOCH
 from fake_xapi.engine.durations import durations
 from fake_xapi.engine.settings import Settings as HostSettings
 from fake_xapi.fleet.fleet import Fleet, Order
-from fake_xapi.fleet.serving import served
+from fake_xapi.fleet.serving import building, served
 from scenarios import image
 from scenarios.direct import DirectTransport
 from scenarios.scenario import Scenario
@@ -55,7 +55,8 @@ class Bed:
 @asynccontextmanager
 async def over_http(scenario: Scenario, seed: int, folder: Path) -> AsyncIterator[Bed]:
     """The cell over real sockets on loopback."""
-    fleet = Fleet(Order(scenario.hosts, seed, scenario.personality, port=0), _host_settings(scenario))
+    with building():
+        fleet = Fleet(Order(scenario.hosts, seed, scenario.personality, port=0), _host_settings(scenario))
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(served(fleet))
         settings = _settings(fleet, seed, folder)
@@ -68,7 +69,8 @@ async def over_http(scenario: Scenario, seed: int, folder: Path) -> AsyncIterato
 @asynccontextmanager
 async def in_process(scenario: Scenario, seed: int, folder: Path) -> AsyncIterator[Bed]:
     """The cell without sockets: for the virtual-time loop."""
-    fleet = Fleet(Order(scenario.hosts, seed, scenario.personality), _host_settings(scenario))
+    with building():
+        fleet = Fleet(Order(scenario.hosts, seed, scenario.personality), _host_settings(scenario))
 
     def dial(url: str) -> DirectTransport:
         return DirectTransport(fleet, url)

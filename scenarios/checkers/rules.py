@@ -19,7 +19,7 @@ def no_vm_on_two_hosts(hosts: Sequence[HostView], servers: Sequence[ServerView])
     del servers
     places: dict[str, list[str]] = defaultdict(list)
     for host in hosts:
-        for uuid, _ in host.servers():
+        for uuid, _ in host.servers:
             places[uuid].append(host.name)
     for uuid, found in sorted(places.items()):
         if len(found) > 1:
@@ -30,8 +30,8 @@ def no_vdi_without_owner(hosts: Sequence[HostView], servers: Sequence[ServerView
     """Every disk belongs to a VM or is an image of the cache."""
     del servers
     for host in hosts:
-        for vdi in host.stray_vdis():
-            yield f"{host.name}/{vdi['uuid']}", f"VDI {vdi['name_label']!r} of {vdi['virtual_size']} bytes belongs to nobody"
+        for vdi in host.stray_vdis:
+            yield f"{host.name}/{vdi.uuid}", f"VDI {vdi.name_label!r} of {vdi.virtual_size} bytes belongs to nobody"
 
 
 def every_server_has_an_end_state(hosts: Sequence[HostView], servers: Sequence[ServerView]) -> Iterator[tuple[str, str]]:
@@ -44,7 +44,7 @@ def every_server_has_an_end_state(hosts: Sequence[HostView], servers: Sequence[S
 
 def views_agree(hosts: Sequence[HostView], servers: Sequence[ServerView]) -> Iterator[tuple[str, str]]:
     """What the database says of a server is what XenAPI says of its VM, and neither knows one that the other does not."""
-    seen = {uuid: (host.name, vm["power_state"]) for host in hosts for uuid, vm in host.servers()}
+    seen = {uuid: (host.name, power_state) for host in hosts for uuid, power_state in host.servers}
     for server in servers:
         found = seen.pop(server.uuid, None)
         yield from _disagreements(server, found)

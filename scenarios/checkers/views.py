@@ -15,25 +15,35 @@ AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
+class StrayVdi:
+    """A disk of the local storage that nobody owns."""
+
+    uuid: str
+    name_label: str
+    virtual_size: int
+
+
+@dataclass(frozen=True, slots=True)
 class HostView:
-    """One host: its VMs, disks and storage by their refs."""
+    """What the rules need of one host, and no more: the servers whose VMs are here with their power states, and disks without owner."""
 
     name: str
-    vms: Records
-    vbds: Records
-    vdis: Records
-    srs: Records
+    servers: tuple[tuple[str, str], ...]
+    stray_vdis: tuple[StrayVdi, ...]
 
-    def servers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The servers whose VMs are here, with their VMs."""
-        return ((uuid, vm) for vm in self.vms.values() if (uuid := instance_of(vm)) and not vm["is_a_template"])
 
-    def stray_vdis(self) -> Iterator[Mapping[str, Any]]:
-        """Disks of the local storage that nobody owns: no VBD leads to them, and they are no image of the cache."""
-        owned = {vbd["VDI"] for vbd in self.vbds.values()}
-        for ref, vdi in self.vdis.items():
-            if self.srs[vdi["SR"]]["content_type"] != "iso" and vdi["managed"] and ref not in owned and not is_cached_image(vdi):
-                yield vdi
+def host_view(name: str, vms: Records, vbds: Records, vdis: Records, srs: Records) -> HostView:
+    """The view of a host from its records by their refs."""
+    servers = tuple((uuid, vm["power_state"]) for vm in vms.values() if (uuid := instance_of(vm)) and not vm["is_a_template"])
+    return HostView(name, servers, tuple(_strays(vbds, vdis, srs)))
+
+
+def _strays(vbds: Records, vdis: Records, srs: Records) -> Iterator[StrayVdi]:
+    """No VBD leads to them, and they are no image of the cache."""
+    owned = {vbd["VDI"] for vbd in vbds.values()}
+    for ref, vdi in vdis.items():
+        if srs[vdi["SR"]]["content_type"] != "iso" and vdi["managed"] and ref not in owned and not is_cached_image(vdi):
+            yield StrayVdi(vdi["uuid"], vdi["name_label"], vdi["virtual_size"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ async def look_at(hosts: Mapping[str, XenApi]) -> list[HostView]:
 
     async def one(name: str, xenapi: XenApi) -> HostView:
         async with gate:
-            return HostView(name, *[await xenapi.call(f"{cls}.get_all_records") for cls in ("VM", "VBD", "VDI", "SR")])
+            return host_view(name, *[await xenapi.call(f"{cls}.get_all_records") for cls in ("VM", "VBD", "VDI", "SR")])
 
     return list(await asyncio.gather(*(one(name, xenapi) for name, xenapi in hosts.items())))
 

@@ -15,6 +15,7 @@ from scenarios.traffic.client import ApiRefused
 
 POLL_S = 1.0
 GUEST_LIMIT_S = 300.0
+EVENT_WAIT_S = 20.0
 IMAGE_LIMIT_S = 600.0
 
 
@@ -64,13 +65,14 @@ async def _steps(stage: Stage, host: str) -> None:
 
 
 async def _until_guest_reports(xenapi: XenApi, server_id: str) -> None:
-    """Until the guest's metrics have its system and its address, as an operator would look for them."""
+    """Until the guest's metrics have its system and its address: looked at whenever some guest's metrics have changed."""
+    token = ""
     async with asyncio.timeout(GUEST_LIMIT_S):
         while True:
+            token = (await xenapi.call("event.from", ["vm_guest_metrics"], token, EVENT_WAIT_S if token else 0.0))["token"]
             metrics = await _guest_metrics(xenapi, server_id)
             if metrics is not None and metrics["os_version"].get("name") and metrics["networks"].get("0/ip"):
                 return
-            await asyncio.sleep(POLL_S)
 
 
 async def _guest_metrics(xenapi: XenApi, server_id: str) -> dict[str, Any] | None:

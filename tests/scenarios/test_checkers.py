@@ -8,7 +8,7 @@ import pytest
 
 from compute_core.xenapi.marks import IMAGE, IMAGE_VDI, INSTANCE
 from scenarios.checkers.rules import check_all
-from scenarios.checkers.views import HostView, ServerView
+from scenarios.checkers.views import HostView, ServerView, host_view
 from scenarios.figures import Finding
 
 SRS: dict[str, dict[str, Any]] = {"sr": {"content_type": "user"}, "iso": {"content_type": "iso"}}
@@ -23,7 +23,7 @@ def _vdi(sr: str = "sr", **other_config: str) -> dict[str, Any]:
 
 
 def _host(name: str, vms: list[dict[str, Any]], vdis: list[dict[str, Any]] | None = None) -> HostView:
-    return HostView(name, {f"vm{n}": vm for n, vm in enumerate(vms)}, {}, {f"vdi{n}": vdi for n, vdi in enumerate(vdis or [])}, SRS)
+    return host_view(name, {f"vm{n}": vm for n, vm in enumerate(vms)}, {}, {f"vdi{n}": vdi for n, vdi in enumerate(vdis or [])}, SRS)
 
 
 def _server(uuid: str, host: str | None = "a", status: str = "ACTIVE", power_state: int = 1, task_state: str | None = None) -> ServerView:
@@ -31,7 +31,7 @@ def _server(uuid: str, host: str | None = "a", status: str = "ACTIVE", power_sta
 
 
 def test_a_sound_cell_has_no_findings() -> None:
-    host = HostView(
+    host = host_view(
         "a",
         {"vm": _vm("1")},
         {"vbd": {"VDI": "root"}},
