@@ -134,13 +134,14 @@ async def _serve(
     from fake_xapi.fleet.serving import building, make_room_for_connections, served
     from fake_xapi.fleet.state_file import save_fleet
 
-    stop = _stop_signal()
     make_room_for_connections()
     with building():
         fleet = Fleet(order, settings, Clock(datetime.now(UTC), asyncio.get_running_loop().time()), saved)
+    stop = _stop_signal()
     try:
         async with served(fleet):
-            _announce(fleet, inventory, as_json=as_json)
+            if not stop.is_set():
+                _announce(fleet, inventory, as_json=as_json)
             await stop.wait()
         if state is not None:
             save_fleet(fleet, state)

@@ -7,7 +7,9 @@ Holds the table of contents and nothing of what a command does. A command's modu
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import click
@@ -52,7 +54,8 @@ class TableOfContents(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; an interrupt ends with 130, and what a command refuses with 2."""
         try:
-            return super().invoke(ctx)
+            with _terminated_as_interrupted():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
         except click.ClickException as refusal:
@@ -64,6 +67,16 @@ class TableOfContents(click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, chapter.summary) for name, chapter in CONTENTS.items()])
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM does what Ctrl-C does: whoever has begun something ends it."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _load(chapter: Chapter) -> click.Command:

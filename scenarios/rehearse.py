@@ -19,15 +19,17 @@ from scenarios.image import PROGRAMS
 from scenarios.rehearsal import rehearse_on_sockets, rehearse_virtually
 from scenarios.report.html import render
 from scenarios.report.json_report import as_json, write_json, write_whole
+from scenarios.report.output_file import OutputFile, told_when_unwritable
 from scenarios.scenario import BadScenario, Scenario, find
 from scenarios.sizing import sized
 
-FILE = click.Path(path_type=Path, dir_okay=False)
+FILE = OutputFile()
+MOST_HOSTS = 1_000_000
 
 
 @click.command()
 @click.argument("name", default="cell-rollout")
-@click.option("--hosts", type=click.IntRange(1), help="How many hosts the cell has.  [default: the scenario's]")
+@click.option("--hosts", type=click.IntRange(1, MOST_HOSTS), help="How many hosts the cell has.  [default: the scenario's]")
 @click.option("--servers", type=click.IntRange(1), help="How many servers the storm asks for.  [default: the scenario's]")
 @click.option("--seed", default=0, show_default=True, help="Decides every uuid and every chance.")
 @click.option("--virtual", is_flag=True, help="Run on virtual time without sockets: the same seed writes the same journal.")
@@ -55,17 +57,18 @@ def rehearse(  # noqa: PLR0913  # one parameter for each option
     _require_tools()
     _send_log(log)
     began_s = time.monotonic()
-    with _Progress(scenario) as progress:
+    with told_when_unwritable(), _Progress(scenario) as progress:
         run = rehearse_virtually if virtual else rehearse_on_sockets
         results = run(scenario, seed, journal, progress.note)
     judgements = judge(scenario.objectives, figures(results))
     report = as_json(scenario, seed, results, judgements)
     report["wall_s"] = round(time.monotonic() - began_s, 1)
-    if json_file is not None:
-        write_json(json_file, report)
-    if html_file is not None:
-        write_whole(html_file, render(scenario, report, results))
     _print(report, judgements, results)
+    with told_when_unwritable():
+        if json_file is not None:
+            write_json(json_file, report)
+        if html_file is not None:
+            write_whole(html_file, render(scenario, report, results))
     raise SystemExit(0 if report["verdict"] == "pass" else 1)
 
 

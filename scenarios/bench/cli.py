@@ -14,6 +14,7 @@ from rich.table import Table
 
 from scenarios.bench.row import Row
 from scenarios.report.json_report import write_whole
+from scenarios.report.output_file import OutputFile, told_when_unwritable
 
 BENCHMARKS: Mapping[str, str] = {
     "fleet": "scenarios.bench.fleet_start",
@@ -29,8 +30,8 @@ BENCHMARKS: Mapping[str, str] = {
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the rows to this file as JSON.")
-@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to this file as Markdown.")
+@click.option("--json", "json_file", type=OutputFile(), help="Write the rows to this file as JSON.")
+@click.option("--markdown", type=OutputFile(), help="Write the table to this file as Markdown.")
 def bench(names: tuple[str, ...], json_file: Path | None, markdown: Path | None) -> None:
     """Measure the product against its targets and its peers; exit 1 when a row misses its target.
 
@@ -41,10 +42,11 @@ def bench(names: tuple[str, ...], json_file: Path | None, markdown: Path | None)
         rows.append(row)
         click.echo(f"{row.name}: {row.value:,.4g} {row.unit} (target {row.target:,.4g}, {'met' if row.met else 'MISSED'}; {row.peer})")
     Console().print(_table(rows))
-    if json_file is not None:
-        write_whole(json_file, json.dumps([{**asdict(row), "met": row.met} for row in rows], indent=2, ensure_ascii=False) + "\n")
-    if markdown is not None:
-        write_whole(markdown, as_markdown(rows))
+    with told_when_unwritable():
+        if json_file is not None:
+            write_whole(json_file, json.dumps([{**asdict(row), "met": row.met} for row in rows], indent=2, ensure_ascii=False) + "\n")
+        if markdown is not None:
+            write_whole(markdown, as_markdown(rows))
     raise SystemExit(0 if all(row.met for row in rows) else 1)
 
 

@@ -35,8 +35,11 @@ def as_json(scenario: Scenario, seed: int, results: Results, judgements: Sequenc
 def write_whole(path: Path, text: str) -> None:
     """Write a file beside its place and move it there: nobody reads half of it."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, report: dict[str, Any]) -> None:
