@@ -37,9 +37,10 @@ class BodyStream(AsyncIterator[bytes]):
 
     def feed(self, piece: bytes) -> None:
         """More of the body."""
+        was_high = self._waiting_bytes > HIGH_WATER_BYTES
         self._pieces.append(piece)
         self._waiting_bytes += len(piece)
-        if self._waiting_bytes > HIGH_WATER_BYTES:
+        if not was_high and self._waiting_bytes > HIGH_WATER_BYTES:
             self._pause()
         self._wake()
 

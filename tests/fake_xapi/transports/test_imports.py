@@ -46,6 +46,19 @@ def test_a_vhd_becomes_the_vdi_s_content_named_by_uuid_in_chunks() -> None:
     run(body())
 
 
+def test_a_long_image_in_small_chunks_arrives_whole() -> None:
+    async def body() -> None:
+        async with served() as (xen, client):
+            vdi, chunk = xen.vdi(16 * MB), NOISE[:4096]
+            query = urlencode({"session_id": xen.session, "vdi": vdi})
+            await client.send(f"PUT /import_raw_vdi?{query} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            await client.send(b"1000\r\n%b\r\n" % chunk * 4096 + b"0\r\n\r\n")
+            assert (await client.reply()).status == 200
+            assert xen.content(vdi) == chunk * 4096
+
+    run(body())
+
+
 def test_the_client_s_task_is_told() -> None:
     async def body() -> None:
         async with served() as (xen, client):
