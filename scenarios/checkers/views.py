@@ -63,7 +63,8 @@ async def look_at(hosts: Mapping[str, XenApi]) -> list[HostView]:
 
     async def one(name: str, xenapi: XenApi) -> HostView:
         async with gate:
-            return host_view(name, *[await xenapi.call(f"{cls}.get_all_records") for cls in ("VM", "VBD", "VDI", "SR")])
+            vms = await xenapi.call("VM.get_all_records_where", 'field "is_a_template" = "false"')
+            return host_view(name, vms, *[await xenapi.call(f"{cls}.get_all_records") for cls in ("VBD", "VDI", "SR")])
 
     return list(await asyncio.gather(*(one(name, xenapi) for name, xenapi in hosts.items())))
 
