@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import signal
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 20
 """A table of more hosts is cut: nobody reads ten thousand rows, and the file has them all."""
 LOGIN_DELAY_S = 5.0
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -152,6 +154,8 @@ async def _serve(
 
 
 def _explained(error: OSError, order: Order) -> str:
+    if error.errno in NO_ROOM:
+        return f"{error.strerror}; name a file where there is room"
     if error.filename:
         return f"{error.filename}: {error.strerror}; name a file that can be written"
     return f"port {order.port} cannot be served ({error.strerror or error}); take another --port, or 0 for one that is free"

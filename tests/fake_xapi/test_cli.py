@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import socket
 import subprocess
@@ -144,3 +145,32 @@ def test_a_busy_object_refuses_at_once_when_that_was_asked_for(tmp_path: Path) -
                 session.xenapi.VM.snapshot(vm, "snapshot")
             session.logout()
     assert caught.value.details == ["OTHER_OPERATION_IN_PROGRESS", "VM", vm, "pause", task]
+
+
+@contextmanager
+def files_of_at_most(limit_bytes: int) -> Iterator[None]:
+    """Let what is started inside write no longer files: what a full disk is to a program, which then hears EFBIG for ENOSPC."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_state_that_finds_no_room_is_told_as_that_and_the_old_one_stays(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with serving("--port", "0", "--state", str(state)):
+        pass
+    saved = state.read_bytes()
+    command = [sys.executable, "-m", "scenarios.cli", "sim", "serve", "--port", "0", "--json", "--state", str(state)]
+    with (
+        files_of_at_most(1000),
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running,
+    ):
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert any(line.startswith("ready") for line in running.stdout)
+        running.terminate()
+        assert running.stderr.read() == "Error: File too large; name a file where there is room\n"
+    assert (running.returncode, state.read_bytes(), list(tmp_path.iterdir())) == (2, saved, [state])
