@@ -24,6 +24,7 @@ BENCHMARKS: Mapping[str, str] = {
     "events": "scenarios.bench.event_waiters",
     "spawn": "scenarios.bench.spawn_calls",
     "rehearsal": "scenarios.bench.rehearsals",
+    "large": "scenarios.bench.large_rehearsal",
 }
 """Modules with ``measure() -> Iterator[Row]``, quick ones first."""
 

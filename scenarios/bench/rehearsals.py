@@ -1,4 +1,4 @@
-"""Whole rehearsals as an operator runs them: the default one over HTTP, and a large one on virtual time."""
+"""The default rehearsal as an operator runs it, over HTTP: how long it takes, and whether a server is lost."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ import psutil
 
 from scenarios.bench.row import Row
 
-GIB = 1 << 30
 POLL_S = 0.5
 SIZE = ("--hosts", "200", "--servers", "1000")
-LARGE = ("--virtual", "--hosts", "5000", "--servers", "20000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,8 @@ class Outcome:
 
 
 def measure() -> Iterator[Row]:
-    """Time, servers lost, and memory."""
-    default = _rehearse(*SIZE)
+    """Time, and servers lost."""
+    default = rehearse(*SIZE)
     yield Row(
         "inova rehearse, 200 hosts, 1,000 servers, over HTTP",
         default.wall_s,
@@ -42,18 +40,10 @@ def measure() -> Iterator[Row]:
         "Nova 34 with its fake driver: 1.5 servers a second, 667 s",
     )
     yield Row("servers lost in it", default.report["servers"]["lost"], "servers", 0, "none published")
-    large = _rehearse(*LARGE)
-    yield Row(
-        "inova rehearse --virtual, 5,000 hosts, 20,000 servers",
-        large.wall_s / 60,
-        "minutes",
-        20,
-        "none published; Nova needed 20 machines for 1,000 hosts",
-    )
-    yield Row("memory of it, at most", large.peak_bytes / GIB, "GB resident", 4, "Nova's agents alone: 148 MB each")
 
 
-def _rehearse(*options: str) -> Outcome:
+def rehearse(*options: str) -> Outcome:
+    """Run one rehearsal as a process of its own, and watch it."""
     with tempfile.TemporaryDirectory(prefix="inova-bench-") as folder:
         report = Path(folder, "report.json")
         command = [sys.executable, "-m", "scenarios.cli", "rehearse", *options, "--json", str(report)]
