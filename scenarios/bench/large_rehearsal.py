@@ -12,7 +12,7 @@ GIB = 1 << 30
 
 
 def measure() -> Iterator[Row]:
-    """Time, servers lost, and memory."""
+    """Time and memory."""
     large = rehearse(*LARGE)
     yield Row(
         "inova rehearse --virtual, 5,000 hosts, 20,000 servers",
