@@ -70,3 +70,20 @@ def test_what_is_allowed_follows_what_is_under_way() -> None:
         assert "hard_shutdown" in await kit.call("VM.get_allowed_operations", vm)
 
     over_xapi(body, settings=SLOW)
+
+
+def test_those_who_wait_for_an_object_go_on_in_the_order_in_which_they_came() -> None:
+    async def body(kit: Kit) -> None:
+        vm, order = kit.made("VM"), []
+
+        async def wait(number: int) -> None:
+            await kit.xapi.admission.pause_for(vm)
+            order.append(number)
+
+        waiting = [asyncio.create_task(wait(number)) for number in range(40)]
+        await asyncio.sleep(0)
+        kit.xapi.admission.wake(vm)
+        await asyncio.gather(*waiting)
+        assert (order, asyncio.get_running_loop().time()) == (list(range(40)), 0.0)
+
+    over_xapi(body)

@@ -193,3 +193,20 @@ def test_a_reader_who_falls_behind_the_queue_of_2012_is_told_once() -> None:
         assert len(await kit.call("event.next")) == 1
 
     over_xapi(body, "clearwater")
+
+
+def test_those_who_wait_for_a_change_hear_of_it_in_the_order_in_which_they_came() -> None:
+    async def body(kit: Kit) -> None:
+        token, order = await _token(kit), []
+
+        async def wait(number: int) -> None:
+            await kit.call("event.from", ["vm"], token, 30.0)
+            order.append(number)
+
+        waiting = [asyncio.create_task(wait(number)) for number in range(40)]
+        await asyncio.sleep(1.0)
+        kit.make("VM")
+        await asyncio.gather(*waiting)
+        assert order == list(range(40))
+
+    over_xapi(body)
