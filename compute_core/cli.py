@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,10 +129,29 @@ def up(
     try:
         hosts = _hosts(inventory, urls, user, _first_line(password_file) if password_file else password)
         refuse_foreign(clouds_yaml)
-        accounts = load_accounts(state / ACCOUNTS)
+        with _alone_with(state):
+            accounts = load_accounts(state / ACCOUNTS)
+            _run(Settings(state=state, hosts=hosts, accounts=accounts, **places), clouds_yaml)
     except BadSettings as problem:
         raise Refused(str(problem)) from None
-    _run(Settings(state=state, hosts=hosts, accounts=accounts, **places), clouds_yaml)
+
+
+@contextmanager
+def _alone_with(state: Path) -> Iterator[None]:
+    """Hold the folder: two cores with one state would both write its databases and both work for its hosts."""
+    import fcntl
+
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        file = (state / "lock").open("w")
+    except OSError as problem:
+        raise Refused(f"{state}: cannot be written ({problem.strerror}). Cure: name another folder by --state.") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"{state}: another `core up` runs with this folder. Cure: end it, or name another by --state.") from None
+        yield
 
 
 def _first_line(path: Path) -> str:

@@ -20,12 +20,19 @@ _ROLES = {"admin": ("admin",), "demo": ("member",)}
 
 
 def load_accounts(path: Path) -> tuple[Account, ...]:
-    """The accounts of an installation; at its first start ``admin`` and ``demo`` with new passwords."""
+    """The accounts of an installation; at its first start ``admin`` and ``demo`` with new passwords. BadSettings for a spoilt file."""
     if path.exists():
-        return tuple(from_json(json.loads(path.read_bytes()), list[Account]))
+        return _read_accounts(path)
     accounts = tuple(Account(name, name, roles, secrets.token_urlsafe(18)) for name, roles in _ROLES.items())
     write_private(path, json.dumps(to_json(accounts), indent=1))
     return accounts
+
+
+def _read_accounts(path: Path) -> tuple[Account, ...]:
+    try:
+        return tuple(from_json(json.loads(path.read_bytes()), list[Account]))
+    except ValueError as problem:
+        raise BadSettings(f"{path}: is not what was written there ({problem}). Cure: remove it; new passwords are made then.") from None
 
 
 def write_clouds(path: Path, url: str, region: str, accounts: Sequence[Account]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -81,6 +82,28 @@ def test_a_server_that_is_not_there_is_told_in_one_line_with_its_cure(tmp_path: 
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert done.stderr.startswith(f"Error: {message.format(port=port)}")
     assert done.stderr.endswith("Cure: start it, or name another by --database, --api-database or --broker.\n")
+
+
+def test_a_state_folder_has_one_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = refuse(tmp_path, monkeypatch, "--url", "http://127.0.1.1:1", "--state", str(tmp_path))
+    message = f"Error: {tmp_path}: another `core up` runs with this folder. Cure: end it, or name another by --state."
+    assert (done, [path.name for path in tmp_path.iterdir()]) == ((2, message), ["lock"])
+
+
+def test_a_state_folder_that_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = refuse(tmp_path, monkeypatch, "--url", "http://127.0.1.1:1", "--state", "/proc/none/state")
+    assert done == (2, "Error: /proc/none/state: cannot be written (No such file or directory). Cure: name another folder by --state.")
+
+
+@pytest.mark.parametrize("text", ["{", '[{"user": 1}]'])
+def test_spoilt_accounts_are_refused_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    (tmp_path / "accounts.json").write_text(text)
+    code, output = refuse(tmp_path, monkeypatch, "--url", "http://127.0.1.1:1", "--state", str(tmp_path))
+    assert code == 2
+    assert output.startswith(f"Error: {tmp_path}/accounts.json: is not what was written there (")
+    assert output.endswith("Cure: remove it; new passwords are made then.")
 
 
 def test_a_core_that_is_ended_before_its_hosts_answer_never_says_ready(tmp_path: Path) -> None:
