@@ -145,7 +145,8 @@ class CloudApplication:
         return await AmqpBus.connect(broker)
 
     async def _open_store(self, exit_stack: AsyncExitStack, url: str | None, cell: str) -> Store:
-        store = await open_store(url or f"sqlite:///{self.settings.state.absolute() / cell}.db")
+        where = url or f"sqlite:///{self.settings.state.absolute() / cell}.db"
+        store = await open_store(where, is_synced=self.settings.is_synced)
         exit_stack.push_async_callback(store.close)
         return store
 

@@ -112,7 +112,7 @@ class Healing:
             return
         self.placing.passwords.pop(uuid, None)
         await self.networks.release(uuid)
-        for host in set(freed):
+        for host in freed:
             await self.refresh(host)
 
     async def refresh(self, host: str) -> None:

@@ -18,16 +18,22 @@ from compute_core.scheduler.requests import Placement, PlacementRequest, Refusal
 
 def place(hosts: Ranking | Iterable[ComputeNode], requests: Iterable[PlacementRequest], chance: Random) -> tuple[Placement | Refusal, ...]:
     """A host, or the reasons why there is none, for each request in its order. The hosts themselves stay as they are."""
-    ranking = hosts.copy() if isinstance(hosts, Ranking) else Ranking(hosts)
-    return tuple(_place_one(ranking, request, chance) for request in requests)
+    ranking, former = hosts if isinstance(hosts, Ranking) else Ranking(hosts), dict[str, ComputeNode]()
+    try:
+        return tuple(_place_one(ranking, request, chance, former) for request in requests)
+    finally:
+        for node in former.values():
+            ranking.put(node)
 
 
-def _place_one(ranking: Ranking, request: PlacementRequest, chance: Random) -> Placement | Refusal:
+def _place_one(ranking: Ranking, request: PlacementRequest, chance: Random, former: dict[str, ComputeNode]) -> Placement | Refusal:
+    """``former`` keeps each host that is claimed from as it was at first: a few are put back sooner than all are copied."""
     removed: Counter[str] = Counter()
     for ranked in _candidates(ranking, request, chance):
         reason = removed_by(ranked.node, ranked.free, request)
         if reason is None:
             host = ranked.node.report.host
+            former.setdefault(host, ranked.node)
             ranking.claim(host, request.ask)
             return Placement(request.uuid, host, request.ask)
         removed[reason] += 1

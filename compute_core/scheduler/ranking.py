@@ -1,6 +1,6 @@
 """Hosts in the order of their weight, kept in order as they change: the best host is found without looking at the others.
 
-A ranking is changed in place by whoever owns it (one bisection per change); ``place`` works on a copy.
+A ranking is changed in place (one bisection per change); ``place`` puts back what it has changed.
 """
 
 from __future__ import annotations
@@ -36,14 +36,6 @@ class Ranking:
         self._ranked = {node.report.host: self._rank(node) for node in hosts}
         self._order = sorted(ranked.entry for ranked in self._ranked.values())
         self._names = sorted(self._ranked)
-
-    def copy(self) -> Ranking:
-        """One that may be changed without changing this one."""
-        twin = Ranking((), self.ratios, self.weights)
-        twin._ranked = self._ranked.copy()
-        twin._order = self._order.copy()
-        twin._names = self._names.copy()
-        return twin
 
     def put(self, node: ComputeNode) -> None:
         """A host as it is now."""

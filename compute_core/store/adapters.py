@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -19,20 +19,22 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000", "wal_autocheckpoint=4000")
+UNSYNCED = ("synchronous=OFF", "locking_mode=EXCLUSIVE")
 TRIES = 5
 """A transaction that lost to another (a deadlock, a serialisation failure) is run again this often."""
 
 LOST_TO_ANOTHER = frozenset({"40001", "40P01"})
 
 
-async def open_store(url: str) -> Store:
+async def open_store(url: str, *, is_synced: bool = True) -> Store:
     """The store at a URL of SQLAlchemy's, brought to the newest schema. HostUnreachable, without the password, when it is not there.
 
+    ``is_synced=False`` trades the safety of SQLite's files against power loss for speed: rehearsals may, services may not.
     ``sqlite:////var/lib/inova/cell.db``, ``sqlite://`` (in memory), ``postgresql://user:password@host/cell`` (over asyncpg).
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return SqliteStore(parsed)
+        return SqliteStore(parsed, is_synced=is_synced)
     store = PostgresStore(parsed.set(drivername="postgresql+asyncpg"))
     await store.migrate()
     return store
@@ -41,8 +43,8 @@ async def open_store(url: str) -> Store:
 class SqliteStore:
     """One connection, used by one thread: a transaction never waits, so none ever meets another."""
 
-    def __init__(self, url: URL) -> None:
-        self._engine = sqlite_engine(url)
+    def __init__(self, url: URL, *, is_synced: bool = True) -> None:
+        self._engine = sqlite_engine(url, () if is_synced else UNSYNCED)
         with self._engine.begin() as connection:
             migrate(connection)
         self._connection = self._engine.connect()
@@ -97,7 +99,7 @@ class PostgresStore:
         return HostUnreachable(f"No database at {self._where}: {type(problem).__name__}")
 
 
-def sqlite_engine(url: URL) -> Engine:
+def sqlite_engine(url: URL, more_pragmas: Sequence[str] = ()) -> Engine:
     """An engine of one connection in WAL mode, whose transactions begin as SQLAlchemy says and not when pysqlite guesses."""
     engine = create_engine(url, poolclass=StaticPool, hide_parameters=True)
 
@@ -105,13 +107,13 @@ def sqlite_engine(url: URL) -> Engine:
     def connect(connection: DBAPIConnection, _: object) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, *more_pragmas):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
     @event.listens_for(engine, "begin")
-    def begin(connection: object) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # type: ignore[attr-defined]
+    def begin(connection: Connection) -> None:
+        connection.connection.cursor().execute("BEGIN IMMEDIATE")  # not through SQLAlchemy, for whom it would be one more statement
 
     return engine
 
