@@ -71,6 +71,8 @@ def serve(ctx: click.Context, /, state: Path | None, inventory: Path | None, as_
         settings = _settings(options)
     except (BadProfile, BadWorldFile, ValueError) as refusal:
         raise click.ClickException(str(refusal)) from refusal
+    except OSError as refusal:
+        raise click.ClickException(f"{refusal.filename}: {refusal.strerror}; name a file that can be read and written") from refusal
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(order, settings, saved, state, inventory, as_json=as_json))
 

@@ -119,6 +119,11 @@ def test_what_cannot_begin_says_what_to_do(options: tuple[str, ...], cure: str) 
     assert "Traceback" not in said
 
 
+def test_a_state_that_cannot_be_asked_for_is_told_in_one_line(tmp_path: Path) -> None:
+    state = tmp_path / ("x" * 300)
+    assert refused("--state", str(state)) == f"Error: {state}: File name too long; name a file that can be read and written\n"
+
+
 def test_an_interrupt_from_the_keyboard_ends_it_as_well() -> None:
     with subprocess.Popen([*SERVE, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
