@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.transports.http_replies import HTML, page, reply_head
 from fake_xapi.transports.ports import Xapi
 from fake_xapi.transports.requests import Head
 from fake_xapi.transports.streams import BodyStream
-from fake_xapi.transports.transfers import BadRequest, Handler, TransferAnswer, TransferRequest
+from fake_xapi.transports.transfers import BadRequest, Handler, TransferRequest
 
 _STATUSES: Mapping[str, int] = {
     "RBAC_PERMISSION_DENIED": 403,
@@ -39,26 +40,31 @@ async def serve_transfer(
     except Failure as failure:
         status = _STATUSES.get(failure.code, 500)
         headers = [("WWW-Authenticate", f'Basic realm="{xapi.personality.name}"')] if status == 401 else []
-        transport.write(_page(status, " ".join(failure.details), headers, keep_alive=head.keep_alive and body.is_complete))
+        _write(transport, _page(status, " ".join(failure.details), headers, keep_alive=head.keep_alive and body.is_complete))
     except BadRequest as bad:
-        transport.write(_page(bad.status, bad.text, [], keep_alive=head.keep_alive and body.is_complete))
+        _write(transport, _page(bad.status, bad.text, [], keep_alive=head.keep_alive and body.is_complete))
     else:
-        transport.write(reply_head(200, answer.headers, keep_alive=head.keep_alive, length=answer.length))
-        await _send(answer, transport, drained)
+        start = reply_head(200, answer.headers, keep_alive=head.keep_alive, length=answer.length)
+        await _send(start, answer.pieces, transport, drained)
 
 
-async def _send(answer: TransferAnswer, transport: asyncio.WriteTransport, drained: Drained) -> None:
-    pieces = answer.pieces
+async def _send(start: bytes, pieces: Iterator[bytes], transport: asyncio.WriteTransport, drained: Drained) -> None:
     try:
-        for piece in pieces:
-            if transport.is_closing():
-                raise ConnectionResetError("the client is gone")
-            transport.write(piece)
+        first = next(pieces, b"")  # Before anything is written: pieces that were never begun would not hear that nobody reads them.
+        for piece in chain((start, first), pieces):
+            _write(transport, piece)
             await (drained() or asyncio.sleep(0))
     except Failure as failure:
         raise ConnectionAbortedError(failure.code) from failure
     finally:
         _close(pieces)
+
+
+def _write(transport: asyncio.WriteTransport, content: bytes) -> None:
+    """Write to a client that is still there: uvloop's transports refuse what asyncio's throw away."""
+    if transport.is_closing():
+        raise ConnectionResetError("the client is gone")
+    transport.write(content)
 
 
 def _close(pieces: Iterator[bytes]) -> None:

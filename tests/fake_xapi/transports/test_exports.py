@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+from dataclasses import replace
+
 import pytest
 
 from fake_xapi.dom0.blocks import BLOCK_BYTES
+from fake_xapi.engine.durations import Duration, Durations
 from tests.fake_xapi.dom0.vhds import decoded
 from tests.fake_xapi.transports.images import NOISE, exchange, get, put, served, xen_answers
 from tests.fake_xapi.transports.serving import run
@@ -95,6 +100,22 @@ def test_a_reader_that_goes_away_fails_the_task() -> None:
             while xen.task_record(task)["status"] == "pending":
                 await xen_answers(xen)
             assert xen.task_record(task)["error_info"] == ("INTERNAL_ERROR", "the client went away")
+
+    run(body())
+
+
+def test_a_reader_that_resets_the_connection_before_the_first_byte_fails_the_task_too(caplog: pytest.LogCaptureFixture) -> None:
+    async def body() -> None:
+        async with served() as (xen, client):
+            vdi, task = xen.vdi(4 * MB), await xen.call("task.create", "export", "")
+            slow = Durations("slow", {"export_raw_vdi": Duration(0.05)})
+            xen.xapi.settings = replace(xen.xapi.settings, durations=slow)
+            await client.send(get(session_id=xen.session, vdi=vdi, task_id=task))
+            client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.writer.transport.abort()
+            while xen.task_record(task)["status"] == "pending":
+                await xen_answers(xen)
+            assert (xen.task_record(task)["error_info"], caplog.messages) == (("INTERNAL_ERROR", "the client went away"), [])
 
     run(body())
 
