@@ -10,7 +10,7 @@ from fake_xapi.datamodel.personality import Personality
 from fake_xapi.state.ids import CLASS_MASK, Id, class_of, make_id
 from fake_xapi.state.layout import Layout, Link, layouts
 from fake_xapi.state.row import Row
-from fake_xapi.state.value import Change, Value, names_after, tables_after, uuids_after
+from fake_xapi.state.value import Change, Value, names_after, tables_after, uuids_after, without
 
 
 class Pending:
@@ -144,7 +144,7 @@ class Edit:
     def _unmirror(self, other: Id, link: Link, identity: Id) -> None:
         values = self._writable(other).values
         if link.other_is_set:
-            values[link.other_index] = tuple(member for member in values[link.other_index] if member != identity)
+            values[link.other_index] = without(values[link.other_index], identity)
         else:
             values[link.other_index] = 0
 
