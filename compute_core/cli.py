@@ -82,23 +82,26 @@ PLACE_OPTIONS = (
     click.option(
         "--database",
         metavar="URL",
+        envvar="INOVA_DATABASE",
         callback=_url_of("postgresql"),
-        help="The compute cell's PostgreSQL database. [default: SQLite in the state folder]",
+        help="The compute cell's PostgreSQL database. Also INOVA_DATABASE. [default: SQLite in the state folder]",
     ),
     click.option(
         "--api-database",
         metavar="URL",
+        envvar="INOVA_API_DATABASE",
         callback=_url_of("postgresql"),
-        help="The API cell's PostgreSQL database. [default: SQLite in the state folder]",
+        help="The API cell's PostgreSQL database. Also INOVA_API_DATABASE. [default: SQLite in the state folder]",
     ),
     click.option(
         "--broker",
         metavar="URL",
+        envvar="INOVA_BROKER",
         callback=_url_of("amqp", "amqps"),
-        help="A RabbitMQ broker between cells and agents. [default: none, all in this process]",
+        help="A RabbitMQ broker between cells and agents. Also INOVA_BROKER. [default: none, all in this process]",
     ),
 )
-"""Where things are; the parameters are called as the members of ``Settings``."""
+"""Where things are; the parameters are called as the members of ``Settings``. Variables keep passwords from lists of processes."""
 
 Command = Callable[..., None]
 

@@ -106,6 +106,15 @@ def test_spoilt_accounts_are_refused_with_the_cure(tmp_path: Path, monkeypatch: 
     assert output.endswith("Cure: remove it; new passwords are made then.")
 
 
+@pytest.mark.parametrize(("option", "variable"), [("--broker", "BROKER"), ("--database", "DATABASE"), ("--api-database", "API_DATABASE")])
+def test_a_place_may_come_in_a_variable_that_no_list_of_processes_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, variable: str
+) -> None:
+    monkeypatch.setenv(f"INOVA_{variable}", "nowhere")
+    code, output = refuse(tmp_path, monkeypatch, "--url", "http://127.0.1.1:1")
+    assert (code, f"Invalid value for '{option}'" in output) == (2, True)
+
+
 def test_a_core_that_is_ended_before_its_hosts_answer_never_says_ready(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "scenarios.cli", "core", "up", "--url", f"http://127.0.0.1:{free_port()}", "--port", "0"]
     with subprocess.Popen(
