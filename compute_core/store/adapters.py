@@ -13,6 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from compute_core.model.errors import HostUnreachable
 from compute_core.store.migrate import migrate
+from compute_core.store.patterns import matches
 from compute_core.store.port import Store
 
 P = ParamSpec("P")
@@ -110,6 +111,7 @@ def sqlite_engine(url: URL, more_pragmas: Sequence[str] = ()) -> Engine:
         for pragma in (*PRAGMAS, *more_pragmas):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        connection.create_function("regexp", 2, matches, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

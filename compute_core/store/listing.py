@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select
+from sqlalchemy.exc import DBAPIError
 
 from compute_core.model.errors import Invalid
 from compute_core.model.instances import Instance, VmState
 from compute_core.model.requests import ServerFilters
 from compute_core.model.transitions import STATUSES
 from compute_core.store.instances import decode
+from compute_core.store.patterns import checked
 from compute_core.store.schema import instances
 
-LONGEST_PATTERN = 255
+NO_PATTERN = "2201B"
+"""What PostgreSQL says of a pattern that it cannot read."""
 
 SORT_KEYS = frozenset(instances.c.keys()) - {"document", "ips", "update_seq"}
 """What a listing may be sorted by."""
@@ -50,7 +52,12 @@ def page(connection: Connection, filters: ServerFilters) -> tuple[Instance, ...]
     if filters.marker is not None:
         wanted = wanted.where(_after(_marker(connection, filters.marker, order), order))
     wanted = wanted.order_by(*(column.desc() if is_descending else column.asc() for column, is_descending in order))
-    return tuple(decode(document) for document in connection.scalars(wanted.limit(filters.limit)))
+    try:
+        return tuple(decode(document) for document in connection.scalars(wanted.limit(filters.limit)))
+    except DBAPIError as problem:
+        if getattr(problem.orig, "sqlstate", None) == NO_PATTERN:
+            raise Invalid("A pattern is no regular expression to PostgreSQL: it has syntax that RE2 alone knows.") from problem
+        raise
 
 
 Order = tuple[tuple[ColumnElement[Any], bool], ...]
@@ -75,7 +82,7 @@ def _conditions(filters: ServerFilters) -> Iterator[ColumnElement[bool]]:
     for name, column in PATTERNS.items():
         pattern = getattr(filters, name)
         if pattern is not None:
-            yield instances.c[column].regexp_match(_checked(name, pattern))
+            yield instances.c[column].regexp_match(checked(name, pattern))
     if filters.status is not None:
         yield or_(false(), *(_has_status(vm_state, status) for status in filters.status for vm_state in STATUSES))
     if filters.changes_since is not None:
@@ -91,16 +98,6 @@ def _has_status(vm_state: VmState, status: str) -> ColumnElement[bool]:
     others = [task for task, name in by_task.items() if name != status]
     suits = instances.c.task_state.not_in(others) if usual == status else instances.c.task_state.in_(tasks)
     return and_(instances.c.vm_state == vm_state, suits)
-
-
-def _checked(name: str, pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as problem:
-        raise Invalid(f"{name}: {pattern!r} is no regular expression: {problem}.") from problem
-    if len(pattern) > LONGEST_PATTERN:
-        raise Invalid(f"{name}: a pattern has at most {LONGEST_PATTERN} characters.")
-    return pattern
 
 
 def _marker(connection: Connection, uuid: str, order: Order) -> tuple[Any, ...]:
