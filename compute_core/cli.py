@@ -196,8 +196,10 @@ def _run(settings: Settings, clouds: Path) -> None:
 
     import uvloop
 
+    from compute_core.api.server import make_room_for_connections
     from compute_core.model.errors import HostUnreachable
 
+    make_room_for_connections()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it logs with a traceback what it raises; the bus says it in a line
     try:

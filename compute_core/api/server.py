@@ -6,6 +6,7 @@ May not know what the application does.
 from __future__ import annotations
 
 import asyncio
+import resource
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 SHUTDOWN_S = 5.0
+CONNECTIONS = 8192
+"""So many may be open at once: a thousand clients that never finish their requests leave room for the others."""
+IDLE_S = 30
+"""A connection that says nothing for so long is closed; one whose request is being answered is not."""
 _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where one that listens everywhere is found from here
+
+
+def make_room_for_connections() -> None:
+    """Let the process have as many open sockets as the system allows it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class HttpServer:
@@ -31,8 +42,8 @@ class HttpServer:
             port=port,
             threads=threads,
             max_request_body_size=body_limit_bytes,
-            connection_limit=1000,
-            channel_timeout=120,
+            connection_limit=CONNECTIONS,
+            channel_timeout=IDLE_S,
             asyncore_use_poll=True,
             clear_untrusted_proxy_headers=True,
             ident="inova",
