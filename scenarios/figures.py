@@ -68,18 +68,29 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One objective and what was reached."""
+    """One objective and what was reached, both in ``unit``; ``value`` is None where nothing was there to measure, which is never enough."""
 
     name: str
     target: float
-    value: float
+    value: float | None
+    unit: str
     met: bool
 
+    @property
+    def reached(self) -> str:
+        """The value for people."""
+        return "nothing measured" if self.value is None else f"{self.value:.4g} {self.unit}".rstrip()
 
-def percentile(values: Sequence[float], fraction: float) -> float:
-    """The smallest value that at least this fraction of the values do not exceed; 0 for none."""
+    @property
+    def wanted(self) -> str:
+        """The target for people."""
+        return f"{self.target:g} {self.unit}".rstrip()
+
+
+def percentile(values: Sequence[float], fraction: float) -> float | None:
+    """The smallest value that at least this fraction of the values do not exceed; None for none."""
     if not values:
-        return 0.0
+        return None
     ordered = sorted(values)
     rank = max(1, -(-len(ordered) * fraction // 1))
     return ordered[int(rank) - 1]
@@ -97,7 +108,7 @@ def counts(results: Results) -> dict[str, int]:
     }
 
 
-def figures(results: Results) -> dict[str, float]:
+def figures(results: Results) -> dict[str, float | None]:
     """Every figure that an objective may name, and a few more for the report."""
     sound = [trial for trial in results.servers if not trial.is_doomed]
     times = [trial.time_to_active_s for trial in sound if trial.time_to_active_s is not None]
@@ -120,9 +131,13 @@ def _rate(outcomes: Sequence[bool]) -> float:
     return sum(outcomes) / len(outcomes) if outcomes else 1.0
 
 
-def judge(objectives: Sequence[Objective], values: Mapping[str, float]) -> list[Judgement]:
+def judge(objectives: Sequence[Objective], values: Mapping[str, float | None]) -> list[Judgement]:
     """Each objective against its figure."""
-    return [Judgement(one.name, one.target, values[one.figure], one.is_met(values[one.figure])) for one in objectives]
+    return [_judged(one, values[one.figure]) for one in objectives]
+
+
+def _judged(one: Objective, value: float | None) -> Judgement:
+    return Judgement(one.name, one.target, value, "s" if one.figure.endswith("_s") else "", value is not None and one.is_met(value))
 
 
 def verdict(judgements: Sequence[Judgement], results: Results) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from pathlib import Path
@@ -68,7 +67,7 @@ def rehearse(  # noqa: PLR0913  # one parameter for each option
         if json_file is not None:
             write_json(json_file, report)
         if html_file is not None:
-            write_whole(html_file, render(scenario, report, results))
+            write_whole(html_file, render(scenario, report, judgements, results))
     raise SystemExit(0 if report["verdict"] == "pass" else 1)
 
 
@@ -132,10 +131,17 @@ def _print(report: dict[str, Any], judgements: list[Judgement], results: Results
     console = Console()
     table = Table("objective", "target", "reached", "", title=f"Rehearsal of {report['scenario']}, seed {report['seed']}")
     for judgement in judgements:
-        table.add_row(judgement.name, f"{judgement.target:g}", f"{judgement.value:.4g}", "[green]met" if judgement.met else "[red]missed")
+        table.add_row(judgement.name, judgement.wanted, judgement.reached, "[green]met" if judgement.met else "[red]missed")
     console.print(table)
     for finding in results.findings[:20]:
         console.print(f"[red]{finding.checker}[/]: {finding.about} {finding.problem}", highlight=False)
-    console.print(f"servers: {json.dumps(report['servers'])}; {report['wall_s']} s", highlight=False)
+    console.print(_summary(report["servers"], report["wall_s"]), highlight=False)
     style = "green" if report["verdict"] == "pass" else "red"
     console.print(f"[bold {style}]The rollout would {'have passed' if report['verdict'] == 'pass' else 'not have passed'}.")
+
+
+def _summary(servers: dict[str, int], wall_s: float) -> str:
+    """What became of the servers, in a sentence."""
+    doomed = f", {servers['doomed']} of them of a damaged image, which must fail" if servers["doomed"] else ""
+    ends = ", ".join(f"{servers[name]} {name}" for name in ("active", "failed", "lost"))
+    return f"{servers['requested']} servers requested{doomed}: {ends}. {wall_s:g} s."

@@ -20,6 +20,23 @@ Figure = Literal[
 ]  # fmt: skip
 
 
+DAY_S = 86_400.0
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "hosts": (1, 1_000_000),
+    "servers": (1, 10_000_000),
+    "builds_per_second": (0.001, 1_000_000),
+    "delete_fraction": (0, 1),
+    "smoke_concurrency": (1, 1_000_000),
+    "register_limit_s": (1, DAY_S),
+    "build_limit_s": (1, DAY_S),
+    "at_s": (0, DAY_S),
+    "lasts_s": (0, DAY_S),
+    "latency_s": (0, DAY_S),
+    "probability": (0, 1),
+}
+"""The least and the most that a number of a scenario or of its faults may be: beyond it a rehearsal would never end, or never begin."""
+
+
 class BadScenario(ValueError):
     """A scenario that cannot be meant; the message names file, line and cure."""
 
@@ -172,11 +189,9 @@ class _Reader:
 
 def _checked(reader: _Reader, scenario: Scenario) -> Scenario:
     """The scenario, once its numbers make sense."""
-    for name in ("hosts", "servers"):
-        if getattr(scenario, name) < 1:
-            raise reader.bad(name, f"{name} must be at least 1")
-    if scenario.builds_per_second <= 0:
-        raise reader.bad("builds_per_second", "builds_per_second must be above 0")
-    if not 0 <= scenario.delete_fraction <= 1:
-        raise reader.bad("delete_fraction", "delete_fraction must be between 0 and 1")
+    for part in (scenario, *scenario.faults):
+        for name, (least, most) in BOUNDS.items():
+            value = getattr(part, name, least)
+            if not least <= value <= most:
+                raise reader.bad(name, f"{name} = {value:g} must be between {least:g} and {most:g}")
     return scenario

@@ -11,19 +11,19 @@ from jinja2 import Environment
 from markupsafe import Markup
 from pygal.style import CleanStyle
 
-from scenarios.figures import Results
+from scenarios.figures import Judgement, Results
 from scenarios.scenario import Scenario
 
 POINTS = 200
 BARS = 24
 
 
-def render(scenario: Scenario, report: dict[str, Any], results: Results) -> str:
+def render(scenario: Scenario, report: dict[str, Any], judgements: Sequence[Judgement], results: Results) -> str:
     """The page of a report."""
     source = resources.files("scenarios.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
     plots = [Markup(plot(results)) for plot in PLOTS]  # noqa: S704  # the SVG is pygal's own; every text in it is a number or ours
-    return template.render(scenario=scenario, report=report, plots=plots, faults=results.faults)
+    return template.render(scenario=scenario, report=report, judgements=judgements, plots=plots, faults=results.faults)
 
 
 def _config(title: str, x_title: str, y_title: str) -> dict[str, Any]:

@@ -19,8 +19,8 @@ def as_json(scenario: Scenario, seed: int, results: Results, judgements: Sequenc
         "verdict": verdict(judgements, results),
         "seed": seed,
         "servers": counts(results),
-        "objectives": [asdict(judgement) for judgement in judgements],
-        "figures": {name: round(value, 3) for name, value in figures(results).items()},
+        "objectives": [{name: getattr(judgement, name) for name in ("name", "target", "value", "met")} for judgement in judgements],
+        "figures": {name: None if value is None else round(value, 3) for name, value in figures(results).items()},
         "findings": [asdict(finding) for finding in results.findings],
         "phases": [{"name": name, "began_s": round(began, 3), "ended_s": round(ended, 3)} for name, began, ended in results.phases],
         "failures": [

@@ -25,14 +25,14 @@ def _results() -> Results:
 @pytest.mark.parametrize(
     ("values", "fraction", "found"),
     [
-        ([], 0.5, 0.0),
+        ([], 0.5, None),
         ([1.0], 0.99, 1.0),
         ([3.0, 1.0, 2.0], 0.5, 2.0),
         ([1.0, 2.0, 3.0, 4.0], 0.5, 2.0),
         ([float(n) for n in range(1, 101)], 0.95, 95.0),
     ],
 )
-def test_a_percentile_is_the_smallest_value_that_covers_the_fraction(values: list[float], fraction: float, found: float) -> None:
+def test_a_percentile_is_the_smallest_value_that_covers_the_fraction(values: list[float], fraction: float, found: float | None) -> None:
     assert percentile(values, fraction) == found
 
 
@@ -54,3 +54,8 @@ def test_the_verdict_is_pass_when_all_objectives_are_met_and_nothing_was_found()
     assert verdict(judge([good, bad], values), results) == "fail"
     results.findings.append(Finding("rule", "vm", "is odd"))
     assert verdict(judge([good], values), results) == "fail"
+
+
+def test_what_was_not_measured_is_never_good_enough() -> None:
+    (judgement,) = judge([Objective("quick", "time_to_active_p50_s", at_most=30)], figures(Results()))
+    assert (judgement.met, judgement.value, judgement.wanted, judgement.reached) == (False, None, "30 s", "nothing measured")

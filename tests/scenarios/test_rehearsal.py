@@ -132,7 +132,7 @@ def test_a_bad_scenario_is_refused_before_anything_starts(tmp_path: Path) -> Non
     run = _rehearse(tmp_path, str(tmp_path / "bad.toml"), "--virtual")
 
     assert run.code == 2
-    assert run.errors == f"Error: {tmp_path / 'bad.toml'}, line 3: hosts must be at least 1\n"
+    assert run.errors == f"Error: {tmp_path / 'bad.toml'}, line 3: hosts = 0 must be between 1 and 1e+06\n"
     assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
 
 
