@@ -60,20 +60,23 @@ def internal_error(text: str) -> Failure:
     return Failure("INTERNAL_ERROR", text)
 
 
-def printed(value: object) -> str:
-    """A wire value as XAPI prints it in an error."""
-    return next(show(value) for kind, show in _PRINTED if isinstance(value, kind))
+def printed(value: object, depth: int = 0) -> str:
+    """A wire value as XAPI prints it in an error; what is nested deeper than anybody reads is left out."""
+    if depth > PRINTED_DEPTH:
+        return "..."
+    return next(show(value, depth + 1) for kind, show in _PRINTED if isinstance(value, kind))
 
 
-_PRINTED: tuple[tuple[type, Callable[[Any], str]], ...] = (
-    (bool, lambda v: f"B({str(v).lower()})"),
-    (int, lambda v: f"I({v})"),
-    (float, lambda v: f"F({v:.16g})"),
-    (DateTime, lambda v: f"D({v})"),
-    (str, lambda v: f"S({v})"),
-    (list, lambda v: "[" + ";".join(printed(m) for m in v) + "]"),
-    (dict, lambda v: "{" + ";".join(f"{k}:{printed(m)}" for k, m in v.items()) + "}"),
-    (object, lambda v: "N"),
+PRINTED_DEPTH = 32
+_PRINTED: tuple[tuple[type, Callable[[Any, int], str]], ...] = (
+    (bool, lambda v, _: f"B({str(v).lower()})"),
+    (int, lambda v, _: f"I({v})"),
+    (float, lambda v, _: f"F({v:.16g})"),
+    (DateTime, lambda v, _: f"D({v})"),
+    (str, lambda v, _: f"S({v})"),
+    (list, lambda v, depth: "[" + ";".join(printed(m, depth) for m in v) + "]"),
+    (dict, lambda v, depth: "{" + ";".join(f"{k}:{printed(m, depth)}" for k, m in v.items()) + "}"),
+    (object, lambda v, _: "N"),
 )
 
 

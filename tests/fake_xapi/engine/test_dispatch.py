@@ -128,3 +128,11 @@ def test_a_read_only_field_in_a_create_record_is_ignored() -> None:
         assert await kit.refused("secret.create", "text") == ["INTERNAL_ERROR", 'Failure("bad __structure S(text)")']
 
     over_xapi(body)
+
+
+def test_a_value_nested_without_end_is_refused_like_any_other_of_the_wrong_type() -> None:
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    code, said = _refusal("VM.set_name_label", "SESSION", "VM", deep)
+    assert (code, said.startswith("Failure(\"Expected string, got '[[["), len(said) < 200) == ("INTERNAL_ERROR", True, True)
