@@ -13,7 +13,7 @@ from typing import Any
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.types import NULL_REF, Type
-from fake_xapi.datamodel.wire import DateTime
+from fake_xapi.datamodel.wire import DateTime, xml_value
 from fake_xapi.state.ids import Id, class_of
 from fake_xapi.state.world import World
 
@@ -51,8 +51,13 @@ Unmarshal = Callable[[World, Any], Any]
 def mismatch(world: World, expected: str, got: object) -> Failure:
     """What XAPI says of a parameter of the wrong type, in the words of its time."""
     if world.personality.era in ("boston", "tampa"):
-        return Failure("XMLRPC_UNMARSHAL_FAILURE", expected, printed(got))
+        return Failure("XMLRPC_UNMARSHAL_FAILURE", expected, _as_sent(got))
     return internal_error(f"""Failure("Expected {expected}, got '{printed(got)}'")""")
+
+
+def _as_sent(value: object) -> str:
+    """The XML of a parameter as clients send it: an int has a type there, which no answer of XAPI gives it."""
+    return f"<value><int>{value}</int></value>" if type(value) is int else xml_value(value)
 
 
 def internal_error(text: str) -> Failure:

@@ -60,7 +60,10 @@ def test_a_ref_of_another_class_is_a_dead_one() -> None:
 
 
 def test_of_2011_a_wrong_type_is_an_unmarshal_failure_and_an_unknown_name_asks_for_no_session() -> None:
-    assert _refusal("VM.set_name_label", "SESSION", "VM", 5, release="tampa") == ["XMLRPC_UNMARSHAL_FAILURE", "string", "I(5)"]
+    failure = "XMLRPC_UNMARSHAL_FAILURE"
+    as_int, as_text = "<value><int>5</int></value>", "<value>true</value>"
+    assert _refusal("VM.set_name_label", "SESSION", "VM", 5, release="tampa") == [failure, "string", as_int]
+    assert _refusal("VM.set_is_a_template", "SESSION", "VM", "true", release="tampa") == [failure, "bool", as_text]
     assert _refusal("VM.nonsense", "no session", release="tampa") == ["MESSAGE_METHOD_UNKNOWN", "VM.nonsense"]
 
 
