@@ -31,7 +31,7 @@ class ApiCell:
         self._servers = CellServers(settings, store, self._router, self._hand_over, images, clock, chance)
         self._flavors = Flavors(store, chance)
         keys = KeyPairs(store, clock, settings.quotas.key_pairs)
-        overview = Overview(self._router, settings.child_paths, settings.call_timeout_s)
+        overview = Overview(self._router, settings.child_paths, settings.overview_timeout_s)
         self._loops = Loops()
         self._serving: Serving | None = None
         self.create_servers = self._servers.create_servers

@@ -94,10 +94,12 @@ class HandOver:
         await self.build(cell, [instance], mapping.request)
 
     async def _cast(self, cell: str, method: str, arguments: Mapping[str, Any]) -> None:
+        """Tell a cell, if the broker takes it soon: nobody is to wait for one that is away, since what was not heard is sent again."""
         try:
-            await self._router.cast(cell, method, arguments)
-        except HostUnreachable as absence:
-            log.warning("%s is not told to %s yet: %s", cell, method, absence.message)
+            async with asyncio.timeout(self._settings.hand_over_wait_s):
+                await self._router.cast(cell, method, arguments)
+        except (HostUnreachable, TimeoutError) as absence:
+            log.warning("%s is not told to %s yet: %s", cell, method, str(absence) or "the broker does not take it")
 
     def _expect_less(self, cell: str, memory_mb: int) -> None:
         """Until the cell speaks again, what is handed over to it is assumed to be gone."""

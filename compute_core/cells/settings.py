@@ -18,6 +18,8 @@ class ApiCellSettings:
     children: tuple[str, ...] = ("cell1",)
     quotas: QuotaLimits = field(default_factory=QuotaLimits)
     call_timeout_s: float = 60.0
+    overview_timeout_s: float = 5.0
+    hand_over_wait_s: float = 10.0
     hand_over_retry_s: float = 30.0
     mute_cell_after_s: float = 300.0
     cell_attempts: int = 3
