@@ -10,10 +10,15 @@ from compute_core.model.flavors import Flavor
 
 VmState = Literal["building", "active", "paused", "suspended", "stopped", "error", "deleted"]
 PowerState = Literal[0, 1, 3, 4, 6, 7]
-NO_STATE, RUNNING, PAUSED, SHUTDOWN, CRASHED, SUSPENDED = 0, 1, 3, 4, 6, 7
+NO_STATE: Literal[0] = 0
+RUNNING: Literal[1] = 1
+PAUSED: Literal[3] = 3
+SHUTDOWN: Literal[4] = 4
+CRASHED: Literal[6] = 6
+SUSPENDED: Literal[7] = 7
 """The API's numbers for ``OS-EXT-STS:power_state``."""
 
-POWER_STATES: Mapping[str, PowerState] = {"Halted": SHUTDOWN, "Running": RUNNING, "Paused": PAUSED, "Suspended": SUSPENDED}  # type: ignore[dict-item]
+POWER_STATES: Mapping[str, PowerState] = {"Halted": SHUTDOWN, "Running": RUNNING, "Paused": PAUSED, "Suspended": SUSPENDED}
 """XenAPI's power states in the API's numbers."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlencode
 
@@ -12,6 +13,7 @@ from compute_core.api.paging import page
 from compute_core.api.texts import is_true
 from compute_core.images.filters import COMPARISONS
 from compute_core.images.port import ImageFilters
+from compute_core.model.clock import iso
 from compute_core.model.errors import Invalid
 from compute_core.model.images import Image
 
@@ -92,8 +94,17 @@ def _dates(query: Query, name: str) -> tuple[tuple[str, str], ...]:
         operator, separator, date = asked.partition(":")
         if operator not in COMPARISONS or not separator:
             operator, date = "eq", asked
-        comparisons.append((operator, date))
+        comparisons.append((operator, _date(name, date)))
     return tuple(comparisons)
+
+
+def _date(name: str, text: str) -> str:
+    """A date as images have them; Invalid when it is none."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as problem:
+        raise Invalid(f"{name}: {text!r} is no date; write it as 2012-08-01T00:00:00Z.") from problem
+    return iso(parsed if parsed.tzinfo is None else parsed.astimezone(UTC))
 
 
 def sort(images: tuple[Image, ...], query: Query) -> list[Image]:

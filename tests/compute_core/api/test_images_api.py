@@ -115,7 +115,7 @@ def test_images_are_listed_filtered_sorted_and_paged(tmp_path: Path) -> None:
         assert [image["name"] for image in page["images"]] == ["a,1", "b"]
         rest = await api.get(f"/image{page['next']}")
         assert ([image["name"] for image in rest["images"]], "next" in rest) == (["c"], False)
-        for query in ("limit=x", "marker=nope", "sort=nope", "visibility=nope", "size_min=x"):
+        for query in ("limit=x", "marker=nope", "sort=nope", "visibility=nope", "size_min=x", "created_at=gt:x", "updated_at=x"):
             assert (await api.send("GET", f"/image/v2/images?{query}")).status == 400, query
 
     run(tmp_path, test)
