@@ -12,7 +12,7 @@ from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.types import NULL_REF
 from fake_xapi.engine.admission import Mark
 from fake_xapi.engine.call import Done, Outcome, RunningCall
-from fake_xapi.engine.marshal import Wire, first_dead, internal_error, mismatch
+from fake_xapi.engine.marshal import Dead, Wire, first_dead, internal_error, mismatch
 from fake_xapi.engine.routes import Route
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL, Id
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 ASYNC_PREFIXES = ("Async.", "InternalAsync.")
-CONTAINERS = (list, dict)
+MAY_HOLD_DEAD = (Dead, list, dict)
 
 
 def dispatch(xapi: Xapi, method: str, params: list[Any]) -> Any:
@@ -94,10 +94,10 @@ def _check_message(route: Route, method: str) -> None:
 
 def _check_refs(route: Route, values: list[Any]) -> None:
     """HANDLE_INVALID [class, ref] for the first ref that leads nowhere, and for NULL where an object is needed."""
-    if values and route.self_cls and values[0] == NULL and not hasattr(values[0], "ref"):
+    if values and route.self_cls and values[0] == NULL and not isinstance(values[0], Dead):
         raise Failure("HANDLE_INVALID", route.self_cls, NULL_REF)
     for value in values:
-        if (hasattr(value, "ref") or isinstance(value, CONTAINERS)) and (dead := first_dead(value)) is not None:
+        if isinstance(value, MAY_HOLD_DEAD) and (dead := first_dead(value)) is not None:
             raise Failure("HANDLE_INVALID", dead.cls, dead.ref)
 
 
