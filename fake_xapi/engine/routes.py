@@ -16,6 +16,7 @@ from fake_xapi.engine.accessors import Accessor, accessor_of
 from fake_xapi.engine.marshal import Marshal, Unmarshal, marshaller, unmarshaller
 from fake_xapi.lifecycle.registry import OPERATIONS
 from fake_xapi.verbs.call import Verb
+from fake_xapi.verbs.declined import DECLINED
 from fake_xapi.verbs.registry import VERBS
 
 ENGINE_VERBS: Mapping[str, Verb] = {**sessions.VERBS, **tasks.VERBS, **event_calls.VERBS, **messages.VERBS}
@@ -61,11 +62,13 @@ def routes(release: str) -> RouteTable:
     return RouteTable(release)
 
 
-def _not_implemented(message: Message) -> Verb:
+def _declining(message: Message) -> Verb:
     """What answers a message that nobody wrote a verb for."""
+    declined = DECLINED.get(message.wire_name)
+    code = declined.code if declined is not None else "NOT_IMPLEMENTED"
 
     def refuse(call: object, *params: object) -> None:
-        raise Failure("NOT_IMPLEMENTED", message.wire_name)
+        raise Failure(code, message.wire_name)
 
     return refuse
 
@@ -80,7 +83,7 @@ def _route(message: Message) -> Route:
         tuple(unmarshaller(param.type) for param in message.params),
         marshaller(message.result),
         accessor_of(message) if verb is None else None,
-        verb or _not_implemented(message),
+        verb or _declining(message),
         inspect.iscoroutinefunction(verb),
         OPERATIONS.get(message.wire_name, ""),
         first.name if first is not None and first.is_ref and first.name == message.cls else "",

@@ -36,8 +36,8 @@ class Xapi:
     """Answers calls over one world. ``host`` is the host that it runs on; ``disks`` hold the bytes of the VDIs by their ids."""
 
     __slots__ = (
-        "_background", "admission", "calls", "chance", "clock", "disks", "events", "host", "routes", "sessions", "settings",
-        "tasks", "world",
+        "_background", "admission", "calls", "chance", "clock", "disks", "events", "host", "neighbour", "routes", "sessions",
+        "settings", "tasks", "world",
     )  # fmt: skip
 
     def __init__(self, world: World, host: Id, disks: DiskStore, settings: Settings = DEFAULT_SETTINGS, clock: Clock | None = None) -> None:
@@ -54,6 +54,8 @@ class Xapi:
         self.events = Events(world)
         self.calls: dict[Id, RunningCall] = {}
         """The calls under way that have a task."""
+        self.neighbour: Callable[[str], Xapi | None] = _nobody
+        """The XAPI of another pool in this process by the address of its master; None for an address that nobody here has."""
         self._background: dict[str, asyncio.Task[None]] = {}
         world.derive = derive
 
@@ -136,3 +138,8 @@ class Xapi:
         if row is None or row.cls != "task":
             raise Failure("HANDLE_INVALID", "task", task_ref)
         return TransferTask(self.world, self.tasks, task)
+
+
+def _nobody(address: str) -> Xapi | None:
+    """The neighbours of an XAPI that stands alone."""
+    return None

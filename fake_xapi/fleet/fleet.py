@@ -103,7 +103,8 @@ class Fleet:
             site = order.site(number)
             world = self._fresh(number, site) if before is None else before.worlds[site.name]
             disks = self._disks.fork() if before is None else before.disks[site.name]
-            self.hosts[site.name] = Xapi(world, self._golden.host, disks, settings, self._clock)
+            xapi = self.hosts[site.name] = Xapi(world, self._golden.host, disks, settings, self._clock)
+            xapi.neighbour = self._neighbour
         self.found_at([order.port] if order.has_own_addresses else [site.port for site in self.sites()])
 
     def _fresh(self, number: int, site: Site) -> World:
@@ -119,6 +120,11 @@ class Fleet:
         """The XAPI at a local address, as the faults let it be; ConnectionRefusedError when its host is dead."""
         name = self._by_site.get((address, 0 if self.order.has_own_addresses else port))
         return None if name is None else self.faults.over(name, self.hosts[name])
+
+    def _neighbour(self, address: str) -> Xapi | None:
+        """The XAPI at an address of this fleet, for the others; None when there is none or its host is dead."""
+        name = self._by_site.get((address, 0))
+        return None if name is None else self.hosts[name]
 
     def xapi_of(self, name: str) -> XapiPort:
         """The XAPI of a host by its name, to be kept: it follows the faults as they come and go. KeyError for no host of the fleet."""

@@ -270,13 +270,14 @@ class Connection(asyncio.Protocol):
 
     async def _run_transfer(self, xapi: Xapi, head: Head, body: BodyStream) -> None:
         handler = self._site.handlers[head.method, head.path.encode()]
+        keep_alive = False
         try:
-            await serve_transfer(handler, xapi, head, body, self._transport, lambda: self._turns.drained)
+            keep_alive = await serve_transfer(handler, xapi, head, body, self._transport, lambda: self._turns.drained)
         except ConnectionError:
             self.drop()
         if not body.is_complete:
             self._linger()
-        elif not head.keep_alive:
+        elif not keep_alive:
             self._is_ending = True
 
     def _lose_body(self, reason: str) -> None:

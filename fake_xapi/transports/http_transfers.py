@@ -31,8 +31,11 @@ Drained = Callable[[], "asyncio.Future[None] | None"]
 
 async def serve_transfer(
     handler: Handler, xapi: Xapi, head: Head, body: BodyStream, transport: asyncio.WriteTransport, drained: Drained
-) -> None:
-    """Run one transfer and send its answer. ConnectionError when the client went away or the transfer broke off."""
+) -> bool:
+    """Run one transfer, send its answer, and say whether the connection may go on.
+
+    ConnectionError when the client went away or the transfer broke off.
+    """
     parameters = head.parameters()
     credential = parameters.get("session_id") or head.basic_auth()
     try:
@@ -44,8 +47,11 @@ async def serve_transfer(
     except BadRequest as bad:
         _write(transport, _page(bad.status, bad.text, [], keep_alive=head.keep_alive and body.is_complete))
     else:
-        start = reply_head(200, answer.headers, keep_alive=head.keep_alive, length=answer.length)
+        keep_alive = head.keep_alive and answer.length is not None
+        start = reply_head(answer.status, answer.headers, keep_alive=keep_alive, length=answer.length)
         await _send(start, answer.pieces, transport, drained)
+        return keep_alive
+    return head.keep_alive
 
 
 async def _send(start: bytes, pieces: Iterator[bytes], transport: asyncio.WriteTransport, drained: Drained) -> None:

@@ -33,11 +33,15 @@ class TransferRequest:
 
 @dataclass(frozen=True, slots=True)
 class TransferAnswer:
-    """What goes back: ``length`` bytes in ``pieces``, which must be read to their end or closed."""
+    """What goes back: ``length`` bytes in ``pieces``, which must be read to their end or closed.
+
+    With a length of None the reply ends with its connection. ``status`` is HTTP's: 302 with a Location sends the client elsewhere.
+    """
 
     headers: tuple[tuple[str, str], ...] = ()
-    length: int = 0
+    length: int | None = 0
     pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
+    status: int = 200
 
 
 Handler = Callable[[TransferRequest], Awaitable[TransferAnswer]]

@@ -1,0 +1,96 @@
+"""What every handler of a transfer begins and ends with: who asks is let in or refused, and the task hears how it went.
+
+May not know HTTP, nor what is transferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from inspect import isawaitable
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.engine.dispatch import rendered
+from fake_xapi.transports.ports import HttpTask, Xapi
+from fake_xapi.transports.transfers import BadRequest, Handler, TransferAnswer, TransferRequest
+
+_PROGRESS_STEP = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request with its session and its task."""
+
+    request: TransferRequest
+    session: int
+    task: HttpTask
+
+    @property
+    def xapi(self) -> Xapi:
+        """The XAPI that was asked."""
+        return self.request.xapi
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """Those of query and cookies."""
+        return self.request.parameters
+
+
+Work = Callable[[Admitted], Awaitable[TransferAnswer]]
+
+
+def nothing_moved(admitted: Admitted) -> int:
+    """The size of a transfer whose bytes take no time worth telling."""
+    return admitted.request.length or 0
+
+
+def admitting(action: str, work: Work, size: Callable[[Admitted], int] = nothing_moved) -> Handler:
+    """A handler that lets in who may, and tells the task how it ended.
+
+    ``action`` is the schema's name of the HTTP action ("put_import_raw_vdi"), ``size`` says how many bytes will be moved.
+    """
+
+    async def handle(request: TransferRequest) -> TransferAnswer:
+        xapi = request.xapi
+        task = xapi.http_task(request.parameters.get("task_id", ""))
+        session = 0
+        try:
+            session = _authorise(request, action)
+            admitted = Admitted(request, session, task)
+            return await xapi.transfer(action, size(admitted), lambda: work(admitted))
+        except Failure as failure:
+            told = rendered(xapi.world, failure)
+            task.fail(told)
+            raise told from failure
+        except BadRequest as bad:
+            task.fail(Failure("INTERNAL_ERROR", bad.text))
+            raise
+        finally:
+            if session and not isinstance(request.credential, str):
+                await answer_of(xapi.dispatch("session.logout", [xapi.world.ref(session)]))
+
+    return handle
+
+
+async def answer_of(value: object) -> object:
+    """What a dispatched call answers, at once or later."""
+    return await value if isawaitable(value) else value
+
+
+def _authorise(request: TransferRequest, action: str) -> int:
+    if request.credential is None:
+        raise Failure("SESSION_AUTHENTICATION_FAILED", "", "No session and no password given")
+    return request.xapi.authorise(request.credential, action)
+
+
+def steps(task: HttpTask, length: int | None) -> Callable[[int], None]:
+    """Tells the task each twentieth of a transfer; nothing of one whose length is unknown."""
+    told = 0.0
+
+    def tell(moved: int) -> None:
+        nonlocal told
+        if length and moved / length >= told + _PROGRESS_STEP:
+            told = moved / length
+            task.progress(told)
+
+    return tell
