@@ -23,19 +23,15 @@ class Int32(int):
     __slots__ = ()
 
 
+_UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SPECIAL = re.compile(r'[<>&"\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]').search
-_ESCAPES: Mapping[int, str | None] = {
-    **{code: None for code in (*range(0x20), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF) if code not in (9, 10, 13)},
-    ord("<"): "&lt;",
-    ord(">"): "&gt;",
-    ord("&"): "&amp;",
-    ord('"'): "&quot;",
-}
 
 
 def escape(text: str) -> str:
     """Text for XML: the four special characters escaped, what XML cannot carry dropped."""
-    return text.translate(_ESCAPES) if _SPECIAL(text) else text
+    if not _SPECIAL(text):
+        return text
+    return _UNFIT.sub("", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
 def xml_value(value: object) -> str:

@@ -63,12 +63,12 @@ def _cpu_us(sim: SimProcess, bodies: Sequence[str], count: int) -> float:
 
 
 def _changed_us(sim: SimProcess, ref: str, vms: Sequence[str]) -> float:
-    """Every VM is changed, then the reads of all are measured, several times over."""
-    spent_s = 0.0
+    """Every VM is changed, then the reads of all are measured; of several passes the best."""
+    best_s = float("inf")
     for number in range(PASSES):
         _send(sim, [_body("VM.set_name_description", ref, vm, f"pass {number}") for vm in vms], len(vms))
-        spent_s += _spent_s(sim, lambda: _send(sim, [_body("VM.get_record", ref, vm) for vm in vms], len(vms)))
-    return spent_s / (PASSES * len(vms)) * 1e6
+        best_s = min(best_s, _spent_s(sim, lambda: _send(sim, [_body("VM.get_record", ref, vm) for vm in vms], len(vms))))
+    return best_s / len(vms) * 1e6
 
 
 def _spent_s(sim: SimProcess, work: Callable[[], None]) -> float:
