@@ -38,7 +38,7 @@ def _eventful() -> frozenset[int]:
 
 @lru_cache(maxsize=1)
 def _by_lower_name() -> Mapping[str, int]:
-    return {name.lower(): number for name, number in class_numbers().items()}
+    return {name.lower(): class_numbers()[name] for name in datamodel().classes}
 
 
 def interest_in(world: World, names: Iterable[str]) -> Interest:

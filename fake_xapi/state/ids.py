@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.types import NULL_REF
 from fake_xapi.state.chance import derive_seed
+from fake_xapi.state.unseen import stored_classes
 
 Id = int
 NULL: Id = 0
@@ -31,13 +31,13 @@ _VERSION = 4 << 76 | 2 << 62
 @lru_cache(maxsize=1)
 def class_numbers() -> Mapping[str, int]:
     """The number of every class, from 1, in the order of the datamodel."""
-    return {name: number for number, name in enumerate(datamodel().classes, start=1)}
+    return {name: number for number, name in enumerate(stored_classes(), start=1)}
 
 
 @lru_cache(maxsize=1)
 def class_names() -> tuple[str, ...]:
     """The class of every number; number 0 is no class."""
-    return ("", *datamodel().classes)
+    return ("", *stored_classes())
 
 
 def make_id(number: int, ordinal: int) -> Id:

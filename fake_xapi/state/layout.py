@@ -12,6 +12,7 @@ from functools import lru_cache
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.model import ClassModel, Relation
 from fake_xapi.state.ids import class_numbers
+from fake_xapi.state.unseen import stored_classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Layout:
 @lru_cache(maxsize=1)
 def layouts() -> Mapping[str, Layout]:
     """The layout of every class."""
-    made = {name: Layout(model) for name, model in datamodel().classes.items()}
+    made = {name: Layout(model) for name, model in stored_classes().items()}
     for relation in datamodel().relations:
         if (relation.from_class, relation.from_field) != (relation.to_class, relation.to_field):
             _link(made, relation)

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.personality import personality
 from fake_xapi.datamodel.types import Type
 from fake_xapi.state.ids import class_names
 from fake_xapi.state.layout import Layout, layouts
 from fake_xapi.state.row import Row
+from fake_xapi.state.unseen import stored_classes
 from fake_xapi.state.value import Change, Value, diff, names_after, tables_after, uuids_after
 from fake_xapi.state.world import World
 
@@ -95,7 +95,7 @@ def _plain(layout: Layout, row: Row) -> list[Any]:
 def _row(layout: Layout, plain: list[Any]) -> Row:
     created, modified, cells = plain
     values = list(layout.defaults)
-    types = {field.name: field.type for field in datamodel().classes[layout.cls].fields}
+    types = {field.name: field.type for field in stored_classes()[layout.cls].fields}
     for name, cell in cells.items():
         values[layout.index[name]] = _thawed(types[name], cell)
     return Row(layout, tuple(values), created, modified)
