@@ -29,6 +29,8 @@ from contextvars import Context
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from fake_xapi.engine.timers import OrderedTimer
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -89,7 +91,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Set a timer; those of the same moment fire in the order in which they were set."""
         if self.is_closed():
             raise RuntimeError("Event loop is closed")
-        timer = _Timer(when, next(self._order), callback, args, self, context)
+        timer = OrderedTimer(when, next(self._order), callback, args, self, context)
         heapq.heappush(self._scheduled, timer)
         return timer
 
@@ -145,29 +147,6 @@ class _JumpingSelector(selectors.DefaultSelector):
         if ready or timeout == 0:
             return ready
         return self._pass_time(super().select)
-
-
-class _Timer(asyncio.TimerHandle):
-    """A timer that comes after those of its moment that were set before it."""
-
-    __slots__ = ("_key",)
-    _scheduled: bool
-
-    def __init__(
-        self,
-        when: float,
-        order: int,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
-        loop: VirtualTimeLoop,
-        context: Context | None,
-    ) -> None:
-        super().__init__(when, callback, args, loop, context)
-        self._key = (when, order)
-        self._scheduled = True  # what BaseEventLoop.call_at sets, to count cancelled timers
-
-    def __lt__(self, other: _Timer) -> bool:  # type: ignore[override]  # this loop holds no other kind of timer
-        return self._key < other._key
 
 
 class _Task(asyncio.Task[Any]):

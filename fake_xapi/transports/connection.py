@@ -57,6 +57,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, site: Site, loop: asyncio.AbstractEventLoop) -> None:
         self._site = site
         self._loop = loop
+        self._time = getattr(loop, "real_time", loop.time)  # a client is on the real clock, however the loop's own time is paced
+        self._call_later = getattr(loop, "call_later_really", loop.call_later)
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._turns = Turns(loop, site.tasks, site.limits.pipelined_requests, self._idle)
@@ -67,7 +69,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._began = 0.0
         self._last_active = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._stream: BodyStream | None = None
         self.on_message_begin()
 
@@ -82,7 +84,7 @@ class Connection(asyncio.Protocol):
         if not self._address.startswith(_LOOPBACK) or self._xapi() is None:
             self.drop()
             return
-        self._began, self._last_active = 0.0, self._loop.time()
+        self._began, self._last_active = 0.0, self._time()
         self._check_time()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
@@ -100,7 +102,7 @@ class Connection(asyncio.Protocol):
         """Parse what came; calls are answered from within."""
         if self._is_ending:
             return
-        self._last_active = self._loop.time()
+        self._last_active = self._time()
         self._head_bytes += len(data)
         try:
             if self._is_unparsed:
@@ -126,7 +128,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The client caught up."""
-        self._last_active = self._loop.time()
+        self._last_active = self._time()
         self._turns.resume()
 
     # ---- the parser's side ------------------------------------------------------------------------------------------------
@@ -323,7 +325,7 @@ class Connection(asyncio.Protocol):
     def _check_time(self) -> None:
         """Close a connection that is idle, or whose client is too slow; else look again when it may be."""
         deadline = self._deadline()
-        left = deadline - self._loop.time()
+        left = deadline - self._time()
         if left > 0:
             self._restart_timer(left, self._check_time)
         elif self._began and self._stream is None:
@@ -336,12 +338,12 @@ class Connection(asyncio.Protocol):
         if self._stream is None and self._began:
             return self._began + limits.request_timeout_s
         is_waiting_for_us = self._turns.task is not None and self._stream is None and self._turns.drained is None
-        return (self._loop.time() if is_waiting_for_us else self._last_active) + limits.idle_timeout_s
+        return (self._time() if is_waiting_for_us else self._last_active) + limits.idle_timeout_s
 
     def _restart_timer(self, delay_s: float, then: Turn) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(delay_s, then)
+        self._timer = self._call_later(delay_s, then)
 
     # ---- the request at hand ----------------------------------------------------------------------------------------------
 

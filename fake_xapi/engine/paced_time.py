@@ -1,0 +1,202 @@
+"""An asyncio loop whose time follows the real clock at a pace: faster, slower, not at all, or by leaps.
+
+Its time moves only while the loop has nothing else to do, and never past the next timer: every timer fires at exactly the time that it
+was set for, and what follows from it at once happens at that time too, however fast the time runs and however busy the machine is.
+A leap is no exception: all that would have happened on the way happens, in its order.
+
+Clients are on the real clock whatever the pace: ``call_later_really`` sets timers for what waits for them (timeouts of connections).
+
+May not know what runs on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+import selectors
+import time
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, TypeVarTuple, Unpack
+
+from fake_xapi.engine.timers import OrderedTimer
+
+Ts = TypeVarTuple("Ts")
+
+MOST_SPEED = 1_000_000.0
+STARVED_S = 0.05
+"""A loop that is busy for so long without a pause lets its time go on all the same."""
+
+Ready = list[tuple[selectors.SelectorKey, int]]
+RealClock = Callable[[], float]
+
+
+class PacedLoop(asyncio.SelectorEventLoop):
+    """The loop itself. ``time()`` begins at 0; ``speed`` is seconds of its time for one real second, 0 while it is paused."""
+
+    _scheduled: list[asyncio.TimerHandle]  # the base's own heap
+
+    def __init__(self, speed: float = 1.0, real_clock: RealClock = time.monotonic) -> None:
+        self._real_clock = real_clock
+        self._now_s = 0.0
+        self._speed = self._speed_when_running = _checked(speed)
+        self._anchor_s, self._real_anchor_s = 0.0, real_clock()
+        self._moved_at_s = self._real_anchor_s
+        self._real_timers: list[tuple[float, int, asyncio.Handle]] = []
+        self._order = itertools.count()
+        self._paced_selector = _PacedSelector(self._select)
+        super().__init__(self._paced_selector)
+
+    # ---- the time ---------------------------------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        """Seconds of this loop's time since it was made."""
+        return self._now_s
+
+    def real_time(self) -> float:
+        """Seconds of the real clock."""
+        return self._real_clock()
+
+    def call_at(
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Set a timer; those of the same moment fire in the order in which they were set."""
+        if self.is_closed():
+            raise RuntimeError("Event loop is closed")
+        timer = OrderedTimer(when, next(self._order), callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)
+        return timer
+
+    @property
+    def speed(self) -> float:
+        """Seconds of this loop's time for one real second; 0 while it is paused."""
+        return self._speed
+
+    @property
+    def speed_when_running(self) -> float:
+        """The speed that ``resume`` goes back to."""
+        return self._speed_when_running
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the time stands still."""
+        return self._speed == 0
+
+    @property
+    def next_timer_s(self) -> float | None:
+        """When the next thing is set to happen; None when nothing is."""
+        timers = [timer for timer in self._scheduled if not timer.cancelled()]
+        return min(timer.when() for timer in timers) if timers else None
+
+    # ---- the pace ---------------------------------------------------------------------------------------------------------
+
+    def set_speed(self, speed: float) -> None:
+        """Go on at another speed from now. ValueError for one that is not above 0, or above ``MOST_SPEED``."""
+        self._speed_when_running = _checked(speed)
+        self._run_at(speed)
+
+    def pause(self) -> None:
+        """Let the time stand still; calls that take no time are answered as ever."""
+        self._run_at(0.0)
+
+    def resume(self) -> None:
+        """Let the time go on at the speed that it had."""
+        self._run_at(self._speed_when_running)
+
+    async def jump(self, seconds: float) -> None:
+        """Return when so much time has passed, all at once; a loop that is paused is so afterwards. ValueError for a time that is none."""
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"a jump takes 0 seconds or more, not {seconds}; time never goes back")
+        await self._jump_to(self._now_s + seconds)
+
+    async def step(self) -> float:
+        """Go to the next timer and let it fire; the time that passed, 0 when nothing is set to happen."""
+        began_s, next_s = self._now_s, self.next_timer_s
+        await self._jump_to(self._now_s if next_s is None else max(self._now_s, next_s))
+        return self._now_s - began_s
+
+    async def _jump_to(self, goal_s: float) -> None:
+        arrived = self.create_future()
+        timer = self.call_at(goal_s, arrived.set_result, None)
+        self._anchor_at(max(self._aim(), goal_s))
+        try:
+            await arrived
+        finally:
+            timer.cancel()
+
+    def _run_at(self, speed: float) -> None:
+        self._anchor_at(self._now_s)
+        self._speed = speed
+
+    def _anchor_at(self, when_s: float) -> None:
+        self._anchor_s, self._real_anchor_s = when_s, self._real_clock()
+
+    def _aim(self) -> float:
+        """What the time would be were there no timers on the way."""
+        return self._anchor_s + (self._real_clock() - self._real_anchor_s) * self._speed
+
+    # ---- timers on the real clock -----------------------------------------------------------------------------------------
+
+    def call_later_really(self, delay_s: float, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
+        """Call after so many seconds of the real clock."""
+        handle = asyncio.Handle(callback, args, self)
+        heapq.heappush(self._real_timers, (self._real_clock() + delay_s, next(self._order), handle))
+        return handle
+
+    def _fire_real_timers(self) -> None:
+        now_s = self._real_clock()
+        while self._real_timers and self._real_timers[0][0] <= now_s:
+            _, _, handle = heapq.heappop(self._real_timers)
+            if not handle.cancelled():
+                self.call_soon(handle._run)  # noqa: SLF001  # what the base does with a handle that is due
+
+    # ---- between two rounds of the loop -----------------------------------------------------------------------------------
+
+    def _select(self, poll: Callable[[float | None], Ready], timeout: float | None) -> Ready:
+        """Wait for files as long as the time allows; then it is as late as the pace says, or the next timer's time."""
+        is_idle = timeout is None or timeout > 0
+        ready = poll(self._patience_s() if is_idle else 0)
+        real_s = self._real_clock()
+        if is_idle or real_s - self._moved_at_s > STARVED_S:
+            self._move()
+            self._moved_at_s = real_s
+        if self._real_timers:
+            self._fire_real_timers()
+        return ready
+
+    def _patience_s(self) -> float | None:
+        """Real seconds until a timer of either kind is due; None for ever."""
+        waits = []
+        if self._scheduled:
+            left_s = self._scheduled[0].when() - self._aim()
+            waits.append(left_s / self._speed if self._speed else math.inf if left_s > 0 else 0.0)
+        if self._real_timers:
+            waits.append(self._real_timers[0][0] - self._real_clock())
+        least = min(waits, default=math.inf)
+        return None if least == math.inf else max(0.0, least)
+
+    def _move(self) -> None:
+        aim_s = self._aim()
+        if self._scheduled:
+            aim_s = min(aim_s, self._scheduled[0].when())
+        self._now_s = max(self._now_s, aim_s)
+        self._clock_resolution = math.ulp(self._now_s)  # the base fires what is due before now plus this: only what is due now
+
+
+def _checked(speed: float) -> float:
+    if not 0 < speed <= MOST_SPEED:
+        raise ValueError(f"a speed is above 0 and at most {MOST_SPEED:g}, not {speed}; use pause to let the time stand still")
+    return speed
+
+
+class _PacedSelector(selectors.DefaultSelector):
+    """Waits as long as the loop's own time says, not as long as asyncio thinks."""
+
+    def __init__(self, select: Callable[[Callable[[float | None], Ready], float | None], Ready]) -> None:
+        super().__init__()
+        self._select = select
+
+    def select(self, timeout: float | None = None) -> Ready:
+        return self._select(super().select, timeout)
