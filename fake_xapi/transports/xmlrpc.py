@@ -14,10 +14,11 @@ import orjson
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.personality import Era
 from fake_xapi.datamodel.wire import xml_array, xml_string, xml_struct, xml_value
+from fake_xapi.datamodel.xml_values import MalformedXml
 from fake_xapi.engine.records import Records
 from fake_xapi.transports.http_replies import page
 from fake_xapi.transports.ports import Codec, Refusal, Request, is_plain
-from fake_xapi.transports.xml_read import MalformedXml, read_call
+from fake_xapi.transports.xml_read import read_call
 from fake_xapi.transports.xml_records import xml_records
 
 _PROLOG = b'<?xml version="1.0"?>'

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.wire import DateTime, Int32, xml_value
+from fake_xapi.datamodel.xml_values import MAX_DEPTH, MalformedXml
 from fake_xapi.transports.ports import Refusal, Request
-from fake_xapi.transports.xml_read import MAX_DEPTH, MalformedXml, read_call
+from fake_xapi.transports.xml_read import read_call
 from fake_xapi.transports.xmlrpc import JSON_PATH_CODECS, XML_CODECS
 
 ASKED = Request("VM.get_power_state", [])
