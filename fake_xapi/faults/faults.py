@@ -47,7 +47,8 @@ class CutAnswer:
 class Faults:
     """The rules of one fleet. Chance is drawn from streams of the fleet's seed, one for each rule.
 
-    ``deaths`` are called, without arguments, whenever a host may have died: for transports, whose connections to it end.
+    ``deaths`` are called, without arguments, whenever a host may have died or come back: for transports, whose connections to it end,
+    and for pools, which miss it.
     """
 
     def __init__(self, seed: str, hosts: Collection[str] = ()) -> None:
@@ -66,8 +67,7 @@ class Faults:
         self._rules[self._count] = _InForce(self._count, rule)
         self._by_host.clear()
         if isinstance(rule.effect, Dead):
-            for tell in self.deaths:
-                tell()
+            self._tell_deaths()
         return self._count
 
     def remove(self, handle: int) -> None:
@@ -76,6 +76,12 @@ class Faults:
         if gone is not None:
             self._by_host.clear()
             gone.removed.set()
+            if isinstance(gone.rule.effect, Dead):
+                self._tell_deaths()
+
+    def _tell_deaths(self) -> None:
+        for tell in self.deaths:
+            tell()
 
     def clear(self) -> None:
         """Remove all rules."""
@@ -110,6 +116,10 @@ class Faults:
             if isinstance(known.rule.effect, Dead):
                 known.hits += 1
                 raise ConnectionRefusedError(f"{host} is dead")
+
+    def is_dead(self, host: str) -> bool:
+        """Whether a host is dead."""
+        return bool(self._rules) and any(isinstance(known.rule.effect, Dead) for known in self.about(host))
 
     def striking(self, host: str, message: str, subjects: Sequence[str]) -> list[_InForce]:
         """The rules that strike a call; counts that they were asked. ConnectionRefusedError when the host is dead."""
