@@ -30,10 +30,15 @@ def distil(dump: Json) -> Json:
         "emergency_calls": dump["emergency_calls"],
         "slave_whitelist": dump["slave_whitelist"],
         "alert_messages": [[m["name"], m["priority"]] for m in dump["alert_messages"]],
-        "http_actions": [[a["name"], a["method"], a["uri"], a["roles"] or ""] for a in dump["http_actions"]],
+        "http_actions": [_http_action(action) for action in dump["http_actions"]],
         "classes": {name: _class(cls) for name, cls in dump["classes"].items()},
         "historical": {code: _historical(model) for code, model in dump["historical_models"].items()},
     }
+
+
+def _http_action(action: Json) -> Json:
+    row = [action["name"], action["method"], action["uri"], action["roles"] or "", action.get("rbac_checked", True)]
+    return [*row, action["sub_actions"]] if action.get("sub_actions") else row
 
 
 def _class(cls: Json) -> Json:

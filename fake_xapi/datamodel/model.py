@@ -160,12 +160,14 @@ class Datamodel:
 
 @dataclass(frozen=True, slots=True)
 class HttpAction:
-    """An HTTP handler: which roles may use it."""
+    """An HTTP handler: which roles may use it, unless whoever has a session may. Parts of it may need other roles."""
 
     name: str
     method: str
     uri: str
     roles: str
+    is_checked: bool = True
+    sub_actions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

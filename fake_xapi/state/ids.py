@@ -1,7 +1,8 @@
 """Small ids inside, refs and uuids outside: a reversible function of the world's seed and the id.
 
 An id is the ordinal of an object within its class, and the class: nothing has to be remembered to turn a ref into an object, hosts
-that share an image still differ in every uuid, and the same commands give the same ids on every run.
+that share an image still differ in every uuid, and the same commands give the same ids on every run. These refs are no secrets; those
+of sessions are, see ``secret_ids``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import lru_cache
 
 from fake_xapi.datamodel.types import NULL_REF
 from fake_xapi.state.chance import derive_seed
+from fake_xapi.state.secret_ids import SecretPermutation, keyed_text
 from fake_xapi.state.unseen import stored_classes
 
 Id = int
@@ -50,6 +52,11 @@ def number_of(identity: Id) -> int:
     return identity & CLASS_MASK
 
 
+def ordinal_of(identity: Id) -> int:
+    """Which of its class an object is, counted from 1 in the order of making."""
+    return identity >> _CLASS_BITS
+
+
 def class_of(identity: Id) -> str:
     """The class of an id, "" for NULL."""
     return class_names()[identity & CLASS_MASK]
@@ -77,39 +84,59 @@ class _Scramble:
         return (number ^ number >> _HALF) * first & _MASK
 
 
+_SESSION = class_numbers()["session"]
+
+
 class Keys:
-    """A world's two permutations: one for refs, one for uuids."""
+    """A world's permutations: for refs, for uuids, and for both of its sessions, which ``secret`` keeps from being guessed.
 
-    __slots__ = ("_refs", "_uuids", "seed")
+    Without a secret the refs of sessions follow from the seed as well: fit for runs that nobody reaches from outside.
+    """
 
-    def __init__(self, seed: str) -> None:
+    __slots__ = ("_refs", "_uuids", "secret", "seed")
+
+    def __init__(self, seed: str, secret: bytes = b"") -> None:
         self.seed = seed
+        self.secret = secret
         self._refs = _Scramble(seed, "ref")
         self._uuids = _Scramble(seed, "uuid")
 
     def ref(self, identity: Id) -> str:
         """``OpaqueRef:<uuid>``; the NULL ref for NULL."""
+        if identity & CLASS_MASK == _SESSION:
+            return REF_PREFIX + _text(self._hidden("ref").forth(identity))
         return REF_PREFIX + _text(self._refs.forth(identity)) if identity else NULL_REF
 
     def uuid(self, identity: Id) -> str:
         """The uuid that an object has unless another was forced on it."""
+        if identity & CLASS_MASK == _SESSION:
+            return _text(self._hidden("uuid").forth(identity))
         return _text(self._uuids.forth(identity))
 
     def find_ref(self, ref: str) -> Id:
         """The id that a ref would belong to, alive or not; NULL for a text that is not a ref of this world."""
-        return self._find(ref[len(REF_PREFIX) :], self._refs) if ref.startswith(REF_PREFIX) else NULL
+        return self._find(ref[len(REF_PREFIX) :], "ref", self._refs) if ref.startswith(REF_PREFIX) else NULL
 
     def find_uuid(self, uuid: str) -> Id:
         """The id that a derived uuid would belong to, alive or not; NULL for a text that is none of this world."""
-        return self._find(uuid, self._uuids)
+        return self._find(uuid, "uuid", self._uuids)
 
-    @staticmethod
-    def _find(text: str, scramble: _Scramble) -> Id:
+    def keyed_text(self, purpose: str) -> str:
+        """A text that only this world's secret and seed give, such as the secret of its pool."""
+        return keyed_text(self.secret, self.seed, purpose)
+
+    def _find(self, text: str, kind: str, scramble: _Scramble) -> Id:
         number = _number(text)
         if number < 0:
             return NULL
         identity = scramble.back(number)
-        return identity if identity < _LARGEST else NULL
+        if identity < _LARGEST:
+            return identity if identity & CLASS_MASK != _SESSION else NULL
+        identity = self._hidden(kind).back(number)
+        return identity if identity < _LARGEST and identity & CLASS_MASK == _SESSION else NULL
+
+    def _hidden(self, kind: str) -> SecretPermutation:
+        return SecretPermutation(self.secret, self.seed, f"session {kind}")
 
 
 def _text(number: int) -> str:

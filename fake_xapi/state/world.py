@@ -27,13 +27,13 @@ class World:
 
     __slots__ = ("_edit", "_encodings", "_keys", "derive", "feed", "listeners", "personality", "value")
 
-    def __init__(self, value: Value, seed: str, personality: Personality) -> None:
+    def __init__(self, value: Value, seed: str, personality: Personality, secret: bytes = b"") -> None:
         self.value = value
         self.personality = personality
         self.derive: Derive | None = None
         self.listeners: list[Listener] = []
         self.feed = Feed(value.generation)
-        self._keys = Keys(seed)
+        self._keys = Keys(seed, secret)
         self._edit: _Editing | None = None
         self._encodings: dict[str, Encodings] = {}
 
@@ -41,6 +41,20 @@ class World:
     def seed(self) -> str:
         """What every ref and uuid of this world is derived from."""
         return self._keys.seed
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a secret keeps the refs of sessions from being computed from the seed."""
+        return bool(self._keys.secret)
+
+    def guard(self, secret: bytes) -> None:
+        """Derive the refs and uuids of sessions from a secret of at most 64 bytes: those that were given out before are none any more."""
+        self._keys = Keys(self.seed, secret)
+        self._encodings.clear()
+
+    def keyed_text(self, purpose: str) -> str:
+        """64 hexadecimal digits that only who knows the secret can tell."""
+        return self._keys.keyed_text(purpose)
 
     @property
     def generation(self) -> int:
@@ -96,7 +110,10 @@ class World:
     def find_ref(self, ref: str) -> Id:
         """The object, alive or not, that a ref belongs to; NULL for a text that is no ref of this world."""
         identity = self._keys.find_ref(ref)
-        return identity or self.value.uuids.get(ref.removeprefix(REF_PREFIX), NULL)
+        if identity:
+            return identity
+        role = self.value.uuids.get(ref.removeprefix(REF_PREFIX), NULL)
+        return role if role & CLASS_MASK == _ROLE else NULL
 
     def edit(self) -> _Editing:
         """Change the world: ``with world.edit() as edit: ...``. One that is begun inside another is part of it."""
@@ -106,7 +123,7 @@ class World:
 
     def fork(self, seed: str | None = None) -> World:
         """Another world that begins where this one is, at no cost; with a seed of its own, all its refs and uuids differ."""
-        return World(self.value, self.seed if seed is None else seed, self.personality)
+        return World(self.value, self.seed if seed is None else seed, self.personality, self._keys.secret)
 
     def encodings(self, form: str) -> Encodings:
         """Encoded forms of rows, kept for their readers: an entry is good while its row is the world's row."""
@@ -114,6 +131,10 @@ class World:
         if found is None:
             found = self._encodings[form] = {}
         return found
+
+    def forget_encodings(self) -> None:
+        """Let every row be encoded anew: the release has changed, and with it what is seen of them."""
+        self._encodings.clear()
 
     def commit(self, edit: Edit) -> None:
         """Make an edit the present. Called by ``edit()`` when its block ends."""

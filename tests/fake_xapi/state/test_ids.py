@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_xapi.datamodel.types import NULL_REF
-from fake_xapi.state.ids import NULL, Keys, class_numbers, class_of, make_id
+from fake_xapi.state.ids import NULL, Keys, _text, class_numbers, class_of, make_id
 
 ids = st.builds(make_id, st.sampled_from(sorted(class_numbers().values())), st.integers(1, 10**9))
 
@@ -56,3 +57,35 @@ def test_an_id_knows_its_class() -> None:
 )
 def test_a_text_that_is_no_ref_leads_nowhere(text: str) -> None:
     assert Keys("7").find_ref(text) == NULL
+
+
+SESSIONS = [make_id(class_numbers()["session"], ordinal) for ordinal in range(1, 200)]
+
+
+def test_a_secret_changes_the_refs_and_uuids_of_sessions_and_of_nothing_else() -> None:
+    plain, guarded = Keys("7"), Keys("7", b"secret")
+    vm = make_id(class_numbers()["VM"], 1)
+    assert (plain.ref(vm), plain.uuid(vm)) == (guarded.ref(vm), guarded.uuid(vm))
+    for session in SESSIONS:
+        assert plain.find_ref(guarded.ref(session)) == plain.find_uuid(guarded.uuid(session)) == NULL
+        assert guarded.find_ref(guarded.ref(session)) == guarded.find_uuid(guarded.uuid(session)) == session
+
+
+def test_a_session_is_not_found_by_the_ref_that_an_ordinary_object_would_have_in_its_place() -> None:
+    keys = Keys("7", b"secret")
+    for session in SESSIONS:
+        assert keys.find_ref(f"OpaqueRef:{_text(keys._refs.forth(session))}") == NULL
+        assert keys.find_uuid(_text(keys._uuids.forth(session))) == NULL
+        assert keys.find_ref(f"OpaqueRef:{keys.uuid(session)}") == NULL
+
+
+def test_neighbouring_sessions_differ_in_half_of_their_bits() -> None:
+    refs = [int(Keys("7", b"secret").ref(session)[10:].replace("-", ""), 16) for session in SESSIONS]
+    distances = [(one ^ other).bit_count() for one, other in pairwise(refs)]
+    assert 55 < sum(distances) / len(distances) < 67
+
+
+def test_a_keyed_text_follows_from_secret_seed_and_purpose() -> None:
+    texts = {Keys(seed, secret).keyed_text(purpose) for seed in "78" for secret in (b"a", b"b") for purpose in ("pool secret", "other")}
+    assert len(texts) == 8
+    assert Keys("7", b"a").keyed_text("pool secret") == Keys("7", b"a").keyed_text("pool secret")
