@@ -12,6 +12,7 @@ from fake_xapi.verbs import (
     pif,
     pool,
     sr,
+    upkeep,
     vbd,
     vdi,
     vif,
@@ -26,6 +27,7 @@ from fake_xapi.verbs import (
 from fake_xapi.verbs.call import Verb
 
 VERBS: Mapping[str, Verb] = {
+    **upkeep.UPKEEP,
     **pool.VERBS,
     **host.VERBS,
     **vm_life.VERBS,

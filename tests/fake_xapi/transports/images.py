@@ -16,8 +16,8 @@ NOISE = random.Random(1).randbytes(MB)
 
 
 @asynccontextmanager
-async def served(sr_size: int = 10 << 30, limits: Limits | None = None) -> AsyncIterator[tuple[Host, Client]]:
-    made = await host(sr_size=sr_size)
+async def served(sr_size: int = 10 << 30, limits: Limits | None = None, release: str = "latest") -> AsyncIterator[tuple[Host, Client]]:
+    made = await host(release, sr_size)
     async with serving(made.xapi, limits) as connect:
         yield made, await connect()
     await made.xapi.close()
