@@ -39,6 +39,8 @@ def sim() -> None:
 )
 @click.option("--seed", default=0, show_default=True, help="Decides every uuid, ref and chance.")
 @click.option("--personality", default="latest", show_default=True, help="The release: a code name or a version, e.g. clearwater or 6.2.")
+@click.option("--vms", default=0, type=click.IntRange(0), help="How many VMs there are from the start, on all hosts together.")
+@click.option("--snapshots", default=0, type=click.IntRange(0), help="How many snapshots of these VMs there are from the start.")
 @click.option("--user", default="root", show_default=True, help="The local superuser.")
 @click.option("--password", default="xenroot", show_default="xenroot", help="The local superuser's password.")
 @click.option("--profile", default="realistic", show_default=True, help="How long operations take: realistic, instant, or a JSON file.")
@@ -97,14 +99,15 @@ def _order(ctx: click.Context, saved: Saved | None) -> Order:
     from fake_xapi.fleet.addresses import MOST, has_all_loopback
     from fake_xapi.fleet.fleet import Order
 
-    asked = {name: ctx.params[name] for name in ("hosts", "seed", "personality")}
+    asked = {name: ctx.params[name] for name in ("hosts", "seed", "personality", "vms", "snapshots")}
     release = personality(asked["personality"]).name
     if asked["hosts"] > MOST:
         raise ValueError(f"127.0.0.0/8 has room for {MOST} hosts, not {asked['hosts']}")
     order = Order(**asked, port=ctx.params["port"], has_own_addresses=has_all_loopback())
+    order.people(0)
     if saved is None:
         return order
-    known = {"hosts": saved.order.hosts, "seed": saved.order.seed, "personality": personality(saved.order.personality).name}
+    known = {name: getattr(saved.order, name) for name in asked} | {"personality": personality(saved.order.personality).name}
     wanted = {name: value for name, value in (asked | {"personality": release}).items() if _is_given(ctx, name)}
     for name, value in wanted.items():
         if known[name] != value:

@@ -16,6 +16,7 @@ from fake_xapi.faults.faults import Faults, FaultyXapi
 from fake_xapi.fleet.addresses import address
 from fake_xapi.fleet.golden import Golden, golden
 from fake_xapi.fleet.hardware import STANDARD, Hardware
+from fake_xapi.fleet.population import Population, population, settle, share
 from fake_xapi.state.chance import derive_seed
 from fake_xapi.state.world import World
 from fake_xapi.transports.ports import Xapi as XapiPort
@@ -47,7 +48,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a fleet is to be: ``seed`` decides every ref, uuid and chance; ``personality`` is a release's name or version."""
+    """What a fleet is to be: ``seed`` decides every ref, uuid and chance; ``personality`` is a release's name or version.
+
+    ``vms`` and ``snapshots`` of them are there from the first moment, dealt out evenly over all hosts.
+    """
 
     hosts: int = 1
     seed: int = 0
@@ -55,6 +59,8 @@ class Order:
     port: int = 80
     has_own_addresses: bool = True
     hardware: Hardware = STANDARD
+    vms: int = 0
+    snapshots: int = 0
 
     def site(self, number: int) -> Site:
         """Where the host of that number, counted from 0, is."""
@@ -62,6 +68,11 @@ class Order:
         if self.has_own_addresses:
             return Site(name, address(number), self.port)
         return Site(name, "127.0.0.1", self.port + number)
+
+    def people(self, number: int) -> Population | None:
+        """The VMs of the host of that number, None when it has none; ValueError when it has no room for them."""
+        vms, snapshots = (share(total, self.hosts, number) for total in (self.vms, self.snapshots))
+        return population(self.personality, self.hardware, vms, snapshots) if vms or snapshots else None
 
 
 class Before(Protocol):
@@ -108,7 +119,13 @@ class Fleet:
         self.found_at([order.port] if order.has_own_addresses else [site.port for site in self.sites()])
 
     def _fresh(self, number: int, site: Site) -> World:
-        return named(self._golden, site, f"{self.order.seed}/{number}")
+        seed, base = f"{self.order.seed}/{number}", self._golden.world
+        people = self.order.people(number)
+        if people is None:
+            return named(self._golden, base.fork(seed), site)
+        world = named(self._golden, World(people.value, seed, base.personality), site)
+        settle(world, people, site.name, site.address)
+        return world
 
     def found_at(self, ports: Sequence[int]) -> None:
         """Note where the hosts are served in fact: at one port each at its own address, or each at its own port."""
@@ -156,11 +173,10 @@ class Fleet:
         self._disks.close()
 
 
-def named(base: Golden, site: Site, seed: str) -> World:
-    """A fork of the golden host with a name, addresses and consoles of its own."""
-    world = base.world.fork(seed)
+def named(base: Golden, world: World, site: Site) -> World:
+    """The world with a name, addresses and consoles of its own for the golden host in it."""
     world.derive = derive
-    bits = derive_seed(seed, "mac")
+    bits = derive_seed(world.seed, "mac")
     with world.edit() as edit:
         software = {**edit[base.host]["software_version"], "hostname": site.name}
         other = {"boot_time": "1343779200.", "agent_start_time": "1343779260.", "iscsi_iqn": f"iqn.2012-08.com.example:{site.name}"}

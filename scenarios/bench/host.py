@@ -8,7 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from fake_xapi.engine.xapi import Xapi
+from fake_xapi.engine.settings import Settings
+from fake_xapi.engine.xapi import DEFAULT_SETTINGS, Xapi
 from fake_xapi.fleet.fleet import Fleet, Order
 
 T = TypeVar("T")
@@ -26,6 +27,18 @@ class Host:
         """A call with the session added."""
         outcome = self.xapi.dispatch(method, [self.session, *params] if self.session else list(params))
         return await outcome if asyncio.iscoroutine(outcome) else outcome
+
+    async def by_task(self, method: str, *params: Any, every_s: float = 0.0) -> None:
+        """Begin an operation and wait until its task has ended, looking at it where it is kept: the look is no part of the operation."""
+        world = self.xapi.world
+        task = world.find_ref(await self.call(method, *params))
+        while world[task]["status"] == "pending":  # noqa: ASYNC110  # what waits must cost as little as can be
+            await asyncio.sleep(every_s)
+
+    def objects(self) -> int:
+        """How many there are, messages aside: an operator reads those, and deletes them."""
+        world = self.xapi.world
+        return sum(world.count(cls) for cls in world.personality.classes if cls != "message")
 
     async def make_vm(self, name: str, template: str, network: str, sr: str) -> str:
         """A VM with a disk and a NIC."""
@@ -57,9 +70,9 @@ class Host:
         return world.ref(template), world.ref(network), world.ref(storage)
 
 
-async def on_host(work: Callable[[Host], Awaitable[T]]) -> T:
+async def on_host(work: Callable[[Host], Awaitable[T]], settings: Settings = DEFAULT_SETTINGS) -> T:
     """What some work on a fresh host gives."""
-    host = Host(Fleet(Order()))
+    host = Host(Fleet(Order(), settings))
     host.session = await host.call("session.login_with_password", "root", "xenroot")
     try:
         return await work(host)

@@ -28,20 +28,20 @@ def measure() -> Iterator[Row]:
         ref = session._session  # noqa: SLF001  # the client offers no other way to its own session's ref
         yield Row(
             f"VM.get_power_state over keep-alive HTTP, {CONNECTIONS} connections",
-            _cpu_us(sim, [_body("VM.get_power_state", ref, vms[0])], MANY),
+            _cpu_us(sim, [call_body("VM.get_power_state", ref, vms[0])], MANY),
             "µs CPU",
             60,
             "vcsim 326, moto 5,700 and more",
         )
         yield Row(
             "VM.get_record, unchanged since the last read",
-            _cpu_us(sim, [_body("VM.get_record", ref, vms[0])], MANY),
+            _cpu_us(sim, [call_body("VM.get_record", ref, vms[0])], MANY),
             "µs CPU",
             50,
             "vcsim 4,200 for 18 kB",
         )
         yield Row("VM.get_record, changed since the last read", _changed_us(sim, ref, vms), "µs CPU", 150, "vcsim 4,200 for 18 kB")
-        all_ms = _cpu_us(sim, [_body("VM.get_all_records", ref)], 2 * CONNECTIONS) / 1000
+        all_ms = _cpu_us(sim, [call_body("VM.get_all_records", ref)], 2 * CONNECTIONS) / 1000
         yield Row(f"VM.get_all_records of {VMS} VMs", all_ms, "ms CPU", 30, "vcsim 116 to 223 for two fields of each")
         session.logout()
 
@@ -52,7 +52,8 @@ def make_vms(session: Any, count: int) -> list[str]:
     return [session.xenapi.VM.clone(template, f"bench {number}") for number in range(count)]
 
 
-def _body(method: str, *params: str) -> str:
+def call_body(method: str, *params: str) -> str:
+    """A call as XML-RPC."""
     return xmlrpc.client.dumps(params, method)
 
 
@@ -66,8 +67,8 @@ def _changed_us(sim: SimProcess, ref: str, vms: Sequence[str]) -> float:
     """Every VM is changed, then the reads of all are measured; of several passes the best."""
     best_s = float("inf")
     for number in range(PASSES):
-        _send(sim, [_body("VM.set_name_description", ref, vm, f"pass {number}") for vm in vms], len(vms))
-        best_s = min(best_s, _spent_s(sim, lambda: _send(sim, [_body("VM.get_record", ref, vm) for vm in vms], len(vms))))
+        _send(sim, [call_body("VM.set_name_description", ref, vm, f"pass {number}") for vm in vms], len(vms))
+        best_s = min(best_s, _spent_s(sim, lambda: _send(sim, [call_body("VM.get_record", ref, vm) for vm in vms], len(vms))))
     return best_s / len(vms) * 1e6
 
 

@@ -46,36 +46,22 @@ async def _async_us(host: Host) -> float:
     vm = await _vm(host)
 
     async def pair() -> None:
-        await _by_task(host, "Async.VM.start", vm, False, False)
-        await _by_task(host, "Async.VM.hard_shutdown", vm)
+        await host.by_task("Async.VM.start", vm, False, False)
+        await host.by_task("Async.VM.hard_shutdown", vm)
 
     return await cpu_us(pair, PAIRS) / 2
-
-
-async def _by_task(host: Host, method: str, *params: object) -> None:
-    """Begin an operation and wait until its task has ended, looking at it where it is kept: the look is no part of the operation."""
-    world = host.xapi.world
-    task = world.find_ref(await host.call(method, *params))
-    while world[task]["status"] == "pending":  # noqa: ASYNC110  # what waits must cost as little as can be
-        await asyncio.sleep(0)
 
 
 async def _objects_left(host: Host) -> float:
     vm = await _vm(host)
     await _cycle(host, vm, 10)
-    before = _objects(host)
+    before = host.objects()
     await _cycle(host, vm, MANY)
-    return _objects(host) - before
+    return host.objects() - before
 
 
 async def _cycle(host: Host, vm: str, pairs: int) -> None:
     for _ in range(pairs):
-        await _by_task(host, "Async.VM.start", vm, False, False)
-        await _by_task(host, "Async.VM.hard_shutdown", vm)
+        await host.by_task("Async.VM.start", vm, False, False)
+        await host.by_task("Async.VM.hard_shutdown", vm)
     await asyncio.sleep(2 * 3600)
-
-
-def _objects(host: Host) -> int:
-    """All but messages: an operator reads those, and deletes them."""
-    world = host.xapi.world
-    return sum(world.count(cls) for cls in world.personality.classes if cls != "message")
