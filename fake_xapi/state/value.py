@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from immutables import Map
 
@@ -11,6 +12,8 @@ from fake_xapi.state.ids import CLASS_MASK, Id, class_names, number_of
 from fake_xapi.state.layout import layouts_by_number
 from fake_xapi.state.row import Row
 
+K = TypeVar("K")
+V = TypeVar("V")
 Table = Map[Id, Row]
 
 
@@ -59,6 +62,44 @@ def _table_diff(before: Table, after: Table) -> Iterator[Change]:
     for identity, row in after.items():
         if identity not in before:
             yield Change(identity, None, row)
+
+
+def restored(now: Value, then: Value, keeping: Container[str] = ()) -> tuple[Value, tuple[Change, ...]] | None:
+    """The next state that is as ``then`` was, with what changes; None when nothing does. Classes named in ``keeping`` stay as they are."""
+    classes = class_names()
+    differences = [change for change in diff(now, then) if classes[number_of(change.identity)] not in keeping]
+    if not differences:
+        return None
+    generation = now.generation + 1
+    changes = [Change(change.identity, change.old, _anew(change, generation)) for change in differences]
+    rows = [(number_of(change.identity), row) for change in changes for row in (change.old, change.new) if row is not None]
+    labels = _as_then(now.names, then.names, [(number, label) for number, row in rows if (label := _cell(row, "name_index")) is not None])
+    uuids = _as_then(now.uuids, then.uuids, [uuid for _, row in rows if (uuid := _cell(row, "uuid_index")) is not None])
+    return Value(tables_after(now.tables, changes), labels, uuids, now.ordinals, generation), tuple(changes)
+
+
+def _as_then(now: Map[K, V], then: Map[K, V], keys: Iterable[K]) -> Map[K, V]:
+    """An index that is as it was for some keys."""
+    for key in keys:
+        if key in then:
+            now = now.set(key, then[key])
+        elif key in now:
+            now = now.delete(key)
+    return now
+
+
+def _cell(row: Row, index: str) -> str | None:
+    """What an index knows a row by; None for a class that it does not hold."""
+    place: int = getattr(row.layout, index)
+    return None if place < 0 else str(row.values[place])
+
+
+def _anew(change: Change, generation: int) -> Row | None:
+    """A row as it will be: one that is there again counts as made again."""
+    if change.new is None:
+        return None
+    created = generation if change.old is None else change.old.created
+    return Row(change.new.layout, change.new.values, created, generation)
 
 
 def without(members: tuple[Id, ...], identity: Id) -> tuple[Id, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -12,7 +12,7 @@ from fake_xapi.state.edit import Edit
 from fake_xapi.state.feed import Feed
 from fake_xapi.state.ids import CLASS_MASK, NULL, REF_PREFIX, Id, Keys, class_numbers, class_of, number_of
 from fake_xapi.state.row import Row
-from fake_xapi.state.value import Change, Value
+from fake_xapi.state.value import Change, Value, restored
 
 Derive = Callable[[Edit], None]
 Listener = Callable[[int, tuple[Change, ...]], None]
@@ -141,13 +141,27 @@ class World:
         if self.derive is not None:
             self.derive(edit)
         value, changes = edit.finish()
-        if not changes:
-            return
+        if changes:
+            self._publish(value, changes)
+
+    def become(self, value: Value, keeping: Container[str] = ()) -> None:
+        """Be as another state of this world was, in one commit whose changes are the differences; ``keeping`` names classes that stay.
+
+        Generations go on, and the numbers of what was made since are never given again: whoever follows the changes sees the same
+        database, and a ref of what is gone leads nowhere.
+        """
+        target = restored(self.value, value, keeping)
+        if target is not None:
+            self._publish(*target)
+
+    def _publish(self, value: Value, changes: tuple[Change, ...]) -> None:
         self.value = value
         self.feed.append(value.generation, (change.identity for change in changes))
         for change in changes:
             if change.new is None:
                 self._bury(change, value.generation)
+            elif change.old is None:
+                self.feed.graves.pop(change.identity, None)  # only what was restored has one
         for listener in self.listeners:
             listener(value.generation, changes)
 
