@@ -32,8 +32,9 @@ def sim() -> None:
 
 @sim.command()
 @click.option(
-    "--hosts", default=1, show_default=True, type=click.IntRange(1, 1_000_000), help="How many stand-alone hosts, each its own pool."
+    "--hosts", default=1, show_default=True, type=click.IntRange(1, 1_000_000), help="How many hosts; each is its own pool by default."
 )
+@click.option("--pool-size", default=1, show_default=True, type=click.IntRange(1, 64), help="How many hosts make a pool, one its master.")
 @click.option(
     "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="The port of every host; 0 for one that is free."
 )
@@ -99,7 +100,7 @@ def _order(ctx: click.Context, saved: Saved | None) -> Order:
     from fake_xapi.fleet.addresses import MOST, has_all_loopback
     from fake_xapi.fleet.fleet import Order
 
-    asked = {name: ctx.params[name] for name in ("hosts", "seed", "personality", "vms", "snapshots")}
+    asked = {name: ctx.params[name] for name in ("hosts", "seed", "personality", "vms", "snapshots", "pool_size")}
     release = personality(asked["personality"]).name
     if asked["hosts"] > MOST:
         raise ValueError(f"127.0.0.0/8 has room for {MOST} hosts, not {asked['hosts']}")
@@ -111,7 +112,8 @@ def _order(ctx: click.Context, saved: Saved | None) -> Order:
     wanted = {name: value for name, value in (asked | {"personality": release}).items() if _is_given(ctx, name)}
     for name, value in wanted.items():
         if known[name] != value:
-            raise ValueError(f"{ctx.params['state']} has --{name} {known[name]}, not {value}; leave the option out, or name another file")
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{ctx.params['state']} has {option} {known[name]}, not {value}; leave the option out, or name another file")
     return replace(saved.order, port=order.port, has_own_addresses=order.has_own_addresses)
 
 

@@ -15,6 +15,7 @@ from fake_xapi.datamodel.model import Message
 from fake_xapi.datamodel.wire import xml_value
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.admission import resolve
+from fake_xapi.engine.machines import PoolMachines
 from fake_xapi.engine.messages import add_message
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL, Id, class_of
@@ -67,6 +68,11 @@ class RunningCall:
     def host(self) -> Id:
         """The host that this XAPI runs on."""
         return self.xapi.host
+
+    @property
+    def machines(self) -> PoolMachines:
+        """The machines of the pool and what is around them."""
+        return PoolMachines(self.xapi)
 
     def now(self) -> str:
         """The date by the loop's clock."""

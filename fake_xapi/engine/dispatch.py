@@ -12,6 +12,7 @@ from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.types import NULL_REF
 from fake_xapi.engine.admission import Mark
 from fake_xapi.engine.call import Done, Outcome, RunningCall
+from fake_xapi.engine.forwarding import check_reachable
 from fake_xapi.engine.marshal import Dead, Wire, first_dead, internal_error, mismatch
 from fake_xapi.engine.routes import Route
 from fake_xapi.state.edit import Edit
@@ -36,6 +37,8 @@ def dispatch(xapi: Xapi, method: str, params: list[Any]) -> Any:
         _check_refs(route, values)
         if route.accessor is not None:
             return route.accessor(xapi, *values)
+        if xapi.lost:
+            check_reachable(xapi, route, values)
         return _run(RunningCall(xapi, route.message, method, session), route, values)
     except Failure as failure:
         raise rendered(xapi.world, failure) from None
@@ -208,6 +211,7 @@ async def _outliving(call: RunningCall, route: Route, values: list[Any]) -> None
     try:
         _check_refs(route, values)
         if route.accessor is None:
+            check_reachable(call.xapi, route, values)
             await _performed(call, route, values)
         else:
             call.end_now(Done(route.accessor(call.xapi, *values)))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from fake_xapi.datamodel.failure import Failure
-from fake_xapi.datamodel.personality import Personality
+from fake_xapi.datamodel.personality import Personality, personality
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.admission import Admission
 from fake_xapi.engine.call import RunningCall
@@ -21,6 +21,7 @@ from fake_xapi.engine.http_tasks import TransferTask, UnseenTask
 from fake_xapi.engine.routes import RouteTable, routes
 from fake_xapi.engine.sessions import Sessions
 from fake_xapi.engine.settings import Settings
+from fake_xapi.engine.surroundings import ALONE, Surroundings
 from fake_xapi.engine.tasks import Tasks
 from fake_xapi.state.chance import Chance
 from fake_xapi.state.ids import Id
@@ -30,14 +31,15 @@ log = logging.getLogger(__name__)
 Credential = str | tuple[str, str]
 T = TypeVar("T")
 DEFAULT_SETTINGS = Settings()
+NONE_LOST: frozenset[Id] = frozenset()
 
 
 class Xapi:
     """Answers calls over one world. ``host`` is the host that it runs on; ``disks`` hold the bytes of the VDIs by their ids."""
 
     __slots__ = (
-        "_background", "admission", "calls", "chance", "clock", "disks", "events", "host", "neighbour", "routes", "sessions",
-        "settings", "tasks", "world",
+        "_background", "admission", "around", "calls", "chance", "clock", "disks", "events", "host", "lost", "neighbour", "routes",
+        "sessions", "settings", "tasks", "world",
     )  # fmt: skip
 
     def __init__(self, world: World, host: Id, disks: DiskStore, settings: Settings = DEFAULT_SETTINGS, clock: Clock | None = None) -> None:
@@ -56,6 +58,9 @@ class Xapi:
         """The calls under way that have a task."""
         self.neighbour: Callable[[str], Xapi | None] = _nobody
         """The XAPI of another pool in this process by the address of its master; None for an address that nobody here has."""
+        self.around: Surroundings = ALONE
+        self.lost = NONE_LOST
+        """Hosts of the pool whose machines do not answer."""
         self._background: dict[str, asyncio.Task[None]] = {}
         world.derive = derive
 
@@ -64,9 +69,41 @@ class Xapi:
         """The release that it pretends to be."""
         return self.world.personality
 
+    @property
+    def is_master(self) -> bool:
+        """Whether it answers for its pool."""
+        return True
+
+    @property
+    def leader(self) -> Xapi:
+        """The XAPI of the pool that it belongs to."""
+        return self
+
+    @property
+    def stored_error(self) -> Failure | None:
+        """Why it is in emergency mode: a master never is."""
+        return None
+
+    def heeds(self, address: str) -> bool:  # noqa: ARG002  # a member has an opinion
+        """Whether it takes the host at an address for its master."""
+        return True
+
+    def heed(self, address: str) -> None:
+        """Take the host at an address for the master; one that is master itself does not."""
+
+    def become(self, release: str) -> None:
+        """Be of another release from now on; what is known stays. ValueError when there is none of that name."""
+        self.world.personality = personality(release)
+        self.world.forget_encodings()
+        self.routes = routes(self.world.personality.name)
+
     def now(self) -> str:
         """The date by the loop's clock."""
         return self.clock.now()
+
+    def admits(self, user: str, password: str) -> bool:
+        """Whether these are the credentials of the local superuser."""
+        return self.sessions.check_password(user, password)
 
     def set_password(self, password: str) -> None:
         """Change the only password of the host."""

@@ -1,10 +1,10 @@
-"""A fleet: many stand-alone hosts in one process, each its own pool, all forks of one golden host."""
+"""A fleet: many hosts in one process, each its own pool or several to a pool, all forks of one golden host or pool."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Protocol
 
 from fake_xapi.dom0.disks import DiskStore
@@ -14,10 +14,14 @@ from fake_xapi.engine.settings import Settings
 from fake_xapi.engine.xapi import DEFAULT_SETTINGS, Xapi
 from fake_xapi.faults.faults import Faults, FaultyXapi
 from fake_xapi.fleet.addresses import address
-from fake_xapi.fleet.golden import Golden, golden
+from fake_xapi.fleet.golden import Golden, Machine, golden
 from fake_xapi.fleet.hardware import STANDARD, Hardware
+from fake_xapi.fleet.machines import Machines
 from fake_xapi.fleet.population import Population, population, settle, share
+from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.chance import derive_seed
+from fake_xapi.state.edit import Edit
+from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 from fake_xapi.transports.ports import Xapi as XapiPort
 
@@ -50,6 +54,7 @@ class Site:
 class Order:
     """What a fleet is to be: ``seed`` decides every ref, uuid and chance; ``personality`` is a release's name or version.
 
+    ``pool_size`` hosts each are a pool, the first of them its master; the last pool may be smaller.
     ``vms`` and ``snapshots`` of them are there from the first moment, dealt out evenly over all hosts.
     """
 
@@ -61,6 +66,7 @@ class Order:
     hardware: Hardware = STANDARD
     vms: int = 0
     snapshots: int = 0
+    pool_size: int = 1
 
     def site(self, number: int) -> Site:
         """Where the host of that number, counted from 0, is."""
@@ -71,21 +77,33 @@ class Order:
 
     def people(self, number: int) -> Population | None:
         """The VMs of the host of that number, None when it has none; ValueError when it has no room for them."""
+        if self.pool_size > 1 and (self.vms or self.snapshots):
+            raise ValueError("only stand-alone hosts have VMs from the start; make those of pools through XenAPI")
         vms, snapshots = (share(total, self.hosts, number) for total in (self.vms, self.snapshots))
         return population(self.personality, self.hardware, vms, snapshots) if vms or snapshots else None
 
 
 class Before(Protocol):
-    """What hosts were before: worlds and disks by their names, all disks over one ``file``."""
+    """What hosts were before: worlds and disks of pools by the names of their masters, all disks over one ``file``."""
 
     @property
     def worlds(self) -> Mapping[str, World]:
-        """Every host's world."""
+        """Every pool's world."""
         ...
 
     @property
     def disks(self) -> Mapping[str, DiskStore]:
-        """Every host's disks."""
+        """Every pool's disks."""
+        ...
+
+    @property
+    def members(self) -> Mapping[str, tuple[str, Id]]:
+        """Of hosts in pools of several: the name of the master, and the host in its world."""
+        ...
+
+    @property
+    def off(self) -> Collection[str]:
+        """The names of hosts that are switched off."""
         ...
 
     @property
@@ -104,27 +122,63 @@ class Fleet:
         self.settings = settings
         self._ports: Sequence[int] = ()
         self.faults = Faults(str(order.seed), [site.name for site in self.sites()])
-        self._golden = golden(order.personality, order.hardware)
+        self._golden = golden(order.personality, order.hardware, min(order.pool_size, order.hosts))
         self._disks = DiskStore() if before is None else before.file
         self._clock = clock or Clock()
-        self.hosts: dict[str, Xapi] = {}
+        self.machines = Machines(self.faults, self._name_at, self._renewed)
+        self.hosts: Mapping[str, Xapi] = self.machines.hosts
         """Every host's XAPI by its name."""
         self._by_site: dict[tuple[str, int], str] = {}
-        for number in range(order.hosts):
-            site = order.site(number)
-            world = self._fresh(number, site) if before is None else before.worlds[site.name]
-            disks = self._disks.fork() if before is None else before.disks[site.name]
-            xapi = self.hosts[site.name] = Xapi(world, self._golden.host, disks, settings, self._clock)
-            xapi.neighbour = self._neighbour
+        if before is None:
+            self._build()
+        else:
+            self._restore(before)
         self.found_at([order.port] if order.has_own_addresses else [site.port for site in self.sites()])
+        self.faults.deaths.append(self.machines.refresh)
 
-    def _fresh(self, number: int, site: Site) -> World:
-        seed, base = f"{self.order.seed}/{number}", self._golden.world
+    def _build(self) -> None:
+        sites = self.sites()
+        for number in range(0, self.order.hosts, self.order.pool_size):
+            here = list(islice(sites, self.order.pool_size))
+            base = golden(self.order.personality, self.order.hardware, len(here))
+            leader = self._xapi(self._fresh(base, number, here), base.host, self._disks.fork())
+            if len(here) == 1:
+                self.machines.place_alone(here[0].name, leader)
+                continue
+            for site, machine in zip(here, base.machines, strict=True):
+                self.machines.place(site.name, leader, machine.host)
+
+    def _restore(self, before: Before) -> None:
+        leaders: dict[str, Xapi] = {}
+        for name, world in before.worlds.items():
+            leaders[name] = self._xapi(world, world[POOL]["master"], before.disks[name])
+        for site in self.sites():
+            leader, host = before.members.get(site.name, ("", 0))
+            if leader:
+                self.machines.place(site.name, leaders[leader], host)
+            else:
+                self.machines.place_alone(site.name, leaders[site.name])
+        self.machines.begin_with_off(before.off)
+
+    def _xapi(self, world: World, host: Id, disks: DiskStore) -> Xapi:
+        xapi = Xapi(world, host, disks, self.settings, self._clock)
+        xapi.neighbour, xapi.around = self.machines.find, self.machines
+        return xapi
+
+    def _renewed(self, name: str, generation: int) -> Xapi:
+        """The XAPI of a host that begins anew as a pool of its own."""
+        number, site = next((number, site) for number, site in enumerate(self.sites()) if site.name == name)
+        base = golden(self.order.personality, self.order.hardware)
+        world = named(base, base.world.fork(f"{self.order.seed}/{number}/{generation}"), [site])
+        return self._xapi(world, base.host, self._disks.fork())
+
+    def _fresh(self, golden: Golden, number: int, sites: Sequence[Site]) -> World:
+        seed, base = f"{self.order.seed}/{number}", golden.world
         people = self.order.people(number)
         if people is None:
-            return named(self._golden, base.fork(seed), site)
-        world = named(self._golden, World(people.value, seed, base.personality), site)
-        settle(world, people, site.name, site.address)
+            return named(golden, base.fork(seed), sites)
+        world = named(golden, World(people.value, seed, base.personality), sites)
+        settle(world, people, sites[0].name, sites[0].address)
         return world
 
     def found_at(self, ports: Sequence[int]) -> None:
@@ -136,12 +190,16 @@ class Fleet:
     def xapi_at(self, address: str, port: int) -> XapiPort | None:
         """The XAPI at a local address, as the faults let it be; ConnectionRefusedError when its host is dead."""
         name = self._by_site.get((address, 0 if self.order.has_own_addresses else port))
-        return None if name is None else self.faults.over(name, self.hosts[name])
+        if name is None:
+            return None
+        if name in self.machines.off:
+            raise ConnectionRefusedError(f"{name} is off")
+        return self.faults.over(name, self.hosts[name])
 
-    def _neighbour(self, address: str) -> Xapi | None:
-        """The XAPI at an address of this fleet, for the others; None when there is none or its host is dead."""
-        name = self._by_site.get((address, 0))
-        return None if name is None else self.hosts[name]
+    def _name_at(self, address: str) -> str | None:
+        """The host at an address, or at an address and port where hosts share one."""
+        where, _, port = address.partition(":")
+        return self._by_site.get((where, int(port or 80) if not self.order.has_own_addresses else 0))
 
     def xapi_of(self, name: str) -> XapiPort:
         """The XAPI of a host by its name, to be kept: it follows the faults as they come and go. KeyError for no host of the fleet."""
@@ -168,28 +226,32 @@ class Fleet:
 
     async def close(self) -> None:
         """End everything that runs, and give back the disks."""
-        for xapi in self.hosts.values():
-            await xapi.close()
+        await self.machines.close()
         self._disks.close()
 
 
-def named(base: Golden, world: World, site: Site) -> World:
-    """The world with a name, addresses and consoles of its own for the golden host in it."""
+def named(base: Golden, world: World, sites: Sequence[Site]) -> World:
+    """The world with names, addresses and consoles of their own for the golden hosts in it."""
     world.derive = derive
     bits = derive_seed(world.seed, "mac")
     with world.edit() as edit:
-        software = {**edit[base.host]["software_version"], "hostname": site.name}
-        other = {"boot_time": "1343779200.", "agent_start_time": "1343779260.", "iscsi_iqn": f"iqn.2012-08.com.example:{site.name}"}
-        edit.set(
-            base.host, name_label=site.name, hostname=site.name, address=site.address, software_version=software, other_config=other,
-            iscsi_iqn=other["iscsi_iqn"],
-        )  # fmt: skip
-        edit.set(base.control_domain, name_label=f"Control domain on host: {site.name}")
-        for console in base.consoles:
-            edit.set(console, location=f"https://{site.address}/console?ref={world.ref(console)}")
-        for number, pif in enumerate(base.pifs):
-            edit.set(pif, MAC=_mac(bits, number), IP=site.address if number == 0 else "")
+        for place, (machine, site) in enumerate(zip(base.machines, sites, strict=True)):
+            _name(world, edit, machine, site, bits + place * len(machine.pifs))
     return world
+
+
+def _name(world: World, edit: Edit, machine: Machine, site: Site, bits: int) -> None:
+    software = {**edit[machine.host]["software_version"], "hostname": site.name}
+    other = {"boot_time": "1343779200.", "agent_start_time": "1343779260.", "iscsi_iqn": f"iqn.2012-08.com.example:{site.name}"}
+    edit.set(
+        machine.host, name_label=site.name, hostname=site.name, address=site.address, software_version=software, other_config=other,
+        iscsi_iqn=other["iscsi_iqn"],
+    )  # fmt: skip
+    edit.set(machine.control_domain, name_label=f"Control domain on host: {site.name}")
+    for console in machine.consoles:
+        edit.set(console, location=f"https://{site.address}/console?ref={world.ref(console)}")
+    for number, pif in enumerate(machine.pifs):
+        edit.set(pif, MAC=_mac(bits, number), IP=site.address if number == 0 else "")
 
 
 def _mac(bits: int, number: int) -> str:

@@ -28,19 +28,41 @@ FEATURES = "17bee3ff-bfebfbff-00000001-2c100800"
 
 
 @dataclass(frozen=True, slots=True)
-class Golden:
-    """A world and the objects in it that differ from host to host."""
+class Machine:
+    """One host of a world, with the objects of its own that say where it is."""
 
-    world: World
     host: Id
     control_domain: Id
     consoles: tuple[Id, ...]
     pifs: tuple[Id, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A world and the machines in it, the master first."""
+
+    world: World
+    machines: tuple[Machine, ...]
+
+    @property
+    def host(self) -> Id:
+        """The master."""
+        return self.machines[0].host
+
+    @property
+    def control_domain(self) -> Id:
+        """The master's control domain."""
+        return self.machines[0].control_domain
+
+    @property
+    def pifs(self) -> tuple[Id, ...]:
+        """The master's NICs."""
+        return self.machines[0].pifs
+
+
 @cache
-def golden(release: str, hardware: Hardware = STANDARD) -> Golden:
-    """The golden host of a release; ValueError names what would fit when there is no such release."""
+def golden(release: str, hardware: Hardware = STANDARD, pool_size: int = 1) -> Golden:
+    """The golden host of a release, or a pool of several; ValueError names what would fit when there is no such release."""
     kind = personality(release)
     world = World(Value.empty(), SEED, kind)
     world.derive = derive
@@ -49,18 +71,30 @@ def golden(release: str, hardware: Hardware = STANDARD) -> Golden:
         host = _host(edit, kind, hardware)
         edit.set(pool, master=host)
         domain, consoles = _control_domain(edit, host, hardware)
-        edit.set(host, control_domain=domain)
-        pifs = _networks(edit, host, hardware)
+        networks = _networks(edit, hardware)
+        pifs = _nics(edit, host, networks)
         storage = _storage(edit, host, hardware)
+        tools = _tools(edit, host)
         edit.set(pool, default_SR=storage, suspend_image_SR=storage, crash_dump_SR=storage)
-        edit.set(host, suspend_image_sr=storage, crash_dump_sr=storage)
+        machines = [Machine(host, domain, consoles, pifs)]
+        machines += [_joined(edit, kind, hardware, networks, tools) for _ in range(pool_size - 1)]
         for row in drivers(kind.era):
             edit.create("SM", **row)
         edit.create("user", short_name="root", fullname="superuser")
         create_roles(edit, kind)
         for fields in templates(kind.era):
             edit.create("VM", metrics=edit.create("VM_metrics", last_updated=INSTALLED), **fields)
-    return Golden(world, host, domain, consoles, pifs)
+    return Golden(world, tuple(machines))
+
+
+def _joined(edit: Edit, release: Personality, hardware: Hardware, networks: tuple[Id, ...], tools: Id) -> Machine:
+    """Another host of the pool: its own NICs on the pool's networks, its own storage, and the pool's tools."""
+    host = _host(edit, release, hardware)
+    domain, consoles = _control_domain(edit, host, hardware)
+    pifs = _nics(edit, host, networks)
+    edit.create("PBD", host=host, SR=tools, device_config=_TOOLS_PLACE, currently_attached=True)
+    _storage(edit, host, hardware)
+    return Machine(host, domain, consoles, pifs)
 
 
 def _pool() -> dict[str, object]:
@@ -180,24 +214,33 @@ def _control_domain(edit: Edit, host: Id, hardware: Hardware) -> tuple[Id, tuple
         domain_type="pv",
         other_config={"mac_seed": mac_seed("control domain")},
     )
+    edit.set(host, control_domain=domain)
     protocols = ("rfb", "vt100")
     return domain, tuple(edit.create("console", VM=domain, protocol=protocol) for protocol in protocols)
 
 
-def _networks(edit: Edit, host: Id, hardware: Hardware) -> tuple[Id, ...]:
+def _networks(edit: Edit, hardware: Hardware) -> tuple[Id, ...]:
+    """The networks of the NICs; the internal one beside them is nobody's."""
     internal = "Network on which guests will be assigned a private link-local IP address which can be used to talk XenAPI"
     edit.create(
         "network", name_label="Host internal management network", name_description=internal, bridge="xenapi", MTU=1500, other_config=HIMN,
         managed=True, default_locking_mode="unlocked",
     )  # fmt: skip
-    return tuple(_nic(edit, host, number) for number in range(hardware.nics))
+    return tuple(_network(edit, number) for number in range(hardware.nics))
 
 
-def _nic(edit: Edit, host: Id, number: int) -> Id:
-    network = edit.create(
+def _network(edit: Edit, number: int) -> Id:
+    return edit.create(
         "network", name_label=f"Pool-wide network associated with eth{number}", bridge=f"xenbr{number}", MTU=1500, managed=True,
         default_locking_mode="unlocked",
     )  # fmt: skip
+
+
+def _nics(edit: Edit, host: Id, networks: tuple[Id, ...]) -> tuple[Id, ...]:
+    return tuple(_nic(edit, host, number, network) for number, network in enumerate(networks))
+
+
+def _nic(edit: Edit, host: Id, number: int, network: Id) -> Id:
     metrics = edit.create(
         "PIF_metrics", carrier=True, speed=10_000, duplex=True, vendor_name="inova", device_name="simulated NIC", last_updated=INSTALLED
     )
@@ -223,14 +266,10 @@ def _nic(edit: Edit, host: Id, number: int) -> Id:
 
 
 def _storage(edit: Edit, host: Id, hardware: Hardware) -> Id:
-    """The SRs of a fresh host; the local storage is answered."""
+    """The SRs that are a host's own; the local storage is answered."""
     local = edit.create(
         "SR", name_label="Local storage", type=hardware.sr_type, content_type="user", physical_size=hardware.storage_bytes,
         physical_utilisation=4 * 1024 * 1024, other_config={"i18n-key": "local-storage", "i18n-original-value-name_label": "Local storage"},
-    )  # fmt: skip
-    tools = edit.create(
-        "SR", name_label="XenServer Tools", name_description="XenServer Tools ISOs", type="iso", content_type="iso", shared=True,
-        is_tools_sr=True, physical_size=-1, physical_utilisation=-1, other_config=_TOOLS,
     )  # fmt: skip
     discs = edit.create(
         "SR", name_label="DVD drives", name_description="Physical DVD drives", type="udev", content_type="iso", sm_config={"type": "cd"}
@@ -238,17 +277,30 @@ def _storage(edit: Edit, host: Id, hardware: Hardware) -> Id:
     sticks = edit.create("SR", name_label="Removable storage", type="udev", content_type="disk", sm_config={"type": "block"})
     configs = (
         (local, {"device": "/dev/disk/by-id/simulated-part3"}),
-        (tools, {"location": "/opt/xensource/packages/iso", "legacy_mode": "true"}),
         (discs, {"location": "/dev/xapi/cd"}),
         (sticks, {"location": "/dev/xapi/block"}),
     )
     for sr, config in configs:
         edit.create("PBD", host=host, SR=sr, device_config=config, currently_attached=True)
+    edit.set(host, suspend_image_sr=local, crash_dump_sr=local)
+    return local
+
+
+_TOOLS_PLACE = {"location": "/opt/xensource/packages/iso", "legacy_mode": "true"}
+
+
+def _tools(edit: Edit, host: Id) -> Id:
+    """The SR that is on every host's own disk and the same on all."""
+    tools = edit.create(
+        "SR", name_label="XenServer Tools", name_description="XenServer Tools ISOs", type="iso", content_type="iso", shared=True,
+        is_tools_sr=True, physical_size=-1, physical_utilisation=-1, other_config=_TOOLS,
+    )  # fmt: skip
+    edit.create("PBD", host=host, SR=tools, device_config=_TOOLS_PLACE, currently_attached=True)
     edit.create(
         "VDI", SR=tools, name_label="guest-tools.iso", name_description="XenServer Tools", type="user", virtual_size=64 << 20,
         physical_utilisation=64 << 20, read_only=True, managed=True, is_tools_iso=True, location="guest-tools.iso",
     )  # fmt: skip
-    return local
+    return tools
 
 
 _TOOLS = {

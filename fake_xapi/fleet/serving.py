@@ -25,11 +25,13 @@ async def served(fleet: Fleet) -> AsyncIterator[None]:
         else:
             wanted = [order.port + number if order.port else 0 for number in range(order.hosts)]
             fleet.found_at(await server.listen_at("127.0.0.1", wanted))
-        fleet.faults.deaths.append(server.drop_dead)
+        for told in (fleet.faults.deaths, fleet.machines.on_change):
+            told.append(server.drop_dead)
         try:
             yield
         finally:
-            fleet.faults.deaths.remove(server.drop_dead)
+            for told in (fleet.faults.deaths, fleet.machines.on_change):
+                told.remove(server.drop_dead)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -5,7 +5,7 @@ A first line, the length of the head, the head as MessagePack, then the blocks. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -19,31 +19,39 @@ from fake_xapi.dom0.disks import Disk, DiskStore
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.golden import golden
 from fake_xapi.fleet.hardware import Hardware
+from fake_xapi.state.ids import Id
 from fake_xapi.state.storage import BadWorldFile, dump, restore
+from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
 
-FIRST_LINE = b"inova fleet 2\n"
+FIRST_LINE = b"inova fleet 3\n"
 LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A fleet as it was when it was saved; worlds and disks by the names of the hosts, all disks over one ``file``."""
+    """A fleet as it was when it was saved; worlds and disks of pools by the names of their masters, all disks over one ``file``.
+
+    ``members``: of each host in a pool of several, the name of its master, and which host it is there. ``off``: who was switched off.
+    """
 
     order: Order
     worlds: Mapping[str, World]
     disks: Mapping[str, DiskStore]
+    members: Mapping[str, tuple[str, Id]]
+    off: Collection[str]
     file: DiskStore
 
 
 def save_fleet(fleet: Fleet, path: Path) -> None:
     """Write a fleet to one file, whole or not at all. OSError when there is no room for it."""
     base, blocks = fleet.base.world.value, _Blocks()
-    hosts = {
-        name: {"seed": xapi.world.seed, "state": dump(xapi.world.value, base), "disks": blocks.listed(xapi.disks)}
-        for name, xapi in fleet.hosts.items()
-    }
-    head = msgspec.msgpack.encode({"order": asdict(fleet.order), "hosts": hosts})
+    pools = {name: xapi for name, xapi in fleet.hosts.items() if xapi.is_master}
+    hosts = {name: {**_plain(xapi.world, base), "disks": blocks.listed(xapi.disks)} for name, xapi in pools.items()}
+    masters = {xapi: name for name, xapi in pools.items()}
+    members = {name: (masters[leader], host) for name, (leader, host) in fleet.machines.seats()}
+    content = {"order": asdict(fleet.order), "hosts": hosts, "members": members, "off": sorted(fleet.machines.off)}
+    head = msgspec.msgpack.encode(content)
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
@@ -52,6 +60,10 @@ def save_fleet(fleet: Fleet, path: Path) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _plain(world: World, base: Value) -> dict[str, Any]:
+    return {"seed": world.seed, "release": world.personality.name, "state": dump(world.value, base)}
 
 
 def load_fleet(path: Path) -> Saved:
@@ -63,9 +75,11 @@ def load_fleet(path: Path) -> Saved:
             worlds = {name: _world(host, order) for name, host in content["hosts"].items()}
             store = BlockFile()
             disks = _disks(file, store, {name: host["disks"] for name, host in content["hosts"].items()})
+            members = {name: (master, host) for name, (master, host) in content["members"].items()}
+            off = list(content["off"])
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise BadWorldFile(f"{path}: damaged ({error!r}); {_CURE}") from error
-    return Saved(order, worlds, disks, DiskStore(store))
+    return Saved(order, worlds, disks, members, off, DiskStore(store))
 
 
 _CURE = "name another file, or remove this one to begin anew"
@@ -90,8 +104,8 @@ def _order(path: Path, plain: Any) -> Order:
 
 
 def _world(host: Any, order: Order) -> World:
-    base = golden(order.personality, order.hardware).world.value
-    world = World(restore(host["state"], base), host["seed"], personality(order.personality))
+    base = golden(order.personality, order.hardware, min(order.pool_size, order.hosts)).world.value
+    world = World(restore(host["state"], base), host["seed"], personality(host["release"]))
     _end_calls(world)
     return world
 

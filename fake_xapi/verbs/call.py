@@ -14,6 +14,7 @@ from fake_xapi.datamodel.model import Message
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
+from fake_xapi.verbs.machines import Machines
 
 Verb = Callable[..., Any]
 """``verb(call, *params)``: a plain function that answers at once, or a coroutine function. Params and result are state values."""
@@ -50,6 +51,11 @@ class Call(Protocol):
     @property
     def host(self) -> Id:
         """The host that this XAPI runs on."""
+        ...
+
+    @property
+    def machines(self) -> Machines:
+        """The machines of the pool, and what is around them."""
         ...
 
     def now(self) -> str:

@@ -162,8 +162,8 @@ def nothing_to_do(call: Call, host: Id, *_arguments: Any) -> None:
 
 
 def is_in_emergency_mode(call: Call) -> bool:
-    """Whether the host has lost its master: never."""
-    return False
+    """Whether the host has lost its master."""
+    return call.machines.is_emergency
 
 
 VERBS: Mapping[str, Verb] = {

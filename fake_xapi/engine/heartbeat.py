@@ -1,0 +1,31 @@
+"""The pool's attention to its hosts: one that falls silent without a word is missed after a while. Nothing runs while all are well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fake_xapi.engine.call import RunningCall
+from fake_xapi.state.ids import NULL, Id
+from fake_xapi.verbs import host_failure
+
+if TYPE_CHECKING:
+    from fake_xapi.engine.xapi import Xapi
+
+
+def fell_silent(pool: Xapi, host: Id) -> None:
+    """A host does not answer any more."""
+    pool.spawn(_name(host), host_failure.miss(_own_call(pool), host))
+
+
+def came_back(pool: Xapi, host: Id) -> None:
+    """It answers again."""
+    pool.spawn(_name(host), host_failure.welcome(_own_call(pool), host))
+
+
+def _name(host: Id) -> str:
+    return f"heartbeat of {host}"
+
+
+def _own_call(pool: Xapi) -> RunningCall:
+    """What XAPI does of its own accord."""
+    return RunningCall(pool, pool.routes["host.evacuate"].message, "heartbeat", NULL)

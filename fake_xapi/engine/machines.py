@@ -1,0 +1,77 @@
+"""The verbs' ``Machines`` over a XAPI's surroundings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from fake_xapi.state.ids import Id
+from fake_xapi.verbs.machines import Neighbour
+
+if TYPE_CHECKING:
+    from fake_xapi.engine.xapi import Xapi
+
+
+class PoolMachines:
+    """The machines of the pool of one XAPI, for as long as a call needs them."""
+
+    __slots__ = ("_called", "_pool")
+
+    def __init__(self, called: Xapi) -> None:
+        self._called = called
+        self._pool = called.leader
+
+    def neighbour(self, address: str) -> Neighbour | None:
+        """The XAPI that answers at an address."""
+        return self._pool.around.find(address)
+
+    @property
+    def is_emergency(self) -> bool:
+        """Whether the host that was called is in emergency mode."""
+        return self._called.stored_error is not None
+
+    def is_up(self, host: Id) -> bool:
+        """Whether a host's XAPI can be reached."""
+        return host not in self._pool.lost
+
+    def obeys(self, host: Id) -> bool:
+        """Whether a host knows the pool's master."""
+        machine = self._pool.around.machine(self._pool, host)
+        return self.is_up(host) and (machine is None or machine.heeds(self._master_address))
+
+    def tell_master(self, host: Id) -> None:
+        """Tell a host who its master is."""
+        machine = self._pool.around.machine(self._pool, host)
+        if machine is not None:
+            machine.heed(self._master_address)
+
+    def set_master_of_caller(self, address: str) -> None:
+        """Change what the called host believes; a master does not."""
+        self._called.heed(address)
+
+    @property
+    def _master_address(self) -> str:
+        return str(self._pool.world[self._pool.host]["address"])
+
+    def lead_from(self, host: Id) -> None:
+        """Let a host's machine answer for the pool."""
+        self._pool.around.lead_from(self._pool, host)
+
+    def switch_off(self, host: Id) -> None:
+        """Let a machine go down."""
+        self._pool.around.switch(self._pool, host, is_on=False)
+
+    def switch_on(self, host: Id) -> None:
+        """Let a machine answer again."""
+        self._pool.around.switch(self._pool, host, is_on=True)
+
+    def join(self, pool: Neighbour, host: Id) -> None:
+        """Let the machine answer as a host of another pool."""
+        self._pool.around.join(self._pool, cast("Xapi", pool), host)
+
+    def leave(self, host: Id) -> None:
+        """Let a machine begin anew."""
+        self._pool.around.leave(self._pool, host)
+
+    def run_release(self, release: str) -> None:
+        """Let the pool's XAPI be of another release."""
+        self._pool.become(release)

@@ -1,0 +1,71 @@
+"""What is around a XAPI: the machines of its pool, and other pools of the same process.
+
+A fleet has them; a XAPI that nobody put anywhere stands alone, on one machine that is always up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.state.ids import Id
+
+if TYPE_CHECKING:
+    from fake_xapi.engine.xapi import Xapi
+
+
+class Surroundings(Protocol):
+    """One place that all XAPIs of a process share. A pool is named by the XAPI that leads it, a machine by its host there."""
+
+    def find(self, address: str) -> Xapi | None:
+        """The XAPI that answers at an address, a pool's or a member's; None when nobody does."""
+        ...
+
+    def machine(self, pool: Xapi, host: Id) -> Xapi | None:
+        """What answers, or would if it were up, at a host's own address; None for a host without a machine."""
+        ...
+
+    def switch(self, pool: Xapi, host: Id, *, is_on: bool) -> None:
+        """Switch a machine on or off."""
+        ...
+
+    def lead_from(self, pool: Xapi, host: Id) -> None:
+        """Put a pool's XAPI at another of its hosts."""
+        ...
+
+    def join(self, joiner: Xapi, pool: Xapi, host: Id) -> None:
+        """Let the machine of a pool of one answer as a host of another pool."""
+        ...
+
+    def leave(self, pool: Xapi, host: Id) -> None:
+        """Let a machine begin anew as a pool of its own."""
+        ...
+
+
+class Alone:
+    """The surroundings of a XAPI without any."""
+
+    def find(self, address: str) -> Xapi | None:  # noqa: ARG002  # as the protocol has it
+        """Nobody is there."""
+        return None
+
+    def machine(self, pool: Xapi, host: Id) -> Xapi | None:
+        """The XAPI itself at its own host."""
+        return pool if host == pool.host else None
+
+    def switch(self, pool: Xapi, host: Id, *, is_on: bool) -> None:
+        """Nobody could tell."""
+
+    def lead_from(self, pool: Xapi, host: Id) -> None:
+        """Run on another host."""
+        pool.host = host
+
+    def join(self, joiner: Xapi, pool: Xapi, host: Id) -> None:  # noqa: ARG002  # as the protocol has it
+        """Refuse: there is nobody to join."""
+        raise Failure("JOINING_HOST_CONNECTION_FAILED")
+
+    def leave(self, pool: Xapi, host: Id) -> None:
+        """Nobody keeps what was there."""
+
+
+ALONE = Alone()

@@ -1,0 +1,150 @@
+"""The machines of a fleet by their names: which XAPI answers at each, which are switched off, and which pool each belongs to.
+
+A stand-alone host is its own pool and costs nothing here; only the machines of larger pools are listed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator
+
+from fake_xapi.engine.heartbeat import came_back, fell_silent
+from fake_xapi.engine.members import Member
+from fake_xapi.engine.xapi import Xapi
+from fake_xapi.faults.faults import Faults
+from fake_xapi.state.ids import Id
+
+Seat = tuple[Xapi, Id]
+"""A pool, named by the XAPI that leads it, and a host of it."""
+
+
+class Machines:
+    """Implements the engine's ``Surroundings``. ``named`` finds a name by an address, ``renewed`` makes the XAPI of a wiped machine."""
+
+    def __init__(self, faults: Faults, named: Callable[[str], str | None], renewed: Callable[[str, int], Xapi]) -> None:
+        self.hosts: dict[str, Xapi] = {}
+        """Every machine's XAPI by its name."""
+        self.off: set[str] = set()
+        """Those that are switched off."""
+        self.on_change: list[Callable[[], None]] = []
+        """Called when a machine goes down, or answers as another host: connections to it end."""
+        self._faults = faults
+        self._named = named
+        self._renewed = renewed
+        self._seats: dict[Seat, str] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def place(self, name: str, leader: Xapi, host: Id) -> None:
+        """Let a machine be one of several in a pool."""
+        self._seats[leader, host] = name
+        self.hosts[name] = leader if host == leader.host else Member(leader, host)
+
+    def place_alone(self, name: str, xapi: Xapi) -> None:
+        """Let a machine be a pool of its own."""
+        self.hosts[name] = xapi
+
+    def begin_with_off(self, names: Collection[str]) -> None:
+        """Let these be off from the beginning."""
+        self.off.update(names)
+        for leader in {leader: None for leader, _ in self._seats}:
+            self._count_lost(leader)
+
+    def seats(self) -> Iterator[tuple[str, Seat]]:
+        """The machines of pools of several, with their seats."""
+        return ((name, seat) for seat, name in self._seats.items())
+
+    def is_down(self, name: str) -> bool:
+        """Whether a machine does not answer: it is off, or dead or without a network by a fault."""
+        return name in self.off or self._faults.is_dead(name) or self._faults.is_dead(name)
+
+    def refresh(self) -> None:
+        """Faults came or went: pools notice whom they have lost, and who is back."""
+        for leader in {leader: None for leader, _ in self._seats}:
+            before = leader.lost
+            self._count_lost(leader)
+            for host in sorted(leader.lost - before):
+                fell_silent(leader, host)
+            for host in sorted(before - leader.lost):
+                came_back(leader, host)
+
+    def _count_lost(self, leader: Xapi) -> None:
+        """Names of pools of one are not listed: they lose nobody."""
+        mine = ((host, name) for (pool, host), name in self._seats.items() if pool is leader)
+        leader.lost = frozenset(host for host, name in mine if self.is_down(name))
+
+    # ---- the engine's Surroundings ----------------------------------------------------------------------------------------
+
+    def find(self, address: str) -> Xapi | None:
+        """The XAPI at an address; None when there is none, or its machine is down."""
+        name = self._named(address)
+        return None if name is None or self.is_down(name) else self.hosts[name]
+
+    def machine(self, pool: Xapi, host: Id) -> Xapi | None:
+        """What answers at a host's address."""
+        name = self._name(pool, host)
+        return None if name is None else self.hosts[name]
+
+    def switch(self, pool: Xapi, host: Id, *, is_on: bool) -> None:
+        """Switch a machine on or off; a host without one stays as it is."""
+        name = self._name(pool, host)
+        if name is None:
+            return
+        (self.off.discard if is_on else self.off.add)(name)
+        self._count_lost(pool)
+        self._tell()
+
+    def lead_from(self, pool: Xapi, host: Id) -> None:
+        """Exchange the places of a pool's XAPI and one of its members."""
+        old, new = self._name(pool, pool.host), self._name(pool, host)
+        if old is None or new is None or host == pool.host:
+            return
+        old_host, pool.host = pool.host, host
+        self.hosts[new] = pool
+        demoted = self.hosts[old] = Member(pool, old_host)
+        if self.is_down(old):
+            demoted.heed(str(pool.world[old_host]["address"]))
+        self._tell()
+
+    def join(self, joiner: Xapi, pool: Xapi, host: Id) -> None:
+        """Make a machine's XAPI a member's of another pool; what it was ends."""
+        name = self._name(joiner, joiner.host)
+        if name is None:
+            raise LookupError("a machine that is in no fleet cannot join a pool")
+        leader = pool.leader
+        self._seats.setdefault((leader, leader.host), self._alone(leader))
+        self.place(name, leader, host)
+        self._end(joiner)
+
+    def leave(self, pool: Xapi, host: Id) -> None:
+        """Make a machine a fresh pool of its own."""
+        name = self._name(pool, host)
+        if name is None:
+            return
+        del self._seats[pool, host]
+        self.hosts[name] = self._renewed(name, pool.world.generation)
+        self._count_lost(pool)
+        self._tell()
+
+    def _name(self, pool: Xapi, host: Id) -> str | None:
+        known = self._seats.get((pool, host))
+        return known if known is not None or host != pool.host else self._alone(pool)
+
+    def _alone(self, pool: Xapi) -> str:
+        """The machine of a pool of one: it is not listed, so it is looked for."""
+        return next(name for name, xapi in self.hosts.items() if xapi is pool)
+
+    def _end(self, xapi: Xapi) -> None:
+        task = asyncio.get_running_loop().create_task(xapi.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        self._tell()
+
+    def _tell(self) -> None:
+        for tell in self.on_change:
+            tell()
+
+    async def close(self) -> None:
+        """End everything that runs."""
+        for xapi in list(self.hosts.values()):
+            await xapi.close()
+        await asyncio.gather(*self._closing)

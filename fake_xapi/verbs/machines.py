@@ -1,0 +1,93 @@
+"""What a verb may know and do of the machines under its pool: who answers, who is switched off, who leads, and other pools near by.
+
+The engine implements it; a XAPI that stands alone has one machine, which is up.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.state.ids import Id
+from fake_xapi.state.world import World
+
+
+class Neighbour(Protocol):
+    """A XAPI of another pool of this process, met at its address."""
+
+    @property
+    def world(self) -> World:
+        """Its pool's database."""
+        ...
+
+    @property
+    def disks(self) -> DiskStore:
+        """The bytes of its VDIs."""
+        ...
+
+    @property
+    def host(self) -> Id:
+        """The host that it runs on."""
+        ...
+
+    @property
+    def is_master(self) -> bool:
+        """Whether it answers for its pool."""
+        ...
+
+    def admits(self, user: str, password: str) -> bool:
+        """Whether these are credentials of its local superuser."""
+        ...
+
+
+class Machines(Protocol):
+    """The machines of a call's pool, and what is around them."""
+
+    def neighbour(self, address: str) -> Neighbour | None:
+        """The XAPI that answers at an address; None when nobody does."""
+        ...
+
+    @property
+    def is_emergency(self) -> bool:
+        """Whether the host that was called is in emergency mode."""
+        ...
+
+    def is_up(self, host: Id) -> bool:
+        """Whether a host's XAPI can be reached."""
+        ...
+
+    def obeys(self, host: Id) -> bool:
+        """Whether a host that can be reached takes the pool's master for its master."""
+        ...
+
+    def tell_master(self, host: Id) -> None:
+        """Tell a host who its master is."""
+        ...
+
+    def set_master_of_caller(self, address: str) -> None:
+        """Let the host that was called take the one at an address for its master; whether it is, is seen later."""
+        ...
+
+    def lead_from(self, host: Id) -> None:
+        """Let a host's machine answer for the pool from now on; the others go on in the belief that they have."""
+        ...
+
+    def switch_off(self, host: Id) -> None:
+        """Let a machine go down: its connections end, new ones are refused."""
+        ...
+
+    def switch_on(self, host: Id) -> None:
+        """Let a machine answer again."""
+        ...
+
+    def join(self, pool: Neighbour, host: Id) -> None:
+        """Let the caller's only machine answer as a host of another pool from now on."""
+        ...
+
+    def leave(self, host: Id) -> None:
+        """Let a host's machine begin anew, as a pool of its own that remembers nothing."""
+        ...
+
+    def run_release(self, release: str) -> None:
+        """Let the XAPI of the pool be of another release from now on; ValueError when there is none of that name."""
+        ...
