@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fake_xapi.verbs import pool_patch, pool_update
+from fake_xapi.verbs import host_updates, pool_patch, pool_update, repositories
 from fake_xapi.verbs.call import Verb
 
 UPKEEP: Mapping[str, Verb] = {
     **pool_patch.VERBS,
     **pool_update.VERBS,
+    **repositories.VERBS,
+    **host_updates.VERBS,
 }
