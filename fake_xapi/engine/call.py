@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ Outcome = Done | Failure | None
 class RunningCall:
     """Implements the verbs' ``Call``. ``outlives`` says whether the caller asked for a task instead of an answer."""
 
-    __slots__ = ("_cancelling", "_is_cancelled", "message", "name", "outlives", "session", "task", "xapi")
+    __slots__ = ("_cancelling", "_is_cancelled", "about", "message", "name", "outlives", "session", "task", "xapi")
 
     def __init__(self, xapi: Xapi, message: Message, name: str, session: Id, *, outlives: bool = False) -> None:
         self.xapi = xapi
@@ -51,6 +51,8 @@ class RunningCall:
         self.session = session
         self.task: Id = NULL
         self.outlives = outlives
+        self.about: Sequence[Any] = ()
+        """The state values of its parameters, once it is under way."""
         self._is_cancelled = False
         self._cancelling: asyncio.Future[None] | None = None
 
@@ -129,7 +131,16 @@ class RunningCall:
 
     async def takes(self, what: str, *, bytes_moved: int = 0, share: tuple[float, float] = (0.0, 1.0)) -> None:
         """Let pass what an operation takes; Failure TASK_CANCELLED when the task is cancelled meanwhile."""
-        seconds = self.xapi.settings.durations.seconds(what, bytes_moved, self.chance("durations"))
+        if self.xapi.at_point is not None:
+            await self.xapi.at_point(self, what)
+        await self.wait(self.xapi.settings.durations.seconds(what, bytes_moved, self.chance("durations")), share=share)
+
+    def lasts(self, what: str) -> float:
+        """How many seconds something takes this time."""
+        return self.xapi.settings.durations.seconds(what, 0, self.chance("durations"))
+
+    async def wait(self, seconds: float, *, share: tuple[float, float] = (0.0, 1.0)) -> None:
+        """Let seconds pass; Failure TASK_CANCELLED when the task is cancelled meanwhile."""
         begin, end = share
         steps = PROGRESS_STEPS if self._is_followed else 1
         for step in range(1, steps + 1) if seconds > 0 else ():
@@ -146,6 +157,17 @@ class RunningCall:
             await self._cancelling
         finally:
             timer.cancel()
+            self._cancelling = None
+        self._stop_if_cancelled()
+
+    async def unless_cancelled(self, wait: Coroutine[Any, Any, None]) -> None:
+        """Wait for something; Failure TASK_CANCELLED when the task is cancelled meanwhile."""
+        self._cancelling = asyncio.get_running_loop().create_future()
+        waiting = asyncio.ensure_future(wait)
+        try:
+            await asyncio.wait((waiting, self._cancelling), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
             self._cancelling = None
         self._stop_if_cancelled()
 

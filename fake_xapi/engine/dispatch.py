@@ -159,6 +159,7 @@ async def _awaited(call: RunningCall, route: Route, values: list[Any]) -> Any:
 
 async def _performed(call: RunningCall, route: Route, values: list[Any]) -> Any:
     """Admit, mark, run; unmark and end the task in one commit, whatever came of it."""
+    call.about = values
     marks = _marks(route, values)
     admission, keys = call.xapi.admission, [""]
     outcome: Outcome = None

@@ -38,8 +38,8 @@ class Xapi:
     """Answers calls over one world. ``host`` is the host that it runs on; ``disks`` hold the bytes of the VDIs by their ids."""
 
     __slots__ = (
-        "_background", "admission", "around", "calls", "chance", "clock", "disks", "events", "host", "lost", "neighbour", "routes",
-        "sessions", "settings", "tasks", "world",
+        "_background", "admission", "around", "at_point", "calls", "chance", "clock", "disks", "events", "host", "lost", "neighbour",
+        "routes", "sessions", "settings", "tasks", "world",
     )  # fmt: skip
 
     def __init__(self, world: World, host: Id, disks: DiskStore, settings: Settings = DEFAULT_SETTINGS, clock: Clock | None = None) -> None:
@@ -61,6 +61,8 @@ class Xapi:
         self.around: Surroundings = ALONE
         self.lost = NONE_LOST
         """Hosts of the pool whose machines do not answer."""
+        self.at_point: Callable[[RunningCall, str], Awaitable[None]] | None = None
+        """What is asked before each phase of an operation, by its name in the profile of durations; None when nobody asks."""
         self._background: dict[str, asyncio.Task[None]] = {}
         world.derive = derive
 

@@ -2,68 +2,48 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from math import inf
 
 from fake_xapi.datamodel.catalogue import datamodel
+from fake_xapi.datamodel.names import suggestion
+from fake_xapi.engine.durations import profiles
+from fake_xapi.faults.effects import (
+    AT_A_PHASE,
+    BadRule,
+    ClockSkew,
+    Condition,
+    Dead,
+    Delay,
+    Drop,
+    Effect,
+    FullSr,
+    Hang,
+    LoseReply,
+    LostNetwork,
+    Refuse,
+    Truncate,
+    check_effect,
+    kind_of,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """The call is refused before it does anything."""
-
-    code: str
-    params: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """The call begins so many seconds late."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class LoseReply:
-    """The call does its work, and its caller never hears of it: the connection ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """The connection ends before the call has done anything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Truncate:
-    """The call does its work; ``fraction`` of the reply is sent, then the connection ends."""
-
-    fraction: float = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Hang:
-    """The call waits until the rule is removed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """The host is dead: its connections end, new ones are refused."""
-
-
-Effect = Refuse | Delay | LoseReply | Drop | Truncate | Hang | Dead
+__all__ = [
+    "BadRule", "ClockSkew", "Dead", "Delay", "Drop", "Effect", "FullSr", "Hang", "LoseReply", "LostNetwork", "Refuse", "Rule", "Truncate",
+    "phases",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """``host`` and ``message`` are globs; a transfer counts as a message of its action's name ("put_import_raw_vdi").
 
-    ``subject`` is a glob over the object that the call is about: its ref, uuid or name_label; "" for any. Of the calls that match, the
-    ``nth`` alone is meant (0: each of them) with ``probability``, and no more than ``count`` in all (0: no bound). ValueError for a rule
-    that could never strike: a glob that no message matches, an error that XenAPI does not know, a number out of range.
+    ``subject`` is a glob over the objects that the call names: a ref, uuid or name_label; "" for any. ``at`` is a phase of an operation,
+    as the profiles of durations name it ("VDI.copy"): the effect then happens there, in whatever call comes to it. Of the calls that
+    match, the ``nth`` alone is meant (0: each of them) with ``probability``, and no more than ``count`` in all (0: no bound). Rules with
+    the same ``stream`` draw from the same chance; "" is a stream of the rule's own. BadRule for a rule that could never strike: a glob
+    that no message matches, an error that XenAPI does not know, a number out of range.
     """
 
     effect: Effect
@@ -73,37 +53,59 @@ class Rule:
     nth: int = 0
     probability: float = 1.0
     count: int = 0
+    at: str = ""
+    stream: str = ""
 
     def __post_init__(self) -> None:
+        check_effect(self.effect)
         if not any(fnmatchcase(name, self.message) for name in _messages()):
-            raise ValueError(f"no message of XenAPI matches {self.message!r}; {suggestion(self.message, _messages())}")
-        if isinstance(self.effect, Refuse) and self.effect.code not in datamodel().errors:
-            raise ValueError(f"XenAPI has no error {self.effect.code!r}; {suggestion(self.effect.code, tuple(datamodel().errors))}")
+            raise BadRule(f"no message of XenAPI matches {self.message!r}; {suggestion(self.message, _messages())}")
         if not 0 <= self.probability <= 1:
-            raise ValueError(f"a probability is between 0 and 1, not {self.probability}")
+            raise BadRule(f"a probability is between 0 and 1, not {self.probability}")
         if self.nth < 0 or self.count < 0:
-            raise ValueError(f"nth and count are 0 or more, not {self.nth} and {self.count}")
-        _check_effect(self)
+            raise BadRule(f"nth and count are 0 or more, not {self.nth} and {self.count}")
+        self._check_phase()
+        self._check_aim()
+
+    def _check_phase(self) -> None:
+        if not self.at:
+            return
+        if not any(fnmatchcase(name, self.at) for name in phases()):
+            raise BadRule(f"no phase of an operation matches {self.at!r}; {suggestion(self.at, phases())}")
+        if not isinstance(self.effect, AT_A_PHASE):
+            allowed = ", ".join(kind_of(effect) for effect in (Refuse("SR_FULL"), Delay(0), Hang(), Dead()))
+            raise BadRule(f"{kind_of(self.effect)} strikes whole calls, not a phase of an operation; there it may be {allowed}")
+
+    def _check_aim(self) -> None:
+        """A host that is dead, or suffers something, does so whatever it is asked."""
+        asks_for_calls = (self.message, self.nth, self.probability, self.count) != ("*", 0, 1.0, 0)
+        if isinstance(self.effect, Dead) and not self.at and (asks_for_calls or self.subject):
+            raise BadRule("a dead host answers nothing at all: name the host alone, no message, subject, nth, probability or count")
+        if isinstance(self.effect, Condition) and asks_for_calls:
+            raise BadRule(f"{kind_of(self.effect)} is about hosts, not calls: leave message, nth, probability and count out")
+        if isinstance(self.effect, ClockSkew) and self.subject:
+            raise BadRule("a host has one clock: name the host alone, no subject")
+        if self.subject and not self.at and not isinstance(self.effect, Condition) and not self._meets_objects():
+            raise BadRule(f"{self.message} is a transfer, whose object is not looked at: leave the subject out")
+
+    def _meets_objects(self) -> bool:
+        return any("." in name and fnmatchcase(name, self.message) for name in _messages())
 
     def is_about(self, host: str) -> bool:
         """Whether a host is meant."""
         return fnmatchcase(host, self.host)
 
+    def is_met(self, at: str) -> bool:
+        """Whether it is about a phase of that name; without one, about calls themselves."""
+        if isinstance(self.effect, Condition) or (isinstance(self.effect, Dead) and not self.at):
+            return False
+        return fnmatchcase(at, self.at) if at and self.at else at == self.at
+
     def covers(self, message: str, subjects: Iterable[str]) -> bool:
-        """Whether a call is meant: its message's name with a dot, and the names of the object that it is about."""
+        """Whether a call is meant: its message's name with a dot, and the names of the objects that it is about."""
         if self.message != "*" and not fnmatchcase(message, self.message):
             return False
         return not self.subject or any(fnmatchcase(name, self.subject) for name in subjects)
-
-
-def _check_effect(rule: Rule) -> None:
-    match rule.effect:
-        case Delay(seconds) if not 0 <= seconds < inf:
-            raise ValueError(f"a delay takes 0 seconds or more, not {seconds}")
-        case Truncate(fraction) if not 0 <= fraction < 1:
-            raise ValueError(f"a reply is cut at a fraction from 0 to less than 1, not {fraction}")
-        case Dead() if (rule.message, rule.subject, rule.nth, rule.probability, rule.count) != ("*", "", 0, 1.0, 0):
-            raise ValueError("a dead host answers nothing at all: name the host alone, no message, subject, nth, probability or count")
 
 
 @cache
@@ -112,7 +114,7 @@ def _messages() -> tuple[str, ...]:
     return (*named, *(action.name for action in datamodel().http_actions))
 
 
-def suggestion(name: str, known: Sequence[str]) -> str:
-    """What a mistaken name may have meant."""
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else f"there is, for example, {known[0]}"
+@cache
+def phases() -> tuple[str, ...]:
+    """The phases of operations at which a fault may strike."""
+    return tuple(profiles()["realistic"].operations)

@@ -128,6 +128,7 @@ class Fleet:
         self.machines = Machines(self.faults, self._name_at, self._renewed)
         self.hosts: Mapping[str, Xapi] = self.machines.hosts
         """Every host's XAPI by its name."""
+        self.faults.attach(self.hosts)
         self._by_site: dict[tuple[str, int], str] = {}
         if before is None:
             self._build()

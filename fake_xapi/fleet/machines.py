@@ -55,7 +55,7 @@ class Machines:
 
     def is_down(self, name: str) -> bool:
         """Whether a machine does not answer: it is off, or dead or without a network by a fault."""
-        return name in self.off or self._faults.is_dead(name) or self._faults.is_dead(name)
+        return name in self.off or self._faults.is_isolated(name) or self._faults.is_dead(name)
 
     def refresh(self) -> None:
         """Faults came or went: pools notice whom they have lost, and who is back."""

@@ -1,12 +1,14 @@
-"""The addresses that a guest's interfaces have: what was put into xenstore for them, else what a DHCP server would give."""
+"""The addresses that a guest's interfaces have: what was told it through xenstore, else what a DHCP server gives."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
+from fake_xapi.guest.dhcp import lease
+from fake_xapi.guest.wishes import wishes_of
 from fake_xapi.lifecycle.rules import AnyRow
+from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 
 _NETWORKING = "vm-data/networking/"
@@ -15,19 +17,19 @@ _NETWORKING = "vm-data/networking/"
 def networks(world: World, vm: AnyRow) -> dict[str, str]:
     """VM_guest_metrics.networks: ``{"0/ip": "10.1.2.3", ...}`` for every attached interface."""
     found: dict[str, str] = {}
+    has_dhcp = wishes_of(vm["other_config"]).dhcp == "lease"
     for vif in vm["VIFs"]:
-        row = world[vif]
-        if row["currently_attached"]:
-            found.update(_of_vif(row, vm["xenstore_data"]))
+        if world[vif]["currently_attached"]:
+            found.update(_of_vif(world, vif, vm["xenstore_data"], has_dhcp=has_dhcp))
     return found
 
 
-def _of_vif(vif: AnyRow, xenstore_data: dict[str, str]) -> dict[str, str]:
-    device = vif["device"]
-    told = _told(xenstore_data, vif["MAC"])
-    v4 = _addresses(told, "ips") or [_leased(vif["MAC"])]
-    v6 = _addresses(told, "ip6s") or [_link_local(vif["MAC"])]
-    found = {f"{device}/ip": v4[0]}
+def _of_vif(world: World, vif: Id, xenstore_data: dict[str, str], *, has_dhcp: bool) -> dict[str, str]:
+    row = world[vif]
+    device, told = row["device"], _told(xenstore_data, row["MAC"])
+    v4 = _addresses(told, "ips") or _static(row, 4) or _leased(world, vif, has_dhcp=has_dhcp)
+    v6 = _addresses(told, "ip6s") or _static(row, 6) or [_link_local(row["MAC"])]
+    found = {f"{device}/ip": v4[0]} if v4 else {}
     found.update({f"{device}/ipv4/{place}": address for place, address in enumerate(v4)})
     found.update({f"{device}/ipv6/{place}": address for place, address in enumerate(v6)})
     return found
@@ -39,7 +41,7 @@ def _told(xenstore_data: dict[str, str], mac: str) -> Any:
     text = next((xenstore_data[key] for name in (bare, bare.upper()) if (key := _NETWORKING + name) in xenstore_data), "null")
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -49,9 +51,16 @@ def _addresses(told: Any, family: str) -> list[str]:
     return [str(row["ip"]) for row in rows if isinstance(row, dict) and "ip" in row] if isinstance(rows, list) else []
 
 
-def _leased(mac: str) -> str:
-    first, second, third = hashlib.blake2b(mac.lower().encode(), digest_size=3).digest()
-    return f"10.{first}.{second}.{1 + third % 254}"
+def _static(vif: AnyRow, family: int) -> list[str]:
+    """What VIF.configure_ipv4 or configure_ipv6 told the guest."""
+    if vif[f"ipv{family}_configuration_mode"] != "Static":
+        return []
+    return [address.partition("/")[0] for address in vif[f"ipv{family}_addresses"]]
+
+
+def _leased(world: World, vif: Id, *, has_dhcp: bool) -> list[str]:
+    address = lease(world, vif) if has_dhcp else ""
+    return [address] if address else []
 
 
 def _link_local(mac: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from fake_xapi.guest.life import begin_life, end_life
+from fake_xapi.guest import machine
+from fake_xapi.guest.prints import printed
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import domains
 from fake_xapi.verbs.call import Call
@@ -27,19 +28,17 @@ _MESSAGES: Mapping[Exit, tuple[str, str]] = {
     "reboot": ("VM_REBOOTED", "rebooted"),
     "crash": ("VM_CRASHED", "crashed"),
 }
+_LAST_WORDS: Mapping[Exit, str] = {"shutdown": "halt", "reboot": "reboot", "crash": "crash"}
 
 
-def leave_domain(call: Call, vm: Id, how: Exit) -> Outcome:
-    """What becomes of a running VM whose guest halts, reboots or crashes: the power state that it ends in.
-
-    Nobody is asked and no operation is marked: XAPI finds out when it is over.
-    """
+def end_domain(call: Call, vm: Id, how: Exit) -> Outcome:
+    """Do to a VM whose guest halts, reboots or crashes what its actions say: returns the power state that it ends in."""
     row = call.world[vm]
     outcome = _OUTCOMES[row[f"actions_after_{how}"]]
     host: Id = row["resident_on"]
     name, word = _MESSAGES[how]
-    end_life(call, vm)
     with call.world.edit() as edit:
+        machine.prints(edit, vm, printed(call.world, vm, (_LAST_WORDS[how],)))
         if outcome == "Paused":
             edit.set(vm, power_state="Paused")
         else:
@@ -48,6 +47,4 @@ def leave_domain(call: Call, vm: Id, how: Exit) -> Outcome:
             domains.settle(edit, vm)
             domains.begin(call, edit, vm, host, is_paused=False)
         call.announce(name, vm, f"VM '{row['name_label']}' (uuid: {call.world.uuid(vm)}) {word}")
-    if outcome == "Running":
-        begin_life(call, vm, call.world[vm]["domid"])
     return outcome

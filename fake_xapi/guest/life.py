@@ -1,76 +1,38 @@
-"""A guest's life: what it does, stage by stage, from the moment its domain is there.
+"""A guest's life: what it does, stage by stage, from the moment its domain is there until it is gone.
 
-Stages are data: what each takes is in the duration profile under its name. A new domain ends the life of the one before.
+Which stages there are is data (``behaviours``); what a caller wishes otherwise is in the VM's other_config (``wishes``). A new domain
+ends the life of the one before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import asyncio
+from collections.abc import Iterator, Mapping
 
-from fake_xapi.guest import addresses, systems
+from fake_xapi.dom0 import xenstore
+from fake_xapi.guest import machine
+from fake_xapi.guest.addresses import networks
+from fake_xapi.guest.behaviours import BadBehaviour, Behaviour, Stage, behaviour, behaviours
+from fake_xapi.guest.exits import Exit, Outcome, end_domain
+from fake_xapi.guest.prints import printed
+from fake_xapi.guest.systems import system_of
+from fake_xapi.guest.tells import TELLS
+from fake_xapi.guest.wishes import Wishes, complaints, wishes_of
 from fake_xapi.lifecycle.guests import is_hvm
-from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call
 
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A step of a boot: the time it takes, by name, and what the guest then tells of itself."""
-
-    name: str
-    tells: Callable[[Call, Id], dict[str, Any]]
-
-
-_FEATURES = {
-    "feature-shutdown": "1",
-    "feature-reboot": "1",
-    "feature-poweroff": "1",
-    "feature-suspend": "1",
-    "feature-vcpu-hotplug": "1",
-    "platform-feature-multiprocessor-suspend": "1",
-    "platform-feature-xs_reset_watches": "1",
-}
-
-
-def _drivers_are_up(call: Call, vm: Id) -> dict[str, Any]:
-    world, row = call.world, call.world[vm]
-    era = world.personality.era
-    return {
-        "os_version": systems.system_of(row, era).os_version,
-        "PV_drivers_version": systems.DRIVERS[era],
-        "PV_drivers_up_to_date": True,
-        "PV_drivers_detected": True,
-        "other": _FEATURES,
-        "can_use_hotplug_vbd": "yes",
-        "can_use_hotplug_vif": "yes",
-    }
-
-
-def _agent_is_up(call: Call, vm: Id) -> dict[str, Any]:
-    row = call.world[vm]
-    return {
-        "networks": addresses.networks(call.world, row),
-        "memory": {},
-        "live": True,
-    }
-
-
-STAGES: tuple[Stage, ...] = (Stage("guest.boot", _drivers_are_up), Stage("guest.agent", _agent_is_up))
+IGNORED = "SIM_SETTING_IGNORED"
+"""The name of the ``message`` that says what is wrong with a key ``sim.*``."""
+_EXITS: Mapping[str, Exit] = {"halt": "shutdown", "reboot": "reboot", "crash": "crash"}
+_RETRY_S = 1.0
+_GIVES_WAY = frozenset({"clean_shutdown", "clean_reboot", "shutdown", "call_plugin", "data_source_op", "metadata_export"})
+"""The operations that a guest does not wait for before it ends its domain: what they want is just that, or does not touch it."""
 
 
 def begin_life(call: Call, vm: Id, domid: int) -> None:
     """Let the guest of a domain boot, or go on booting, behind the call that lets the domain run."""
-    if _has_system(call, vm):
-        call.spawn(_name(vm), _boot(call, vm, domid))
-
-
-def _has_system(call: Call, vm: Id) -> bool:
-    """Whether there is anything to boot: hardware without a disk stops at its firmware."""
-    row = call.world[vm]
-    return not is_hvm(call.world, row) or any(call.world[vbd]["type"] == "Disk" for vbd in row["VBDs"])
+    call.spawn(_name(vm), _live(call, vm, domid))
 
 
 def end_life(call: Call, vm: Id) -> None:
@@ -78,47 +40,125 @@ def end_life(call: Call, vm: Id) -> None:
     call.stop(_name(vm))
 
 
+def leave_domain(call: Call, vm: Id, how: Exit) -> Outcome:
+    """What becomes of a running VM whose guest halts, reboots or crashes: the power state that it ends in.
+
+    Nobody is asked and no operation is marked: XAPI finds out when it is over.
+    """
+    end_life(call, vm)
+    outcome = end_domain(call, vm, how)
+    if outcome == "Running":
+        begin_life(call, vm, call.world[vm]["domid"])
+    return outcome
+
+
 def _name(vm: Id) -> str:
     return f"guest {vm}"
 
 
-async def _boot(call: Call, vm: Id, domid: int) -> None:
-    for stage in STAGES[_stages_told(call, vm) :]:
-        await call.takes(stage.name)
+async def _live(call: Call, vm: Id, domid: int) -> None:
+    plan, chance = _plan(call, vm), call.chance("guests")
+    wishes = wishes_of(call.world[vm]["other_config"])
+    stage = _next_stage(call, vm, plan)
+    while stage is not None:
+        await asyncio.sleep(_delay(call, plan, stage, wishes))
         if not _is_still(call, vm, domid):
             return
-        with call.world.edit() as edit:
-            _tell(call, edit, vm, stage)
+        _pass(call, vm, stage)
+        if stage.does:
+            await _leave(call, vm, domid, _EXITS[stage.does])
+            return
+        stage = plan.follower(stage, chance)
+    await _end_as_wished(call, vm, domid, wishes)
 
 
-def _stages_told(call: Call, vm: Id) -> int:
-    """How far the guest was when its domain was paused or suspended, by what it has told."""
-    metrics = call.world.get(call.world[vm]["guest_metrics"])
-    if metrics is None:
-        return 0
-    return len(STAGES) if metrics["live"] else 1
+def _plan(call: Call, vm: Id) -> Behaviour:
+    """What the guest does: as was wished, else as its system does; hardware without a disk stops at its firmware."""
+    row = call.world[vm]
+    wrong = list(complaints(row["other_config"]))
+    wishes = wishes_of(row["other_config"])
+    usual = system_of(row, call.world.personality.era).behaviour if _has_system(call, vm) else "bare"
+    name = {"hang": "hang", "panic": "panic"}.get(str(wishes.boot), wishes.behaviour) or usual
+    try:
+        plan = behaviour(name)
+    except BadBehaviour as bad:
+        plan = behaviours()[usual]
+        wrong.append(f"sim.behaviour: {bad}")
+    for sentence in wrong:
+        call.announce(IGNORED, vm, sentence)
+    return plan
+
+
+def _has_system(call: Call, vm: Id) -> bool:
+    row = call.world[vm]
+    return not is_hvm(call.world, row) or any(call.world[vbd]["type"] == "Disk" for vbd in row["VBDs"])
+
+
+def _next_stage(call: Call, vm: Id, plan: Behaviour) -> Stage | None:
+    """Where the guest begins, or goes on when its domain was paused or suspended."""
+    reached = plan.stages.get(machine.stage_reached(call.world, vm, call.world[vm]))
+    if reached is not None:
+        return plan.follower(reached, call.chance("guests"))
+    with call.world.edit() as edit:
+        machine.begin_boot(edit, vm)
+    return plan.stages[plan.first]
+
+
+def _delay(call: Call, plan: Behaviour, stage: Stage, wishes: Wishes) -> float:
+    if isinstance(wishes.boot, float) and stage.of:
+        return wishes.boot * stage.part / sum(_parts(plan))
+    return stage.delay(call.lasts(stage.of) if stage.of else 0.0, call.chance("guests"))
+
+
+def _parts(plan: Behaviour) -> Iterator[float]:
+    """What the stages of a boot take of it, one way through."""
+    stage: Stage | None = plan.stages[plan.first]
+    seen: set[str] = set()
+    while stage is not None and stage.name not in seen:
+        seen.add(stage.name)
+        yield stage.part
+        stage = plan.stages[stage.next[0]] if stage.next else None
 
 
 def _is_still(call: Call, vm: Id, domid: int) -> bool:
     row = call.world.get(vm)
-    return row is not None and row["domid"] == domid
+    return row is not None and row["domid"] == domid and row["power_state"] == "Running"
 
 
-def _tell(call: Call, edit: Edit, vm: Id, stage: Stage) -> None:
-    """Write what the guest says into its metrics, made when it speaks first; the VM is opened because what it may do follows."""
-    said = stage.tells(call, vm)
-    metrics: Id = edit[vm]["guest_metrics"]
-    if not metrics or edit.get(metrics) is None:
-        metrics = edit.create("VM_guest_metrics")
-    edit.set(metrics, last_updated=call.now(), **said)
-    edit.set(vm, guest_metrics=metrics)
+def _pass(call: Call, vm: Id, stage: Stage) -> None:
+    """Tell and print what a stage has to; what is printed may be about what was told."""
+    row = call.world[vm]
+    keys = {key: value for name in stage.tells for key, value in TELLS[name](call.world, row).items()}
+    if keys:
+        xenstore.write(call, vm, keys)
+    with call.world.edit() as edit:
+        machine.keep(edit, vm, stage=stage.name)
+        if stage.prints:
+            machine.prints(edit, vm, printed(call.world, vm, stage.prints))
+
+
+async def _end_as_wished(call: Call, vm: Id, domid: int, wishes: Wishes) -> None:
+    """A guest that ends by itself a while after it came up: of several wishes the first to come true."""
+    wanted = ((wishes.halt_after, "halt"), (wishes.reboot_after, "reboot"), (wishes.crash_after, "crash"))
+    ends = sorted((after, how) for after, how in wanted if after is not None)
+    if ends:
+        await asyncio.sleep(ends[0][0])
+        await _leave(call, vm, domid, _EXITS[ends[0][1]])
+
+
+async def _leave(call: Call, vm: Id, domid: int, how: Exit) -> None:
+    """End the domain once nothing else is being done to it."""
+    while _is_still(call, vm, domid) and set(call.world[vm]["current_operations"].values()) - _GIVES_WAY:  # noqa: ASYNC110  # rare
+        await asyncio.sleep(_RETRY_S)
+    if _is_still(call, vm, domid):
+        leave_domain(call, vm, how)
 
 
 def interfaces_changed(call: Call, vm: Id) -> None:
-    """A guest that is up notices an interface that came or went."""
+    """A guest that is up notices an interface that came or went, or an address that it was told."""
     row = call.world.get(vm)
     metrics = call.world.get(row["guest_metrics"]) if row is not None else None
     if row is None or metrics is None or not metrics["live"]:
         return
     with call.world.edit() as edit:
-        edit.set(row["guest_metrics"], networks=addresses.networks(call.world, row), last_updated=call.now())
+        edit.set(row["guest_metrics"], networks=networks(call.world, row), last_updated=call.now())

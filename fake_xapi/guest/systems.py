@@ -11,28 +11,30 @@ from fake_xapi.lifecycle.rules import AnyRow
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What a guest's agent says of its system."""
+    """What a guest's agent says of its system, and the behaviour that is the system's own."""
 
     name: str
     distro: str
     major: str
     minor: str
     uname: str
+    behaviour: str = "linux"
 
     @property
-    def os_version(self) -> dict[str, str]:
-        """As VM_guest_metrics shows it."""
+    def keys(self) -> dict[str, str]:
+        """As its agent writes it to xenstore."""
         return {
-            "name": self.name,
-            "uname": self.uname,
-            "distro": self.distro,
-            "major": self.major,
-            "minor": self.minor,
+            "data/os_name": self.name,
+            "data/os_uname": self.uname,
+            "data/os_distro": self.distro,
+            "data/os_majorver": self.major,
+            "data/os_minorver": self.minor,
         }
 
 
+_WINDOWS_NAME = "Microsoft Windows Server 2012|C:\\Windows|\\Device\\Harddisk0\\Partition2"
 _BY_WORD: tuple[tuple[str, System], ...] = (
-    ("windows", System("Microsoft Windows Server 2012|C:\\Windows|\\Device\\Harddisk0\\Partition2", "windows", "6", "2", "")),
+    ("windows", System(_WINDOWS_NAME, "windows", "6", "2", "", "windows")),
     ("ubuntu", System("Ubuntu 12.04 LTS", "ubuntu", "12", "04", "3.2.0-29-virtual")),
     ("centos", System("CentOS release 6.3 (Final)", "centos", "6", "3", "2.6.32-279.el6.x86_64")),
     ("red hat", System("Red Hat Enterprise Linux Server release 6.3 (Santiago)", "rhel", "6", "3", "2.6.32-279.el6.x86_64")),
@@ -49,6 +51,8 @@ DRIVERS: Mapping[Era, dict[str, str]] = {
     "modern": {"major": "7", "minor": "30", "micro": "0", "build": "3"},
 }
 """The version of the PV drivers that guests of an era bring."""
+OLD_DRIVERS: Mapping[str, str] = {"major": "5", "minor": "6", "micro": "0", "build": "31188"}
+"""Those of a guest whose owner never renewed them."""
 
 
 def system_of(vm: AnyRow, era: Era) -> System:

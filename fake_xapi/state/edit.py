@@ -64,6 +64,18 @@ class Edit:
             return pending
         return None if identity in self._gone else self._tables[identity & CLASS_MASK].get(identity)
 
+    def named(self, cls: str, label: str) -> tuple[Id, ...]:
+        """The objects of a class with that name_label as they stand in this edit, oldest first."""
+        layout = layouts()[cls]
+        found = [identity for identity in self._base.names.get((layout.number, label), ()) if self._is_named(identity, layout, label)]
+        first = self._base.ordinals[layout.number] + 1
+        made = (make_id(layout.number, ordinal) for ordinal in range(first, self._made.get(layout.number, 0) + 1))
+        return (*found, *(identity for identity in made if self._is_named(identity, layout, label)))
+
+    def _is_named(self, identity: Id, layout: Layout, label: str) -> bool:
+        row = self.get(identity)
+        return row is not None and row.values[layout.name_index] == label
+
     def create(self, cls: str, /, **fields: Any) -> Id:
         """A new object; fields that are not given have the datamodel's first values. Returns its id."""
         layout = layouts()[cls]

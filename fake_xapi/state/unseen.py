@@ -14,6 +14,7 @@ from fake_xapi.datamodel.types import parse_type
 
 _NEVER = 1 << 30
 """No release is so new."""
+_MAP = "(string -> string) map"
 
 
 def _field(name: str, spelling: str, default: object, column: str = "") -> Field:
@@ -34,8 +35,28 @@ UNSEEN_CLASSES: Mapping[str, ClassModel] = {
     "dom0_file": _class(
         "dom0_file", _field("path", "string", "", "name__label"), _field("host", "host ref", 0), _field("content", "string", "")
     ),
-}
-"""``dom0_file``: a file of a host's control domain; ``host`` is NULL for one that every host of the pool has. Found by its path."""
+    "dom0_vhd": _class(
+        "dom0_vhd", _field("path", "string", "", "name__label"), _field("size", "int", 0), _field("parent", "string", "")
+    ),
+    "guest": _class(
+        "guest", _field("vm", "string", "", "name__label"), _field("domid", "int", -1), _field("stage", "string", ""),
+        _field("xenstore", _MAP, {}), _field("files", _MAP, {}), _field("password", "string", ""),
+        _field("agent", "string", ""), _field("key", "string", ""), _field("console", "string", ""),
+    ),
+    "medium": _class(
+        "medium", _field("sr_uuid", "string", "", "name__label"), _field("sr_type", "string", ""), _field("place", "string", ""),
+        _field("label", "string", ""), _field("size", "int", -1), _field("disks", _MAP, {}),
+        _field("tracked", _MAP, {}),
+    ),
+}  # fmt: skip
+"""``dom0_file``: a file of a host's control domain; ``host`` is NULL for one that every host of the pool has. Found by its path.
+
+``dom0_vhd``: a VHD that is no VDI (yet); its bytes are in the disks under its id; ``parent`` is the name of the file that it builds upon.
+``guest``: what a VM's guest has that no field of XenAPI tells, found by the decimal id of its VM; ``stage``, ``xenstore``, ``key`` and
+``console`` are of the domain ``domid``, the rest outlives it.
+``medium``: what lies on a device, LUN or share whatever databases say: an SR, those of its disks that no row tells of (JSON by uuid), and
+whose changes each tracked disk holds. Found by the uuid of the SR.
+"""
 
 
 @lru_cache(maxsize=1)

@@ -93,6 +93,18 @@ class Call(Protocol):
         """Cancel the tasks that hold these operations on an object, and wait until they are gone (``hard_shutdown``)."""
         ...
 
+    def lasts(self, what: str) -> float:
+        """How many seconds ``what`` takes this time by the profile, for those who let them pass themselves."""
+        ...
+
+    async def wait(self, seconds: float, *, share: tuple[float, float] = (0.0, 1.0)) -> None:
+        """Let seconds pass whatever the profile: a deadline of XAPI's own. Progress and TASK_CANCELLED as with ``takes``."""
+        ...
+
+    def stop_if_cancelled(self) -> None:
+        """Raise TASK_CANCELLED when somebody has cancelled the task: for work that waits for others' bytes instead of time."""
+        ...
+
     def announce(self, name: str, identity: Id, body: str) -> None:
         """Make a XenAPI ``message`` object about an object: ``VM_STARTED``. Its priority comes from the datamodel."""
         ...

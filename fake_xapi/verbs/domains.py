@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fake_xapi.guest import machine
 from fake_xapi.lifecycle.guests import configured_domain_type
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id, make_id
@@ -143,3 +144,4 @@ def forget_guest(edit: Edit, vm: Id) -> None:
     if metrics and edit.get(metrics) is not None:
         edit.destroy(metrics)
     edit.set(vm, guest_metrics=0)
+    machine.begin_boot(edit, vm)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.guest import balloon
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import memory, placement
 from fake_xapi.verbs.call import Call, Verb
@@ -137,8 +138,9 @@ def assert_can_evacuate(call: Call, host: Id) -> None:
 
 
 def get_uncooperative_resident_vms(call: Call, host: Id) -> list[Id]:
-    """VMs whose balloons do not obey: none."""
-    return []
+    """VMs whose balloons are not where they should be and do not move."""
+    running = (vm for vm in call.world[host]["resident_VMs"] if call.world[vm]["power_state"] == "Running")
+    return [vm for vm in running if not balloon.is_there(call, vm) and not balloon.obeys(call, vm)]
 
 
 def enable_local_storage_caching(call: Call, host: Id, sr: Id) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.guest.requests import give_back
 from fake_xapi.lifecycle.registry import LIFECYCLES
 from fake_xapi.lifecycle.rules import busy_with
 from fake_xapi.lifecycle.vbd import is_plugged
@@ -76,7 +77,13 @@ async def plug(call: Call, vbd: Id) -> None:
 
 
 async def unplug(call: Call, vbd: Id) -> None:
-    """Detach a disk from a running VM."""
+    """Detach a disk from a running VM, once its guest gives it back."""
+    await give_back(call, vbd)
+    await unplug_force(call, vbd)
+
+
+async def unplug_force(call: Call, vbd: Id) -> None:
+    """Detach a disk from a running VM, whatever its guest says."""
     await call.takes("VBD.unplug")
     with call.world.edit() as edit:
         edit.set(vbd, currently_attached=False, device="")
@@ -139,7 +146,7 @@ VERBS: Mapping[str, Verb] = {
     "VBD.destroy": destroy,
     "VBD.plug": plug,
     "VBD.unplug": unplug,
-    "VBD.unplug_force": unplug,
+    "VBD.unplug_force": unplug_force,
     "VBD.insert": insert,
     "VBD.eject": eject,
     "VBD.set_mode": set_mode,

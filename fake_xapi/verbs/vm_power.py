@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.guest.life import begin_life, end_life
+from fake_xapi.guest.requests import get_ready_to_sleep, shut_down
 from fake_xapi.lifecycle.guests import configured_domain_type, features
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
@@ -108,8 +109,9 @@ async def unpause(call: Call, vm: Id) -> None:
 
 async def clean_shutdown(call: Call, vm: Id) -> None:
     """Ask the guest to shut down, and wait until it has."""
-    await call.takes("guest.shutdown", share=(0.0, 0.9))
-    _stop(call, vm)
+    await shut_down(call, vm, "halt", share=(0.0, 0.9))
+    if call.world[vm]["power_state"] != "Halted":
+        _stop(call, vm)
 
 
 async def hard_shutdown(call: Call, vm: Id) -> None:
@@ -144,7 +146,7 @@ def _stop(call: Call, vm: Id) -> None:
 
 async def clean_reboot(call: Call, vm: Id) -> None:
     """Ask the guest to reboot: the same host, another domain."""
-    await call.takes("guest.shutdown", share=(0.0, 0.5))
+    await shut_down(call, vm, "reboot", share=(0.0, 0.5))
     await _reboot(call, vm)
 
 
@@ -177,6 +179,7 @@ async def _reboot(call: Call, vm: Id) -> None:
 
 async def suspend(call: Call, vm: Id) -> None:
     """Write the domain's memory into a VDI and take the domain away."""
+    await get_ready_to_sleep(call, vm)
     image = suspension.create_image(call, vm)
     try:
         await call.takes("VM.suspend", bytes_moved=call.world[vm]["memory_target"])

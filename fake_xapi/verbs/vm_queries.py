@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.guest import balloon
 from fake_xapi.lifecycle.guests import features
 from fake_xapi.lifecycle.registry import LIFECYCLES
 from fake_xapi.state.ids import Id
@@ -78,8 +79,8 @@ class _Sized:
 
 
 def get_cooperative(call: Call, vm: Id) -> bool:
-    """Whether the guest's balloon does what it is told: simulated ones do."""
-    return True
+    """Whether the guest's balloon does what it is told, or has no need to."""
+    return balloon.is_there(call, vm) or balloon.obeys(call, vm)
 
 
 def assert_operation_valid(call: Call, vm: Id, operation: str) -> None:

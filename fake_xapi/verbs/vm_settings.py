@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.guest import balloon
 from fake_xapi.lifecycle.registry import LIFECYCLES
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import memory
@@ -32,16 +33,8 @@ def _set_memory(call: Call, vm: Id, **limits: int) -> None:
         )
     with call.world.edit() as edit:
         edit.set(vm, **limits)
-        edit.set(vm, memory_overhead=memory.overhead_bytes(edit[vm]))
-        _follow(call, edit, vm)
-
-
-def _follow(call: Call, edit: Any, vm: Id) -> None:
-    """The target goes to the new maximum; a live VM's balloon with it."""
-    row = edit[vm]
-    edit.set(vm, memory_target=row["memory_dynamic_max"])
-    if row["power_state"] in ("Running", "Paused") and row["metrics"]:
-        edit.set(row["metrics"], memory_actual=row["memory_dynamic_max"], last_updated=call.now())
+        edit.set(vm, memory_overhead=memory.overhead_bytes(edit[vm]), memory_target=edit[vm]["memory_dynamic_max"])
+    balloon.follow_target(call, vm)
 
 
 def set_memory_dynamic_max(call: Call, vm: Id, value: int) -> None:
@@ -95,11 +88,17 @@ def set_memory_target_live(call: Call, vm: Id, target: int) -> None:
     """Blow up or deflate a running VM's balloon."""
     with call.world.edit() as edit:
         edit.set(vm, memory_target=target)
-        edit.set(edit[vm]["metrics"], memory_actual=target, last_updated=call.now())
+    balloon.follow_target(call, vm)
 
 
-def wait_memory_target_live(call: Call, vm: Id) -> None:
-    """A simulated balloon is where it should be at once."""
+async def wait_memory_target_live(call: Call, vm: Id) -> None:
+    """Wait until the guest's balloon is where it should be; VM_MEMORY_TARGET_WAIT_TIMEOUT [task] when that takes too long."""
+    waited_s = 0.0
+    while not balloon.is_there(call, vm):
+        if waited_s >= balloon.DEADLINE_S:
+            raise Failure("VM_MEMORY_TARGET_WAIT_TIMEOUT", Handle(call.task))
+        await call.wait(balloon.LOOKS_EVERY_S)
+        waited_s += balloon.LOOKS_EVERY_S
 
 
 def set_shadow_multiplier(call: Call, vm: Id, value: float) -> None:

@@ -3,49 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from fake_xapi.datamodel.failure import Failure
-from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.faults.faults import Faults, message_name
-from fake_xapi.faults.rules import Dead, Delay, Drop, Effect, Hang, LoseReply, Refuse, Rule, Truncate
-from fake_xapi.fleet.fleet import Fleet, Order
+from fake_xapi.faults.rules import (
+    ClockSkew,
+    Dead,
+    Delay,
+    Drop,
+    Effect,
+    FullSr,
+    Hang,
+    LoseReply,
+    LostNetwork,
+    Refuse,
+    Rule,
+    Truncate,
+)
 from fake_xapi.transports.inprocess import InProcess
-
-T = TypeVar("T")
-HOST = "xs00001"
-
-
-class Bench:
-    """A fleet of two hosts and a session on the first."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
-        self.session = ""
-
-    @property
-    def faults(self) -> Faults:
-        return self.fleet.faults
-
-    async def call(self, method: str, *params: Any, host: str = HOST) -> Any:
-        given = [*params] if method.startswith("session.login") else [self.session, *params]
-        return await InProcess(self.fleet.xapi_of(host)).call(method, given)
-
-
-def over_fleet(body: Callable[[Bench], Awaitable[T]]) -> T:
-    async def main() -> T:
-        bench = Bench(Fleet(Order(hosts=2)))
-        bench.session = await bench.call("session.login_with_password", "root", "xenroot")
-        try:
-            return await body(bench)
-        finally:
-            await bench.fleet.close()
-
-    return run_virtual(main())
+from tests.fake_xapi.faults.bench import HOST, Bench, over_fleet
 
 
 async def _networks(bench: Bench) -> int:
@@ -203,13 +184,13 @@ def test_a_host_that_dies_during_a_call_never_answers_it() -> None:
     over_fleet(body)
 
 
-def test_transports_hear_of_a_death_and_of_nothing_else() -> None:
+def test_transports_and_pools_hear_of_deaths_of_their_ends_and_of_nothing_else() -> None:
     told: list[str] = []
     faults = Faults("1", [HOST])
-    faults.deaths.append(lambda: told.append("death"))
+    faults.deaths.append(lambda: told.append("told"))
     faults.add(Rule(Delay(1.0)))
     faults.remove(faults.add(Rule(Dead(), host="xs*")))
-    assert told == ["death"]
+    assert told == ["told", "told"]
 
 
 def test_a_rule_about_no_host_of_the_fleet_is_refused() -> None:
@@ -244,6 +225,16 @@ def test_a_host_without_rules_answers_by_itself() -> None:
         ({"effect": Delay(float("nan"))}, r"a delay takes 0 seconds or more, not nan"),
         ({"effect": Truncate(1.0)}, r"a fraction from 0 to less than 1, not 1.0"),
         ({"effect": Dead(), "message": "VM.*"}, r"a dead host answers nothing at all"),
+        ({"effect": Refuse("SR_FULL", ("1",))}, r"SR_FULL has parameters requested, maximum: give 2, not 1"),
+        ({"effect": Refuse("HA_NO_PLAN", ("x",))}, r"HA_NO_PLAN has no parameters: give 0, not 1"),
+        ({"effect": Refuse("SR_BACKEND_FAILURE_46", ("",))}, r"SR_BACKEND_FAILURE_46 has parameters status, stdout, stderr: give 3"),
+        ({"at": "VDI.copi"}, r"no phase of an operation matches 'VDI.copi'; did you mean VDI.copy"),
+        ({"at": "VDI.copy"}, r"drop strikes whole calls, not a phase of an operation; there it may be refuse, delay, hang, dead"),
+        ({"effect": FullSr(), "message": "VDI.*"}, r"full-sr is about hosts, not calls"),
+        ({"effect": LostNetwork(), "nth": 2}, r"lost-network is about hosts, not calls"),
+        ({"effect": ClockSkew(1.0), "subject": "x"}, r"a host has one clock: name the host alone, no subject"),
+        ({"effect": ClockSkew(float("inf"))}, r"a clock is wrong by less than a century, not by inf seconds"),
+        ({"message": "put_import_raw_vdi", "subject": "x"}, r"put_import_raw_vdi is a transfer, whose object is not looked at"),
     ],
 )
 def test_a_rule_that_can_never_strike_is_refused(wrong: dict[str, Any], refusal: str) -> None:

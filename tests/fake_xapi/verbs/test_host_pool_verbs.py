@@ -27,7 +27,7 @@ def test_a_console_is_read_by_the_number_of_its_domain() -> None:
             text = zlib.decompress(base64.b64decode(packed)).decode()
             assert text.endswith("web login: \r\n")
         await host.call("VM.add_to_other_config", vm, "last_dom_id", domid)
-        await host.call("VM.hard_shutdown", vm)
+        await host.call("VM.clean_shutdown", vm)
         packed = await host.call("host.call_plugin", host.host, "console", "get_console_log", {"dom_id": domid})
         assert zlib.decompress(base64.b64decode(packed)).decode().endswith("reboot: Power down\r\n")
 

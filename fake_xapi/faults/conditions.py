@@ -1,0 +1,161 @@
+"""What a host suffers while a rule is in force: it is in the world for every client to see, and is taken back at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from fake_xapi.engine.xapi import Xapi
+from fake_xapi.faults.effects import ClockSkew, Effect, FullSr, LostNetwork
+from fake_xapi.faults.names import names_of
+from fake_xapi.faults.rules import Rule
+from fake_xapi.state.ids import Id
+from fake_xapi.state.world import World
+
+
+class Suffering(Protocol):
+    """One condition of one host."""
+
+    isolates: bool
+    """Whether nothing reaches the host meanwhile."""
+
+    def begin(self) -> int:
+        """Let it begin, or begin again after the world became another; how many things it changed."""
+        ...
+
+    def end(self) -> None:
+        """Take it back."""
+        ...
+
+
+def suffering(xapi: Xapi, rule: Rule, claims: Claims) -> Suffering:
+    """The condition that a rule lets a host suffer, not yet begun."""
+    return _MADE[type(rule.effect)](xapi, rule, claims)
+
+
+class Claims:
+    """What was there before the first who changed it; it is to be put back when the last of them lets go."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[World, Id], tuple[int, int]] = {}
+
+    def take(self, world: World, identity: Id, before: int) -> None:
+        """Change something; ``before`` counts when nobody else has changed it."""
+        first, count = self._held.get((world, identity), (before, 0))
+        self._held[world, identity] = (first, count + 1)
+
+    def give_back(self, world: World, identity: Id) -> int | None:
+        """Let go; what is to be put back, None while somebody else still holds it."""
+        first, count = self._held.pop((world, identity))
+        if count > 1:
+            self._held[world, identity] = (first, count - 1)
+            return None
+        return first
+
+
+class _FullSr:
+    """The SRs shrink to what is on them, and are as large as before at the end."""
+
+    isolates = False
+
+    def __init__(self, xapi: Xapi, rule: Rule, claims: Claims) -> None:
+        self._xapi, self._subject, self._claims = xapi, rule.subject, claims
+        self._held: set[Id] = set()
+
+    def begin(self) -> int:
+        world = self._xapi.world
+        storage = [sr for sr in self._meant(world) if world[sr]["physical_size"] > 0]
+        with world.edit() as edit:
+            for sr in storage:
+                if sr not in self._held:
+                    self._held.add(sr)
+                    self._claims.take(world, sr, edit[sr]["physical_size"])
+                edit.set(sr, physical_size=max(edit[sr]["physical_utilisation"], 1))
+        return len(storage)
+
+    def end(self) -> None:
+        world = self._xapi.world
+        with world.edit() as edit:
+            for sr in self._held:
+                size = self._claims.give_back(world, sr)
+                if size is not None and edit.get(sr) is not None:
+                    edit.set(sr, physical_size=size)
+
+    def _meant(self, world: World) -> list[Id]:
+        if self._subject:
+            return [sr for sr in world.ids("SR") if _is_named(names_of(world, sr), self._subject)]
+        return [row["default_SR"] for _, row in world.rows("pool") if world.get(row["default_SR"]) is not None]
+
+
+class _LostNetwork:
+    """Physical interfaces lose their carrier."""
+
+    def __init__(self, xapi: Xapi, rule: Rule, claims: Claims) -> None:
+        self._xapi, self._subject, self._claims = xapi, rule.subject, claims
+        self._held: set[Id] = set()
+        self.isolates = any(xapi.world[pif]["management"] for pif in self._meant())
+
+    def begin(self) -> int:
+        world = self._xapi.world
+        metrics = [found for pif in self._meant() if world.get(found := world[pif]["metrics"]) is not None]
+        with world.edit() as edit:
+            for found in metrics:
+                if found not in self._held:
+                    self._held.add(found)
+                    self._claims.take(world, found, edit[found]["carrier"])
+                edit.set(found, carrier=False)
+        return len(metrics)
+
+    def end(self) -> None:
+        world = self._xapi.world
+        with world.edit() as edit:
+            for metrics in self._held:
+                carrier = self._claims.give_back(world, metrics)
+                if carrier is not None and edit.get(metrics) is not None:
+                    edit.set(metrics, carrier=bool(carrier))
+
+    def _meant(self) -> list[Id]:
+        world = self._xapi.world
+        own = ((pif, row) for pif, row in world.rows("PIF") if row["physical"] and row["host"] == self._xapi.host)
+        names = ((pif, (row["device"], *names_of(world, pif), *names_of(world, row["network"]))) for pif, row in own)
+        return [pif for pif, known in names if not self._subject or _is_named(known, self._subject)]
+
+
+class _ClockSkew:
+    """The clock of the host is wrong."""
+
+    isolates = False
+
+    def __init__(self, xapi: Xapi, rule: Rule, claims: Claims) -> None:
+        del claims
+        self._xapi = xapi
+        self._skew = timedelta(seconds=rule.effect.seconds if isinstance(rule.effect, ClockSkew) else 0.0)
+        self._is_on = False
+
+    def begin(self) -> int:
+        if not self._is_on:
+            self._turn(self._skew)
+        self._is_on = True
+        return 1
+
+    def end(self) -> None:
+        self._turn(-self._skew)
+        self._is_on = False
+
+    def _turn(self, by: timedelta) -> None:
+        clock = self._xapi.clock
+        self._xapi.clock = replace(clock, epoch=clock.epoch + by)
+
+
+class _Maker(Protocol):
+    def __call__(self, xapi: Xapi, rule: Rule, claims: Claims) -> Suffering: ...
+
+
+_MADE: Mapping[type[Effect], _Maker] = {FullSr: _FullSr, LostNetwork: _LostNetwork, ClockSkew: _ClockSkew}
+
+
+def _is_named(names: Iterator[str] | tuple[str, ...], glob: str) -> bool:
+    return any(fnmatchcase(name, glob) for name in names)
