@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,9 @@ from fake_xapi.datamodel.wire import xml_value
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.admission import resolve
 from fake_xapi.engine.machines import PoolMachines
+from fake_xapi.engine.marshal import fields_in
 from fake_xapi.engine.messages import add_message
+from fake_xapi.engine.records import record
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL, Id, class_of
 from fake_xapi.state.world import World
@@ -146,10 +148,10 @@ class RunningCall:
         for step in range(1, steps + 1) if seconds > 0 else ():
             await self._pause(seconds / steps)
             self.progress(begin + (end - begin) * step / steps)
-        self._stop_if_cancelled()
+        self.stop_if_cancelled()
 
     async def _pause(self, seconds: float) -> None:
-        self._stop_if_cancelled()
+        self.stop_if_cancelled()
         loop = asyncio.get_running_loop()
         self._cancelling = loop.create_future()
         timer = loop.call_later(seconds, resolve, self._cancelling)
@@ -158,7 +160,7 @@ class RunningCall:
         finally:
             timer.cancel()
             self._cancelling = None
-        self._stop_if_cancelled()
+        self.stop_if_cancelled()
 
     async def unless_cancelled(self, wait: Coroutine[Any, Any, None]) -> None:
         """Wait for something; Failure TASK_CANCELLED when the task is cancelled meanwhile."""
@@ -169,9 +171,10 @@ class RunningCall:
         finally:
             waiting.cancel()
             self._cancelling = None
-        self._stop_if_cancelled()
+        self.stop_if_cancelled()
 
-    def _stop_if_cancelled(self) -> None:
+    def stop_if_cancelled(self) -> None:
+        """Raise TASK_CANCELLED when somebody has cancelled the task."""
         if self._is_cancelled:
             raise Failure("TASK_CANCELLED", Handle(self.task))
 
@@ -193,15 +196,20 @@ class RunningCall:
             keys[:] = keys or [self.open_task(edit)]
             return keys[0]
 
-        await admission.enter(marks, key_of)
-        try:
-            yield
-        finally:
+        def release() -> None:
             with self.world.edit() as edit:
                 admission.leave(edit, marks, keys[0] if keys else "")
 
     async def cancel_operations(self, identity: Id, operations: frozenset[str]) -> None:
         """Cancel the calls that hold these operations on an object, and wait until their marks are gone."""
+        release = await self.marked(*marks)
+        try:
+            yield
+        finally:
+            release()
+
+    async def marked(self, *marks: tuple[Id, str]) -> Callable[[], None]:
+        """Mark operations on more objects, until the function that is returned is called."""
         while holders := self._holders(identity, operations):
             for holder in holders:
                 self.xapi.cancel(holder)
@@ -216,5 +224,16 @@ class RunningCall:
     def announce(self, name: str, identity: Id, body: str) -> None:
         """Make a ``message`` object about an object."""
         priority = datamodel().alert_priorities.get(name, DEFAULT_PRIORITY)
+        await admission.enter(marks, key_of)
+        return release
+
         about = self.world.uuid(identity)
         add_message(self.world, name=name, priority=priority, cls=class_of(identity), obj_uuid=about, timestamp=self.now(), body=body)
+    def record(self, identity: Id) -> dict[str, Any]:
+        """An object as ``get_record`` shows it."""
+        return record(self.world, identity)
+
+    def entered(self, cls: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a record that the release knows, as state values."""
+        return fields_in(self.world, cls, record)
+

@@ -272,6 +272,24 @@ def record_in(world: World, cls: str, value: Mapping[str, Any]) -> dict[str, Any
     return given
 
 
+def fields_in(world: World, cls: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a whole record that the release knows; refs that lead nowhere become NULL, and are missing from sets."""
+    known = (field for field in world.personality.classes[cls].fields if field.name in value and not field.is_internal)
+    return {field.name: _alive(unmarshaller(field.type)(world, value[field.name])) for field in known}
+
+
+def _alive(value: Any) -> Any:
+    """A state value as it is kept, without what is dead."""
+    match value:
+        case Dead():
+            return 0
+        case list():
+            return tuple(_alive(member) for member in value if not isinstance(member, Dead))
+        case dict():
+            return {key: _alive(member) for key, member in value.items() if not isinstance(key, Dead)}
+    return value
+
+
 _UNMARSHAL: Mapping[str, Unmarshal] = {
     "string": _string_in,
     "int": _int_in,

@@ -26,6 +26,7 @@ from fake_xapi.engine.tasks import Tasks
 from fake_xapi.state.chance import Chance
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
+from fake_xapi.engine.transfer_calls import begin_transfer
 
 log = logging.getLogger(__name__)
 Credential = str | tuple[str, str]
@@ -182,3 +183,7 @@ class Xapi:
 def _nobody(address: str) -> Xapi | None:
     """The neighbours of an XAPI that stands alone."""
     return None
+    def begin_transfer(self, name: str, session: Id, task_ref: str) -> RunningCall:
+        """A handler's transfer as a call."""
+        return begin_transfer(self, name, session, task_ref)
+

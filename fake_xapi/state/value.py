@@ -159,6 +159,6 @@ def uuids_after(uuids: Map[str, Id], changes: list[Change]) -> Map[str, Id]:
         old = change.old.values[index] if change.old else ""
         new = change.new.values[index] if change.new else ""
         if old != new:
-            uuids = uuids.delete(old) if old else uuids
+            uuids = uuids.delete(old) if old and uuids.get(old) == change.identity else uuids  # another may bear it by now
             uuids = uuids.set(new, change.identity) if new else uuids
     return uuids

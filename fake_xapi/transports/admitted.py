@@ -63,7 +63,7 @@ def admitting(action: str, work: Work, size: Callable[[Admitted], int] = nothing
             task.fail(told)
             raise told from failure
         except BadRequest as bad:
-            task.fail(Failure("INTERNAL_ERROR", bad.text))
+            task.fail(bad.failure)
             raise
         finally:
             if session and not isinstance(request.credential, str):

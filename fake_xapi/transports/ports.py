@@ -19,6 +19,7 @@ from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.personality import Personality
 from fake_xapi.datamodel.wire import DateTime, Int32
 from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.engine.call import RunningCall
 from fake_xapi.state.world import World
 
 T = TypeVar("T")
@@ -92,6 +93,10 @@ class Xapi(Protocol):
 
     def http_task(self, task_ref: str) -> HttpTask:
         """The task of a transfer: the client's own, or with "" one that nobody sees."""
+        ...
+
+    def begin_transfer(self, name: str, session: int, task_ref: str) -> RunningCall:
+        """A transfer as a call of its own ("VM.export"), whose task is the client's or a new one."""
         ...
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from fake_xapi.datamodel.failure import Failure
 from fake_xapi.transports.ports import Credential, Xapi
 
 
 class BadRequest(Exception):
-    """A request that no handler can serve: the HTTP status and what to say."""
+    """A request that no handler can serve: the HTTP status and what to say, to the task in XAPI's own words."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, failure: Failure | None = None) -> None:
         super().__init__(status, text)
         self.status = status
         self.text = text
+        self.failure = failure or Failure("INTERNAL_ERROR", text)
 
 
 @dataclass(frozen=True, slots=True)

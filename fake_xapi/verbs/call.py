@@ -6,7 +6,7 @@ The engine implements it; verbs know no more of the engine than this.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -103,6 +103,21 @@ class Call(Protocol):
 
     def stop_if_cancelled(self) -> None:
         """Raise TASK_CANCELLED when somebody has cancelled the task: for work that waits for others' bytes instead of time."""
+        ...
+
+    def record(self, identity: Id) -> dict[str, Any]:
+        """An object as ``get_record`` shows it, in wire values; not to be changed."""
+        ...
+
+    def entered(self, cls: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a record in wire values that the release knows, as state values; Failure for one of another type.
+
+        Refs that lead nowhere become NULL.
+        """
+        ...
+
+    async def marked(self, *marks: tuple[Id, str]) -> Callable[[], None]:
+        """As ``operating``, until the function that is returned is called: for what ends outside of any coroutine."""
         ...
 
     def announce(self, name: str, identity: Id, body: str) -> None:

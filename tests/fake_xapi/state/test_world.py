@@ -217,3 +217,13 @@ def test_encoded_forms_go_with_their_object() -> None:
     with world.edit() as edit:
         edit.destroy(vm)
     assert world.encodings("xml") == {}
+
+
+def test_a_uuid_goes_over_to_another_object_in_one_edit() -> None:
+    world = empty_world()
+    with world.edit() as edit:
+        first = edit.create("VM", uuid="11111111-2222-4333-8444-555555555555")
+    with world.edit() as edit:
+        edit.destroy(first)
+        second = edit.create("VM", uuid="11111111-2222-4333-8444-555555555555")
+    assert world.by_uuid("VM", "11111111-2222-4333-8444-555555555555") == second
