@@ -189,6 +189,14 @@ class RunningCall:
     @asynccontextmanager
     async def operating(self, *marks: tuple[Id, str]) -> AsyncIterator[None]:
         """Mark operations on more objects, for the time of the block."""
+        release = await self.marked(*marks)
+        try:
+            yield
+        finally:
+            release()
+
+    async def marked(self, *marks: tuple[Id, str]) -> Callable[[], None]:
+        """Mark operations on more objects, until the function that is returned is called."""
         admission = self.xapi.admission
         keys: list[str] = []
 
@@ -200,16 +208,11 @@ class RunningCall:
             with self.world.edit() as edit:
                 admission.leave(edit, marks, keys[0] if keys else "")
 
+        await admission.enter(marks, key_of)
+        return release
+
     async def cancel_operations(self, identity: Id, operations: frozenset[str]) -> None:
         """Cancel the calls that hold these operations on an object, and wait until their marks are gone."""
-        release = await self.marked(*marks)
-        try:
-            yield
-        finally:
-            release()
-
-    async def marked(self, *marks: tuple[Id, str]) -> Callable[[], None]:
-        """Mark operations on more objects, until the function that is returned is called."""
         while holders := self._holders(identity, operations):
             for holder in holders:
                 self.xapi.cancel(holder)
@@ -221,14 +224,6 @@ class RunningCall:
         tasks = [self.world.find_ref(key) for key, operation in current.items() if operation in operations]
         return [task for task in tasks if task in self.xapi.calls and task != self.task]
 
-    def announce(self, name: str, identity: Id, body: str) -> None:
-        """Make a ``message`` object about an object."""
-        priority = datamodel().alert_priorities.get(name, DEFAULT_PRIORITY)
-        await admission.enter(marks, key_of)
-        return release
-
-        about = self.world.uuid(identity)
-        add_message(self.world, name=name, priority=priority, cls=class_of(identity), obj_uuid=about, timestamp=self.now(), body=body)
     def record(self, identity: Id) -> dict[str, Any]:
         """An object as ``get_record`` shows it."""
         return record(self.world, identity)
@@ -237,3 +232,8 @@ class RunningCall:
         """The fields of a record that the release knows, as state values."""
         return fields_in(self.world, cls, record)
 
+    def announce(self, name: str, identity: Id, body: str) -> None:
+        """Make a ``message`` object about an object."""
+        priority = datamodel().alert_priorities.get(name, DEFAULT_PRIORITY)
+        about = self.world.uuid(identity)
+        add_message(self.world, name=name, priority=priority, cls=class_of(identity), obj_uuid=about, timestamp=self.now(), body=body)

@@ -23,10 +23,10 @@ from fake_xapi.engine.sessions import Sessions
 from fake_xapi.engine.settings import Settings
 from fake_xapi.engine.surroundings import ALONE, Surroundings
 from fake_xapi.engine.tasks import Tasks
+from fake_xapi.engine.transfer_calls import begin_transfer
 from fake_xapi.state.chance import Chance
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
-from fake_xapi.engine.transfer_calls import begin_transfer
 
 log = logging.getLogger(__name__)
 Credential = str | tuple[str, str]
@@ -169,6 +169,10 @@ class Xapi:
             await asyncio.sleep(seconds)
         return await work()
 
+    def begin_transfer(self, name: str, session: Id, task_ref: str) -> RunningCall:
+        """A handler's transfer as a call."""
+        return begin_transfer(self, name, session, task_ref)
+
     def http_task(self, task_ref: str) -> TransferTask | UnseenTask:
         """The task that a client named for a transfer; with "" one that nobody sees. Failure HANDLE_INVALID when it is gone."""
         if not task_ref:
@@ -183,7 +187,3 @@ class Xapi:
 def _nobody(address: str) -> Xapi | None:
     """The neighbours of an XAPI that stands alone."""
     return None
-    def begin_transfer(self, name: str, session: Id, task_ref: str) -> RunningCall:
-        """A handler's transfer as a call."""
-        return begin_transfer(self, name, session, task_ref)
-

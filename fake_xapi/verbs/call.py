@@ -77,22 +77,6 @@ class Call(Protocol):
         """
         ...
 
-    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Let work go on behind the call. One of that name that still runs is cancelled first; all end with the XAPI."""
-        ...
-
-    def stop(self, name: str) -> None:
-        """Cancel the background work of that name, if it still runs."""
-        ...
-
-    def operating(self, *marks: tuple[Id, str]) -> AbstractAsyncContextManager[None]:
-        """Check, wait for and mark operations on more objects, for the time of the block: ``(vbd, "attach")``."""
-        ...
-
-    async def cancel_operations(self, identity: Id, operations: frozenset[str]) -> None:
-        """Cancel the tasks that hold these operations on an object, and wait until they are gone (``hard_shutdown``)."""
-        ...
-
     def lasts(self, what: str) -> float:
         """How many seconds ``what`` takes this time by the profile, for those who let them pass themselves."""
         ...
@@ -105,6 +89,26 @@ class Call(Protocol):
         """Raise TASK_CANCELLED when somebody has cancelled the task: for work that waits for others' bytes instead of time."""
         ...
 
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Let work go on behind the call. One of that name that still runs is cancelled first; all end with the XAPI."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """Cancel the background work of that name, if it still runs."""
+        ...
+
+    def operating(self, *marks: tuple[Id, str]) -> AbstractAsyncContextManager[None]:
+        """Check, wait for and mark operations on more objects, for the time of the block: ``(vbd, "attach")``."""
+        ...
+
+    async def marked(self, *marks: tuple[Id, str]) -> Callable[[], None]:
+        """As ``operating``, until the function that is returned is called: for what ends outside of any coroutine."""
+        ...
+
+    async def cancel_operations(self, identity: Id, operations: frozenset[str]) -> None:
+        """Cancel the tasks that hold these operations on an object, and wait until they are gone (``hard_shutdown``)."""
+        ...
+
     def record(self, identity: Id) -> dict[str, Any]:
         """An object as ``get_record`` shows it, in wire values; not to be changed."""
         ...
@@ -114,10 +118,6 @@ class Call(Protocol):
 
         Refs that lead nowhere become NULL.
         """
-        ...
-
-    async def marked(self, *marks: tuple[Id, str]) -> Callable[[], None]:
-        """As ``operating``, until the function that is returned is called: for what ends outside of any coroutine."""
         ...
 
     def announce(self, name: str, identity: Id, body: str) -> None:
