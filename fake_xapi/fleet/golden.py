@@ -12,6 +12,7 @@ from fake_xapi.fleet.roles import create_roles
 from fake_xapi.fleet.software import software_version
 from fake_xapi.fleet.storage_drivers import drivers
 from fake_xapi.fleet.templates import mac_seed, templates
+from fake_xapi.lifecycle.editions import EDITIONS, FRESH, edition_named, pool_restrictions, restrictions
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.value import Value
@@ -69,7 +70,7 @@ def golden(release: str, hardware: Hardware = STANDARD, pool_size: int = 1) -> G
     with world.edit() as edit:
         pool = edit.create("pool", **_pool())
         host = _host(edit, kind, hardware)
-        edit.set(pool, master=host)
+        edit.set(pool, master=host, restrictions=pool_restrictions([edit[host]]))
         domain, consoles = _control_domain(edit, host, hardware)
         networks = _networks(edit, hardware)
         pifs = _nics(edit, host, networks)
@@ -134,7 +135,8 @@ def _host(edit: Edit, release: Personality, hardware: Hardware) -> Id:
         memory_overhead=hardware.memory_bytes // 128,
         license_server={"address": "localhost", "port": "27000"},
         license_params=_license(release),
-        edition="free",
+        edition=FRESH[release.era],
+        editions=tuple(edition.name for edition in EDITIONS[release.era]),
         virtual_hardware_platform_versions=(0, 1, 2) if release.era == "modern" else (0, 1),
         bios_strings={"bios-vendor": "inova", "system-manufacturer": "inova", "system-product-name": "simulated host"},
         display="enabled",
@@ -145,11 +147,13 @@ def _host(edit: Edit, release: Personality, hardware: Hardware) -> Id:
 
 
 def _license(release: Personality) -> dict[str, str]:
+    edition = edition_named(release.era, FRESH[release.era])
     return {
-        "sku_type": "free",
+        "sku_type": edition.name,
+        "sku_marketing_name": edition.title,
         "version": software_version(release)["product_version"],
         "expiry": "20301231T00:00:00Z",
-        "restrict_pooling": "false",
+        **restrictions(release.era, edition),
     }
 
 

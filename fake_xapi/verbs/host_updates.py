@@ -11,6 +11,7 @@ from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.dom0.documents import MOST_BYTES
 from fake_xapi.dom0.downloads import NotFetched, fetch
 from fake_xapi.dom0.updateinfo import REPOMD, BadRepository, Update, place_of, unpacked
+from fake_xapi.lifecycle.editions import require
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
@@ -36,10 +37,11 @@ def _applied(world: World, host_: Id) -> frozenset[str]:
 async def sync_updates(call: Call, pool: Id, force: bool = False, *credentials: str) -> str:
     """Learn what the repositories in use have now; the answer is the hash of the one with updates.
 
-    NO_REPOSITORIES_CONFIGURED [], NO_REPOSITORY_ENABLED [], MULTIPLE_UPDATE_REPOSITORIES_ENABLED [], REPOSYNC_FAILED [],
-    INVALID_REPOMD_XML [], INVALID_UPDATEINFO_XML [], UPDATEINFO_HASH_MISMATCH [].
+    LICENCE_RESTRICTION ["Updates"], NO_REPOSITORIES_CONFIGURED [], NO_REPOSITORY_ENABLED [],
+    MULTIPLE_UPDATE_REPOSITORIES_ENABLED [], REPOSYNC_FAILED [], INVALID_REPOMD_XML [], INVALID_UPDATEINFO_XML [], UPDATEINFO_HASH_MISMATCH [].
     """
     world = call.world
+    require(world, "Updates")
     if not world[pool]["repositories"]:
         raise Failure("NO_REPOSITORIES_CONFIGURED")
     source = repositories.enabled_update_repository(world)

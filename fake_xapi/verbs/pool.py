@@ -64,12 +64,6 @@ def designate_new_master(call: Call, host: Id) -> None:
         edit.set(POOL, master=host)
 
 
-def get_license_state(call: Call, pool: Id) -> dict[str, str]:
-    """The edition of the pool, which is its hosts', and until when it lasts."""
-    editions = sorted({row["edition"] for _, row in call.world.rows("host")})
-    return {"edition": editions[0] if editions else "free", "expiry": "never"}
-
-
 def get_certificates(call: Call) -> list[str]:
     """No certificate is installed in a fresh pool."""
     return []
@@ -89,7 +83,6 @@ VERBS: Mapping[str, Verb] = {
     "pool.ha_compute_max_host_failures_to_tolerate": ha_compute_max_host_failures_to_tolerate,
     "pool.disable_ha": disable_ha,
     "pool.designate_new_master": designate_new_master,
-    "pool.get_license_state": get_license_state,
     "pool.set_igmp_snooping_enabled": writes("igmp_snooping_enabled"),
     "pool.set_uefi_certificates": writes("uefi_certificates"),
     "pool.set_custom_uefi_certificates": writes("custom_uefi_certificates"),

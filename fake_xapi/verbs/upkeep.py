@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fake_xapi.verbs import host_updates, pool_patch, pool_update, repositories
+from fake_xapi.verbs import host_updates, licence, pool_patch, pool_update, repositories
 from fake_xapi.verbs.call import Verb
 
 UPKEEP: Mapping[str, Verb] = {
@@ -12,4 +12,5 @@ UPKEEP: Mapping[str, Verb] = {
     **pool_update.VERBS,
     **repositories.VERBS,
     **host_updates.VERBS,
+    **licence.VERBS,
 }
