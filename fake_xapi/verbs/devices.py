@@ -87,10 +87,13 @@ def claim_disk(world: World, vm: Row, device: str) -> str:
     return device
 
 
-def claim_vif(world: World, vm: Row, device: str) -> str:
-    """The device that a new VIF gets; Failures INVALID_DEVICE, DEVICE_ALREADY_EXISTS."""
+def check_vif(world: World, vm: Row, device: str) -> None:
+    """INVALID_DEVICE [device] for what can be no VIF's number."""
     if not device.isdecimal() or int(device) >= vif_count(world, vm):
         raise Failure("INVALID_DEVICE", device)
+
+
+def assert_vif_is_free(world: World, vm: Row, device: str) -> None:
+    """DEVICE_ALREADY_EXISTS [device]."""
     if any(world[vif]["device"] == device for vif in vm["VIFs"]):
         raise Failure("DEVICE_ALREADY_EXISTS", device)
-    return device

@@ -40,3 +40,9 @@ def _hashed(seed: str, times: int) -> bytes:
 def _local(octets: tuple[int, ...]) -> str:
     first = (octets[0] | 2) & ~1 & 0xFF
     return ":".join(f"{octet:02x}" for octet in (first, *octets[1:]))
+
+
+def leased_address(mac: str) -> str:
+    """The IPv4 address in 172.16.0.0/12 that a DHCP server has for a host's interface: always the same."""
+    first, second, third = hashlib.blake2b(mac.lower().encode(), digest_size=3).digest()
+    return f"172.{16 + first % 16}.{second}.{1 + third % 254}"

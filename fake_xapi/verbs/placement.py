@@ -12,6 +12,7 @@ from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
 from fake_xapi.verbs import memory
 from fake_xapi.verbs.call import Call
+from fake_xapi.verbs.pif_kinds import local_pif
 
 Reason = Callable[[World, Id, Row, Id, Row], Failure | None]
 """``reason(world, vm, its row, host, its row)``: why the VM cannot run there."""
@@ -56,8 +57,11 @@ def _misses_storage(world: World, vm: Id, row: Row, host: Id, _host_row: Row) ->
 def _misses_network(world: World, vm: Id, row: Row, host: Id, _host_row: Row) -> Failure | None:
     for vif in row["VIFs"]:
         network = world[vif]["network"]
-        if world.get(network) is not None and not _is_visible(world, network, host):
+        if world.get(network) is not None and not is_visible(world, network, host):
             return Failure("VM_REQUIRES_NETWORK", Handle(vm), Handle(network))
+        pif = local_pif(world, network, host)
+        if pif and world[pif]["bond_slave_of"]:
+            return Failure("HOST_CANNOT_ATTACH_NETWORK", Handle(host), Handle(network))
     return None
 
 
@@ -109,8 +113,11 @@ def is_connected(world: World, sr: Id, host: Id) -> bool:
     return any(pbd["host"] == host and pbd["currently_attached"] for pbd in pbds)
 
 
-def _is_visible(world: World, network: Id, host: Id) -> bool:
-    """A network with PIFs is where they are; one without is wherever a VM on it already runs, else anywhere."""
+def is_visible(world: World, network: Id, host: Id) -> bool:
+    """Whether a VM on a host could have a network.
+
+    One with PIFs is where they are; one without is wherever a VM on it already runs, else anywhere.
+    """
     row = world[network]
     if row["PIFs"]:
         return any(world[pif]["host"] == host for pif in row["PIFs"])
