@@ -25,7 +25,7 @@ Accessor = Callable[..., Any]
 
 
 PLAIN: Mapping[str, tuple[str, ...]] = {
-    "task": ("progress", "result", "error_info", "other_config"),
+    "task": ("other_config",),
     "pool": ("guest_agent_config", "igmp_snooping_enabled", "telemetry_next_collection", "update_sync_enabled"),
     "VM": (
         "other_config", "platform", "blocked_operations", "bios_strings", "start_delay", "shutdown_delay", "order", "suspend_VDI",

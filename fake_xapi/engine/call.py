@@ -17,17 +17,22 @@ from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.admission import resolve
 from fake_xapi.engine.machines import PoolMachines
 from fake_xapi.engine.marshal import fields_in
-from fake_xapi.engine.messages import add_message
+from fake_xapi.engine.messages import SPELLINGS, add_message
 from fake_xapi.engine.records import record
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL, Id, class_of
 from fake_xapi.state.world import World
+from fake_xapi.verbs.directory import Directory
+from fake_xapi.verbs.media import Arrays
+from fake_xapi.verbs.remote import Remote
 
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi
 
 PROGRESS_STEPS = 5
 DEFAULT_PRIORITY = 5
+_RIGHTS = ("is_local_superuser", "subject", "auth_user_sid", "rbac_permissions", "pool", "parent")
+"""What decides what a session may do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,11 @@ class RunningCall:
         return self.xapi.disks
 
     @property
+    def arrays(self) -> Arrays:
+        """The storage outside the pool's hosts."""
+        return self.xapi.arrays
+
+    @property
     def host(self) -> Id:
         """The host that this XAPI runs on."""
         return self.xapi.host
@@ -77,6 +87,15 @@ class RunningCall:
     def machines(self) -> PoolMachines:
         """The machines of the pool and what is around them."""
         return PoolMachines(self.xapi)
+
+    @property
+    def directory(self) -> Directory | None:
+        """The directory service that hosts may join."""
+        return self.xapi.settings.directory
+
+    def end_unwelcome_sessions(self) -> None:
+        """End the sessions of users whom the directory does not vouch for any more."""
+        self.xapi.sessions.end_unwelcome()
 
     def now(self) -> str:
         """The date by the loop's clock."""
@@ -224,6 +243,25 @@ class RunningCall:
         tasks = [self.world.find_ref(key) for key, operation in current.items() if operation in operations]
         return [task for task in tasks if task in self.xapi.calls and task != self.task]
 
+    def remote(self, address: str) -> Remote:
+        """Another pool."""
+        return self.xapi.leader.around.dial(address)
+
+    def fetch(self, url: str) -> AsyncIterator[bytes]:
+        """The bytes behind a URL."""
+        return self.xapi.leader.around.fetch(url)
+
+    def authority(self, address: str) -> str:
+        """An address of this pool with its port."""
+        return self.xapi.leader.around.authority(self.xapi.leader, address)
+
+    def fellow_session(self) -> str:
+        """Another session with the caller's rights."""
+        row = self.world.get(self.session)
+        kept = {name: row[name] for name in _RIGHTS} if row is not None else {}
+        user, originator = (row["auth_user_name"], row["originator"]) if row is not None else ("", "xapi")
+        return self.world.ref(self.xapi.leader.sessions.begin(user, originator, **kept))
+
     def record(self, identity: Id) -> dict[str, Any]:
         """An object as ``get_record`` shows it."""
         return record(self.world, identity)
@@ -235,5 +273,6 @@ class RunningCall:
     def announce(self, name: str, identity: Id, body: str) -> None:
         """Make a ``message`` object about an object."""
         priority = datamodel().alert_priorities.get(name, DEFAULT_PRIORITY)
-        about = self.world.uuid(identity)
-        add_message(self.world, name=name, priority=priority, cls=class_of(identity), obj_uuid=about, timestamp=self.now(), body=body)
+        cls, about = class_of(identity), self.world.uuid(identity)
+        cls = SPELLINGS.get(cls, cls)
+        add_message(self.world, name=name, priority=priority, cls=cls, obj_uuid=about, timestamp=self.now(), body=body)

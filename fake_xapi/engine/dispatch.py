@@ -1,4 +1,4 @@
-"""The way of a call: name, count, types, session, refs, marks, body; each refusal in XAPI's words and in XAPI's order.
+"""The way of a call: name, count, types, session, role, refs, marks, body; each refusal in XAPI's words and in XAPI's order.
 
 What can be answered at once is; the rest is a coroutine for the transport to wait for.
 """
@@ -6,17 +6,20 @@ What can be answered at once is; the rest is a coroutine for the transport to wa
 from __future__ import annotations
 
 import logging
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.types import NULL_REF
+from fake_xapi.engine import audit, rbac
 from fake_xapi.engine.admission import Mark
 from fake_xapi.engine.call import Done, Outcome, RunningCall
 from fake_xapi.engine.forwarding import check_reachable
 from fake_xapi.engine.marshal import Dead, Wire, first_dead, internal_error, mismatch
 from fake_xapi.engine.routes import Route
+from fake_xapi.engine.sessions import NOBODY, Session
 from fake_xapi.state.edit import Edit
-from fake_xapi.state.ids import NULL, Id
+from fake_xapi.state.ids import NULL
 from fake_xapi.state.world import World
 
 if TYPE_CHECKING:
@@ -33,15 +36,52 @@ def dispatch(xapi: Xapi, method: str, params: list[Any]) -> Any:
         route = xapi.routes.get(method) or _find(xapi, method)
         if route is None:
             return _irregular(xapi, method, params)
-        session, values = _entered(xapi, route, method, params)
-        _check_refs(route, values)
-        if route.accessor is not None:
-            return route.accessor(xapi, *values)
-        if xapi.lost:
-            check_reachable(xapi, route, values)
-        return _run(RunningCall(xapi, route.message, method, session), route, values)
+        caller, values = _entered(xapi, route, method, params)
+        answer = _audited if route.is_audited else _answered
+        return answer(xapi, route, method, caller, values)
     except Failure as failure:
         raise rendered(xapi.world, failure) from None
+
+
+def _answered(xapi: Xapi, route: Route, method: str, caller: Session, values: list[Any]) -> Any:
+    """The answer to a call that came in due form, or a coroutine that gives it."""
+    if caller.may is not None:
+        _check_role(xapi, route, caller, values)
+    _check_refs(route, values)
+    if route.accessor is not None:
+        return route.accessor(xapi, *values)
+    if xapi.lost:
+        check_reachable(xapi, route, values)
+    return _run(RunningCall(xapi, route.message, method, caller.identity), route, values)
+
+
+def _audited(xapi: Xapi, route: Route, method: str, caller: Session, values: list[Any]) -> Any:
+    """As ``_answered``, with a line in the audit log once it is known how the call ended."""
+    arguments = audit.arguments_of(xapi.world, route.message, values)
+    try:
+        answer = _answered(xapi, route, method, caller, values)
+    except Failure as failure:
+        _note(xapi, route, caller, arguments, failure)
+        raise
+    if isinstance(answer, Coroutine):
+        return _audited_later(xapi, route, caller, arguments, answer)
+    _note(xapi, route, caller, arguments, None)
+    return answer
+
+
+async def _audited_later(xapi: Xapi, route: Route, caller: Session, arguments: audit.Arguments, answer: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        value = await answer
+    except Failure as failure:
+        _note(xapi, route, caller, arguments, failure)
+        raise
+    _note(xapi, route, caller, arguments, None)
+    return value
+
+
+def _note(xapi: Xapi, route: Route, caller: Session, arguments: audit.Arguments, failure: Failure | None) -> None:
+    told = None if failure is None else rendered(xapi.world, failure)
+    audit.note(xapi, caller.who, route.message.wire_name, arguments, told)
 
 
 def rendered(world: World, failure: Failure) -> Failure:
@@ -62,8 +102,8 @@ def _find(xapi: Xapi, method: str) -> Route | None:
         return None
 
 
-def _entered(xapi: Xapi, route: Route, method: str, params: list[Any]) -> tuple[Id, list[Any]]:
-    """The session and the state values of a call whose form is right; dead refs are still among them."""
+def _entered(xapi: Xapi, route: Route, method: str, params: list[Any]) -> tuple[Session, list[Any]]:
+    """The caller and the state values of a call whose form is right; dead refs are still among them."""
     given = params
     needs_session = route.message.needs_session
     if needs_session:
@@ -74,25 +114,31 @@ def _entered(xapi: Xapi, route: Route, method: str, params: list[Any]) -> tuple[
         given = [*given, *route.defaults[len(given) - route.least :]]
     world = xapi.world
     values = [enter(world, value) for enter, value in zip(route.enter, given, strict=True)]
-    session = _session(xapi, params[0]) if needs_session else NULL
-    _check_message(route, method)
-    return session, values
+    caller = _caller(xapi, params[0]) if needs_session else NOBODY
+    _check_message(route, method, caller)
+    return caller, values
 
 
-def _session(xapi: Xapi, ref: object) -> Id:
+def _caller(xapi: Xapi, ref: object) -> Session:
     if not isinstance(ref, str):
         raise mismatch(xapi.world, "string", ref)
-    return xapi.sessions.find(ref)
+    return xapi.sessions.caller(ref)
 
 
-def _check_message(route: Route, method: str) -> None:
+def _check_message(route: Route, method: str, caller: Session) -> None:
     message = route.message
     if message.is_removed:
         raise Failure("MESSAGE_REMOVED")
     if message.is_deprecated_stub:
         raise Failure("MESSAGE_DEPRECATED")
-    if message.is_pool_internal:
+    if message.is_pool_internal and not caller.is_pool:
         raise internal_error(f'Internal API "{method}" call attempted with non-pool (external) session')
+
+
+def _check_role(xapi: Xapi, route: Route, caller: Session, values: list[Any]) -> None:
+    """RBAC_PERMISSION_DENIED [permission, message] for what none of the caller's roles allows; a superuser has no roles."""
+    if caller.may is not None and (permission := rbac.needed(route.message, values)) not in caller.may:
+        raise rbac.denied(xapi.personality.name, permission)
 
 
 def _check_refs(route: Route, values: list[Any]) -> None:
@@ -115,7 +161,7 @@ def _irregular(xapi: Xapi, method: str, params: list[Any]) -> Any:
     if method.startswith("system.isAlive:") and params:
         return params[0]
     if params and xapi.world.personality.era == "modern":
-        _session(xapi, params[0])
+        _caller(xapi, params[0])
     raise Failure("MESSAGE_METHOD_UNKNOWN", method)
 
 
@@ -197,19 +243,22 @@ def _begin_async(xapi: Xapi, route: Route, method: str, params: list[Any]) -> st
     """The task of a call that goes on by itself; what is wrong with the call's form is said at once."""
     if not route.message.is_async:
         raise Failure("Fault", f"No async mode for this operation (rpc: {method.partition('.')[2]})")
-    session, values = _entered(xapi, route, method, params)
-    call = RunningCall(xapi, route.message, method, session, outlives=True)
+    caller, values = _entered(xapi, route, method, params)
+    call = RunningCall(xapi, route.message, method, caller.identity, outlives=True)
     with xapi.world.edit() as edit:
-        call.task = xapi.tasks.begin(edit, method, session)
+        call.task = xapi.tasks.begin(edit, method, caller.identity)
     xapi.tasks.remember(call.task)
     xapi.calls[call.task] = call
-    xapi.spawn(f"task {call.task}", _outliving(call, route, values))
+    xapi.spawn(f"task {call.task}", _outliving(call, route, caller, values))
     return xapi.world.ref(call.task)
 
 
-async def _outliving(call: RunningCall, route: Route, values: list[Any]) -> None:
-    """Run a call by itself; what came of it is in its task."""
+async def _outliving(call: RunningCall, route: Route, caller: Session, values: list[Any]) -> None:
+    """Run a call by itself; what came of it is in its task, and in the audit log."""
+    arguments = audit.arguments_of(call.world, route.message, values) if route.is_audited else ()
+    failed: Failure | None = None
     try:
+        _check_role(call.xapi, route, caller, values)
         _check_refs(route, values)
         if route.accessor is None:
             check_reachable(call.xapi, route, values)
@@ -217,4 +266,7 @@ async def _outliving(call: RunningCall, route: Route, values: list[Any]) -> None
         else:
             call.end_now(Done(route.accessor(call.xapi, *values)))
     except Failure as failure:
-        call.end_now(rendered(call.world, failure))
+        failed = rendered(call.world, failure)
+        call.end_now(failed)
+    if route.is_audited:
+        audit.note(call.xapi, caller.who, route.message.wire_name, arguments, failed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from fake_xapi.datamodel.failure import Failure
@@ -10,12 +10,19 @@ from fake_xapi.engine.marshal import Wire
 from fake_xapi.engine.query import matching
 from fake_xapi.engine.records import Records
 from fake_xapi.state.ids import Id
+from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
 from fake_xapi.verbs.call import Verb
 
 if TYPE_CHECKING:
     from fake_xapi.engine.call import RunningCall
 
+CLASSES: Mapping[str, str] = {
+    "VM": "VM", "Host": "host", "SR": "SR", "Pool": "pool", "VMPP": "VMPP", "VMSS": "VMSS", "PVS_proxy": "PVS_proxy", "VDI": "VDI",
+    "Certificate": "Certificate",
+}  # fmt: skip
+"""What a message may be about: the classes as messages call them, and by their own names."""
+SPELLINGS: Mapping[str, str] = {name: spelling for spelling, name in CLASSES.items()}
 MOST = 10_000
 SLACK = 100
 """So many more may there be before the oldest are removed, all at once."""
@@ -34,8 +41,14 @@ def add_message(world: World, **fields: object) -> Id:
 
 
 def create(call: RunningCall, name: str, priority: int, cls: str, obj_uuid: str, body: str) -> Id:
-    """A message of the client's own."""
+    """A message of the client's own. UUID_INVALID [class, uuid] for an object that is not there."""
+    if not _is_there(call.world, cls, obj_uuid):
+        raise Failure("UUID_INVALID", cls, obj_uuid)
     return add_message(call.world, name=name, priority=priority, cls=cls, obj_uuid=obj_uuid, timestamp=call.now(), body=body)
+
+
+def _is_there(world: World, cls: str, uuid: str) -> bool:
+    return bool(world.by_uuid(CLASSES[cls], uuid))
 
 
 def destroy(call: RunningCall, message: Id) -> None:
@@ -50,8 +63,37 @@ def destroy_many(call: RunningCall, messages: list[Id]) -> None:
             edit.destroy(message)
 
 
+def destroy_all(call: RunningCall, filters: Mapping[str, str]) -> None:
+    """Forget those that fit: ``before`` and ``after`` are dates, ``name``, ``priority``, ``cls`` and ``obj_uuid`` have to be equal.
+
+    INVALID_VALUE [key, value] for anything else. Which filters there are is an assumption.
+    """
+    for key, value in filters.items():
+        if key not in FILTERS:
+            raise Failure("INVALID_VALUE", key, value)
+    fitting = [i for i, row in call.world.rows("message") if all(FILTERS[key](row, value) for key, value in filters.items())]
+    destroy_many(call, fitting)
+
+
+FILTERS: Mapping[str, Callable[[Row, str], bool]] = {
+    "before": lambda row, date: row["timestamp"] < compact(date),
+    "after": lambda row, date: row["timestamp"] > compact(date),
+    "name": lambda row, name: row["name"] == name,
+    "priority": lambda row, priority: str(row["priority"]) == priority,
+    "cls": lambda row, cls: row["cls"] == cls,
+    "obj_uuid": lambda row, uuid: row["obj_uuid"] == uuid,
+}
+
+
+def compact(date: str) -> str:
+    """A date in ISO 8601 as rows have it."""
+    return date.replace("-", "")
+
+
 def get(call: RunningCall, cls: str, obj_uuid: str, since: str) -> Wire:
-    """Those about one object after a date."""
+    """Those about one object after a date. UUID_INVALID [] for an object that is not there."""
+    if not _is_there(call.world, cls, obj_uuid):
+        raise Failure("UUID_INVALID")
     return _records(
         call, (i for i, row in call.world.rows("message") if row["cls"] == cls and row["obj_uuid"] == obj_uuid and row["timestamp"] > since)
     )
@@ -98,6 +140,7 @@ VERBS: Mapping[str, Verb] = {
     "message.create": create,
     "message.destroy": destroy,
     "message.destroy_many": destroy_many,
+    "message.destroy_all": destroy_all,
     "message.get": get,
     "message.get_since": get_since,
     "message.get_all": get_all,

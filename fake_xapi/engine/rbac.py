@@ -6,7 +6,7 @@ A permission is a message's name in lower case (``vm.start``), for some keys of 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -92,9 +92,3 @@ def denied(release: str, permission: str) -> Failure:
     """RBAC_PERMISSION_DENIED [permission, who has it]."""
     roles = ", ".join(permissions(release).get(permission, ()))
     return Failure("RBAC_PERMISSION_DENIED", permission, f"No permission in user session. (Roles with this permission: {roles})")
-
-
-def check(release: str, may: Container[str], permission: str) -> None:
-    """Raise RBAC_PERMISSION_DENIED unless a permission is among those of a session."""
-    if permission not in may:
-        raise denied(release, permission)

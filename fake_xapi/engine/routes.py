@@ -11,15 +11,16 @@ from typing import Any
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.model import Message
 from fake_xapi.datamodel.personality import personality
-from fake_xapi.engine import event_calls, messages, sessions, tasks
+from fake_xapi.engine import event_calls, logins, messages, tasks
 from fake_xapi.engine.accessors import Accessor, accessor_of
+from fake_xapi.engine.audit import has_to_be_audited
 from fake_xapi.engine.marshal import Marshal, Unmarshal, marshaller, unmarshaller
 from fake_xapi.lifecycle.registry import OPERATIONS
 from fake_xapi.verbs.call import Verb
 from fake_xapi.verbs.declined import DECLINED
 from fake_xapi.verbs.registry import VERBS
 
-ENGINE_VERBS: Mapping[str, Verb] = {**sessions.VERBS, **tasks.VERBS, **event_calls.VERBS, **messages.VERBS}
+ENGINE_VERBS: Mapping[str, Verb] = {**logins.VERBS, **tasks.VERBS, **event_calls.VERBS, **messages.VERBS}
 """Messages about the running XAPI itself: their verbs are given its own kind of call."""
 
 
@@ -37,6 +38,7 @@ class Route:
     is_coroutine: bool
     operation: str
     self_cls: str
+    is_audited: bool
 
     @property
     def defaults(self) -> tuple[Any, ...]:
@@ -87,4 +89,5 @@ def _route(message: Message) -> Route:
         inspect.iscoroutinefunction(verb),
         OPERATIONS.get(message.wire_name, ""),
         first.name if first is not None and first.is_ref and first.name == message.cls else "",
+        has_to_be_audited(message),
     )

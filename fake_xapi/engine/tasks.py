@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fake_xapi.datamodel.types import NEVER
+from fake_xapi.engine.rbac import ANY_TASK, denied
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
@@ -116,6 +117,17 @@ class Tasks:
                     edit.destroy(task)
 
 
+def assert_own(call: RunningCall, task: Id) -> None:
+    """Raise RBAC_PERMISSION_DENIED ["task.destroy/any", message] unless the caller's user made the task, or may end those of others."""
+    world = call.world
+    caller = world.get(call.session)
+    if caller is None or caller["is_local_superuser"] or ANY_TASK in caller["rbac_permissions"]:
+        return
+    owner = world.get(world[task]["session"])
+    if owner is None or owner["auth_user_sid"] != caller["auth_user_sid"]:
+        raise denied(world.personality.name, ANY_TASK)
+
+
 def create(call: RunningCall, label: str, description: str) -> Id:
     """A task for a client's own transfer."""
     with call.world.edit() as edit:
@@ -125,7 +137,8 @@ def create(call: RunningCall, label: str, description: str) -> Id:
 
 
 def destroy(call: RunningCall, task: Id) -> None:
-    """Forget a finished task at once, a pending one when it ends."""
+    """Forget a finished task at once, a pending one when it ends. RBAC_PERMISSION_DENIED for another user's."""
+    assert_own(call, task)
     with call.world.edit() as edit:
         if edit[task]["status"] in FINAL:
             edit.destroy(task)
@@ -134,7 +147,8 @@ def destroy(call: RunningCall, task: Id) -> None:
 
 
 def cancel(call: RunningCall, task: Id) -> None:
-    """Ask the call behind a task to stop. One that cannot, does not: that is no error."""
+    """Ask the call behind a task to stop. One that cannot, does not: that is no error. RBAC_PERMISSION_DENIED for another user's."""
+    assert_own(call, task)
     if call.world[task]["status"] in FINAL:
         return
     with call.world.edit() as edit:
@@ -143,11 +157,23 @@ def cancel(call: RunningCall, task: Id) -> None:
 
 
 def set_status(call: RunningCall, task: Id, value: str) -> None:
-    """A client ends its own task."""
+    """A client ends its own task. RBAC_PERMISSION_DENIED for another user's."""
+    assert_own(call, task)
     with call.world.edit() as edit:
         edit.set(task, status=value, finished=call.now() if value in FINAL else NEVER)
         if value in FINAL:
             edit.set(task, progress=1.0, allowed_operations=())
+
+
+def _writes(field: str) -> Verb:
+    """A verb that writes one field of a task; RBAC_PERMISSION_DENIED for another user's."""
+
+    def write(call: RunningCall, task: Id, value: Any) -> None:
+        assert_own(call, task)
+        with call.world.edit() as edit:
+            edit.set(task, **{field: tuple(value) if isinstance(value, list) else value})
+
+    return write
 
 
 VERBS: Mapping[str, Verb] = {
@@ -155,4 +181,7 @@ VERBS: Mapping[str, Verb] = {
     "task.destroy": destroy,
     "task.cancel": cancel,
     "task.set_status": set_status,
+    "task.set_progress": _writes("progress"),
+    "task.set_result": _writes("result"),
+    "task.set_error_info": _writes("error_info"),
 }

@@ -12,12 +12,15 @@ from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.personality import Personality, personality
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.admission import Admission
+from fake_xapi.engine.audit import AuditLog, note
 from fake_xapi.engine.call import RunningCall
 from fake_xapi.engine.clock import Clock
 from fake_xapi.engine.derive import derive
 from fake_xapi.engine.dispatch import dispatch
 from fake_xapi.engine.events import Events
 from fake_xapi.engine.http_tasks import TransferTask, UnseenTask
+from fake_xapi.engine.logins import authenticate
+from fake_xapi.engine.rbac import HTTP_PREFIX, denied, public_actions
 from fake_xapi.engine.routes import RouteTable, routes
 from fake_xapi.engine.sessions import Sessions
 from fake_xapi.engine.settings import Settings
@@ -27,11 +30,14 @@ from fake_xapi.engine.transfer_calls import begin_transfer
 from fake_xapi.state.chance import Chance
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
+from fake_xapi.verbs.media import Arrays
 
 log = logging.getLogger(__name__)
 Credential = str | tuple[str, str]
 T = TypeVar("T")
 DEFAULT_SETTINGS = Settings()
+QUIET_ACTIONS = frozenset({"rrd_updates", "post_remote_db_access"})
+"""HTTP actions that would only fill the audit log."""
 NONE_LOST: frozenset[Id] = frozenset()
 
 
@@ -39,19 +45,23 @@ class Xapi:
     """Answers calls over one world. ``host`` is the host that it runs on; ``disks`` hold the bytes of the VDIs by their ids."""
 
     __slots__ = (
-        "_background", "admission", "around", "at_point", "calls", "chance", "clock", "disks", "events", "host", "lost", "neighbour",
-        "routes", "sessions", "settings", "tasks", "world",
+        "_background", "admission", "around", "arrays", "at_point", "audit", "calls", "chance", "clock", "disks", "events", "host", "lost",
+        "neighbour", "routes", "sessions", "settings", "tasks", "world",
     )  # fmt: skip
 
     def __init__(self, world: World, host: Id, disks: DiskStore, settings: Settings = DEFAULT_SETTINGS, clock: Clock | None = None) -> None:
         self.world = world
         self.host = host
         self.disks = disks
+        self.arrays = Arrays(disks)
+        """The storage outside the hosts; the pools of a fleet see the same."""
         self.settings = settings
         self.clock = clock or Clock()
         self.routes: RouteTable = routes(world.personality.name)
         self.chance = Chance(world.seed)
         self.sessions = Sessions(self)
+        self.audit = AuditLog()
+        """Who called what; a fleet's hosts share one log."""
         self.tasks = Tasks(self)
         self.admission = Admission(self)
         self.events = Events(world)
@@ -135,6 +145,11 @@ class Xapi:
         if task is not None:
             task.cancel()
 
+    def stop_all(self, beginnings: tuple[str, ...]) -> None:
+        """Cancel all background work whose names begin so."""
+        for name in [name for name in self._background if name.startswith(beginnings)]:
+            self.stop(name)
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         if self._background.get(task.get_name()) is task:
             del self._background[task.get_name()]
@@ -144,22 +159,28 @@ class Xapi:
     async def close(self) -> None:
         """End everything that still runs."""
         self.tasks.close()
+        self.sessions.close()
         running = list(self._background.values())
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    def authorise(self, credential: Credential, action: str) -> Id:  # noqa: ARG002  # see the docstring
+    def authorise(self, credential: Credential, action: str) -> Id:
         """The session of an HTTP request: its ref, or user and password, for which one is begun.
 
-        ``action`` is the name of the HTTP action; local superusers may use all. Failure SESSION_INVALID or SESSION_AUTHENTICATION_FAILED.
+        ``action`` is the name of the HTTP action. Failure SESSION_INVALID, RBAC_PERMISSION_DENIED, or what a login is refused with.
         """
-        if isinstance(credential, str):
-            return self.sessions.find(credential)
-        user, password = credential
-        if not self.sessions.check_password(user, password):
-            raise Failure("SESSION_AUTHENTICATION_FAILED", user, "Authentication failure")
-        return self.sessions.begin(user, "")
+        ref = credential if isinstance(credential, str) else self.world.ref(authenticate(self, *credential))
+        caller = self.sessions.caller(ref)
+        if caller.may is not None and action not in public_actions() and HTTP_PREFIX + action not in caller.may:
+            if not isinstance(credential, str):
+                self.sessions.end(caller.identity)
+            failure = denied(self.personality.name, HTTP_PREFIX + action)
+            note(self, caller.who, HTTP_PREFIX + action, (), failure)
+            raise failure
+        if action not in QUIET_ACTIONS:
+            note(self, caller.who, HTTP_PREFIX + action, ())
+        return caller.identity
 
     async def transfer(self, action: str, bytes_moved: int, work: Callable[[], Awaitable[T]]) -> T:
         """Let pass what moving the bytes takes by the profile ("import_raw_vdi"), then do the work and give its answer."""

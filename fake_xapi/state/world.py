@@ -48,7 +48,7 @@ class World:
         return bool(self._keys.secret)
 
     def guard(self, secret: bytes) -> None:
-        """Derive the refs and uuids of sessions from a secret of at most 64 bytes: those that were given out before are none any more."""
+        """Derive the refs and uuids of sessions from a secret of at most 64 bytes. Done before anybody logs in."""
         self._keys = Keys(self.seed, secret)
         self._encodings.clear()
 

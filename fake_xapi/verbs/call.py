@@ -6,7 +6,7 @@ The engine implements it; verbs know no more of the engine than this.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -14,7 +14,10 @@ from fake_xapi.datamodel.model import Message
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
+from fake_xapi.verbs.directory import Directory
 from fake_xapi.verbs.machines import Machines
+from fake_xapi.verbs.media import Arrays
+from fake_xapi.verbs.remote import Remote
 
 Verb = Callable[..., Any]
 """``verb(call, *params)``: a plain function that answers at once, or a coroutine function. Params and result are state values."""
@@ -31,6 +34,11 @@ class Call(Protocol):
     @property
     def disks(self) -> DiskStore:
         """The bytes of the VDIs, keyed by their ids."""
+        ...
+
+    @property
+    def arrays(self) -> Arrays:
+        """The storage outside the pool's hosts."""
         ...
 
     @property
@@ -56,6 +64,15 @@ class Call(Protocol):
     @property
     def machines(self) -> Machines:
         """The machines of the pool, and what is around them."""
+        ...
+
+    @property
+    def directory(self) -> Directory | None:
+        """The directory service that hosts may join; None when there is none."""
+        ...
+
+    def end_unwelcome_sessions(self) -> None:
+        """End the sessions of users whom the directory does not vouch for any more."""
         ...
 
     def now(self) -> str:
@@ -107,6 +124,22 @@ class Call(Protocol):
 
     async def cancel_operations(self, identity: Id, operations: frozenset[str]) -> None:
         """Cancel the tasks that hold these operations on an object, and wait until they are gone (``hard_shutdown``)."""
+        ...
+
+    def remote(self, address: str) -> Remote:
+        """Another pool, by the address of its master with or without a port, as a client reaches it."""
+        ...
+
+    def fetch(self, url: str) -> AsyncIterator[bytes]:
+        """The bytes behind a URL. Failure CANNOT_CONTACT_HOST, INVALID_VALUE ["url", url]."""
+        ...
+
+    def authority(self, address: str) -> str:
+        """An address of a host of this pool as others can dial it: with its port, unless that is the usual one."""
+        ...
+
+    def fellow_session(self) -> str:
+        """The ref of a new session with the rights of the caller's, which outlives it."""
         ...
 
     def record(self, identity: Id) -> dict[str, Any]:

@@ -113,8 +113,9 @@ def test_messages_come_first_and_newest_first() -> None:
     async def body(kit: Kit) -> None:
         token = await _token(kit)
         kit.make("VM")
-        first = await kit.call("message.create", "A", 5, "VM", "u", "body")
-        second = await kit.call("message.create", "B", 5, "VM", "u", "body")
+        about = kit.world.uuid(kit.xapi.host)
+        first = await kit.call("message.create", "A", 5, "Host", about, "body")
+        second = await kit.call("message.create", "B", 5, "Host", about, "body")
         answer = await kit.call("event.from", ["vm", "message"], token, 0.0)
         assert [event["ref"] for event in answer["events"][:2]] == [second, first]
         assert answer["events"][2]["class"] == "vm"

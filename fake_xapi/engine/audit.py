@@ -1,0 +1,160 @@
+"""The audit log: a line for each call with an effect, who made it, and whether it was allowed.
+
+What is kept is what was called; lines are made when somebody reads them. Of parameters only refs and names are kept, never a value that
+could be a password. One log serves a whole fleet, so that thousands of busy hosts are bounded together; each reads its own world's lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.datamodel.model import Message, Parameter
+from fake_xapi.engine.marshal import Dead
+from fake_xapi.state.ids import Id
+from fake_xapi.state.world import World
+
+if TYPE_CHECKING:
+    from fake_xapi.engine.xapi import Xapi
+
+MOST_LINES = 100_000
+QUIET = frozenset({"session.local_logout", "session.logout", "event.next", "event.from", "host.tickle_heartbeat"})
+"""Messages that would only fill the log."""
+NAMES = frozenset({"name", "label", "description", "name_label", "name_description", "new_name"})
+"""Parameters, and fields of records, that are told as they were given."""
+TOLD_BESIDES = frozenset(
+    {
+        *(("VM.start", name) for name in ("start_paused", "force")),
+        *(("VM.start_on", name) for name in ("start_paused", "force")),
+        *(("VM.create", name) for name in ("is_a_template", "memory_static_max", "memory_dynamic_max", "memory_dynamic_min")),
+        *(("VM.create", name) for name in ("memory_static_min", "ha_always_run", "ha_restart_priority")),
+        *((f"{cls}.enable_external_auth", name) for cls in ("pool", "host") for name in ("service_name", "auth_type")),
+        ("pool.join", "master_address"),
+        ("pool.join_force", "master_address"),
+        ("pool.create_VLAN", "device"),
+        ("pool.create_VLAN", "VLAN"),
+        ("host.set_address", "value"),
+        ("subject.create", "subject_identifier"),
+        ("message.create", "name"),
+        ("message.create", "body"),
+    }
+)
+SECRETIVE = frozenset({"secret", "VTPM"})
+"""Classes of whose parameters not even names are told."""
+
+Argument = tuple[str, str, int | str]
+"""A parameter: its name, its own value or the name of the object that it leads to, and the object: its id, or a ref that leads nowhere."""
+
+
+Arguments = tuple[Argument, ...]
+
+
+class Line(NamedTuple):
+    """One call, as it is kept: ``world`` is the pool's, ``who`` the session as logs call it, the user's identifier and name."""
+
+    world: World
+    date: str
+    host: str
+    who: tuple[str, str, str]
+    verdict: str
+    outcome: str
+    kind: str
+    action: str
+    arguments: Arguments
+
+
+class AuditLog:
+    """The newest lines of many hosts."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, most: int = MOST_LINES) -> None:
+        self._lines: deque[Line | tuple[World, str]] = deque(maxlen=most)
+
+    def append(self, line: Line) -> None:
+        """Keep a line."""
+        self._lines.append(line)
+
+    def append_text(self, world: World, text: str) -> None:
+        """Keep a line that another host of the pool wrote."""
+        self._lines.append((world, text))
+
+    def lines(self, world: World, since: str = "") -> Iterator[str]:
+        """The lines of a pool from a date on, oldest first. ``since`` is ISO 8601 with or without dashes, or the beginning of one."""
+        bound = since.replace("-", "").replace("Z", "")
+        for line in list(self._lines):
+            if line[0] is world:
+                text = _text(line) if isinstance(line, Line) else line[1]
+                if text[1:22] >= bound:
+                    yield text
+
+
+def has_to_be_audited(message: Message) -> bool:
+    """Whether a message has an effect that somebody may have to answer for."""
+    return not message.name.startswith("get") and message.wire_name not in QUIET and message.needs_session
+
+
+def arguments_of(world: World, message: Message, values: Sequence[Any]) -> Arguments:
+    """What is kept of a call's parameters, looked up before it may destroy what they lead to."""
+    return () if message.cls in SECRETIVE else tuple(_arguments(world, message, values))
+
+
+def note(xapi: Xapi, who: tuple[str, str, str], action: str, arguments: Arguments, failure: Failure | None = None) -> None:
+    """Write the line of a call that has ended; ``action`` is a message, or an HTTP action with its prefix."""
+    is_denied = failure is not None and failure.code == "RBAC_PERMISSION_DENIED"
+    outcome = "OK" if failure is None else "" if is_denied else f"ERROR:{failure.code}: [ {'; '.join(map(str, failure.params))} ]"
+    verdict, kind = "DENIED" if is_denied else "ALLOWED", "HTTP" if action.startswith("http/") else "API"
+    host = xapi.world.get(xapi.host)
+    hostname = host["hostname"] if host is not None else ""
+    xapi.audit.append(Line(xapi.world, xapi.now(), hostname, who, verdict, outcome, kind, action, arguments))
+
+
+def track_id(ref: str) -> str:
+    """What a session is called in logs: nobody gets in with it."""
+    return "trackid=" + hashlib.md5(ref.encode(), usedforsecurity=False).hexdigest()
+
+
+def _arguments(world: World, message: Message, values: Sequence[Any]) -> Iterator[Argument]:
+    for param, value in zip(message.params, values, strict=False):
+        if isinstance(value, dict) and message.kind == "create":
+            yield from (made for name, inner in value.items() if (made := _told(message, name, inner)) is not None)
+        elif param.type.is_ref:
+            yield _object(world, param, value)
+        elif (told := _told(message, param.name, value)) is not None:
+            yield told
+
+
+def _told(message: Message, name: str, value: Any) -> Argument | None:
+    if name not in NAMES and (message.wire_name, name) not in TOLD_BESIDES:
+        return None
+    return (name, str(value).lower() if isinstance(value, bool) else str(value), "")
+
+
+def _object(world: World, param: Parameter, identity: Id) -> Argument:
+    if isinstance(identity, Dead):
+        return (param.name, "", identity.ref)
+    row = world.get(identity) if identity else None
+    return (param.name, row["name_label"] if row is not None and "name_label" in row.layout.index else "", identity)
+
+
+def _text(line: Line) -> str:
+    words = (*line.who, line.verdict, line.outcome, line.kind, line.action)
+    arguments = " ".join(f"({_quoted(_argument(line.world, argument))})" for argument in line.arguments)
+    return f"[{line.date.removesuffix('Z')}.000Z|info|{line.host}|0|audit] ({_quoted(words)} ({arguments}))"
+
+
+def _argument(world: World, argument: Argument) -> tuple[str, str, str, str]:
+    name, told, identity = argument
+    if isinstance(identity, str):
+        return (name, told, "", identity)
+    return (name, told, world.uuid(identity) if identity else "", world.ref(identity))
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return " ".join("'" + word.translate(_ESCAPES) + "'" for word in words)
+
+
+_ESCAPES = str.maketrans({"'": "\\'", "\\": "\\\\", "\n": " ", "\r": " "})
