@@ -13,10 +13,12 @@ from fake_xapi.fleet.software import software_version
 from fake_xapi.fleet.storage_drivers import drivers
 from fake_xapi.fleet.templates import mac_seed, templates
 from fake_xapi.lifecycle.editions import EDITIONS, FRESH, edition_named, pool_restrictions, restrictions
+from fake_xapi.state.chance import Chance
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
+from fake_xapi.verbs.server_certificates import FILES, put_self_signed
 
 SEED = "golden"
 INSTALLED = "20120801T00:00:00Z"
@@ -79,6 +81,7 @@ def golden(release: str, hardware: Hardware = STANDARD, pool_size: int = 1) -> G
         edit.set(pool, default_SR=storage, suspend_image_SR=storage, crash_dump_SR=storage)
         machines = [Machine(host, domain, consoles, pifs)]
         machines += [_joined(edit, kind, hardware, networks, tools) for _ in range(pool_size - 1)]
+        _certificates(world, edit, [machine.host for machine in machines])
         for row in drivers(kind.era):
             edit.create("SM", **row)
         edit.create("user", short_name="root", fullname="superuser")
@@ -96,6 +99,14 @@ def _joined(edit: Edit, release: Personality, hardware: Hardware, networks: tupl
     edit.create("PBD", host=host, SR=tools, device_config=_TOOLS_PLACE, currently_attached=True)
     _storage(edit, host, hardware)
     return Machine(host, domain, consoles, pifs)
+
+
+def _certificates(world: World, edit: Edit, hosts: list[Id]) -> None:
+    """The certificates that hosts make for themselves when they are installed; a fleet shares those of its golden host."""
+    bits = Chance(SEED).stream("certificates").getrandbits
+    for host in hosts:
+        for kind in FILES:
+            put_self_signed(world, edit, host, kind, INSTALLED, bits)
 
 
 def _pool() -> dict[str, object]:

@@ -38,7 +38,8 @@ async def sync_updates(call: Call, pool: Id, force: bool = False, *credentials: 
     """Learn what the repositories in use have now; the answer is the hash of the one with updates.
 
     LICENCE_RESTRICTION ["Updates"], NO_REPOSITORIES_CONFIGURED [], NO_REPOSITORY_ENABLED [],
-    MULTIPLE_UPDATE_REPOSITORIES_ENABLED [], REPOSYNC_FAILED [], INVALID_REPOMD_XML [], INVALID_UPDATEINFO_XML [], UPDATEINFO_HASH_MISMATCH [].
+    MULTIPLE_UPDATE_REPOSITORIES_ENABLED [], REPOSYNC_FAILED [],
+    INVALID_REPOMD_XML [], INVALID_UPDATEINFO_XML [], UPDATEINFO_HASH_MISMATCH [].
     """
     world = call.world
     require(world, "Updates")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.lifecycle.rules import POOL
@@ -64,15 +63,6 @@ def designate_new_master(call: Call, host: Id) -> None:
         edit.set(POOL, master=host)
 
 
-def get_certificates(call: Call) -> list[str]:
-    """No certificate is installed in a fresh pool."""
-    return []
-
-
-def nothing_to_do(call: Call, *_arguments: Any) -> None:
-    """What concerns daemons of a real pool, and is done as soon as it is asked for."""
-
-
 VERBS: Mapping[str, Verb] = {
     "pool.sync_database": sync_database,
     "pool.is_slave": is_slave,
@@ -91,7 +81,4 @@ VERBS: Mapping[str, Verb] = {
     "pool.set_ext_auth_max_threads": writes("ext_auth_max_threads"),
     "pool.add_to_guest_agent_config": puts("guest_agent_config"),
     "pool.remove_from_guest_agent_config": drops("guest_agent_config"),
-    "pool.certificate_list": get_certificates,
-    "pool.crl_list": get_certificates,
-    "pool.certificate_sync": nothing_to_do,
 }

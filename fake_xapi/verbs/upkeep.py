@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fake_xapi.verbs import host_updates, licence, pool_patch, pool_update, repositories
+from fake_xapi.verbs import (
+    certificates,
+    host_updates,
+    licence,
+    pool_patch,
+    pool_update,
+    repositories,
+    server_certificates,
+    trusted_certificates,
+)
 from fake_xapi.verbs.call import Verb
 
 UPKEEP: Mapping[str, Verb] = {
@@ -13,4 +22,7 @@ UPKEEP: Mapping[str, Verb] = {
     **repositories.VERBS,
     **host_updates.VERBS,
     **licence.VERBS,
+    **certificates.VERBS,
+    **server_certificates.VERBS,
+    **trusted_certificates.VERBS,
 }
