@@ -65,9 +65,21 @@ class DiskStore:
         """Another store with the same disks, at no cost."""
         return DiskStore(self._file, self._disks)
 
+    def empty(self) -> DiskStore:
+        """Another store without disks that shares the bytes."""
+        return DiskStore(self._file)
+
+    def become(self, other: DiskStore) -> None:
+        """Have the disks of another store, and share its bytes from now on, at no cost."""
+        self._file, self._disks = other._file, other._disks
+
     def rekeyed(self, new_key: Callable[[Hashable], Hashable]) -> DiskStore:
         """Another store with the same disks under other keys."""
         return DiskStore(self._file, immutables.Map({new_key(key): disk for key, disk in self._disks.items()}))
+
+    def shares_bytes_with(self, other: DiskStore) -> bool:
+        """Whether a disk of one can be put into the other at no cost."""
+        return self._file is other._file
 
     def close(self) -> None:
         """Give back the file of this store and of all its forks."""
@@ -79,6 +91,10 @@ class DiskStore:
 
     def __getitem__(self, key: Hashable) -> Disk:
         return self._disks[key]
+
+    def get(self, key: Hashable) -> Disk | None:
+        """The disk of a key, None when it has none."""
+        return self._disks.get(key)
 
     def keys(self) -> Iterator[Hashable]:
         """The keys of all disks."""

@@ -22,6 +22,7 @@ from fake_xapi.engine.records import record
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL, Id, class_of
 from fake_xapi.state.world import World
+from fake_xapi.verbs.media import Arrays
 from fake_xapi.verbs.directory import Directory
 from fake_xapi.verbs.media import Arrays
 from fake_xapi.verbs.remote import Remote

@@ -24,6 +24,7 @@ from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 from fake_xapi.transports.ports import Xapi as XapiPort
+from fake_xapi.verbs.media import Arrays, Shelf, follow_if_needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,11 @@ class Before(Protocol):
         ...
 
     @property
+    def arrays(self) -> Shelf:
+        """What was on the arrays."""
+        ...
+
+    @property
     def file(self) -> DiskStore:
         """What closes the bytes of them all."""
         ...
@@ -124,6 +130,8 @@ class Fleet:
         self.faults = Faults(str(order.seed), [site.name for site in self.sites()])
         self._golden = golden(order.personality, order.hardware, min(order.pool_size, order.hosts))
         self._disks = DiskStore() if before is None else before.file
+        self.arrays = Arrays(self._disks, kept=None if before is None else before.arrays)
+        """The storage outside all hosts."""
         self._clock = clock or Clock()
         self.machines = Machines(self.faults, self._name_at, self._renewed)
         self.hosts: Mapping[str, Xapi] = self.machines.hosts
@@ -153,6 +161,7 @@ class Fleet:
         leaders: dict[str, Xapi] = {}
         for name, world in before.worlds.items():
             leaders[name] = self._xapi(world, world[POOL]["master"], before.disks[name])
+            follow_if_needed(leaders[name])
         for site in self.sites():
             leader, host = before.members.get(site.name, ("", 0))
             if leader:
@@ -163,7 +172,7 @@ class Fleet:
 
     def _xapi(self, world: World, host: Id, disks: DiskStore) -> Xapi:
         xapi = Xapi(world, host, disks, self.settings, self._clock)
-        xapi.neighbour, xapi.around = self.machines.find, self.machines
+        xapi.neighbour, xapi.around, xapi.arrays = self.machines.find, self.machines, self.arrays
         return xapi
 
     def _renewed(self, name: str, generation: int) -> Xapi:

@@ -23,9 +23,12 @@ from fake_xapi.state.ids import Id
 from fake_xapi.state.storage import BadWorldFile, dump, restore
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
+from fake_xapi.verbs.media import Shelf, new_shelf
 
-FIRST_LINE = b"inova fleet 3\n"
+FIRST_LINE = b"inova fleet 4\n"
 LENGTH_BYTES = 8
+_ARRAYS = ""
+"""No host is called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Saved:
     disks: Mapping[str, DiskStore]
     members: Mapping[str, tuple[str, Id]]
     off: Collection[str]
+    arrays: Shelf
     file: DiskStore
 
 
@@ -51,6 +55,8 @@ def save_fleet(fleet: Fleet, path: Path) -> None:
     masters = {xapi: name for name, xapi in pools.items()}
     members = {name: (masters[leader], host) for name, (leader, host) in fleet.machines.seats()}
     content = {"order": asdict(fleet.order), "hosts": hosts, "members": members, "off": sorted(fleet.machines.off)}
+    arrays = fleet.arrays.shelf
+    content["arrays"] = {"state": dump(arrays.world.value), "disks": blocks.listed(arrays.disks)}
     head = msgspec.msgpack.encode(content)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -74,12 +80,14 @@ def load_fleet(path: Path) -> Saved:
         try:
             worlds = {name: _world(host, order) for name, host in content["hosts"].items()}
             store = BlockFile()
-            disks = _disks(file, store, {name: host["disks"] for name, host in content["hosts"].items()})
+            listed = {name: host["disks"] for name, host in content["hosts"].items()}
+            disks = _disks(file, store, {**listed, _ARRAYS: content["arrays"]["disks"]})
+            arrays = new_shelf(restore(content["arrays"]["state"]), disks.pop(_ARRAYS))
             members = {name: (master, host) for name, (master, host) in content["members"].items()}
             off = list(content["off"])
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise BadWorldFile(f"{path}: damaged ({error!r}); {_CURE}") from error
-    return Saved(order, worlds, disks, members, off, DiskStore(store))
+    return Saved(order, worlds, disks, members, off, arrays, DiskStore(store))
 
 
 _CURE = "name another file, or remove this one to begin anew"

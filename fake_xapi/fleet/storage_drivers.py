@@ -30,6 +30,7 @@ _TARGET = {
 }
 _LUN = {"SCSIid": "id of the LUN (required)"}
 _PATH = {"location": "path of the folder (required)"}
+_ACCOUNT = {"username": "user name (required)", "password": "password (required)"}
 _CIFS = {"username": "user name (optional)", "cifspassword": "password (optional)", "vers": "version of SMB (optional)"}
 
 DRIVERS: Mapping[str, Driver] = {
@@ -44,6 +45,16 @@ DRIVERS: Mapping[str, Driver] = {
     "udev": Driver("udev", "udevSR", _PATH),
     "iscsi": Driver("Raw iSCSI", "ISCSISR", _TARGET),
     "hba": Driver("Raw HBA", "HBASR", _LUN),
+    "dummy": Driver("dummy", "DummySR", {}),
+    "netapp": Driver(
+        "NetApp", "NETAPPSR", {"target": "address of the filer (required)", **_ACCOUNT, "aggregate": "its aggregate (required)"}
+    ),
+    "equal": Driver(
+        "EqualLogic", "EQUALSR", {"target": "address of the group (required)", **_ACCOUNT, "storagepool": "its pool (required)"}
+    ),
+    "cslg": Driver(
+        "StorageLink Gateway", "CSLGSR", {"target": "address of the array (required)", **_ACCOUNT, "SCSIid": "id of the LUN (optional)"}
+    ),
 }
 _SECOND_VERSION = frozenset({"VDI_RESET_ON_BOOT"})
 

@@ -12,7 +12,7 @@ _VM_SAME_NAME = (
 )
 _VDI_SAME_NAME = (
     *("clone", "copy", "resize", "resize_online", "snapshot", "destroy", "forget", "update"),
-    *("enable_cbt", "disable_cbt", "data_destroy", "list_changed_blocks", "set_on_boot"),
+    *("enable_cbt", "disable_cbt", "data_destroy", "set_on_boot"),
 )
 
 OPERATIONS: Mapping[str, str] = {

@@ -15,6 +15,8 @@ _LVM = ("SR_PROBE", "SR_UPDATE", "SR_TRIM", *_DISKS, *_CHAINS, "VDI_RESET_ON_BOO
 _SHARED_FILE = (*_FILE, "SR_UPDATE", "VDI_RESET_ON_BOOT", "SR_CACHING")
 _SHARED_LVM = (*_LVM, "SR_METADATA", "SR_CACHING", "VDI_GENERATE_CONFIG")
 _RAW_LUN = ("SR_PROBE", *_DISKS, "VDI_INTRODUCE")
+_ARRAY = ("SR_PROBE", *_DISKS, "VDI_CLONE", "VDI_SNAPSHOT", "VDI_RESIZE")
+_DUMMY = ("SR_PROBE", *_DISKS, "VDI_ACTIVATE", "VDI_DEACTIVATE", "VDI_CLONE", "VDI_SNAPSHOT", "VDI_RESIZE", "VDI_INTRODUCE")
 
 DRIVERS: Mapping[str, tuple[str, ...]] = {
     "ext": (*_FILE, "SR_UPDATE", "SR_SUPPORTS_LOCAL_CACHING", "VDI_RESET_ON_BOOT"),
@@ -28,22 +30,28 @@ DRIVERS: Mapping[str, tuple[str, ...]] = {
     "udev": ("VDI_INTRODUCE", "VDI_ATTACH", "VDI_DETACH", "VDI_UPDATE", "SR_UPDATE"),
     "iscsi": _RAW_LUN,
     "hba": _RAW_LUN,
+    "dummy": _DUMMY,
+    "netapp": _ARRAY,
+    "equal": (*_ARRAY, "SR_UPDATE", "VDI_UPDATE"),
+    "cslg": (*_ARRAY, "VDI_GENERATE_CONFIG", "SR_METADATA"),
 }
-"""The types that the newest release knows, and what their drivers can do."""
+"""The types that some release knows, and what their drivers can do."""
 
 _CAME_AFTER_2012 = frozenset({"VDI_CONFIG_CBT", "THIN_PROVISIONING", "VDI_READ_CACHING", "SR_TRIM"})
-_THIN_TYPES = frozenset({"ext", "file", "nfs", "smb"})
-REQUIRED_CONFIG: Mapping[str, tuple[str, ...]] = {
-    "nfs": ("server", "serverpath"),
-    "smb": ("server",),
-    "lvmoiscsi": ("target", "targetIQN", "SCSIid"),
-    "lvmohba": ("SCSIid",),
-    "iscsi": ("target", "targetIQN"),
-    "iso": ("location",),
-    "file": ("location",),
-    "udev": ("location",),
-}
-"""The keys of device_config without which a driver of the type cannot attach."""
+_ONLY_MODERN = frozenset({"smb"})
+_ONLY_OF_2012 = frozenset({"netapp", "equal", "cslg"})
+_THIN_TYPES = frozenset({"ext", "file", "nfs", "smb", "dummy", "netapp", "equal", "cslg"})
+RAW_TYPES = frozenset({"iso", "udev", "iscsi", "hba"})
+"""Types whose disks are no VHDs: whole LUNs, devices and files."""
+
+CHAINED_TYPES = frozenset({"ext", "file", "nfs", "smb", "lvm", "lvmoiscsi", "lvmohba", "dummy"})
+"""Types whose snapshots are chains of VHDs; arrays keep their own."""
+
+NETWORK_TYPES = frozenset({"nfs", "smb", "lvmoiscsi", "lvmohba", "netapp", "equal", "cslg"})
+"""Types whose disks lie outside every host, where other pools see them too."""
+
+LUN_TYPES = frozenset({"iscsi", "hba"})
+"""Types whose disks are LUNs that an array made beforehand."""
 
 
 @cache
@@ -58,7 +66,8 @@ def driver_features(sr_type: str, era: Era) -> frozenset[str]:
 
 def supported_types(era: Era) -> tuple[str, ...]:
     """The types of SR that a release has drivers for."""
-    return tuple(name for name in DRIVERS if era == "modern" or name != "smb")
+    missing = _ONLY_OF_2012 if era == "modern" else _ONLY_MODERN
+    return tuple(name for name in DRIVERS if name not in missing)
 
 
 def is_thin(sr_type: str) -> bool:

@@ -1,26 +1,25 @@
-"""The verbs of SR."""
+"""The verbs of SR that make it, find it, look into it and end it. What else is asked of one is in ``sr_services``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from xml.sax.saxutils import escape
 
 from fake_xapi.datamodel.failure import Failure, Handle
-from fake_xapi.lifecycle.storage_types import REQUIRED_CONFIG, supported_types
+from fake_xapi.lifecycle.storage_types import NETWORK_TYPES, driver_features, supported_types
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import chains, storage
+from fake_xapi.verbs import auto_scan, chains, media, sr_documents, sr_places, sr_scan, storage
 from fake_xapi.verbs.call import Call, Verb
-from fake_xapi.verbs.pbd import SIZE_OF_UNKNOWN_BYTES
 from fake_xapi.verbs.setters import writes
+from fake_xapi.verbs.sm_errors import sm_failure
+from fake_xapi.verbs.sr_documents import FoundSr
+from fake_xapi.verbs.sr_drivers import TAKES_ALL, Place
 from fake_xapi.verbs.vdi_disks import assert_reachable
 
-_MISSING = {
-    "targetIQN": ("SR_BACKEND_FAILURE_96", "The request is missing or has an incorrect target IQN parameter", "iscsi-target-iqns"),
-    "SCSIid": ("SR_BACKEND_FAILURE_107", "The SCSIid parameter is missing or incorrect", "iscsi-target"),
-}
-"""Errors that clients parse: their last parameter is a document that says what could be given."""
+SCANNED_AT_ONCE = frozenset({"iso", "udev", "iscsi", "hba"})
+"""Types whose disks are there before the SR is: plugging them finds what there is."""
+_SIZED_BY_CALLER = frozenset({"file", "dummy"})
 
 
 async def create(  # noqa: PLR0917  # as the message has them
@@ -35,10 +34,16 @@ async def create(  # noqa: PLR0917  # as the message has them
     shared: bool,
     sm_config: dict[str, str],
 ) -> Id:
-    """A new SR, connected to its host, or to all hosts when it is shared. SR_UNKNOWN_DRIVER [type] for a type without driver."""
-    _check_driver(call, kind, device_config)
+    """A new SR, connected to its host, or to all hosts when it is shared; what was on its device is gone.
+
+    SR_UNKNOWN_DRIVER [type] for a type without driver; SR_BACKEND_FAILURE_<n> of the driver.
+    """
+    _check_type(call, kind)
+    place = sr_places.place(call, kind, host, device_config)
+    sr_places.assert_free(call, kind, host, device_config)
     await call.takes("SR.create")
     hosts = sorted(call.world.ids("host")) if shared else [host]
+    _wipe(call, kind, place)
     with call.world.edit() as edit:
         sr = edit.create(
             "SR",
@@ -48,26 +53,40 @@ async def create(  # noqa: PLR0917  # as the message has them
             content_type=content_type,
             shared=shared,
             sm_config=sm_config,
-            physical_size=physical_size if physical_size > 0 else SIZE_OF_UNKNOWN_BYTES,
+            physical_size=_size(kind, place, physical_size),
         )
         for connected in hosts:
             edit.create("PBD", SR=sr, host=connected, device_config=device_config, currently_attached=True)
+    attached(call, sr, place)
     return sr
 
 
-def _check_driver(call: Call, kind: str, device_config: Mapping[str, str]) -> None:
+def _check_type(call: Call, kind: str) -> None:
     if kind not in supported_types(call.world.personality.era):
         raise Failure("SR_UNKNOWN_DRIVER", kind)
-    for key in REQUIRED_CONFIG.get(kind, ()):
-        if not device_config.get(key):
-            raise _missing(key)
 
 
-def _missing(key: str) -> Failure:
-    if key in _MISSING:
-        code, text, root = _MISSING[key]
-        return Failure(code, "", text, f'<?xml version="1.0" ?><{root}/>')
-    return Failure("SR_BACKEND_FAILURE_90", "", f"The request is missing the {key} parameter", "")
+def _size(kind: str, place: Place, asked: int) -> int:
+    return asked if asked > 0 and kind in _SIZED_BY_CALLER else place.size
+
+
+def _wipe(call: Call, kind: str, place: Place) -> None:
+    if kind in TAKES_ALL:
+        for old in list(media.lying_at(call, kind, place.key)):
+            media.erase(call, kind, old["sr_uuid"])
+
+
+def attached(call: Call, sr: Id, place: Place | None) -> None:
+    """What follows when an SR has been plugged: arrays hear of its disks, and what lies there beforehand is found."""
+    kind: str = call.world[sr]["type"]
+    if kind in NETWORK_TYPES:
+        media.follow(call)
+        if place is not None and not media.find(media.shelf(call, kind), call.world.uuid(sr)):
+            media.write(call, sr, place.key, place.size)
+    if kind in SCANNED_AT_ONCE:
+        media.follow(call)
+        sr_scan.scan(call, sr)
+    auto_scan.wake(call, sr)
 
 
 def introduce(  # noqa: PLR0917  # as the message has them
@@ -83,8 +102,7 @@ def introduce(  # noqa: PLR0917  # as the message has them
     """The row of an SR that exists already, not connected to any host, its size unknown."""
     if uuid and call.world.by_uuid("SR", uuid):
         raise Failure("SR_UUID_EXISTS", uuid)
-    if kind not in supported_types(call.world.personality.era):
-        raise Failure("SR_UNKNOWN_DRIVER", kind)
+    _check_type(call, kind)
     with call.world.edit() as edit:
         return edit.create(
             "SR",
@@ -101,11 +119,15 @@ def introduce(  # noqa: PLR0917  # as the message has them
 
 
 async def scan(call: Call, sr: Id) -> None:
-    """Look what is in an SR; its garbage collector follows."""
+    """Look what is in an SR: rows come and go with the disks; its garbage collector follows. SR_BACKEND_FAILURE_40 when nobody can look."""
     assert_reachable(call, sr)
     await call.takes("SR.scan")
-    with call.world.edit() as edit:
-        storage.rescan(call, edit, sr)
+    scan_now(call, sr)
+
+
+def scan_now(call: Call, sr: Id) -> None:
+    """The scan itself, which takes no time here."""
+    sr_scan.scan(call, sr)
     if any(not call.world[vdi]["managed"] for vdi in call.world[sr]["VDIs"]):
         chains.collect_later(call, sr, sr)
 
@@ -118,7 +140,7 @@ def update(call: Call, sr: Id) -> None:
 
 async def destroy(call: Call, sr: Id) -> None:
     """Erase an SR. Failures SR_INDESTRUCTIBLE [sr], SR_IS_CACHE_SR [host]."""
-    row = call.world[sr]
+    row, uuid = call.world[sr], call.world.uuid(sr)
     if row["other_config"].get("indestructible") == "true":
         raise Failure("SR_INDESTRUCTIBLE", Handle(sr))
     for host, host_row in call.world.rows("host"):
@@ -129,14 +151,33 @@ async def destroy(call: Call, sr: Id) -> None:
         for vdi in row["VDIs"]:
             storage.drop_vdi(call, edit, vdi)
         _drop_rows(edit, sr)
+    media.erase(call, row["type"], uuid)
 
 
 def forget(call: Call, sr: Id) -> None:
-    """Remove the rows; what is in the SR stays."""
+    """Remove the rows; what is in the SR stays, for whoever introduces it again."""
+    row, uuid, place = call.world[sr], call.world.uuid(sr), _last_place(call, sr)
+    left = {call.world.uuid(vdi): media.held(call.world, vdi) for vdi in row["VDIs"]}
+    kept = {call.world.uuid(vdi): call.disks[vdi] for vdi in row["VDIs"] if vdi in call.disks}
     with call.world.edit() as edit:
-        for vdi in edit[sr]["VDIs"]:
+        for vdi in row["VDIs"]:
             edit.destroy(vdi)
         _drop_rows(edit, sr)
+    if row["type"] in SCANNED_AT_ONCE:
+        return
+    media.put(call, row["type"], uuid, left, kept, place)
+
+
+def _last_place(call: Call, sr: Id) -> Place | None:
+    """Where an SR lies as far as its PBDs tell."""
+    row = call.world[sr]
+    for pbd in row["PBDs"]:
+        link = call.world[pbd]
+        try:
+            return sr_places.place(call, row["type"], link["host"], link["device_config"])
+        except Failure:
+            continue
+    return None
 
 
 def _drop_rows(edit: Edit, sr: Id) -> None:
@@ -152,13 +193,37 @@ def get_supported_types(call: Call) -> list[str]:
 
 def probe(call: Call, host: Id, device_config: dict[str, str], kind: str, sm_config: dict[str, str]) -> str:
     """The SRs on a device, as a document; what is missing in device_config is asked for by the error."""
-    _check_driver(call, kind, device_config)
-    found = "".join(
-        f"<SR><UUID>{escape(call.world.uuid(row['SR']))}</UUID></SR>"
-        for _, row in call.world.rows("PBD")
-        if row["device_config"] == device_config and call.world[row["SR"]]["type"] == kind
-    )
-    return f'<?xml version="1.0" ?><SRlist>{found}</SRlist>'
+    return sr_documents.srs(_probed(call, host, device_config, kind), call.world.personality.era)
+
+
+def _probed(call: Call, host: Id, device_config: dict[str, str], kind: str) -> list[FoundSr]:
+    """SR_UNKNOWN_DRIVER [type], SR_BACKEND_FAILURE_38 for a driver that cannot probe, and the driver's own errors."""
+    _check_type(call, kind)
+    if "SR_PROBE" not in driver_features(kind, call.world.personality.era):
+        raise sm_failure(38)
+    place = sr_places.place(call, kind, host, device_config)
+    return list(sr_places.lying_at(call, kind, host, device_config, place))
+
+
+def probe_ext(call: Call, host: Id, device_config: dict[str, str], kind: str, sm_config: dict[str, str]) -> list[dict[str, Any]]:
+    """The SRs on a device, as records; one without an SR says that the device_config is complete."""
+    found = _probed(call, host, device_config, kind)
+    place = sr_places.place(call, kind, host, device_config)
+    stats: list[dict[str, Any] | None] = [_stat(call, sr, place) for sr in found]
+    return [{"configuration": device_config, "complete": True, "sr": stat, "extra_info": {}} for stat in stats or [None]]
+
+
+def _stat(call: Call, found: FoundSr, place: Place) -> dict[str, Any]:
+    known = call.world.get(call.world.by_uuid("SR", found.uuid))
+    return {
+        "uuid": found.uuid,
+        "name_label": known["name_label"] if known is not None else "",
+        "name_description": known["name_description"] if known is not None else "",
+        "free_space": place.size - (max(known["physical_utilisation"], 0) if known is not None else 0),
+        "total_space": place.size,
+        "clustered": False,
+        "health": "healthy",
+    }
 
 
 def set_shared(call: Call, sr: Id, value: bool) -> None:
@@ -175,11 +240,6 @@ def get_live_hosts(call: Call, sr: Id) -> list[Id]:
     return [call.world[pbd]["host"] for pbd in call.world[sr]["PBDs"] if call.world[pbd]["currently_attached"]]
 
 
-def get_data_sources(call: Call, sr: Id) -> list[dict[str, Any]]:
-    """Nothing is measured of simulated SRs."""
-    return []
-
-
 VERBS: Mapping[str, Verb] = {
     "SR.create": create,
     "SR.introduce": introduce,
@@ -189,6 +249,7 @@ VERBS: Mapping[str, Verb] = {
     "SR.forget": forget,
     "SR.get_supported_types": get_supported_types,
     "SR.probe": probe,
+    "SR.probe_ext": probe_ext,
     "SR.set_shared": set_shared,
     "SR.set_name_label": writes("name_label"),
     "SR.set_name_description": writes("name_description"),
@@ -196,5 +257,4 @@ VERBS: Mapping[str, Verb] = {
     "SR.set_virtual_allocation": writes("virtual_allocation"),
     "SR.set_physical_utilisation": writes("physical_utilisation"),
     "SR.get_live_hosts": get_live_hosts,
-    "SR.get_data_sources": get_data_sources,
 }

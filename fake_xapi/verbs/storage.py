@@ -19,6 +19,7 @@ MIB = 1 << 20
 MAX_VHD_BYTES = 2040 << 30
 _BLOCK = 2 * MIB
 _EXTENT = 4 * MIB
+_LOGGED_BYTES = 64 << 10
 _RAW_TYPES = frozenset({"iso", "udev", "iscsi", "hba"})
 
 
@@ -64,6 +65,12 @@ def taken_bytes(sr_type: str, virtual_size: int, allocated: int, *, is_deflated:
     if is_thin(sr_type):
         return written
     return -(-(written if is_deflated else virtual_size + metadata_bytes(virtual_size)) // _EXTENT) * _EXTENT
+
+
+def log_bytes(sr_type: str, virtual_size: int) -> int:
+    """What the log of changed blocks takes."""
+    bitmap = -(-virtual_size // _LOGGED_BYTES // 8) + 512
+    return bitmap if is_thin(sr_type) else -(-bitmap // _EXTENT) * _EXTENT
 
 
 def is_thin_sr(sr: AnyRow) -> bool:
@@ -145,6 +152,8 @@ def parent_of(world: World, vdi: AnyRow) -> Id:
 
 def measured_bytes(store: Storage, vdi: Id, row: AnyRow, sr_type: str) -> int:
     """What a VDI takes now, by its disk. One without bytes keeps what its row says."""
+    if row["type"] == "cbt_metadata":
+        return log_bytes(sr_type, row["virtual_size"])
     if vdi not in store.disks:
         return int(row["physical_utilisation"])
     parent = parent_of(store.world, row)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
-from fake_xapi.dom0.blocks import BLOCK_BYTES
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import chains, storage, vdi_disks
+from fake_xapi.verbs import chains, media, storage, vdi_disks, vdi_tracking
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.setters import writes
 
-_TRACKED_BYTES = 64 << 10
-_NO_CONTENT = "/No content: this is a cbt_metadata VDI/"
 _NOT_FROM_CALLER = frozenset({"uuid", "location", "managed", "missing", "is_a_snapshot", "cbt_enabled"})
 
 
@@ -72,6 +68,7 @@ async def destroy(call: Call, vdi: Id) -> None:
     async with call.operating((sr, "vdi_destroy")):
         await call.takes("VDI.destroy")
         is_chained = chains.PARENT in call.world[vdi]["sm_config"]
+        vdi_tracking.give_up(call, vdi, is_merged=True)
         with call.world.edit() as edit:
             _leave_vms(call, edit, vdi)
             storage.drop_vdi(call, edit, vdi)
@@ -89,13 +86,18 @@ def _leave_vms(call: Call, edit: Edit, vdi: Id) -> None:
 
 
 def forget(call: Call, vdi: Id) -> None:
-    """Remove the row alone; the disk stays in its SR."""
-    row = call.world[vdi]
+    """Remove the row alone; the disk stays in its SR, and the next scan finds it."""
+    row, uuid = call.world[vdi], call.world.uuid(vdi)
+    sr_type, sr_uuid, text = call.world[row["SR"]]["type"], call.world.uuid(row["SR"]), media.held(call.world, vdi)
+    kept = {uuid: call.disks[vdi]} if vdi in call.disks else {}
     with call.world.edit() as edit:
         for vbd in row["VBDs"]:
             storage.drop_vbd(edit, vbd)
         storage.charge(edit, row["SR"], physical=-row["physical_utilisation"], virtual=-row["virtual_size"])
         edit.destroy(vdi)
+    media.put(call, sr_type, sr_uuid, {uuid: text}, kept)
+    if kept:
+        call.disks.destroy(vdi)
 
 
 def db_forget(call: Call, vdi: Id) -> None:
@@ -161,38 +163,6 @@ def set_on_boot(call: Call, vdi: Id, value: str) -> None:
             edit.set(edit[vbd]["VM"])
 
 
-def enable_cbt(call: Call, vdi: Id) -> None:
-    """Begin to keep track of changed blocks."""
-    with call.world.edit() as edit:
-        edit.set(vdi, cbt_enabled=True)
-
-
-def disable_cbt(call: Call, vdi: Id) -> None:
-    """Forget what changed."""
-    with call.world.edit() as edit:
-        edit.set(vdi, cbt_enabled=False)
-
-
-def data_destroy(call: Call, vdi: Id) -> None:
-    """Destroy what a snapshot holds and keep which blocks had changed. The disk stays the base of what was changed since."""
-    with call.world.edit() as edit:
-        other_config = {**edit[vdi]["other_config"], "content_id": _NO_CONTENT}
-        edit.set(vdi, type="cbt_metadata", other_config=other_config)
-
-
-def list_changed_blocks(call: Call, vdi_from: Id, vdi_to: Id) -> str:
-    """A bitmap in base64, one bit per 64 KiB, of what differs between two disks that track their changes."""
-    first, second = call.world[vdi_from], call.world[vdi_to]
-    if not (first["cbt_enabled"] and second["cbt_enabled"] and vdi_from in call.disks and vdi_to in call.disks):
-        text = "Failed to calculate changed blocks for given VDIs. [opterr=Source and target VDI are unrelated]"
-        raise Failure("SR_BACKEND_FAILURE_460", "", text, "")
-    per_block = BLOCK_BYTES // _TRACKED_BYTES // 8
-    bitmap = bytearray(-(-second["virtual_size"] // BLOCK_BYTES) * per_block)
-    for number in call.disks.diff(vdi_to, vdi_from):
-        bitmap[number * per_block : (number + 1) * per_block] = b"\xff" * per_block
-    return base64.b64encode(bytes(bitmap[: -(-second["virtual_size"] // _TRACKED_BYTES // 8)])).decode()
-
-
 VERBS: Mapping[str, Verb] = {
     "VDI.create": create,
     "VDI.introduce": introduce_by_driver,
@@ -222,8 +192,4 @@ VERBS: Mapping[str, Verb] = {
     "VDI.set_snapshot_time": writes("snapshot_time"),
     "VDI.set_metadata_of_pool": writes("metadata_of_pool"),
     "VDI.set_cbt_enabled": writes("cbt_enabled"),
-    "VDI.enable_cbt": enable_cbt,
-    "VDI.disable_cbt": disable_cbt,
-    "VDI.data_destroy": data_destroy,
-    "VDI.list_changed_blocks": list_changed_blocks,
 }

@@ -10,7 +10,7 @@ from fake_xapi.lifecycle.storage_types import driver_features
 from fake_xapi.lifecycle.vdi import any_plugged_pbd
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import chains, storage
+from fake_xapi.verbs import chains, storage, vdi_tracking
 from fake_xapi.verbs.call import Call
 
 _KEPT = (
@@ -56,7 +56,7 @@ async def snapshot_disk(call: Call, vdi: Id) -> Id:
         await call.takes("VDI.snapshot")
         row = call.world[vdi]
         with call.world.edit() as edit:
-            return chains.split(
+            made = chains.split(
                 call,
                 edit,
                 vdi,
@@ -66,6 +66,9 @@ async def snapshot_disk(call: Call, vdi: Id) -> Id:
                 snapshot_time=call.now(),
                 cbt_enabled=row["cbt_enabled"],
             )
+        if row["cbt_enabled"]:
+            vdi_tracking.hand_over(call, vdi, made)
+        return made
 
 
 async def copy_disk(call: Call, vdi: Id, sr: Id, *, share: tuple[float, float] = (0.0, 1.0)) -> Id:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
-from fake_xapi.verbs.pbd import SIZE_OF_UNKNOWN_BYTES
+from fake_xapi.verbs.sr_drivers import UNKNOWN_BYTES
 from tests.fake_xapi.verbs.hosts import GIB, MIB, Host, add_host, over_host
 
-ISCSI = {"target": "10.0.0.9", "targetIQN": "iqn.x", "SCSIid": "36"}
+TARGET = {"target": "10.255.0.20", "targetIQN": "iqn.2012-08.example.storage:array1"}
+ISCSI = {**TARGET, "SCSIid": "360a98000534b4f4e46704f76692d6d00"}
+NFS = {"server": "10.255.0.10", "serverpath": "/exports/sr1"}
 
 
 async def _create(host: Host, kind: str, config: dict[str, str], *, size: int = 50 * GIB, shared: bool = False) -> str:
@@ -21,81 +21,50 @@ def test_a_new_sr_is_connected_to_its_host_or_when_shared_to_all() -> None:
     async def body(host: Host) -> None:
         add_host(host)
         local = await _create(host, "ext", {"device": "/dev/sdb"})
-        shared = await _create(host, "nfs", {"server": "s", "serverpath": "/p"}, shared=True)
+        shared = await _create(host, "nfs", NFS, shared=True)
         assert [len(host.row(sr)["PBDs"]) for sr in (local, shared)] == [1, 2]
         pbd = host.world[host.row(local)["PBDs"][0]]
         assert (pbd["host"], pbd["device_config"], pbd["currently_attached"]) == (host.id(host.host), {"device": "/dev/sdb"}, True)
         row = host.row(local)
-        assert (row["physical_size"], row["physical_utilisation"], row["virtual_allocation"]) == (50 * GIB, 0, 0)
+        assert (row["physical_size"], row["physical_utilisation"], row["virtual_allocation"]) == (1 << 40, 0, 0)
 
     over_host(body)
 
 
-@pytest.mark.parametrize(
-    ("kind", "config", "refusal"),
-    [
-        ("cslg", {}, ["SR_UNKNOWN_DRIVER", "cslg"]),
-        ("nfs", {"server": "s"}, ["SR_BACKEND_FAILURE_90", "", "The request is missing the serverpath parameter", ""]),
-        (
-            "lvmoiscsi",
-            {"target": "t"},
-            [
-                "SR_BACKEND_FAILURE_96",
-                "",
-                "The request is missing or has an incorrect target IQN parameter",
-                '<?xml version="1.0" ?><iscsi-target-iqns/>',
-            ],
-        ),
-        (
-            "lvmoiscsi",
-            {"target": "t", "targetIQN": "i"},
-            ["SR_BACKEND_FAILURE_107", "", "The SCSIid parameter is missing or incorrect", '<?xml version="1.0" ?><iscsi-target/>'],
-        ),
-    ],
-)
-@pytest.mark.parametrize("method", ["SR.create", "SR.probe"])
-def test_what_a_driver_misses_is_said(method: str, kind: str, config: dict[str, str], refusal: list[str]) -> None:
-    async def body(host: Host) -> list[str]:
-        if method == "SR.probe":
-            return await host.refused(method, host.host, config, kind, {})
-        return await host.refused(method, host.host, config, "0", "x", "", kind, "user", False, {})
-
-    assert over_host(body) == refusal
-
-
-def test_a_probe_finds_the_srs_on_a_device() -> None:
-    async def body(host: Host) -> None:
-        sr = await _create(host, "lvmoiscsi", ISCSI)
-        found = await host.call("SR.probe", host.host, ISCSI, "lvmoiscsi", {})
-        assert found == f'<?xml version="1.0" ?><SRlist><SR><UUID>{host.world.uuid(host.id(sr))}</UUID></SR></SRlist>'
-        assert "<SR>" not in await host.call("SR.probe", host.host, {**ISCSI, "SCSIid": "37"}, "lvmoiscsi", {})
-
-    over_host(body)
-
-
-def test_types_of_srs() -> None:
-    async def body(host: Host) -> list[str]:
-        return list(await host.call("SR.get_supported_types"))
-
-    assert set(over_host(body)) - set(over_host(body, "tampa")) == {"smb"}
-
-
-def test_an_introduced_sr_gets_its_size_when_it_is_plugged() -> None:
+def test_an_sr_that_another_host_has_made_is_introduced() -> None:
     async def body(host: Host) -> None:
         uuid = "5d6f2c9e-0000-4000-8000-000000000001"
         sr = await host.call("SR.introduce", uuid, "vol", "", "lvmoiscsi", "", True, {})
         row = host.row(sr)
         assert (row["physical_size"], row["physical_utilisation"], row["virtual_allocation"], row["PBDs"]) == (-1, -1, 0, ())
         assert await host.refused("SR.introduce", uuid, "vol", "", "lvmoiscsi", "", True, {}) == ["SR_UUID_EXISTS", uuid]
+        assert await host.refused("SR.introduce", "", "vol", "", "frobfs", "", True, {}) == ["SR_UNKNOWN_DRIVER", "frobfs"]
         pbd = await host.call("PBD.create", {"SR": sr, "host": host.host, "device_config": ISCSI})
         assert await host.refused("SR.scan", sr) == ["SR_HAS_NO_PBDS", sr]
-        await host.call("PBD.plug", pbd)
-        await host.call("PBD.plug", pbd)
-        row = host.row(sr)
-        assert (row["physical_size"], row["physical_utilisation"]) == (SIZE_OF_UNKNOWN_BYTES, 0)
-        assert host.row(pbd)["currently_attached"]
+        nothing = f"The SR is not available [opterr=no such volume group: VG_XenStorage-{uuid}]"
+        assert await host.refused("PBD.plug", pbd) == ["SR_BACKEND_FAILURE_47", "", nothing, ""]
+        assert not host.row(pbd)["currently_attached"]
 
     over_host(body)
+
+
+def test_an_sr_that_only_the_database_knows_is_believed() -> None:
+    async def body(host: Host) -> None:
+        sr = host.kit.make("SR", name_label="old", type="nfs", physical_size=GIB)
+        pbd = await host.call("PBD.create", {"SR": sr, "host": host.host, "device_config": {"server": "gone"}})
+        await host.call("PBD.plug", pbd)
+        await host.call("PBD.plug", pbd)
+        assert (host.row(pbd)["currently_attached"], host.row(sr)["physical_size"]) == (True, GIB)
+
+    over_host(body)
+
+
+def test_a_folder_is_as_large_as_said_or_as_nobody_knows() -> None:
+    async def body(host: Host) -> list[int]:
+        made = [await _create(host, "file", {"location": f"/sr/{size}"}, size=size) for size in (5 * GIB, 0)]
+        return [host.row(sr)["physical_size"] for sr in made]
+
+    assert over_host(body) == [5 * GIB, UNKNOWN_BYTES]
 
 
 def test_a_pbd_is_unique_and_leaves_only_when_unplugged() -> None:
@@ -106,7 +75,7 @@ def test_a_pbd_is_unique_and_leaves_only_when_unplugged() -> None:
         second = add_host(host)
         reserved = {"SR": host.sr, "host": second, "device_config": {"SRmaster": "true"}}
         assert (await host.refused("PBD.create", reserved))[:3] == ["VALUE_NOT_SUPPORTED", "PBD.device_config", "SRmaster"]
-        other = await host.call("PBD.create", {**record, "host": second})
+        other = await host.call("PBD.create", {**record, "host": second, "device_config": {"device": "/dev/sdb"}})
         assert await host.refused("PBD.plug", other) == ["SR_NOT_SHARABLE", host.sr, host.host]
         assert await host.refused("PBD.destroy", pbd) == ["OPERATION_NOT_ALLOWED", "PBD is currently attached"]
         await host.call("PBD.unplug", pbd)
@@ -182,14 +151,13 @@ def test_a_forgotten_sr_takes_its_rows_along() -> None:
 def test_an_sr_of_many_connections_stays_shared() -> None:
     async def body(host: Host) -> None:
         add_host(host)
-        sr = await _create(host, "nfs", {"server": "s", "serverpath": "/p"}, shared=True)
+        sr = await _create(host, "nfs", NFS, shared=True)
         pbds = [host.world.ref(pbd) for pbd in host.row(sr)["PBDs"]]
         assert await host.refused("SR.set_shared", sr, False) == ["SR_HAS_MULTIPLE_PBDS", *pbds]
         assert set(await host.call("SR.get_live_hosts", sr)) == {host.world.ref(h) for h in host.world.ids("host")}
         await host.call("SR.set_shared", host.sr, True)
         await host.call("SR.set_name_label", host.sr, "renamed")
         assert (host.row(host.sr)["shared"], host.row(host.sr)["name_label"]) == (True, "renamed")
-        assert await host.call("SR.get_data_sources", sr) == []
         await host.call("SR.update", sr)
 
     over_host(body)

@@ -1,0 +1,98 @@
+"""Copies of a pool's database on disks of type metadata, for another pool to recover from.
+
+A copy is written when it begins, and again a while after every change for as long as its disk is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.datamodel.personality import personality
+from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.lifecycle.rules import POOL
+from fake_xapi.state.ids import Id
+from fake_xapi.state.storage import dump, restore
+from fake_xapi.state.value import Change
+from fake_xapi.state.world import World
+from fake_xapi.verbs import storage
+from fake_xapi.verbs.storage import Storage
+
+FLUSH_S = 5.0
+_MAGIC = b"inova database 1\n"
+_LENGTH_BYTES = 8
+_HEAD_BYTES = len(_MAGIC) + _LENGTH_BYTES
+
+
+@dataclass(slots=True)
+class Replica:
+    """Brings the copy on a disk up to date, a while after the database has changed."""
+
+    store: Storage
+    vdi: Id
+    timer: asyncio.TimerHandle | None = field(default=None)
+    is_writing: bool = False
+
+    def __call__(self, _generation: int, _changes: tuple[Change, ...]) -> None:
+        """Note that something changed."""
+        if self.timer is None and not self.is_writing:
+            self.timer = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+
+    def flush(self) -> None:
+        """Write the copy, or stop when its disk is gone."""
+        self.timer = None
+        if self.store.world.get(self.vdi) is None:
+            self.store.world.listeners.remove(self)
+            return
+        self.is_writing = True
+        write(self.store, self.vdi)
+        self.is_writing = False
+
+
+def replicate(store: Storage, vdi: Id) -> None:
+    """Write a copy of the database to a disk, now and after every change."""
+    replica = Replica(store, vdi)
+    replica.flush()
+    store.world.listeners.append(replica)
+
+
+def write(store: Storage, vdi: Id) -> None:
+    """Write the database as it is now to a disk."""
+    world = store.world
+    content = {"pool": world.uuid(POOL), "seed": world.seed, "personality": world.personality.name, "state": dump(world.value)}
+    packed = zlib.compress(msgspec.msgpack.encode(content), 1)
+    store.disks.write(vdi, 0, _MAGIC + len(packed).to_bytes(_LENGTH_BYTES, "big") + packed)
+    with world.edit() as edit:
+        storage.measure(store, edit, vdi)
+
+
+def pool_of(disks: DiskStore, vdi: Id) -> str:
+    """The uuid of the pool whose database a disk holds, "" when it holds none."""
+    content = _content(disks, vdi)
+    return str(content["pool"]) if content is not None else ""
+
+
+def read(disks: DiskStore, vdi: Id) -> World:
+    """The database on a disk. Failure COULD_NOT_IMPORT_DATABASE [reason] when there is none."""
+    content = _content(disks, vdi)
+    if content is None:
+        raise Failure("COULD_NOT_IMPORT_DATABASE", "The VDI does not contain a database")
+    return World(restore(content["state"]), content["seed"], personality(content["personality"]))
+
+
+def _content(disks: DiskStore, vdi: Id) -> dict[str, Any] | None:
+    if vdi not in disks or disks[vdi].size < _HEAD_BYTES:
+        return None
+    head = disks.read(vdi, 0, _HEAD_BYTES)
+    length = int.from_bytes(head[len(_MAGIC) :], "big")
+    if not head.startswith(_MAGIC) or length > disks[vdi].size - _HEAD_BYTES:
+        return None
+    try:
+        return dict(msgspec.msgpack.decode(zlib.decompress(disks.read(vdi, _HEAD_BYTES, length))))
+    except (zlib.error, msgspec.DecodeError):
+        return None
