@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -109,6 +110,15 @@ def without(members: tuple[Id, ...], identity: Id) -> tuple[Id, ...]:
     return tuple(kept)
 
 
+def within(members: tuple[Id, ...], identity: Id) -> tuple[Id, ...]:
+    """The members with one more, oldest first: the same whatever came to be so named before what."""
+    if not members or members[-1] < identity:
+        return (*members, identity)
+    more = list(members)
+    insort(more, identity)
+    return tuple(more)
+
+
 def tables_after(tables: tuple[Table, ...], changes: list[Change]) -> tuple[Table, ...]:
     """The tables with each change made."""
     made = list(tables)
@@ -145,7 +155,7 @@ def names_after(names: Map[tuple[int, str], tuple[Id, ...]], changes: list[Chang
             left = without(names[number, old], change.identity)
             names = names.set((number, old), left) if left else names.delete((number, old))
         if new is not None:
-            names = names.set((number, new), (*names.get((number, new), ()), change.identity))
+            names = names.set((number, new), within(names.get((number, new), ()), change.identity))
     return names
 
 
