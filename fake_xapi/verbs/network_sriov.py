@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.lifecycle.editions import require
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import features, interfaces, network_fits, pif_checks, plugging, sriov
+from fake_xapi.verbs import interfaces, network_fits, pif_checks, plugging, sriov
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.pif_kinds import kind_of
 
@@ -18,7 +19,7 @@ def create(call: Call, nic: Id, network: Id) -> Id:
     PIF_IS_NOT_SRIOV_CAPABLE, NETWORK_ALREADY_CONNECTED, and those of networks that do not fit.
     """
     world = call.world
-    features.assert_enabled(world, "Network_sriov")
+    require(world, "Network_sriov")
     pif_checks.assert_network_managed(world, network)
     pif_checks.assert_managed(world, nic)
     _assert_can_have_functions(call, nic)

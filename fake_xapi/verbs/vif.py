@@ -8,11 +8,12 @@ from typing import Any
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.guest.life import interfaces_changed
 from fake_xapi.guest.requests import give_back
+from fake_xapi.lifecycle.editions import require
 from fake_xapi.lifecycle.rules import busy_with
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
-from fake_xapi.verbs import attachment, devices, features, vif_networks
+from fake_xapi.verbs import attachment, devices, vif_networks
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.mac_addresses import check_mac, derived_mac
 from fake_xapi.verbs.pif_addresses import check_address, check_cidr
@@ -46,9 +47,9 @@ def create(call: Call, record: dict[str, Any]) -> Id:
 
 def _assert_licensed(world: World, record: dict[str, Any]) -> None:
     if is_sriov_network(world, record["network"]):
-        features.assert_enabled(world, "Network_sriov")
+        require(world, "Network_sriov")
     if record.get("locking_mode") == "locked" or record.get("ipv4_allowed") or record.get("ipv6_allowed"):
-        features.assert_enabled(world, "VIF_locking")
+        require(world, "VIF_locking")
 
 
 def _mac(call: Call, record: dict[str, Any]) -> tuple[str, bool]:
@@ -134,7 +135,7 @@ def set_locking_mode(call: Call, vif: Id, value: str) -> None:
     """What the VIF's traffic is filtered by. A locked one needs a licence and hosts whose switches nobody else steers."""
     if vif_networks.effective_mode(call.world, vif, value) == "locked":
         vif_networks.assert_no_controller(call.world)
-        features.assert_enabled(call.world, "VIF_locking")
+        require(call.world, "VIF_locking")
     with call.world.edit() as edit:
         edit.set(vif, locking_mode=value)
 
@@ -147,7 +148,7 @@ def _check_addresses(field: str, family: int, addresses: Any) -> None:
 def _set_allowed(call: Call, vif: Id, field: str, family: int, addresses: list[str]) -> None:
     """LICENCE_RESTRICTION for any address at all; INVALID_IP_ADDRESS_SPECIFIED [field] for a text that is none."""
     if set(addresses) - set(call.world[vif][field]):
-        features.assert_enabled(call.world, "VIF_locking")
+        require(call.world, "VIF_locking")
     _check_addresses(field, family, addresses)
     with call.world.edit() as edit:
         edit.set(vif, **{field: tuple(dict.fromkeys(addresses))})
@@ -198,7 +199,7 @@ def _configure(call: Call, vif: Id, family: int, mode: str, address: str, gatewa
     INVALID_IP_ADDRESS_SPECIFIED, VM_LACKS_FEATURE [vm] for a guest that does not say feature-static-ip-setting.
     """
     if mode == "Static":
-        features.assert_enabled(call.world, "Guest_ip_setting")
+        require(call.world, "Guest_ip_setting")
         check_cidr("address", address, family)
         vif_networks.assert_may_have(call.world, vif, f"ipv{family}_allowed", address)
         if gateway:

@@ -8,7 +8,7 @@ import pytest
 
 from fake_xapi.verbs import nics
 from tests.fake_xapi.verbs.hosts import Host, over_host
-from tests.fake_xapi.verbs.networks import addressed, bond, fields_of, management, network, nic, open_switches, second_host, vlan
+from tests.fake_xapi.verbs.networks import addressed, bond, fields_of, management, network, nic, open_switches, second_host, set_pool, vlan
 
 
 async def capable(host: Host, number: int = 1, functions: int = 2, ref: str = "", **model: str) -> str:
@@ -35,7 +35,7 @@ Arrange = Callable[[Host], Awaitable[tuple[list[str], list[str]]]]
 
 
 async def _restricted(host: Host) -> tuple[list[str], list[str]]:
-    host.set(host.host, license_params={"restrict_network_sriov": "true"})
+    set_pool(host, restrictions={"restrict_network_sriov": "true"})
     return [await nic(host, 1, managed=False), host.network], ["LICENCE_RESTRICTION", "Network_sriov"]
 
 

@@ -157,7 +157,7 @@ LOCKED = [
 def test_locking_needs_a_licence(message: str, params: tuple[Any, ...]) -> None:
     async def body(host: Host) -> None:
         vif = await host.vif(await host.vm())
-        host.set(host.host, license_params={"restrict_vif_locking": "true"})
+        set_pool(host, restrictions={"restrict_vif_locking": "true"})
         assert await host.refused(message, vif, *params) == ["LICENCE_RESTRICTION", "VIF_locking"]
         await host.call("VIF.set_locking_mode", vif, "unlocked")
         await host.call("VIF.set_ipv4_allowed", vif, [])
@@ -170,7 +170,7 @@ def test_locking_needs_a_licence(message: str, params: tuple[Any, ...]) -> None:
 def test_a_vif_is_made_locked_only_with_a_licence(fields: dict[str, Any]) -> None:
     async def body(host: Host) -> None:
         vm = await host.vm()
-        host.set(host.host, license_params={"restrict_vif_locking": "true"})
+        set_pool(host, restrictions={"restrict_vif_locking": "true"})
         assert await host.refused("VIF.create", _record(host, vm, **fields)) == ["LICENCE_RESTRICTION", "VIF_locking"]
 
     over_host(body)
@@ -179,7 +179,7 @@ def test_a_vif_is_made_locked_only_with_a_licence(fields: dict[str, Any]) -> Non
 def test_a_vif_that_leaves_it_to_a_locked_network_is_locked() -> None:
     async def body(host: Host) -> None:
         vif = await host.vif(await host.vm())
-        host.set(host.host, license_params={"restrict_vif_locking": "true"})
+        set_pool(host, restrictions={"restrict_vif_locking": "true"})
         host.set(host.network, default_locking_mode="locked")
         await host.call("VIF.set_locking_mode", vif, "disabled")
         host.set(host.network, default_locking_mode="disabled")
@@ -212,7 +212,7 @@ def test_a_guest_that_does_not_say_so_takes_no_addresses(message: str) -> None:
         vm = await host.vm()
         vif = await host.vif(vm)
         assert await host.refused(message, vif, "None") == ["VM_LACKS_FEATURE", vm]
-        host.set(host.host, license_params={"restrict_guest_ip_setting": "true"})
+        set_pool(host, restrictions={"restrict_guest_ip_setting": "true"})
         assert await host.refused(message, vif, "Static", "x") == ["LICENCE_RESTRICTION", "Guest_ip_setting"]
 
     over_host(body)
