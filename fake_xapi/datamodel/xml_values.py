@@ -126,7 +126,12 @@ def _int(element: Element) -> int:
 
 
 def _base64(element: Element) -> str:
-    return base64.b64decode(element.content()).decode()
+    """A text: UTF-8 where the bytes are, else a character per byte, as they are needed where a client sends a pickle."""
+    raw = base64.b64decode(element.content())
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _array(element: Element) -> list[object]:

@@ -14,6 +14,7 @@ from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.model import Message
 from fake_xapi.datamodel.wire import xml_value
 from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.dom0.user_plugins import UserPlugins
 from fake_xapi.engine.admission import resolve
 from fake_xapi.engine.machines import PoolMachines
 from fake_xapi.engine.marshal import fields_in
@@ -22,7 +23,6 @@ from fake_xapi.engine.records import record
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL, Id, class_of
 from fake_xapi.state.world import World
-from fake_xapi.verbs.media import Arrays
 from fake_xapi.verbs.directory import Directory
 from fake_xapi.verbs.media import Arrays
 from fake_xapi.verbs.remote import Remote
@@ -78,6 +78,11 @@ class RunningCall:
     def arrays(self) -> Arrays:
         """The storage outside the pool's hosts."""
         return self.xapi.arrays
+
+    @property
+    def plugins(self) -> UserPlugins:
+        """The plugins and extensions that users brought."""
+        return self.xapi.settings.plugins
 
     @property
     def host(self) -> Id:
@@ -198,6 +203,10 @@ class RunningCall:
         if self._is_cancelled:
             raise Failure("TASK_CANCELLED", Handle(self.task))
 
+    async def perform(self, message: str, *params: Any) -> Any:
+        """Send another message with the caller's session."""
+        return await self.xapi.perform(self.session, message, params)
+
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Let work go on behind the call."""
         self.xapi.spawn(name, work)
@@ -207,15 +216,15 @@ class RunningCall:
         self.xapi.stop(name)
 
     @asynccontextmanager
-    async def operating(self, *marks: tuple[Id, str]) -> AsyncIterator[None]:
+    async def operating(self, *marks: tuple[Id, str], strict: bool = True) -> AsyncIterator[None]:
         """Mark operations on more objects, for the time of the block."""
-        release = await self.marked(*marks)
+        release = await self.marked(*marks, strict=strict)
         try:
             yield
         finally:
             release()
 
-    async def marked(self, *marks: tuple[Id, str]) -> Callable[[], None]:
+    async def marked(self, *marks: tuple[Id, str], strict: bool = True) -> Callable[[], None]:
         """Mark operations on more objects, until the function that is returned is called."""
         admission = self.xapi.admission
         keys: list[str] = []
@@ -228,7 +237,7 @@ class RunningCall:
             with self.world.edit() as edit:
                 admission.leave(edit, marks, keys[0] if keys else "")
 
-        await admission.enter(marks, key_of)
+        await admission.enter(marks, key_of, strict=strict)
         return release
 
     async def cancel_operations(self, identity: Id, operations: frozenset[str]) -> None:

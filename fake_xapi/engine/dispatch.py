@@ -6,21 +6,23 @@ What can be answered at once is; the rest is a coroutine for the transport to wa
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.types import NULL_REF
+from fake_xapi.dom0.user_plugins import run_extension
 from fake_xapi.engine import audit, rbac
 from fake_xapi.engine.admission import Mark
 from fake_xapi.engine.call import Done, Outcome, RunningCall
 from fake_xapi.engine.forwarding import check_reachable
-from fake_xapi.engine.marshal import Dead, Wire, first_dead, internal_error, mismatch
+from fake_xapi.engine.marshal import Dead, first_dead, internal_error, mismatch
 from fake_xapi.engine.routes import Route
 from fake_xapi.engine.sessions import NOBODY, Session
 from fake_xapi.state.edit import Edit
-from fake_xapi.state.ids import NULL
+from fake_xapi.state.ids import NULL, Id
 from fake_xapi.state.world import World
+from fake_xapi.verbs.call import Wire
 
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi
@@ -145,8 +147,8 @@ def _check_refs(route: Route, values: list[Any]) -> None:
     """HANDLE_INVALID [class, ref] for the first ref that leads nowhere, and for NULL where an object is needed."""
     if values and route.self_cls and values[0] == NULL and not isinstance(values[0], Dead):
         raise Failure("HANDLE_INVALID", route.self_cls, NULL_REF)
-    for value in values:
-        if isinstance(value, MAY_HOLD_DEAD) and (dead := first_dead(value)) is not None:
+    for place, value in enumerate(values):
+        if isinstance(value, MAY_HOLD_DEAD) and (dead := first_dead(value)) is not None and place not in route.foreign:
             raise Failure("HANDLE_INVALID", dead.cls, dead.ref)
 
 
@@ -162,7 +164,20 @@ def _irregular(xapi: Xapi, method: str, params: list[Any]) -> Any:
         return params[0]
     if params and xapi.world.personality.era == "modern":
         _caller(xapi, params[0])
+        if method in xapi.settings.plugins.extensions:
+            return run_extension(xapi.settings.plugins.extensions[method], method, params)
     raise Failure("MESSAGE_METHOD_UNKNOWN", method)
+
+
+async def perform(xapi: Xapi, session: Id, name: str, values: Sequence[Any]) -> Any:
+    """The answer to a message that comes from within, its params state values."""
+    route = _find(xapi, name)
+    if route is None:
+        raise Failure("MESSAGE_METHOD_UNKNOWN", name)
+    if route.accessor is not None:
+        return route.accessor(xapi, *values)
+    answer = _run(RunningCall(xapi, route.message, name, session), route, list(values))
+    return await answer if isinstance(answer, Coroutine) else answer
 
 
 def _run(call: RunningCall, route: Route, values: list[Any]) -> Any:

@@ -21,15 +21,6 @@ Marshal = Callable[[World, Any], Any]
 """A state value as a wire value."""
 
 
-class Wire:
-    """A verb's answer that is a wire value already."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
 class Dead(int):
     """The place of a ref that leads nowhere; the engine refuses it once the caller is known."""
 
@@ -150,6 +141,17 @@ def _string_in(world: World, value: Any) -> str:
     if type(value) is not str:
         raise mismatch(world, "string", value)
     return value
+
+
+def texts_in(world: World, value: Any) -> dict[str, str]:
+    """A map of texts in which numbers are taken as well: what drivers of OpenStack send to plugins."""
+    if not isinstance(value, dict):
+        raise mismatch(world, "dict", value)
+    return {key: _string_in(world, _number_as_text(member)) for key, member in value.items()}
+
+
+def _number_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _int_in(world: World, value: Any) -> int:

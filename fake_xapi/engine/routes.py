@@ -9,15 +9,16 @@ from functools import cache
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure
-from fake_xapi.datamodel.model import Message
+from fake_xapi.datamodel.model import Message, Parameter
 from fake_xapi.datamodel.personality import personality
 from fake_xapi.engine import event_calls, logins, messages, tasks
 from fake_xapi.engine.accessors import Accessor, accessor_of
 from fake_xapi.engine.audit import has_to_be_audited
-from fake_xapi.engine.marshal import Marshal, Unmarshal, marshaller, unmarshaller
+from fake_xapi.engine.marshal import Marshal, Unmarshal, marshaller, texts_in, unmarshaller
 from fake_xapi.lifecycle.registry import OPERATIONS
 from fake_xapi.verbs.call import Verb
 from fake_xapi.verbs.declined import DECLINED
+from fake_xapi.verbs.migration_journey import FOREIGN
 from fake_xapi.verbs.registry import VERBS
 
 ENGINE_VERBS: Mapping[str, Verb] = {**logins.VERBS, **tasks.VERBS, **event_calls.VERBS, **messages.VERBS}
@@ -39,6 +40,9 @@ class Route:
     operation: str
     self_cls: str
     is_audited: bool
+
+    foreign: tuple[int, ...] = ()
+    """The places of parameters whose refs may be another pool's."""
 
     @property
     def defaults(self) -> tuple[Any, ...]:
@@ -75,6 +79,14 @@ def _declining(message: Message) -> Verb:
     return refuse
 
 
+_LENIENT = frozenset({("host.call_plugin", "args"), ("VM.call_host_plugin", "args")})
+"""The parameters in whose maps numbers count as texts."""
+
+
+def _enters(message: Message, param: Parameter) -> Unmarshal:
+    return texts_in if (message.wire_name, param.name) in _LENIENT else unmarshaller(param.type)
+
+
 def _route(message: Message) -> Route:
     verb = ENGINE_VERBS.get(message.wire_name) or VERBS.get(message.wire_name)
     first = message.params[0].type if message.params else None
@@ -82,7 +94,7 @@ def _route(message: Message) -> Route:
         message,
         message.min_params,
         len(message.params),
-        tuple(unmarshaller(param.type) for param in message.params),
+        tuple(_enters(message, param) for param in message.params),
         marshaller(message.result),
         accessor_of(message) if verb is None else None,
         verb or _declining(message),
@@ -90,4 +102,5 @@ def _route(message: Message) -> Route:
         OPERATIONS.get(message.wire_name, ""),
         first.name if first is not None and first.is_ref and first.name == message.cls else "",
         has_to_be_audited(message),
+        tuple(place for place, param in enumerate(message.params) if param.name in FOREIGN.get(message.wire_name, ())),
     )

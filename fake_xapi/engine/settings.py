@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fake_xapi.dom0.user_plugins import NO_PLUGINS, UserPlugins
 from fake_xapi.engine.durations import INSTANT, Durations
 from fake_xapi.verbs.directory import Directory
 
@@ -16,6 +17,7 @@ class Settings:
     OTHER_OPERATION_IN_PROGRESS; ``busy_deadline_s`` bounds the wait. ``event_gather_s``: how long ``event.from`` gathers before it
     answers (XAPI: 0.05). ``login_delay_s``: the answer to a wrong password comes so late (XAPI: 5).
     ``directory``: the service that knows users when external authentication is on; without one it cannot be enabled.
+    ``plugins``: what users brought beside the plugins of every dom0.
     """
 
     user: str = "root"
@@ -26,3 +28,4 @@ class Settings:
     event_gather_s: float = 0.0
     login_delay_s: float = 0.0
     directory: Directory | None = None
+    plugins: UserPlugins = NO_PLUGINS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -16,10 +16,10 @@ from fake_xapi.engine.audit import AuditLog, note
 from fake_xapi.engine.call import RunningCall
 from fake_xapi.engine.clock import Clock
 from fake_xapi.engine.derive import derive
-from fake_xapi.engine.dispatch import dispatch
+from fake_xapi.engine.dispatch import dispatch, perform
 from fake_xapi.engine.events import Events
 from fake_xapi.engine.http_tasks import TransferTask, UnseenTask
-from fake_xapi.engine.logins import authenticate
+from fake_xapi.engine.logins import authenticate, authenticate_host
 from fake_xapi.engine.rbac import HTTP_PREFIX, denied, public_actions
 from fake_xapi.engine.routes import RouteTable, routes
 from fake_xapi.engine.sessions import Sessions
@@ -30,7 +30,9 @@ from fake_xapi.engine.transfer_calls import begin_transfer
 from fake_xapi.state.chance import Chance
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
+from fake_xapi.verbs import dom0_files
 from fake_xapi.verbs.media import Arrays
+from fake_xapi.verbs.server_certificates import FILES, key_file, put_self_signed
 
 log = logging.getLogger(__name__)
 Credential = str | tuple[str, str]
@@ -110,6 +112,10 @@ class Xapi:
         self.world.forget_encodings()
         self.routes = routes(self.world.personality.name)
 
+    def authority(self, host: Id) -> str:
+        """How a client dials a host of its pool."""
+        return self.leader.around.authority(self.leader, self.world[host]["address"])
+
     def now(self) -> str:
         """The date by the loop's clock."""
         return self.clock.now()
@@ -125,6 +131,10 @@ class Xapi:
     def dispatch(self, method: str, params: list[Any]) -> Any:
         """A wire value or ``Records``, or a coroutine that gives one; raises Failure with texts as parameters."""
         return dispatch(self, method, params)
+
+    async def perform(self, session: Id, message: str, params: Sequence[Any]) -> Any:
+        """Send a message from within, its params state values; MESSAGE_METHOD_UNKNOWN when the release has none of that name."""
+        return await perform(self, session, message, params)
 
     def cancel(self, task: Id) -> None:
         """Make the call behind a task stop, if it still runs and can."""
@@ -170,8 +180,12 @@ class Xapi:
 
         ``action`` is the name of the HTTP action. Failure SESSION_INVALID, RBAC_PERMISSION_DENIED, or what a login is refused with.
         """
-        ref = credential if isinstance(credential, str) else self.world.ref(authenticate(self, *credential))
-        caller = self.sessions.caller(ref)
+        if isinstance(credential, str):
+            caller = self.sessions.caller(credential)
+        else:
+            user, password = credential
+            begun = authenticate(self, user, password) if user else authenticate_host(self, password)
+            caller = self.sessions.caller(self.world.ref(begun))
         if caller.may is not None and action not in public_actions() and HTTP_PREFIX + action not in caller.may:
             if not isinstance(credential, str):
                 self.sessions.end(caller.identity)
@@ -193,6 +207,18 @@ class Xapi:
     def begin_transfer(self, name: str, session: Id, task_ref: str) -> RunningCall:
         """A handler's transfer as a call."""
         return begin_transfer(self, name, session, task_ref)
+
+    def server_identity(self) -> tuple[str, str]:
+        """The certificate with which its host serves clients, and its key, as PEM; made now if the host has none yet."""
+        if dom0_files.read(self.world, FILES["host"], self.host) is None:
+            with self.world.edit() as edit:
+                put_self_signed(self.world, edit, self.host, "host", self.now(), self.chance.stream("certificates").getrandbits)
+        certificate, key = (dom0_files.read(self.world, path, self.host) for path in (FILES["host"], key_file("host")))
+        return certificate or "", key or ""
+
+    def audit_lines(self, since: str) -> Iterator[str]:
+        """The lines of the pool's audit log from a date on."""
+        return self.audit.lines(self.world, since)
 
     def http_task(self, task_ref: str) -> TransferTask | UnseenTask:
         """The task that a client named for a transfer; with "" one that nobody sees. Failure HANDLE_INVALID when it is gone."""

@@ -82,9 +82,10 @@ async def _serve(call: Call, vm: Id, request: str, domid: int) -> None:
 def _answer(call: Call, vm: Id, asked: str) -> Answer:
     try:
         request = json.loads(asked)
-        name, value = str(request["name"]), str(request.get("value", ""))
+        name, given = str(request["name"]), request.get("value", "")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Answer("500", "Request is not valid JSON with a name")
+    value = given if isinstance(given, str) else json.dumps(given)
     command = commands_of(call, vm).get(name)
     return command(call, vm, value) if command is not None else Answer("404", f"No such command: {name}")
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from fake_xapi.datamodel.model import Message
 from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.dom0.user_plugins import UserPlugins
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 from fake_xapi.verbs.directory import Directory
@@ -21,6 +22,15 @@ from fake_xapi.verbs.remote import Remote
 
 Verb = Callable[..., Any]
 """``verb(call, *params)``: a plain function that answers at once, or a coroutine function. Params and result are state values."""
+
+
+class Wire:
+    """An answer that is a wire value already: refs of another pool, records as they are kept."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 class Call(Protocol):
@@ -39,6 +49,11 @@ class Call(Protocol):
     @property
     def arrays(self) -> Arrays:
         """The storage outside the pool's hosts."""
+        ...
+
+    @property
+    def plugins(self) -> UserPlugins:
+        """The plugins and extensions that users brought."""
         ...
 
     @property
@@ -106,6 +121,10 @@ class Call(Protocol):
         """Raise TASK_CANCELLED when somebody has cancelled the task: for work that waits for others' bytes instead of time."""
         ...
 
+    async def perform(self, message: str, *params: Any) -> Any:
+        """Send another message with the caller's session: params are state values, the answer is a wire value."""
+        ...
+
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Let work go on behind the call. One of that name that still runs is cancelled first; all end with the XAPI."""
         ...
@@ -114,11 +133,14 @@ class Call(Protocol):
         """Cancel the background work of that name, if it still runs."""
         ...
 
-    def operating(self, *marks: tuple[Id, str]) -> AbstractAsyncContextManager[None]:
-        """Check, wait for and mark operations on more objects, for the time of the block: ``(vbd, "attach")``."""
+    def operating(self, *marks: tuple[Id, str], strict: bool = True) -> AbstractAsyncContextManager[None]:
+        """Check, wait for and mark operations on more objects, for the time of the block: ``(vbd, "attach")``.
+
+        Not strict is who insists: some guards are passed over.
+        """
         ...
 
-    async def marked(self, *marks: tuple[Id, str]) -> Callable[[], None]:
+    async def marked(self, *marks: tuple[Id, str], strict: bool = True) -> Callable[[], None]:
         """As ``operating``, until the function that is returned is called: for what ends outside of any coroutine."""
         ...
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.dom0.user_plugins import run_extension
 from fake_xapi.guest import balloon
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import memory, placement
@@ -50,12 +52,25 @@ def list_methods(call: Call) -> list[str]:
 async def call_plugin(call: Call, host: Id, plugin: str, fn: str, args: dict[str, str]) -> str:
     """Run a function of a plugin in dom0."""
     await call.takes("host.call_plugin")
-    return run_plugin(call, host, plugin, fn, args)
+    return await run_plugin(call, host, plugin, fn, args)
+
+
+async def call_extension(call: Call, host: Id, text: str) -> str:
+    """Run an extension of the API in dom0: the call and its answer are JSON. MESSAGE_METHOD_UNKNOWN [name] when none has that name."""
+    try:
+        request = json.loads(text)
+        name, params = str(request["method"]), list(request.get("params", ()))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise Failure("INTERNAL_ERROR", f"Jsonrpc.Malformed_method_request({text})") from error
+    script = call.plugins.extensions.get(name)
+    if script is None:
+        raise Failure("MESSAGE_METHOD_UNKNOWN", name)
+    return json.dumps(await run_extension(script, name, params))
 
 
 def has_extension(call: Call, host: Id, name: str) -> bool:
-    """Whether a script extends the API by that name: none does."""
-    return False
+    """Whether a script extends the API by that name."""
+    return name in call.plugins.extensions
 
 
 def get_data_sources(call: Call, host: Id) -> list[dict[str, Any]]:
@@ -177,6 +192,7 @@ VERBS: Mapping[str, Verb] = {
     "host.get_server_localtime": get_servertime,
     "host.list_methods": list_methods,
     "host.call_plugin": call_plugin,
+    "host.call_extension": call_extension,
     "host.has_extension": has_extension,
     "host.get_data_sources": get_data_sources,
     "host.query_data_source": query_data_source,

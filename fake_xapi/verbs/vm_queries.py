@@ -7,7 +7,6 @@ from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.guest import balloon
-from fake_xapi.lifecycle.guests import features
 from fake_xapi.lifecycle.registry import LIFECYCLES
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import devices, memory, placement
@@ -134,15 +133,6 @@ def send_trigger(call: Call, vm: Id, trigger: str) -> None:
     raise Failure("NOT_IMPLEMENTED", "send_trigger")
 
 
-def call_plugin(call: Call, vm: Id, plugin: str, fn: str, args: dict[str, str]) -> str:
-    """Ask the guest's agent; only ``guest-agent-operation`` is known, and only of guests with features."""
-    if plugin != "guest-agent-operation":
-        raise Failure("XENAPI_MISSING_PLUGIN", plugin)
-    if not features(call.world, call.world[vm]):
-        raise Failure("VM_LACKS_FEATURE", Handle(vm))
-    raise Failure("XENAPI_PLUGIN_FAILURE", fn, "UNKNOWN_FUNCTION", fn)
-
-
 VERBS: Mapping[str, Verb] = {
     "VM.get_allowed_VBD_devices": get_allowed_vbd_devices,
     "VM.get_allowed_VIF_devices": get_allowed_vif_devices,
@@ -163,5 +153,4 @@ VERBS: Mapping[str, Verb] = {
     "VM.query_services": query_services,
     "VM.send_sysrq": send_sysrq,
     "VM.send_trigger": send_trigger,
-    "VM.call_plugin": call_plugin,
 }

@@ -23,6 +23,8 @@ READERS = {"field_getter", "get_record", "get_by_uuid", "get_by_name_label", "ge
 UNLISTED: Mapping[str, str] = {
     "Fault": "XAPI's answer to Async. before a message that has no such form",
     "UNKNOWN_XENAPI_PLUGIN_FUNCTION": "raised by the plugins in dom0, not by XAPI",
+    "XENAPI_PLUGIN_EXCEPTION": "as above",
+    "VM_MEMORY_TARGET_WAIT_TIMEOUT": "XAPI raises it without declaring it",
 }
 """Codes that the catalogue lacks though they travel; those of storage managers are numbered from SR_BACKEND_FAILURE_1 on."""
 
