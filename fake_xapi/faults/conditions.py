@@ -8,19 +8,23 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+from fake_xapi.engine.call import RunningCall
 from fake_xapi.engine.xapi import Xapi
 from fake_xapi.faults.effects import ClockSkew, Effect, FullSr, LostNetwork
 from fake_xapi.faults.names import names_of
 from fake_xapi.faults.rules import Rule
-from fake_xapi.state.ids import Id
+from fake_xapi.state.ids import NULL, Id
 from fake_xapi.state.world import World
+from fake_xapi.verbs import links, nics
 
 
 class Suffering(Protocol):
     """One condition of one host."""
 
-    isolates: bool
-    """Whether nothing reaches the host meanwhile."""
+    @property
+    def isolates(self) -> bool:
+        """Whether nothing reaches the host meanwhile."""
+        ...
 
     def begin(self) -> int:
         """Let it begin, or begin again after the world became another; how many things it changed."""
@@ -91,31 +95,41 @@ class _FullSr:
 
 
 class _LostNetwork:
-    """Physical interfaces lose their carrier."""
+    """The cables of physical interfaces are out."""
 
     def __init__(self, xapi: Xapi, rule: Rule, claims: Claims) -> None:
         self._xapi, self._subject, self._claims = xapi, rule.subject, claims
         self._held: set[Id] = set()
-        self.isolates = any(xapi.world[pif]["management"] for pif in self._meant())
+
+    @property
+    def isolates(self) -> bool:
+        """Whether the management interface is without a carrier."""
+        world = self._xapi.world
+        own = (row for _, row in world.rows("PIF") if row["management"] and row["host"] == self._xapi.host)
+        metrics = (world.get(row["metrics"]) for row in own)
+        return any(found is not None and not found["carrier"] for found in metrics)
 
     def begin(self) -> int:
-        world = self._xapi.world
-        metrics = [found for pif in self._meant() if world.get(found := world[pif]["metrics"]) is not None]
-        with world.edit() as edit:
-            for found in metrics:
-                if found not in self._held:
-                    self._held.add(found)
-                    self._claims.take(world, found, edit[found]["carrier"])
-                edit.set(found, carrier=False)
-        return len(metrics)
+        world, pifs = self._xapi.world, self._meant()
+        for pif in pifs:
+            if pif not in self._held:
+                self._held.add(pif)
+                self._claims.take(world, pif, nics.has_cable(world, world[pif]["host"], world[pif]["device"]))
+            links.set_cable(self._call, pif, is_in=False)
+        return len(pifs)
 
     def end(self) -> None:
         world = self._xapi.world
-        with world.edit() as edit:
-            for metrics in self._held:
-                carrier = self._claims.give_back(world, metrics)
-                if carrier is not None and edit.get(metrics) is not None:
-                    edit.set(metrics, carrier=bool(carrier))
+        for pif in self._held:
+            had_cable = self._claims.give_back(world, pif)
+            if had_cable and world.get(pif) is not None:
+                links.set_cable(self._call, pif, is_in=True)
+
+    @property
+    def _call(self) -> RunningCall:
+        """What nobody called."""
+        pool = self._xapi.leader
+        return RunningCall(pool, pool.routes["PIF.scan"].message, "fault", NULL)
 
     def _meant(self) -> list[Id]:
         world = self._xapi.world

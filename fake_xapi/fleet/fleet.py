@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice, repeat
 from typing import Protocol
@@ -137,6 +137,8 @@ class Fleet:
         self.hosts: Mapping[str, Xapi] = self.machines.hosts
         """Every host's XAPI by its name."""
         self.faults.attach(self.hosts)
+        self.watch: Callable[[str, XapiPort], XapiPort] | None = None
+        """What sees the calls to a host, by its name; None when nobody watches."""
         self._by_site: dict[tuple[str, int], str] = {}
         if before is None:
             self._build()
@@ -204,7 +206,8 @@ class Fleet:
             return None
         if name in self.machines.off:
             raise ConnectionRefusedError(f"{name} is off")
-        return self.faults.over(name, self.hosts[name])
+        found = self.faults.over(name, self.hosts[name])
+        return found if self.watch is None else self.watch(name, found)
 
     def _name_at(self, address: str) -> str | None:
         """The host at an address, or at an address and port where hosts share one."""
@@ -213,7 +216,33 @@ class Fleet:
 
     def xapi_of(self, name: str) -> XapiPort:
         """The XAPI of a host by its name, to be kept: it follows the faults as they come and go. KeyError for no host of the fleet."""
-        return FaultyXapi(self.hosts[name], self.faults, name)
+        found = FaultyXapi(self.hosts[name], self.faults, name)
+        return found if self.watch is None else self.watch(name, found)
+
+    @property
+    def clock(self) -> Clock:
+        """What date it is where nothing is wrong with the clock."""
+        return self._clock
+
+    def fork(self, name: str) -> Site:
+        """A host more, which begins where a stand-alone host is now: same refs and sessions, but an address of its own.
+
+        ValueError for a host of a pool, and where hosts share one address.
+        """
+        xapi = self.hosts[name]
+        if any(name == seated for seated, _ in self.machines.seats()):
+            raise ValueError(f"{name} is in a pool of several hosts; only a stand-alone host is forked")
+        if not self.order.has_own_addresses or self.order.vms or self.order.snapshots:
+            raise ValueError("only hosts with addresses of their own, and without VMs from the start, are forked; serve them so")
+        number, self.order = self.order.hosts, replace(self.order, hosts=self.order.hosts + 1)
+        site = replace(self.order.site(number), port=self._ports[0])
+        world = xapi.world.fork()
+        forked = self._xapi(world, xapi.host, xapi.disks.fork())
+        moved(world, xapi.host, site.address)
+        self.machines.place_alone(site.name, forked)
+        self.found_at(self._ports)
+        self.faults.joined(site.name)
+        return site
 
     def sites(self) -> Iterator[Site]:
         """Where each host is."""
@@ -267,3 +296,16 @@ def _name(world: World, edit: Edit, machine: Machine, site: Site, bits: int) -> 
 def _mac(bits: int, number: int) -> str:
     octets = (bits + number).to_bytes(16, "big")[-5:]
     return ":".join(f"{octet:02x}" for octet in (0xBC, *octets))
+
+
+def moved(world: World, host: Id, address: str) -> None:
+    """Let a host be at another address; everything else of it stays."""
+    world.derive = derive
+    before = str(world[host]["address"])
+    with world.edit() as edit:
+        edit.set(host, address=address)
+        for pif, row in world.rows("PIF"):
+            if row["host"] == host and row["IP"] == before:
+                edit.set(pif, IP=address)
+        for console, row in world.rows("console"):
+            edit.set(console, location=row["location"].replace(f"//{before}/", f"//{address}/"))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from fake_xapi.faults.rules import Dead, Delay, LoseReply, Rule
+from fake_xapi.faults.rules import Dead, Delay, FullSr, LoseReply, Rule
 from fake_xapi.fleet.fleet import Fleet
-from fake_xapi.state.ids import Id
-from fake_xapi.state.world import World
 from scenarios.scenario import FaultKind, FaultPlan
 
 Undo = Callable[[], None]
@@ -56,22 +54,7 @@ def _lost_replies(fleet: Fleet, plan: FaultPlan, host: str) -> list[Undo]:
 def _full_sr(fleet: Fleet, plan: FaultPlan, host: str) -> list[Undo]:
     """The local storage shrinks to what is on it, and is as large as before at the end."""
     del plan
-    world = fleet.hosts[host].world
-    storage = _local_storage(world)
-    size = world[storage]["physical_size"]
-    _resize(world, storage, world[storage]["physical_utilisation"])
-    return [lambda: _resize(world, storage, size)]
-
-
-def _local_storage(world: World) -> Id:
-    ((_, pool),) = world.rows("pool")
-    storage: Id = pool["default_SR"]
-    return storage
-
-
-def _resize(world: World, storage: Id, size: int) -> None:
-    with world.edit() as edit:
-        edit.set(storage, physical_size=size)
+    return _rules(fleet, [Rule(FullSr(), host=host)])
 
 
 def _nothing_at_the_hosts(fleet: Fleet, plan: FaultPlan, host: str) -> list[Undo]:

@@ -1,0 +1,157 @@
+"""Snapshots of the whole fleet by name: taken at no cost, compared, restored, kept in files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fake_xapi.control.errors import Conflict, NotFound, Refused, nothing_called
+from fake_xapi.control.journal import Point, point_of
+from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.engine.rewinding import replace_world
+from fake_xapi.engine.xapi import Xapi
+from fake_xapi.fleet.fleet import Fleet, Order
+from fake_xapi.fleet.state_file import load_fleet, save_fleet
+from fake_xapi.state.storage import BadWorldFile
+from fake_xapi.state.value import Change, diff
+from fake_xapi.verbs.media import Shelf
+
+MOST = 100
+"""So many snapshots are kept at once."""
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+NOW = "now"
+"""What the present is called where a snapshot is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The pools of a fleet at one moment, by the seeds of their worlds, which no two share; and what was on the arrays."""
+
+    name: str
+    date: str
+    pools: Mapping[str, Point]
+    arrays: Point
+
+
+def pools(fleet: Fleet) -> Iterator[tuple[str, Xapi]]:
+    """The XAPIs that lead pools, with the names of their hosts."""
+    return ((name, xapi) for name, xapi in fleet.hosts.items() if xapi.is_master)
+
+
+class Snapshots:
+    """The snapshots of one fleet. ``folder`` is where files are."""
+
+    def __init__(self, fleet: Fleet, folder: Path) -> None:
+        self._fleet = fleet
+        self._folder = folder
+        self._kept: dict[str, Snapshot] = {}
+        self._files: list[DiskStore] = []
+
+    def all(self) -> list[Snapshot]:
+        """The snapshots, oldest first."""
+        return list(self._kept.values())
+
+    def take(self, name: str, date: str) -> Snapshot:
+        """Remember the fleet as it is now. Conflict for a name that is taken."""
+        _check_name(name)
+        if name in self._kept:
+            raise Conflict(f"a snapshot is called {name!r} already; remove it first, or take another name")
+        if len(self._kept) >= MOST:
+            raise Conflict(f"there are {MOST} snapshots already; remove some first")
+        self._kept[name] = self._present(name, date)
+        return self._kept[name]
+
+    def find(self, name: str, date: str = "") -> Snapshot:
+        """A snapshot; the present by the name ``now``. NotFound for a name that is none."""
+        if name == NOW:
+            return self._present(NOW, date)
+        found = self._kept.get(name)
+        if found is None:
+            raise nothing_called("snapshot", name, tuple(self._kept))
+        return found
+
+    def remove(self, name: str) -> None:
+        """Forget a snapshot."""
+        del self._kept[self.find(name).name]
+
+    async def restore(self, name: str) -> None:
+        """Let every pool be as it was. Conflict when the pools are others now."""
+        snapshot = self.find(name)
+        leaders = {xapi.world.seed: (host, xapi) for host, xapi in pools(self._fleet)}
+        if missing := set(snapshot.pools) ^ set(leaders):
+            hosts = ", ".join(sorted(leaders[seed][0] for seed in missing & set(leaders))) or "some that are gone"
+            raise Conflict(f"hosts came, or joined and left pools, since {name!r} was taken ({hosts}); it fits no more")
+        self._restore_arrays(snapshot.arrays)
+        for seed, point in snapshot.pools.items():
+            host, xapi = leaders[seed]
+            await replace_world(xapi, point.value, point.disks, point.release)
+            self._fleet.faults.world_replaced(host)
+
+    def save(self, file: str) -> Path:
+        """Write the fleet as it is now to a file in the folder. OSError is told as a Conflict with the cure."""
+        path = self._path(file)
+        try:
+            save_fleet(self._fleet, path)
+        except OSError as error:
+            raise Conflict(f"{path}: {error.strerror}; make room, or serve with another --snapshot-folder") from error
+        return path
+
+    def load(self, file: str, name: str, date: str) -> Snapshot:
+        """Make a snapshot of a file that ``save`` wrote for the same fleet. NotFound and Conflict say what to do instead."""
+        _check_name(name)
+        path = self._path(file)
+        if not path.is_file():
+            raise NotFound(f"{path}: there is no such file; save one first, or name another")
+        if name in self._kept:
+            raise Conflict(f"a snapshot is called {name!r} already; remove it first, or take another name")
+        try:
+            saved = load_fleet(path)
+        except BadWorldFile as error:
+            raise Conflict(str(error)) from error
+        self._files.append(saved.file)
+        _check_order(path, saved.order, self._fleet.order)
+        points = {world.seed: Point(world.value, saved.disks[host], world.personality.name) for host, world in saved.worlds.items()}
+        shelf = saved.arrays
+        self._kept[name] = Snapshot(name, date, points, Point(shelf.world.value, shelf.disks, shelf.world.personality.name))
+        return self._kept[name]
+
+    def close(self) -> None:
+        """Give back what was loaded."""
+        for file in self._files:
+            file.close()
+
+    def _present(self, name: str, date: str) -> Snapshot:
+        shelf = self._fleet.arrays.shelf
+        arrays = Point(shelf.world.value, shelf.disks.fork(), shelf.world.personality.name)
+        return Snapshot(name, date, {xapi.world.seed: point_of(xapi) for _, xapi in pools(self._fleet)}, arrays)
+
+    def _restore_arrays(self, point: Point) -> None:
+        shelf: Shelf = self._fleet.arrays.shelf
+        shelf.disks.become(point.disks)
+        shelf.world.become(point.value)
+
+    def _path(self, file: str) -> Path:
+        if not re.fullmatch(NAME, file):
+            raise Refused(f"{file!r} is no name of a file in the snapshot folder: letters, digits, dots, dashes and underscores")
+        return self._folder / file
+
+
+def _check_name(name: str) -> None:
+    if name == NOW or not re.fullmatch(NAME, name):
+        raise Refused(f"{name!r} cannot name a snapshot: letters, digits, dots, dashes and underscores, and not {NOW!r}")
+
+
+def _check_order(path: Path, saved: Order, present: Order) -> None:
+    if replace(saved, port=present.port, has_own_addresses=present.has_own_addresses) != present:
+        what = f"{saved.hosts} hosts of {saved.personality} with seed {saved.seed}"
+        raise Conflict(f"{path} has {what}, which are not these; serve it by itself: inova sim serve --state {path}")
+
+
+def differences(old: Snapshot, new: Snapshot) -> Iterator[tuple[str, list[Change]]]:
+    """What differs in each pool that both have, by the pool's seed."""
+    for seed in old.pools.keys() & new.pools.keys():
+        changes = list(diff(old.pools[seed].value, new.pools[seed].value))
+        if changes:
+            yield seed, changes

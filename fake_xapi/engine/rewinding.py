@@ -1,0 +1,77 @@
+"""A XAPI whose database becomes another one of its own, past or saved: what was under way ends, what the database says goes on.
+
+For clients it is one commit: whoever follows the events sees the differences. Sessions stay as they are, so that nobody is thrown out.
+Calls under way end with TASK_CANCELLED before it; pending tasks of the other database are gone, and what they held is free, as after a
+restart of XAPI. Guests that the other database says are booting go on from the stage that they had reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.engine.call import RunningCall
+from fake_xapi.guest.life import begin_life
+from fake_xapi.lifecycle.rules import POOL
+from fake_xapi.state.ids import NULL
+from fake_xapi.state.layout import layouts
+from fake_xapi.state.value import Value
+from fake_xapi.state.world import World
+from fake_xapi.verbs.media import follow_if_needed
+
+if TYPE_CHECKING:
+    from fake_xapi.engine.xapi import Xapi
+
+KEPT = frozenset({"session"})
+"""Classes that a database does not take from another."""
+_ENDS_WITH_CALLS = ("task ", "guest ", "coalesce ")
+"""What runs by itself and ends: by the beginnings of its names. All else looks at the database whenever it wakes."""
+_ROUNDS_TO_END = 100
+
+
+async def replace_world(xapi: Xapi, value: Value, disks: DiskStore, release: str) -> None:
+    """Let a pool's database and disks become others; ``xapi`` is the one that leads the pool."""
+    await _end_calls(xapi)
+    if release != xapi.personality.name:
+        xapi.become(release)
+    xapi.disks.become(disks)  # before the database: who hears of its changes looks at the bytes
+    xapi.world.become(value, KEPT)
+    free(xapi.world)
+    master = xapi.world[POOL]["master"]
+    if master != xapi.host:
+        xapi.around.lead_from(xapi, master)
+    _awaken(xapi)
+
+
+async def _end_calls(xapi: Xapi) -> None:
+    """Let every call end at its next wait, and what goes on by itself at once; those that do not end soon are left to find out."""
+    for call in list(xapi.calls.values()):
+        call.cancel()
+    for _ in range(_ROUNDS_TO_END):
+        if not xapi.calls:
+            break
+        await asyncio.sleep(0)
+    xapi.stop_all(_ENDS_WITH_CALLS)
+    await asyncio.sleep(0)
+
+
+def free(world: World) -> None:
+    """Nobody works on what was under way: pending tasks are gone, and what they held is free."""
+    with world.edit() as edit:
+        for layout in layouts().values():
+            if "current_operations" in layout.index and layout.cls != "task":
+                for identity, row in world.rows(layout.cls):
+                    if row["current_operations"]:
+                        edit.set(identity, current_operations={})
+        for task, row in world.rows("task"):
+            if row["status"] == "pending":
+                edit.destroy(task)
+
+
+def _awaken(xapi: Xapi) -> None:
+    call = RunningCall(xapi, xapi.routes["VM.start"].message, "rewinding", NULL)
+    for vm, row in list(xapi.world.rows("VM")):
+        if row["power_state"] == "Running" and not row["is_control_domain"]:
+            begin_life(call, vm, row["domid"])
+    follow_if_needed(xapi)
