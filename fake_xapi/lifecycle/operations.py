@@ -48,6 +48,7 @@ OPERATIONS: Mapping[str, str] = {
     "VBD.eject": "eject",
     "VBD.pause": "pause",
     "VBD.unpause": "unpause",
+    "VUSB.unplug": "unplug",
     "VIF.plug": "plug",
     "VIF.unplug": "unplug",
     "VIF.unplug_force": "unplug",

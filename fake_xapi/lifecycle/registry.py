@@ -15,6 +15,7 @@ from fake_xapi.lifecycle.vbd import VBD
 from fake_xapi.lifecycle.vdi import VDI
 from fake_xapi.lifecycle.vif import VIF
 from fake_xapi.lifecycle.vm import VM
+from fake_xapi.lifecycle.vusb import VUSB
 from fake_xapi.state.ids import Id
 
 __all__ = ["LIFECYCLES", "OPERATIONS", "Rules", "dependents"]
@@ -32,7 +33,7 @@ class Rules(Protocol):
         ...
 
 
-LIFECYCLES: Mapping[str, Rules] = {"VM": VM, "VBD": VBD, "VDI": VDI, "VIF": VIF, "SR": SR, "host": HOST, "pool": POOL}
+LIFECYCLES: Mapping[str, Rules] = {"VM": VM, "VBD": VBD, "VDI": VDI, "VIF": VIF, "SR": SR, "host": HOST, "pool": POOL, "VUSB": VUSB}
 
 
 def dependents(rows: Rows, identity: Id) -> Iterable[Id]:
@@ -48,6 +49,7 @@ def dependents(rows: Rows, identity: Id) -> Iterable[Id]:
 def _of_vm(rows: Rows, vm: AnyRow, _identity: Id) -> Iterable[Id]:
     """Its devices; and where a disk is shared, whoever shares it."""
     yield from vm["VIFs"]
+    yield from vm["VUSBs"]
     for vbd in vm["VBDs"]:
         yield vbd
         row = rows.get(vbd)

@@ -86,7 +86,7 @@ def _facts(rows: Rows, vm: AnyRow) -> VmFacts:
         "reset" in on_boot,
         "caching" in on_boot,
         bool(vm["attached_PCIs"]),
-        bool(vm["VGPUs"]),
+        any(_keeps_awake(rows, vgpu) for vgpu in vm["VGPUs"]),
         bool(vm["VUSBs"]),
         bool(vm["VTPMs"]),
         bool(vm["appliance"] or vm["protection_policy"] or vm["snapshot_schedule"]),
@@ -107,6 +107,16 @@ def _on_boot(rows: Rows, vm: AnyRow) -> tuple[str, ...]:
         if vdi is not None and vdi["allow_caching"]:
             found = (*found, "caching")
     return found
+
+
+def _keeps_awake(rows: Rows, vgpu: int) -> bool:
+    """Whether a VM with this card cannot be suspended: only NVIDIA's virtual ones can be."""
+    row = rows.get(vgpu)
+    kind = rows.get(row["type"]) if row is not None else None
+    return kind is None or kind["implementation"] not in _SLEEPING_CARDS
+
+
+_SLEEPING_CARDS = frozenset({"nvidia", "nvidia_sriov"})
 
 
 def _can_quiesce(rows: Rows, vm: AnyRow) -> bool:
@@ -202,6 +212,11 @@ def _resets_or_caches(vm: VmFacts, operation: str) -> bool:
     return vm.resets_a_disk and operation in ("checkpoint", "snapshot", "suspend")
 
 
+def _takes_a_card_along(vm: VmFacts, operation: str) -> bool:
+    is_at_rest = operation == "migrate_send" and vm.power_state == "Halted"
+    return vm.has_vgpu and operation in SUSPENDS and not is_at_rest
+
+
 # ---- the errors ------------------------------------------------------------------------------------------------------------------
 
 
@@ -267,7 +282,7 @@ _MODERN_GUARDS: tuple[Guard[VmFacts], ...] = (
     Guard(_lacks(_NEEDS), about_me("VM_LACKS_FEATURE")),
     Guard(lambda _vm, op: op == "snapshot_with_quiesce", _NO_QUIESCE),
     *_SUSPENDS_IN_PLACE,
-    Guard(lambda vm, op: vm.has_vgpu and op in SUSPENDS, about_me("VM_HAS_VGPU")),
+    Guard(_takes_a_card_along, about_me("VM_HAS_VGPU")),
     Guard(lambda vm, op: vm.has_vusb and (op in SUSPENDS or op == "snapshot"), about_me("VM_HAS_VUSBS")),
     *_LAST,
     Guard(lambda vm, op: vm.has_vtpm and op == "create_vtpm", always("VTPM_MAX_AMOUNT_REACHED", "1")),

@@ -8,7 +8,7 @@ from fake_xapi.guest import machine
 from fake_xapi.lifecycle.guests import configured_domain_type
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id, make_id
-from fake_xapi.verbs import memory
+from fake_xapi.verbs import attachment, memory, passthrough
 from fake_xapi.verbs.call import Call
 
 _ORDINAL = make_id(0, 1)
@@ -32,7 +32,9 @@ def begin(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
         memory_target=target,
         last_boot_CPU_flags={key: value for key, value in edit[host]["cpu_info"].items() if key in _CPU_KEYS},
     )
+    attachment.bring_networks_up(call, edit, vm, host)
     _attach_devices(edit, row, domain_type)
+    passthrough.attach(edit, vm, host)
     if row["metrics"]:
         _start_metrics(edit, row, domain_type, target, call.now())
     return domid
@@ -93,8 +95,7 @@ def halt(edit: Edit, vm: Id, now: str) -> None:
     for field in _DEVICES:
         for device in row[field]:
             _detach(edit, device)
-    for pci in row["attached_PCIs"]:
-        edit.set(pci, attached_VMs=tuple(other for other in edit[pci]["attached_VMs"] if other != vm))
+    passthrough.detach(edit, vm)
     _leave_host(edit, vm, row, now)
     edit.set(vm, power_state="Halted", requires_reboot=False, suspend_VDI=0)
 
@@ -109,6 +110,7 @@ def _detach(edit: Edit, device: Id) -> None:
 
 def suspend(edit: Edit, vm: Id, suspend_vdi: Id, now: str) -> None:
     """The domain sleeps in a VDI: no host, no consoles, but its devices stay attached."""
+    passthrough.detach(edit, vm)
     _leave_host(edit, vm, edit[vm], now)
     edit.set(vm, power_state="Suspended", suspend_VDI=suspend_vdi)
 

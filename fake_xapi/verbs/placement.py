@@ -10,7 +10,7 @@ from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
-from fake_xapi.verbs import memory
+from fake_xapi.verbs import memory, passthrough
 from fake_xapi.verbs.call import Call
 from fake_xapi.verbs.pif_kinds import local_pif
 
@@ -83,8 +83,13 @@ def _too_few_pcpus(world: World, vm: Id, row: Row, host: Id, host_row: Row) -> F
     return Failure("HOST_NOT_ENOUGH_PCPUS", str(vcpus), str(pcpus)) if 0 < pcpus < vcpus else None
 
 
-_REASONS: tuple[Reason, ...] = (_wrong_values, _host_is_out, _old_platform, _misses_storage, _misses_network, _misses_hvm)
+_REASONS: tuple[Reason, ...] = (
+    *(_wrong_values, _host_is_out, _old_platform, _misses_storage, _misses_network),
+    *(*passthrough.REASONS, _misses_hvm),
+)
 _REASONS_OF_SIZE: tuple[Reason, ...] = (_too_little_memory, _too_few_pcpus)
+REASONS_WITHOUT_STORAGE: tuple[Reason, ...] = (*(reason for reason in _REASONS if reason is not _misses_storage), *_REASONS_OF_SIZE)
+"""Those of a VM whose disks go with it."""
 
 
 def refusal(world: World, vm: Id, host: Id, reasons: Iterable[Reason] = (*_REASONS, *_REASONS_OF_SIZE)) -> Failure | None:

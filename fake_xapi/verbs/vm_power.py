@@ -10,7 +10,7 @@ from fake_xapi.guest.requests import get_ready_to_sleep, shut_down
 from fake_xapi.lifecycle.guests import configured_domain_type, features
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import domains, placement, suspension
+from fake_xapi.verbs import domains, passthrough, placement, suspension
 from fake_xapi.verbs.call import Call, Verb
 
 _CANCELLED_BY_HARD_REBOOT = frozenset({"clean_shutdown", "clean_reboot", "pool_migrate", "call_plugin", "suspend"})
@@ -81,12 +81,14 @@ def _take_place(call: Call, vm: Id, place: Id | Failure, *, is_new_domain: bool)
         if is_new_domain:
             domains.settle(edit, vm)
         edit.set(vm, scheduled_to_be_resident_on=place)
+        passthrough.reserve(edit, vm, place)
     return place
 
 
 def _give_up_place(call: Call, vm: Id) -> None:
     with call.world.edit() as edit:
         edit.set(vm, scheduled_to_be_resident_on=0)
+        passthrough.release(edit, vm)
 
 
 async def pause(call: Call, vm: Id) -> None:

@@ -13,6 +13,7 @@ ENUMS = {
     "VBD": "vbd_operations",
     "VDI": "vdi_operations",
     "VIF": "vif_operations",
+    "VUSB": "vusb_operations",
     "SR": "storage_operations",
     "host": "host_allowed_operations",
     "pool": "pool_allowed_operations",
@@ -44,6 +45,8 @@ def test_a_change_concerns_those_whose_rules_look_at_it() -> None:
     assert _named(made, "vdi") == {"vbd"}
     assert _named(made, "pbd") == {"sr", "vdi"}
     assert _named(made, "host") == set()
+    made.make("vusb", "VUSB", VM="@vm")
+    assert _named(made, "vm") == {"vbd", "vif", "vusb"}
 
 
 def test_who_shares_a_disk_is_concerned_by_the_others() -> None:

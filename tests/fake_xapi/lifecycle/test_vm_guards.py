@@ -283,3 +283,16 @@ def test_what_is_shown_is_what_is_not_refused(release: str, power_state: str, ma
 
 def _shown_anywhere(made: Scene) -> set[str]:
     return {op for state in POWER_STATES for op in made.set("vm", power_state=state).allowed("vm").split(", ")}
+
+
+def test_nvidia_s_virtual_cards_sleep_and_no_others() -> None:
+    made = scene().make("type", "VGPU_type", implementation="nvidia").make("card", "VGPU", VM="@vm", type="@type")
+    assert _running(made).check("vm", "suspend") is None
+    made.set("type", implementation="gvt_g")
+    assert made.check("vm", "suspend") == ["VM_HAS_VGPU", "vm"]
+
+
+def test_a_vm_at_rest_takes_its_cards_along() -> None:
+    made = scene().make("card", "VGPU", VM="@vm")
+    assert made.check("vm", "migrate_send") is None
+    assert _running(made).check("vm", "migrate_send") == ["VM_HAS_VGPU", "vm"]
