@@ -22,6 +22,11 @@ def came_back(pool: Xapi, host: Id) -> None:
     pool.spawn(_name(host), host_failure.welcome(_own_call(pool), host))
 
 
+def joined(pool: Xapi, host: Id) -> None:
+    """A machine has become a member, and says hello."""
+    pool.spawn(_name(host), host_failure.hello(_own_call(pool), host))
+
+
 def _name(host: Id) -> str:
     return f"heartbeat of {host}"
 

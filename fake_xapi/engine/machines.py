@@ -29,6 +29,10 @@ class PoolMachines:
         """Whether the host that was called is in emergency mode."""
         return self._called.stored_error is not None
 
+    def is_known(self, address: str) -> bool:
+        """Whether this process has a machine at an address."""
+        return self._pool.around.is_known(address)
+
     def is_up(self, host: Id) -> bool:
         """Whether a host's XAPI can be reached."""
         return host not in self._pool.lost
@@ -56,6 +60,11 @@ class PoolMachines:
         """Let a host's machine answer for the pool."""
         self._pool.around.lead_from(self._pool, host)
 
+    def forget_sessions(self) -> None:
+        """End every session of the pool."""
+        for session in list(self._pool.world.ids("session")):
+            self._pool.sessions.end(session)
+
     def switch_off(self, host: Id) -> None:
         """Let a machine go down."""
         self._pool.around.switch(self._pool, host, is_on=False)
@@ -72,6 +81,6 @@ class PoolMachines:
         """Let a machine begin anew."""
         self._pool.around.leave(self._pool, host)
 
-    def run_release(self, release: str) -> None:
-        """Let the pool's XAPI be of another release."""
-        self._pool.become(release)
+    def install(self, host: Id, release: str) -> None:
+        """Put another release on a host."""
+        self._pool.around.install(self._pool, host, release)

@@ -21,6 +21,10 @@ class Surroundings(Protocol):
         """The XAPI that answers at an address, a pool's or a member's; None when nobody does."""
         ...
 
+    def is_known(self, address: str) -> bool:
+        """Whether there is a machine at an address."""
+        ...
+
     def machine(self, pool: Xapi, host: Id) -> Xapi | None:
         """What answers, or would if it were up, at a host's own address; None for a host without a machine."""
         ...
@@ -41,6 +45,10 @@ class Surroundings(Protocol):
         """Let a machine begin anew as a pool of its own."""
         ...
 
+    def install(self, pool: Xapi, host: Id, release: str) -> None:
+        """Put another release on a machine; ValueError when there is none of that name."""
+        ...
+
 
 class Alone:
     """The surroundings of a XAPI without any."""
@@ -48,6 +56,10 @@ class Alone:
     def find(self, address: str) -> Xapi | None:  # noqa: ARG002  # as the protocol has it
         """Nobody is there."""
         return None
+
+    def is_known(self, address: str) -> bool:  # noqa: ARG002  # as the protocol has it
+        """Nobody is known."""
+        return False
 
     def machine(self, pool: Xapi, host: Id) -> Xapi | None:
         """The XAPI itself at its own host."""
@@ -66,6 +78,10 @@ class Alone:
 
     def leave(self, pool: Xapi, host: Id) -> None:
         """Nobody keeps what was there."""
+
+    def install(self, pool: Xapi, host: Id, release: str) -> None:  # noqa: ARG002  # as the protocol has it
+        """Be of another release."""
+        pool.become(release)
 
 
 ALONE = Alone()

@@ -148,13 +148,32 @@ def _host(edit: Edit, release: Personality, hardware: Hardware) -> Id:
         license_params=_license(release),
         edition=FRESH[release.era],
         editions=tuple(edition.name for edition in EDITIONS[release.era]),
-        virtual_hardware_platform_versions=(0, 1, 2) if release.era == "modern" else (0, 1),
+        virtual_hardware_platform_versions=_virtual_hardware(release),
         bios_strings={"bios-vendor": "inova", "system-manufacturer": "inova", "system-product-name": "simulated host"},
         display="enabled",
     )
     for number in range(hardware.cpus):
         edit.create("host_cpu", host=host, number=number, **_cpu(hardware))
     return host
+
+
+def upgrade(edit: Edit, host: Id, release: Personality) -> None:
+    """Let a host be of another release: what it says of its software, its API and its virtual hardware."""
+    row = edit[host]
+    software = software_version(release)
+    major, minor = release.release.api
+    edit.set(
+        host,
+        API_version_major=major,
+        API_version_minor=minor,
+        software_version={**software, "hostname": row["hostname"]},
+        license_params={**row["license_params"], "version": software["product_version"]},
+        virtual_hardware_platform_versions=_virtual_hardware(release),
+    )
+
+
+def _virtual_hardware(release: Personality) -> tuple[int, ...]:
+    return (0, 1, 2) if release.era == "modern" else (0, 1)
 
 
 def _license(release: Personality) -> dict[str, str]:

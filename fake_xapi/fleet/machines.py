@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterator
 
-from fake_xapi.engine.heartbeat import came_back, fell_silent
+from fake_xapi.datamodel.personality import personality
+from fake_xapi.engine.heartbeat import came_back, fell_silent, joined
 from fake_xapi.engine.members import Member
 from fake_xapi.engine.xapi import Xapi
 from fake_xapi.faults.faults import Faults
+from fake_xapi.fleet.golden import upgrade
 from fake_xapi.state.ids import Id
 
 Seat = tuple[Xapi, Id]
@@ -79,6 +81,10 @@ class Machines:
         name = self._named(address)
         return None if name is None or self.is_down(name) else self.hosts[name]
 
+    def is_known(self, address: str) -> bool:
+        """Whether the fleet has a host at an address."""
+        return self._named(address) is not None
+
     def machine(self, pool: Xapi, host: Id) -> Xapi | None:
         """What answers at a host's address."""
         name = self._name(pool, host)
@@ -114,6 +120,7 @@ class Machines:
         self._seats.setdefault((leader, leader.host), self._alone(leader))
         self.place(name, leader, host)
         self._end(joiner)
+        joined(leader, host)
 
     def leave(self, pool: Xapi, host: Id) -> None:
         """Make a machine a fresh pool of its own."""
@@ -121,9 +128,18 @@ class Machines:
         if name is None:
             return
         del self._seats[pool, host]
+        self.off.discard(name)
         self.hosts[name] = self._renewed(name, pool.world.generation)
         self._count_lost(pool)
         self._tell()
+
+    def install(self, pool: Xapi, host: Id, release: str) -> None:
+        """Put another release on a machine: what the host says of itself follows, and the master's XAPI is it."""
+        kind = personality(release)
+        with pool.world.edit() as edit:
+            upgrade(edit, host, kind)
+        if host == pool.host:
+            pool.become(release)
 
     def _name(self, pool: Xapi, host: Id) -> str | None:
         known = self._seats.get((pool, host))

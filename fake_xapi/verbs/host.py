@@ -6,27 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.datamodel.failure import Failure
 from fake_xapi.dom0.user_plugins import run_extension
 from fake_xapi.guest import balloon
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import memory, placement
+from fake_xapi.verbs import memory
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.data_sources import forget, host_sources, list_sources, read_source, record
 from fake_xapi.verbs.host_plugins import run_plugin
 from fake_xapi.verbs.setters import writes
-
-
-def disable(call: Call, host: Id, auto_enable: bool = True) -> None:  # absent before 2020
-    """Let no VM start there any more; those that run stay."""
-    with call.world.edit() as edit:
-        edit.set(host, enabled=False)
-
-
-def enable(call: Call, host: Id) -> None:
-    """Let VMs start there again."""
-    with call.world.edit() as edit:
-        edit.set(host, enabled=True)
 
 
 def compute_free_memory(call: Call, host: Id) -> int:
@@ -122,36 +110,6 @@ def set_multipathing(call: Call, host: Id, value: bool) -> None:
         edit.put(host, "other_config", "multipathing", str(value).lower())
 
 
-def get_vms_which_prevent_evacuation(call: Call, host: Id) -> dict[Id, list[str]]:
-    """Resident VMs that no other host could take, with the reason for each."""
-    found: dict[Id, list[str]] = {}
-    for vm in call.world[host]["resident_VMs"]:
-        if not call.world[vm]["is_control_domain"]:
-            reason = _why_stuck(call, vm, host)
-            if reason is not None:
-                found[vm] = [reason.code, *(_text(call, param) for param in reason.params)]
-    return found
-
-
-def _why_stuck(call: Call, vm: Id, host: Id) -> Failure | None:
-    others = [other for other in sorted(call.world.ids("host")) if other != host]
-    reasons = [placement.refusal(call.world, vm, other) for other in others]
-    if not reasons:
-        return Failure("NO_HOSTS_AVAILABLE", Handle(vm))
-    return None if None in reasons else reasons[0]
-
-
-def _text(call: Call, param: str | Handle) -> str:
-    return call.world.ref(param) if isinstance(param, Handle) else param
-
-
-def assert_can_evacuate(call: Call, host: Id) -> None:
-    """Raise CANNOT_EVACUATE_HOST ["CODE,param|CODE,param"] when a VM could not leave."""
-    stuck = get_vms_which_prevent_evacuation(call, host)
-    if stuck:
-        raise Failure("CANNOT_EVACUATE_HOST", "|".join(",".join(reason) for reason in stuck.values()))
-
-
 def get_uncooperative_resident_vms(call: Call, host: Id) -> list[Id]:
     """VMs whose balloons are not where they should be and do not move."""
     running = (vm for vm in call.world[host]["resident_VMs"] if call.world[vm]["power_state"] == "Running")
@@ -184,8 +142,6 @@ def is_in_emergency_mode(call: Call) -> bool:
 
 
 VERBS: Mapping[str, Verb] = {
-    "host.disable": disable,
-    "host.enable": enable,
     "host.compute_free_memory": compute_free_memory,
     "host.compute_memory_overhead": compute_memory_overhead,
     "host.get_servertime": get_servertime,
@@ -203,8 +159,6 @@ VERBS: Mapping[str, Verb] = {
     "host.set_power_on_mode": set_power_on_mode,
     "host.set_iscsi_iqn": set_iscsi_iqn,
     "host.set_multipathing": set_multipathing,
-    "host.get_vms_which_prevent_evacuation": get_vms_which_prevent_evacuation,
-    "host.assert_can_evacuate": assert_can_evacuate,
     "host.get_uncooperative_resident_VMs": get_uncooperative_resident_vms,
     "host.enable_local_storage_caching": enable_local_storage_caching,
     "host.disable_local_storage_caching": disable_local_storage_caching,

@@ -15,7 +15,7 @@ from fake_xapi.lifecycle.editions import require
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
-from fake_xapi.verbs import dom0_files, guidance, host, repositories
+from fake_xapi.verbs import dom0_files, guidance, host_evacuation, repositories
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.dates import moment
 
@@ -144,7 +144,7 @@ def check_readiness(call: Call, pool: Id, requires_reboot: bool) -> list[list[st
         if metrics is None or not metrics["live"]:
             found.append(["HOST_OFFLINE", world.ref(one)])
         elif requires_reboot:
-            found += host.get_vms_which_prevent_evacuation(call, one).values()
+            found += host_evacuation.get_vms_which_prevent_evacuation(call, one).values()
     return found
 
 

@@ -52,6 +52,10 @@ class Machines(Protocol):
         """Whether the host that was called is in emergency mode."""
         ...
 
+    def is_known(self, address: str) -> bool:
+        """Whether there is a machine at an address, up or down, that this process knows of."""
+        ...
+
     def is_up(self, host: Id) -> bool:
         """Whether a host's XAPI can be reached."""
         ...
@@ -72,6 +76,10 @@ class Machines(Protocol):
         """Let a host's machine answer for the pool from now on; the others go on in the belief that they have."""
         ...
 
+    def forget_sessions(self) -> None:
+        """The pool's XAPI has begun anew: nobody is logged in any more."""
+        ...
+
     def switch_off(self, host: Id) -> None:
         """Let a machine go down: its connections end, new ones are refused."""
         ...
@@ -88,6 +96,6 @@ class Machines(Protocol):
         """Let a host's machine begin anew, as a pool of its own that remembers nothing."""
         ...
 
-    def run_release(self, release: str) -> None:
-        """Let the XAPI of the pool be of another release from now on; ValueError when there is none of that name."""
+    def install(self, host: Id, release: str) -> None:
+        """Put another release on a host; the pool's XAPI is of its master's. ValueError when there is none of that name."""
         ...

@@ -10,7 +10,7 @@ from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
-from fake_xapi.verbs import memory, passthrough
+from fake_xapi.verbs import memory, passthrough, rolling_upgrade
 from fake_xapi.verbs.call import Call
 from fake_xapi.verbs.pif_kinds import local_pif
 
@@ -83,16 +83,16 @@ def _too_few_pcpus(world: World, vm: Id, row: Row, host: Id, host_row: Row) -> F
     return Failure("HOST_NOT_ENOUGH_PCPUS", str(vcpus), str(pcpus)) if 0 < pcpus < vcpus else None
 
 
-_REASONS: tuple[Reason, ...] = (
+REASONS_BUT_SIZE: tuple[Reason, ...] = (
     *(_wrong_values, _host_is_out, _old_platform, _misses_storage, _misses_network),
     *(*passthrough.REASONS, _misses_hvm),
 )
 _REASONS_OF_SIZE: tuple[Reason, ...] = (_too_little_memory, _too_few_pcpus)
-REASONS_WITHOUT_STORAGE: tuple[Reason, ...] = (*(reason for reason in _REASONS if reason is not _misses_storage), *_REASONS_OF_SIZE)
+REASONS_WITHOUT_STORAGE: tuple[Reason, ...] = (*(reason for reason in REASONS_BUT_SIZE if reason is not _misses_storage), *_REASONS_OF_SIZE)
 """Those of a VM whose disks go with it."""
 
 
-def refusal(world: World, vm: Id, host: Id, reasons: Iterable[Reason] = (*_REASONS, *_REASONS_OF_SIZE)) -> Failure | None:
+def refusal(world: World, vm: Id, host: Id, reasons: Iterable[Reason] = (*REASONS_BUT_SIZE, *_REASONS_OF_SIZE)) -> Failure | None:
     """The first reason why a VM cannot run on a host."""
     row, host_row = world[vm], world[host]
     return next((failure for reason in reasons if (failure := reason(world, vm, row, host, host_row)) is not None), None)
@@ -141,17 +141,26 @@ def possible_hosts(world: World, vm: Id) -> list[Id]:
 def choose_host(call: Call, vm: Id) -> Id:
     """The host that a VM gets: its affinity first, else a random one, the master last.
 
-    Failure NO_HOSTS_AVAILABLE, or HOST_NOT_ENOUGH_FREE_MEMORY when memory is all that is missing.
+    Failure NO_HOSTS_AVAILABLE, HOST_NOT_ENOUGH_FREE_MEMORY when memory is all that is missing, or CANNOT_CONTACT_HOST [host] for one
+    that died and has not been missed yet.
     """
     world = call.world
-    open_hosts = [host for host in _hosts(world) if "evacuate" not in world[host]["current_operations"].values()]
+    open_hosts = [
+        host for host in rolling_upgrade.newest_hosts(world, _hosts(world)) if "evacuate" not in world[host]["current_operations"].values()
+    ]
     fitting = [host for host in open_hosts if refusal(world, vm, host) is None]
     if fitting:
-        return _preferred(call, vm, fitting)
+        return _reached(call, _preferred(call, vm, fitting))
     for host in open_hosts:
-        if refusal(world, vm, host, _REASONS) is None:
+        if refusal(world, vm, host, REASONS_BUT_SIZE) is None:
             raise _size_refusal(world, vm, host)
     raise Failure("NO_HOSTS_AVAILABLE")
+
+
+def _reached(call: Call, host: Id) -> Id:
+    if not call.machines.is_up(host):
+        raise Failure("CANNOT_CONTACT_HOST", Handle(host))
+    return host
 
 
 def _size_refusal(world: World, vm: Id, host: Id) -> Failure:
@@ -173,6 +182,7 @@ def _preferred(call: Call, vm: Id, hosts: list[Id]) -> Id:
 
 def assert_can_start_on(world: World, vm: Id, host: Id) -> None:
     """Raise why a VM cannot be started on a host of the caller's choice."""
+    rolling_upgrade.assert_may_start(world, host)
     if "evacuate" in world[host]["current_operations"].values():
         raise Failure("HOST_EVACUATE_IN_PROGRESS", Handle(host))
     failure = refusal(world, vm, host)

@@ -1,0 +1,80 @@
+"""A pool whose hosts are upgraded one after another: when it is under way, and which hosts may do what meanwhile.
+
+An operator stages a release with ``host.other_config:sim.boot_release``; the host's next boot is into it. The master goes first.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.datamodel.personality import names
+from fake_xapi.lifecycle.rules import POOL
+from fake_xapi.lifecycle.upgrade import FLAG, is_upgrading
+from fake_xapi.state.ids import Id
+from fake_xapi.state.world import World
+from fake_xapi.verbs.call import Call
+
+BOOT_RELEASE = "sim.boot_release"
+"""Key of ``host.other_config``: the release that the next boot is into."""
+_DEPENDENT = ("VM", "VDI", "VBD", "VIF", "SR", "host", "pool")
+
+
+def install(call: Call, host: Id) -> None:
+    """Boot into the release that is staged for a host; a name that is none is left where it is."""
+    release = call.world[host]["other_config"].get(BOOT_RELEASE, "")
+    if release not in names():
+        return
+    with call.world.edit() as edit:
+        edit.drop(host, "other_config", BOOT_RELEASE)
+    call.machines.install(host, release)
+    _look_at_all(call.world)
+
+
+def look(call: Call) -> None:
+    """Note whether hosts differ in version, and what may be done because of it."""
+    world = call.world
+    differs = len({version(world, host) for host in world.ids("host")}) > 1
+    if differs == is_upgrading(world):
+        return
+    with world.edit() as edit:
+        if differs:
+            edit.put(POOL, "other_config", FLAG, "true")
+        else:
+            edit.drop(POOL, "other_config", FLAG)
+    _look_at_all(world)
+
+
+def _look_at_all(world: World) -> None:
+    """Every object's allowed operations may have changed."""
+    with world.edit() as edit:
+        for cls in _DEPENDENT:
+            for identity in world.ids(cls):
+                edit.set(identity)
+
+
+def version(world: World, host: Id) -> tuple[int, ...]:
+    """How new a host's software is."""
+    software = world[host]["software_version"]
+    text = software.get("platform_version") or software.get("product_version", "")
+    build = re.findall(r"\d+", software.get("xapi_build", ""))
+    return (*(int(number) for number in re.findall(r"\d+", text)), *(int(number) for number in build))
+
+
+def is_not_older(world: World, source: Id, target: Id) -> bool:
+    """Whether a VM may move between hosts: never back to older software."""
+    return version(world, target) >= version(world, source)
+
+
+def newest_hosts(world: World, hosts: list[Id]) -> list[Id]:
+    """Those of some hosts on which VMs may start: while an upgrade is under way, the newest of the pool alone."""
+    if not is_upgrading(world):
+        return hosts
+    newest = max(version(world, host) for host in world.ids("host"))
+    return [host for host in hosts if version(world, host) == newest]
+
+
+def assert_may_start(world: World, host: Id) -> None:
+    """Raise NOT_SUPPORTED_DURING_UPGRADE for a host on which no VM may start while an upgrade is under way."""
+    if not newest_hosts(world, [host]):
+        raise Failure("NOT_SUPPORTED_DURING_UPGRADE")
