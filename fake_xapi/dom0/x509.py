@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -82,11 +83,19 @@ def self_signed(bits: Callable[[int], int], names: Iterable[str], now: datetime)
         .serial_number(bits(128) + 1)
         .not_valid_before(now)
         .not_valid_after(now + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in known]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in known]), critical=False)
     )
     certificate = builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)
     packed = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return pem_of(certificate), packed.decode()
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    """An address is told from a name: clients look for it among the addresses."""
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def check_dates(certificate: x509.Certificate, now: datetime, prefix: str) -> None:

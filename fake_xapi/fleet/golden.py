@@ -7,6 +7,7 @@ from functools import cache
 
 from fake_xapi.datamodel.personality import Personality, personality
 from fake_xapi.engine.derive import derive
+from fake_xapi.fleet import devices
 from fake_xapi.fleet.hardware import STANDARD, Hardware
 from fake_xapi.fleet.roles import create_roles
 from fake_xapi.fleet.software import software_version
@@ -75,12 +76,13 @@ def golden(release: str, hardware: Hardware = STANDARD, pool_size: int = 1) -> G
         edit.set(pool, master=host, restrictions=pool_restrictions([edit[host]]))
         domain, consoles = _control_domain(edit, host, hardware)
         networks = _networks(edit, hardware)
-        pifs = _nics(edit, host, networks)
+        pifs = _nics(edit, host, networks, hardware)
+        devices.furnish(world, edit, host, hardware)
         storage = _storage(edit, host, hardware)
         tools = _tools(edit, host)
         edit.set(pool, default_SR=storage, suspend_image_SR=storage, crash_dump_SR=storage)
         machines = [Machine(host, domain, consoles, pifs)]
-        machines += [_joined(edit, kind, hardware, networks, tools) for _ in range(pool_size - 1)]
+        machines += [_joined(world, edit, kind, hardware, networks, tools) for _ in range(pool_size - 1)]
         _certificates(world, edit, [machine.host for machine in machines])
         for row in drivers(kind.era):
             edit.create("SM", **row)
@@ -91,11 +93,12 @@ def golden(release: str, hardware: Hardware = STANDARD, pool_size: int = 1) -> G
     return Golden(world, tuple(machines))
 
 
-def _joined(edit: Edit, release: Personality, hardware: Hardware, networks: tuple[Id, ...], tools: Id) -> Machine:
+def _joined(world: World, edit: Edit, release: Personality, hardware: Hardware, networks: tuple[Id, ...], tools: Id) -> Machine:
     """Another host of the pool: its own NICs on the pool's networks, its own storage, and the pool's tools."""
     host = _host(edit, release, hardware)
     domain, consoles = _control_domain(edit, host, hardware)
-    pifs = _nics(edit, host, networks)
+    pifs = _nics(edit, host, networks, hardware)
+    devices.furnish(world, edit, host, hardware)
     edit.create("PBD", host=host, SR=tools, device_config=_TOOLS_PLACE, currently_attached=True)
     _storage(edit, host, hardware)
     return Machine(host, domain, consoles, pifs)
@@ -140,6 +143,7 @@ def _host(edit: Edit, release: Personality, hardware: Hardware) -> Id:
         capabilities=("xen-3.0-x86_64", "xen-3.0-x86_32p", "hvm-3.0-x86_32", "hvm-3.0-x86_32p", "hvm-3.0-x86_64", ""),
         sched_policy="credit",
         supported_bootloaders=("pygrub", "eliloader"),
+        chipset_info=devices.CHIPSET,
         cpu_info=_cpu_info(release, hardware),
         cpu_configuration={},
         metrics=metrics,
@@ -270,11 +274,11 @@ def _network(edit: Edit, number: int) -> Id:
     )  # fmt: skip
 
 
-def _nics(edit: Edit, host: Id, networks: tuple[Id, ...]) -> tuple[Id, ...]:
-    return tuple(_nic(edit, host, number, network) for number, network in enumerate(networks))
+def _nics(edit: Edit, host: Id, networks: tuple[Id, ...], hardware: Hardware) -> tuple[Id, ...]:
+    return tuple(_nic(edit, host, number, network, hardware) for number, network in enumerate(networks))
 
 
-def _nic(edit: Edit, host: Id, number: int, network: Id) -> Id:
+def _nic(edit: Edit, host: Id, number: int, network: Id, hardware: Hardware) -> Id:
     metrics = edit.create(
         "PIF_metrics", carrier=True, speed=10_000, duplex=True, vendor_name="inova", device_name="simulated NIC", last_updated=INSTALLED
     )
@@ -296,6 +300,8 @@ def _nic(edit: Edit, host: Id, number: int, network: Id) -> Id:
         ipv6_configuration_mode="None",
         primary_address_type="IPv4",
         properties={"gro": "on"},
+        capabilities=("sriov",) if hardware.nic_functions else (),
+        PCI=devices.nic(edit, host, number),
     )
 
 

@@ -20,6 +20,7 @@ _REBOOTING = frozenset(
         *("reboot_host_on_kernel_livepatch_failure", "reboot_host_on_xen_livepatch_failure"),
     }
 )
+_DISPLAY_AFTER_REBOOT = {"enable_on_reboot": "enabled", "disable_on_reboot": "disabled"}
 _ON_VMS = frozenset({"restart_device_model", "restart_vm"})
 
 
@@ -42,7 +43,8 @@ def _add(edit: Edit, identity: Id, field: str, wanted: set[str]) -> None:
 def host_rebooted(edit: Edit, host: Id) -> None:
     """A reboot of the host has done what only a reboot does, and more."""
     _done(edit, host, _REBOOTING)
-    edit.set(host, updates_requiring_reboot=())
+    display = edit[host]["display"]
+    edit.set(host, updates_requiring_reboot=(), display=_DISPLAY_AFTER_REBOOT.get(display, display))
 
 
 def toolstack_restarted(edit: Edit, host: Id) -> None:

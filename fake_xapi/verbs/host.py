@@ -27,11 +27,6 @@ def compute_memory_overhead(call: Call, host: Id) -> int:
     return int(call.world[host]["memory_overhead"])
 
 
-def get_servertime(call: Call, host: Id) -> str:
-    """The host's clock, UTC."""
-    return call.now()
-
-
 def list_methods(call: Call) -> list[str]:
     """Every message of the release."""
     return sorted({message.wire_name for message in call.world.personality.messages.values()})
@@ -144,8 +139,6 @@ def is_in_emergency_mode(call: Call) -> bool:
 VERBS: Mapping[str, Verb] = {
     "host.compute_free_memory": compute_free_memory,
     "host.compute_memory_overhead": compute_memory_overhead,
-    "host.get_servertime": get_servertime,
-    "host.get_server_localtime": get_servertime,
     "host.list_methods": list_methods,
     "host.call_plugin": call_plugin,
     "host.call_extension": call_extension,

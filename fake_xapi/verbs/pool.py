@@ -32,7 +32,6 @@ VERBS: Mapping[str, Verb] = {
     "pool.set_igmp_snooping_enabled": writes("igmp_snooping_enabled"),
     "pool.set_uefi_certificates": writes("uefi_certificates"),
     "pool.set_custom_uefi_certificates": writes("custom_uefi_certificates"),
-    "pool.set_telemetry_next_collection": writes("telemetry_next_collection"),
     "pool.set_local_auth_max_threads": writes("local_auth_max_threads"),
     "pool.set_ext_auth_max_threads": writes("ext_auth_max_threads"),
     "pool.add_to_guest_agent_config": puts("guest_agent_config"),

@@ -26,6 +26,12 @@ def key_file(kind: str) -> str:
     return FILES[kind].replace(".pem", ".key")
 
 
+def is_from_the_factory(pem: str | None) -> bool:
+    """Whether a host has no certificate of its own yet: none at all, or the one that all hosts of an image share."""
+    certificate = read_certificate(pem) if pem else None
+    return certificate is None or certificate.subject.rfc4514_string() == "CN=localhost"
+
+
 def certificate_of(call: Call, host: Id, kind: str) -> str:
     """The PEM of a host's certificate, made now if the host has none yet."""
     known = dom0_files.read(call.world, FILES[kind], host)

@@ -6,9 +6,14 @@ from collections.abc import Mapping
 
 from fake_xapi.verbs import (
     certificates,
+    host_access,
+    host_clock,
+    host_diagnostics,
+    host_hardware,
     host_updates,
     licence,
     pool_patch,
+    pool_settings,
     pool_update,
     repositories,
     server_certificates,
@@ -25,4 +30,9 @@ UPKEEP: Mapping[str, Verb] = {
     **certificates.VERBS,
     **server_certificates.VERBS,
     **trusted_certificates.VERBS,
+    **host_access.VERBS,
+    **host_clock.VERBS,
+    **host_hardware.VERBS,
+    **host_diagnostics.VERBS,
+    **pool_settings.VERBS,
 }
