@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from fake_xapi.engine.settings import Settings
     from fake_xapi.fleet.fleet import Fleet, Order
+    from fake_xapi.fleet.hardware import Hardware
     from fake_xapi.fleet.state_file import Saved
 
 MOST_ROWS = 20
@@ -40,6 +41,11 @@ def sim() -> None:
 )
 @click.option("--seed", default=0, show_default=True, help="Decides every uuid, ref and chance.")
 @click.option("--personality", default="latest", show_default=True, help="The release: a code name or a version, e.g. clearwater or 6.2.")
+@click.option(
+    "--hardware",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help='A JSON file that says what every host is: {"cpus": 32, "memory_gib": 256, "nics": 4, "gpus": 2, "usb_devices": 1}.',
+)
 @click.option("--vms", default=0, type=click.IntRange(0), help="How many VMs there are from the start, on all hosts together.")
 @click.option("--snapshots", default=0, type=click.IntRange(0), help="How many snapshots of these VMs there are from the start.")
 @click.option("--user", default="root", show_default=True, help="The local superuser.")
@@ -104,7 +110,7 @@ def _order(ctx: click.Context, saved: Saved | None) -> Order:
     release = personality(asked["personality"]).name
     if asked["hosts"] > MOST:
         raise ValueError(f"127.0.0.0/8 has room for {MOST} hosts, not {asked['hosts']}")
-    order = Order(**asked, port=ctx.params["port"], has_own_addresses=has_all_loopback())
+    order = Order(**asked, hardware=_hardware(ctx), port=ctx.params["port"], has_own_addresses=has_all_loopback())
     order.people(0)
     if saved is None:
         return order
@@ -114,7 +120,20 @@ def _order(ctx: click.Context, saved: Saved | None) -> Order:
         if known[name] != value:
             option = f"--{name.replace('_', '-')}"
             raise ValueError(f"{ctx.params['state']} has {option} {known[name]}, not {value}; leave the option out, or name another file")
+    if ctx.params["hardware"] is not None and order.hardware != saved.order.hardware:
+        raise ValueError(
+            f"{ctx.params['state']} has other --hardware than {ctx.params['hardware']}; leave the option out, or name another file"
+        )
     return replace(saved.order, port=order.port, has_own_addresses=order.has_own_addresses)
+
+
+def _hardware(ctx: click.Context) -> Hardware:
+    """The machine that is asked for; the usual one when no file is named."""
+    from fake_xapi.fleet.hardware import STANDARD
+    from fake_xapi.fleet.hardware_file import read_hardware
+
+    path: Path | None = ctx.params["hardware"]
+    return STANDARD if path is None else read_hardware(path)
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:

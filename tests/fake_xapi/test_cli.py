@@ -179,3 +179,25 @@ def test_a_state_that_finds_no_room_is_told_as_that_and_the_old_one_stays(tmp_pa
         running.terminate()
         assert running.stderr.read() == "Error: File too large; name a file where there is room\n"
     assert (running.returncode, state.read_bytes(), list(tmp_path.iterdir())) == (2, saved, [state])
+
+
+def _nics(url: str) -> int:
+    session = XenAPI.Session(url)
+    with closing(session("transport")):
+        session.login_with_password("root", "xenroot", "1.0", "test")
+        found = len(session.xenapi.PIF.get_all())
+        session.logout()
+    return found
+
+
+def test_hosts_are_of_the_hardware_that_a_file_describes(tmp_path: Path) -> None:
+    hardware, other, state, inventory = (tmp_path / name for name in ("hardware.json", "other.json", "state", "hosts.json"))
+    hardware.write_text('{"nics": 4}')
+    other.write_text('{"nics": 5}')
+    options = ("--port", "0", "--state", str(state), "--inventory", str(inventory))
+    for more in (("--hardware", str(hardware)), ()):
+        with serving(*options, *more):
+            assert _nics(json.loads(inventory.read_text())[0]["url"]) == 4
+    assert "state has other --hardware than" in refused("--state", str(state), "--hardware", str(other))
+    hardware.write_text('{\n"nics": 99}')
+    assert f"{hardware}:2: nics is a whole number from 1 to 16, not 99" in refused("--hardware", str(hardware))
