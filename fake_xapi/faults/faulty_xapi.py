@@ -59,6 +59,15 @@ class FaultyXapi:
         """The bytes of its VDIs."""
         return self._xapi.disks
 
+    @property
+    def host(self) -> Id:
+        """The host that answers."""
+        return self._xapi.host
+
+    def authority(self, host: Id) -> str:
+        """As the XAPI itself."""
+        return self._xapi.authority(host)
+
     def authorise(self, credential: Credential, action: str) -> Id:
         """As the XAPI itself; ConnectionRefusedError when the host is dead."""
         self._faults.check_alive(self._host)

@@ -23,6 +23,7 @@ from fake_xapi.state.ids import Id
 from fake_xapi.state.storage import BadWorldFile, dump, restore
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
+from fake_xapi.transports.vdi_holds import release_all
 from fake_xapi.verbs.media import Shelf, new_shelf
 
 FIRST_LINE = b"inova fleet 4\n"
@@ -115,6 +116,7 @@ def _world(host: Any, order: Order) -> World:
     base = golden(order.personality, order.hardware, min(order.pool_size, order.hosts)).world.value
     world = World(restore(host["state"], base), host["seed"], personality(host["release"]))
     _end_calls(world)
+    release_all(world)
     return world
 
 

@@ -49,6 +49,11 @@ def admitting(action: str, work: Work, size: Callable[[Admitted], int] = nothing
 
     ``action`` is the schema's name of the HTTP action ("put_import_raw_vdi"), ``size`` says how many bytes will be moved.
     """
+    return letting_in(action, lambda admitted: admitted.xapi.transfer(action, size(admitted), lambda: work(admitted)))
+
+
+def letting_in(action: str, work: Work) -> Handler:
+    """The same for work that lets the time pass itself (``Xapi.transfer``)."""
 
     async def handle(request: TransferRequest) -> TransferAnswer:
         xapi = request.xapi
@@ -56,8 +61,7 @@ def admitting(action: str, work: Work, size: Callable[[Admitted], int] = nothing
         session = 0
         try:
             session = _authorise(request, action)
-            admitted = Admitted(request, session, task)
-            return await xapi.transfer(action, size(admitted), lambda: work(admitted))
+            return await work(Admitted(request, session, task))
         except Failure as failure:
             told = rendered(xapi.world, failure)
             task.fail(told)

@@ -5,21 +5,28 @@ May not know HTTP, sessions or tasks.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, Protocol
 from uuid import UUID
 
 from fake_xapi.datamodel.failure import Failure
+from fake_xapi.dom0 import tar
 from fake_xapi.dom0.blocks import BLOCK_BYTES
 from fake_xapi.dom0.disks import DiskError, DiskStore, DiskWriter
 from fake_xapi.dom0.vhd import VhdError
 from fake_xapi.dom0.vhd_read import VhdDecoder
 from fake_xapi.dom0.vhd_write import Parent, VhdImage
+from fake_xapi.dom0.xva import disk_pieces
 
-Format = Literal["raw", "vhd"]
+Format = Literal["raw", "vhd", "tar"]
 OpenDisk = Callable[[int], DiskWriter]
 """Given the virtual size that the image says (0 when it does not say it before its end), the writer of the disk to fill."""
+
+
+_LONGEST_CHUNK_BYTES = 64 << 20
 
 
 class Sink(Protocol):
@@ -48,6 +55,37 @@ class RawSink:
 
     def finish(self) -> None:
         """Write what is left in memory."""
+        self._writer.flush()
+
+
+_CHUNK_HEAD = struct.Struct("<QI")
+
+
+class ChunkedSink:
+    """XenServer's own format of chunks: each with its offset and length in front, the last one empty."""
+
+    def __init__(self, writer: DiskWriter) -> None:
+        self._writer = writer
+        self._buffer = bytearray()
+        self._is_over = False
+
+    def feed(self, piece: bytes) -> None:
+        """Write the chunks that are complete; DiskError for one that is longer than anybody sends."""
+        self._buffer += piece
+        while not self._is_over and len(self._buffer) >= _CHUNK_HEAD.size:
+            offset, length = _CHUNK_HEAD.unpack_from(self._buffer)
+            if length > _LONGEST_CHUNK_BYTES:
+                raise DiskError(f"a chunk of {length} bytes is too long")
+            if len(self._buffer) < _CHUNK_HEAD.size + length:
+                return
+            self._writer.write(offset, bytes(self._buffer[_CHUNK_HEAD.size : _CHUNK_HEAD.size + length]))
+            del self._buffer[: _CHUNK_HEAD.size + length]
+            self._is_over = not length
+
+    def finish(self) -> None:
+        """Check that the last chunk was the last; DiskError when it is missing."""
+        if not self._is_over:
+            raise DiskError("the image ends before its last chunk")
         self._writer.flush()
 
 
@@ -99,7 +137,7 @@ async def pour(pieces: AsyncIterator[bytes], sink: Sink, progress: Callable[[int
 class Image:
     """An image on its way out."""
 
-    length: int
+    length: int | None
     pieces: Iterator[bytes]
 
 
@@ -119,3 +157,8 @@ def vhd_image(disks: DiskStore, key: Hashable, uuid: str, base: tuple[Hashable, 
     parent = None if base is None else Parent(UUID(base[1]), f"{base[1]}.vhd")
     image = VhdImage(disk.size, UUID(uuid), numbers, lambda number: disks.block(disk, number), parent)
     return Image(len(image), image.pieces())
+
+
+def tar_image(disks: DiskStore, key: Hashable, prefix: str, ending: str) -> Image:
+    """A disk as a tar of chunks with their checksums; nobody knows beforehand how long that is."""
+    return Image(None, chain(disk_pieces(disks, disks[key], prefix, ending), (bytes(2 * tar.BLOCK),)))

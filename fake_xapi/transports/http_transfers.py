@@ -47,7 +47,7 @@ async def serve_transfer(
     except BadRequest as bad:
         _write(transport, _page(bad.status, bad.text, [], keep_alive=head.keep_alive and body.is_complete))
     else:
-        keep_alive = head.keep_alive and answer.length is not None
+        keep_alive = head.keep_alive and answer.length is not None and body.is_complete
         start = reply_head(answer.status, answer.headers, keep_alive=keep_alive, length=answer.length)
         await _send(start, answer.pieces, transport, drained)
         return keep_alive

@@ -76,6 +76,15 @@ class Xapi(Protocol):
         """The bytes of its VDIs, by id."""
         ...
 
+    @property
+    def host(self) -> int:
+        """The host that answers."""
+        ...
+
+    def authority(self, host: int) -> str:
+        """How a client dials a host of its pool: its address, with its port unless that is the usual one."""
+        ...
+
     def dispatch(self, method: str, params: list[Any]) -> Any:
         """A wire value or the engine's ``Records``, or a coroutine that gives one; raises Failure with texts as parameters."""
         ...

@@ -20,6 +20,8 @@ def find_vdi(xapi: Xapi, name: str) -> int:
         raise Failure("HANDLE_INVALID", "VDI", name)
     if not any(world[pbd]["currently_attached"] for pbd in world[row["SR"]]["PBDs"]):
         raise Failure("SR_HAS_NO_PBDS", Handle(row["SR"]))
+    if row["type"] == "cbt_metadata":
+        raise Failure("VDI_INCOMPATIBLE_TYPE", Handle(vdi), row["type"])
     if vdi not in xapi.disks:
         xapi.disks.create(vdi, row["virtual_size"])
     return vdi
@@ -35,6 +37,12 @@ def open_for_import(xapi: Xapi, vdi: int, size: int) -> DiskWriter:
         raise Failure("VDI_READONLY", Handle(vdi))
     if any(xapi.world[vbd]["currently_attached"] for vbd in row["VBDs"]):
         raise Failure("VDI_IN_USE", Handle(vdi), "import")
+    return writer_of(xapi, vdi, size)
+
+
+def writer_of(xapi: Xapi, vdi: int, size: int) -> DiskWriter:
+    """Write to a VDI that is held for it. Failure VDI_TOO_SMALL."""
+    row = xapi.world[vdi]
     if size > row["virtual_size"]:
         raise Failure("VDI_TOO_SMALL", Handle(vdi), str(size))
     return xapi.disks.writer(vdi)

@@ -17,6 +17,7 @@ from fake_xapi.verbs import devices, domains, storage
 from fake_xapi.verbs.call import Call, Verb
 
 ATTACHABLE_TYPES = frozenset({"system", "user", "ephemeral", "suspend", "crashdump", "metadata", "rrd", "pvs_cache"})
+_KNOWN_ALGORITHMS = frozenset({"", "ionice"})
 _MIGRATIONS = frozenset({"pool_migrate", "migrate_send"})
 
 
@@ -74,6 +75,12 @@ async def plug(call: Call, vbd: Id) -> None:
     has_ide = devices.is_hvm(call.world[row["VM"]]) and call.world.personality.era != "modern"
     with call.world.edit() as edit:
         edit.set(vbd, currently_attached=True, device=domains.device_name(row["userdevice"], has_ide=has_ide))
+        edit.set(vbd, qos_supported_algorithms=_unsupported(row["qos_algorithm_type"]))
+
+
+def _unsupported(algorithm: str) -> tuple[str, ...]:
+    """What XAPI writes into qos_supported_algorithms: an algorithm that it was asked for and does not know."""
+    return (algorithm,) if algorithm not in _KNOWN_ALGORITHMS else ()
 
 
 async def unplug(call: Call, vbd: Id) -> None:
@@ -87,6 +94,12 @@ async def unplug_force(call: Call, vbd: Id) -> None:
     await call.takes("VBD.unplug")
     with call.world.edit() as edit:
         edit.set(vbd, currently_attached=False, device="")
+
+
+async def unplug_force_no_safety_check(call: Call, vbd: Id) -> None:
+    """Detach a disk, whatever anybody is doing with it; nothing to do where that is so already. Deprecated."""
+    if call.world[vbd]["currently_attached"]:
+        await unplug_force(call, vbd)
 
 
 async def insert(call: Call, vbd: Id, vdi: Id) -> None:
@@ -147,6 +160,7 @@ VERBS: Mapping[str, Verb] = {
     "VBD.plug": plug,
     "VBD.unplug": unplug,
     "VBD.unplug_force": unplug_force,
+    "VBD.unplug_force_no_safety_check": unplug_force_no_safety_check,
     "VBD.insert": insert,
     "VBD.eject": eject,
     "VBD.set_mode": set_mode,

@@ -1,4 +1,4 @@
-"""What is asked of the content of a VDI: sums, databases, how to reach it from elsewhere, and going back to a snapshot."""
+"""What is asked of the content of a VDI: sums, databases, and how to reach it from elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.dom0.blocks import BLOCK_BYTES
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import databases, dom0_files, storage, vdi_disks
+from fake_xapi.verbs import databases, dom0_files, vdi_disks
 from fake_xapi.verbs.call import Call, Verb
 
 NBD_PORT = 10809
@@ -88,20 +88,6 @@ def _subject(call: Call, host: Id) -> str:
     return str(call.world[host]["hostname"] or call.world[host]["address"])
 
 
-async def revert(call: Call, snapshot: Id) -> None:
-    """Put what a snapshot holds back into its disk. UNIMPLEMENTED_IN_SM_BACKEND where the disk is gone."""
-    target: Id = call.world[snapshot]["snapshot_of"]
-    if not target:
-        raise Failure("UNIMPLEMENTED_IN_SM_BACKEND", "VDI.revert")
-    async with call.operating((target, "revert_from"), (call.world[snapshot]["SR"], "vdi_revert")):
-        await call.takes("VDI.snapshot")
-        if snapshot in call.disks:
-            call.disks.clone(snapshot, target)
-        with call.world.edit() as edit:
-            edit.set(target, virtual_size=edit[snapshot]["virtual_size"])
-            storage.measure(call, edit, target)
-
-
 def read_database_pool_uuid(call: Call, vdi: Id) -> str:
     """The uuid of the pool whose database a disk holds, "" when it holds none."""
     return databases.pool_of(call.disks, vdi)
@@ -111,6 +97,5 @@ VERBS: Mapping[str, Verb] = {
     "VDI.checksum": checksum,
     "VDI.generate_config": generate_config,
     "VDI.get_nbd_info": get_nbd_info,
-    "VDI.revert": revert,
     "VDI.read_database_pool_uuid": read_database_pool_uuid,
 }

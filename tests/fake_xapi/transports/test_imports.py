@@ -121,7 +121,7 @@ def test_who_may_not_is_told_how(extra: str) -> None:
         ({"vdi": "OpaqueRef:NULL"}, 404),
         ({}, 400),
         ({"vdi": "{vdi}", "format": "qcow2"}, 404),
-        ({"vdi": "{vdi}", "chunked": "true"}, 404),
+        ({"vdi": "{vdi}", "chunked": "true", "format": "vhd"}, 404),
         ({"vdi": "{sr}"}, 404),
         ({"sr_id": "{sr}", "format": "vhd"}, 400),
         ({"sr_id": "OpaqueRef:gone"}, 404),

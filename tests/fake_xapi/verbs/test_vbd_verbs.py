@@ -208,3 +208,47 @@ def test_an_empty_drive_has_no_disk() -> None:
         assert await host.call("VBD.get_VDI", vbd) == NULL
 
     over_host(body)
+
+
+def test_a_disk_is_torn_off_whatever_happens_to_it() -> None:
+    async def body(host: Host) -> None:
+        vm, vdi, vbd, _ = await host.server()
+        tear_off = "VBD.unplug_force_no_safety_check"
+        assert await host.call(tear_off, vbd) == ""
+        await host.call("VM.start", vm, False, False)
+        host.set(vbd, unpluggable=False, current_operations={"OpaqueRef:x": "unplug"})
+        await host.call(tear_off, vbd)
+        assert (host.row(vbd)["currently_attached"], host.row(vbd)["device"], host.row(vbd)["VDI"]) == (False, "", host.id(vdi))
+
+    over_host(body)
+
+
+@pytest.mark.parametrize(("algorithm", "listed"), [("", ()), ("ionice", ()), ("frob", ("frob",))])
+def test_an_algorithm_that_is_unknown_is_listed_when_the_disk_is_plugged(algorithm: str, listed: tuple[str, ...]) -> None:
+    async def body(host: Host) -> tuple[str, ...]:
+        vm = await host.vm()
+        await host.call("VM.start", vm, False, False)
+        vbd = await host.vbd(vm, await host.disk(), qos_algorithm_type=algorithm, qos_algorithm_params={"sched": "rt", "class": "5"})
+        await host.call("VBD.plug", vbd)
+        return tuple(host.row(vbd)["qos_supported_algorithms"])
+
+    assert over_host(body) == listed
+
+
+def test_the_storage_daemon_knows_the_ways_to_disks_and_lets_them_go() -> None:
+    async def body(host: Host) -> None:
+        vm, vdi, vbd, _ = await host.server()
+        assert host.world.uuid(host.id(vdi)) not in await host.call("host.get_sm_diagnostics", host.host)
+        await host.call("VM.start", vm, False, False)
+        name = f"vbd/{host.row(vm)['domid']}/xvda"
+        assert await host.call("host.get_sm_diagnostics", host.host) == (
+            f"The following SRs are attached:\nSR {host.world.uuid(host.id(host.sr))}\n"
+            f"    VDI {host.world.uuid(host.id(vdi))}\n        DP: {name}: activated RW"
+        )
+        refusal = await host.refused("host.sm_dp_destroy", host.host, "vbd/9/xvdz", False)
+        assert refusal[0] == "INTERNAL_ERROR"
+        assert await host.call("host.sm_dp_destroy", host.host, "vbd/9/xvdz", True) == ""
+        await host.call("host.sm_dp_destroy", host.host, name, False)
+        assert host.row(vbd)["currently_attached"] is False
+
+    over_host(body)
