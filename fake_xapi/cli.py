@@ -58,6 +58,11 @@ def sim() -> None:
     type=click.Choice(["wait", "refuse"]),
     help="What happens to a call on an object with an operation in progress: it waits, as in XAPI, or is refused at once.",
 )
+@click.option(
+    "--plugins",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A folder of your own dom0 plugins: executables, and Python modules of functions; extensions of the API in its folder extensions.",
+)
 @click.option("--state", type=FILE, help="Load the hosts, their VMs and disks from this file if it is there; save them to it at the end.")
 @click.option("--inventory", type=FILE, help="Write the hosts to this file as JSON when all of them answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the inventory as JSON instead of a table.")
@@ -141,6 +146,7 @@ def _is_given(ctx: click.Context, name: str) -> bool:
 
 
 def _settings(options: dict[str, Any]) -> Settings:
+    from fake_xapi.dom0.user_plugins import NO_PLUGINS, load
     from fake_xapi.engine.durations import durations
     from fake_xapi.engine.settings import Settings
 
@@ -151,6 +157,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         durations=profile,
         waits_for_busy=options["busy"] == "wait",
         login_delay_s=LOGIN_DELAY_S if profile.operations else 0.0,
+        plugins=load(options["plugins"]) if options["plugins"] is not None else NO_PLUGINS,
     )
 
 

@@ -21,7 +21,12 @@ _FEATURES: Mapping[str, str] = {
     "control/platform-feature-multiprocessor-suspend": "1",
     "control/platform-feature-xs_reset_watches": "1",
 }
-_WINDOWS_FEATURES: Mapping[str, str] = {"control/feature-ts2": "1", "data/ts": "0", "control/feature-xs-batcmd": "1"}
+_WINDOWS_FEATURES: Mapping[str, str] = {
+    "control/feature-ts2": "1",
+    "data/ts": "0",
+    "control/feature-xs-batcmd": "1",
+    "control/feature-static-ip-setting": "1",
+}
 _VERSION: Mapping[str, str] = {
     "major": "attr/PVAddons/MajorVersion",
     "minor": "attr/PVAddons/MinorVersion",

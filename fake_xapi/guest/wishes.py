@@ -44,6 +44,9 @@ class Wishes:
 NONE = Wishes()
 
 
+_WITH_MORE = ("slow", "refuse")
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 <= seconds < float("inf"):
@@ -66,7 +69,7 @@ def _answer(*words: Obedience) -> Callable[[str], Answer]:
     def parse(text: str) -> Answer:
         word, colon, more = text.partition(":")
         found = next((known for known in words if known == word), None)
-        if found is None or bool(colon) != (word in ("slow", "refuse") and bool(more)):
+        if found is None or bool(colon) != (word in _WITH_MORE) or bool(colon) != bool(more):
             raise ValueError(text)
         return Answer(found, _seconds(more) if word == "slow" else 0.0, more if word == "refuse" else "")
 
