@@ -32,7 +32,7 @@ from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 from fake_xapi.verbs import dom0_files
 from fake_xapi.verbs.media import Arrays
-from fake_xapi.verbs.server_certificates import FILES, key_file, put_self_signed
+from fake_xapi.verbs.server_certificates import FILES, is_from_the_factory, key_bits, key_file, put_self_signed
 
 log = logging.getLogger(__name__)
 Credential = str | tuple[str, str]
@@ -210,9 +210,9 @@ class Xapi:
 
     def server_identity(self) -> tuple[str, str]:
         """The certificate with which its host serves clients, and its key, as PEM; made now if the host has none yet."""
-        if dom0_files.read(self.world, FILES["host"], self.host) is None:
+        if is_from_the_factory(dom0_files.read(self.world, FILES["host"], self.host)):
             with self.world.edit() as edit:
-                put_self_signed(self.world, edit, self.host, "host", self.now(), self.chance.stream("certificates").getrandbits)
+                put_self_signed(self.world, edit, self.host, "host", self.now(), key_bits(self.world, self.host))
         certificate, key = (dom0_files.read(self.world, path, self.host) for path in (FILES["host"], key_file("host")))
         return certificate or "", key or ""
 

@@ -77,6 +77,18 @@ class FaultyXapi:
         """As the XAPI itself."""
         return self._xapi.begin_transfer(name, session, task_ref)
 
+    def server_identity(self) -> tuple[str, str]:
+        """As the XAPI itself."""
+        return self._xapi.server_identity()
+
+    def now(self) -> str:
+        """As the XAPI itself."""
+        return self._xapi.now()
+
+    def audit_lines(self, since: str) -> Iterator[str]:
+        """As the XAPI itself."""
+        return self._xapi.audit_lines(since)
+
     def http_task(self, task_ref: str) -> TransferTask | UnseenTask:
         """As the XAPI itself."""
         return self._xapi.http_task(task_ref)

@@ -8,6 +8,7 @@ from itertools import islice, repeat
 from typing import Protocol
 
 from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.engine.audit import AuditLog
 from fake_xapi.engine.clock import Clock
 from fake_xapi.engine.derive import derive
 from fake_xapi.engine.settings import Settings
@@ -126,6 +127,10 @@ class Fleet:
     ) -> None:
         self.order = order
         self.settings = settings
+        self.audit = AuditLog()
+        """Who called what, of all hosts."""
+        self._secret = b""
+        self.tls_ports: Sequence[int] = ()
         self._ports: Sequence[int] = ()
         self.faults = Faults(str(order.seed), [site.name for site in self.sites()])
         self._golden = golden(order.personality, order.hardware, min(order.pool_size, order.hosts))
@@ -134,6 +139,7 @@ class Fleet:
         """The storage outside all hosts."""
         self._clock = clock or Clock()
         self.machines = Machines(self.faults, self._name_at, self._renewed)
+        self.machines.port_of = self._port_of
         self.hosts: Mapping[str, Xapi] = self.machines.hosts
         """Every host's XAPI by its name."""
         self.faults.attach(self.hosts)
@@ -175,7 +181,16 @@ class Fleet:
     def _xapi(self, world: World, host: Id, disks: DiskStore) -> Xapi:
         xapi = Xapi(world, host, disks, self.settings, self._clock)
         xapi.neighbour, xapi.around, xapi.arrays = self.machines.find, self.machines, self.arrays
+        xapi.audit = self.audit
+        if self._secret:
+            world.guard(self._secret)
         return xapi
+
+    def guard(self, secret: bytes) -> None:
+        """Let nobody compute the session of another: done before the hosts are served to anybody. See ``World.guard``."""
+        self._secret = secret
+        for xapi in self.hosts.values():
+            xapi.world.guard(secret)
 
     def _renewed(self, name: str, generation: int) -> Xapi:
         """The XAPI of a host that begins anew as a pool of its own."""
@@ -199,6 +214,23 @@ class Fleet:
         by_port = not self.order.has_own_addresses
         self._by_site = {(site.address, site.port if by_port else 0): site.name for site in self.sites()}
 
+    def found_tls_at(self, ports: Sequence[int]) -> None:
+        """Note where the hosts are served with TLS besides: at one port each at its own address, or each at its own port."""
+        self.tls_ports = ports
+        if not self.order.has_own_addresses:
+            self._by_site.update({(site.address, port): site.name for site, port in zip(self.sites(), ports, strict=True)})
+
+    def tls_url(self, number: int) -> str:
+        """The HTTPS URL of the host of that number; "" where there is no TLS."""
+        if not self.tls_ports:
+            return ""
+        port = self.tls_ports[0 if self.order.has_own_addresses else number]
+        return f"https://{self.order.site(number).address}" + ("" if port == 443 else f":{port}")
+
+    def certificates(self) -> str:
+        """The certificates with which the hosts serve, as PEM: who knows them can tell the hosts from others."""
+        return "".join(xapi.server_identity()[0] for xapi in self.hosts.values())
+
     def xapi_at(self, address: str, port: int) -> XapiPort | None:
         """The XAPI at a local address, as the faults let it be; ConnectionRefusedError when its host is dead."""
         name = self._by_site.get((address, 0 if self.order.has_own_addresses else port))
@@ -212,7 +244,13 @@ class Fleet:
     def _name_at(self, address: str) -> str | None:
         """The host at an address, or at an address and port where hosts share one."""
         where, _, port = address.partition(":")
-        return self._by_site.get((where, int(port or 80) if not self.order.has_own_addresses else 0))
+        if not self.order.has_own_addresses:
+            return self._by_site.get((where, int(port or 80)))
+        return None if port and int(port) not in self._ports else self._by_site.get((where, 0))
+
+    def _port_of(self, name: str) -> int:
+        """Where a machine is served in fact; one that is not served is where it was planned."""
+        return next(site.port for site in self.sites() if site.name == name)
 
     def xapi_of(self, name: str) -> XapiPort:
         """The XAPI of a host by its name, to be kept: it follows the faults as they come and go. KeyError for no host of the fleet."""

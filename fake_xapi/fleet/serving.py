@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -13,18 +14,21 @@ from fake_xapi.transports.http import HttpServer
 
 
 @asynccontextmanager
-async def served(fleet: Fleet) -> AsyncIterator[None]:
+async def served(fleet: Fleet, tls_port: int | None = None) -> AsyncIterator[None]:
     """Serve every host where its order wants it (port 0: where there is room); the fleet's sites then say where. The fleet is not closed.
 
-    OSError when a port is taken.
+    With a ``tls_port``, by HTTPS as well. OSError when a port is taken.
     """
     order = fleet.order
+    fleet.guard(secrets.token_bytes(32))
     async with HttpServer(fleet) as server:
         if order.has_own_addresses:
             fleet.found_at([await server.listen(order.port)])
         else:
             wanted = [order.port + number if order.port else 0 for number in range(order.hosts)]
             fleet.found_at(await server.listen_at("127.0.0.1", wanted))
+        if tls_port is not None:
+            fleet.found_tls_at(await _listen_tls(server, fleet, tls_port))
         for told in (fleet.faults.deaths, fleet.machines.on_change):
             told.append(server.drop_dead)
         try:
@@ -32,6 +36,12 @@ async def served(fleet: Fleet) -> AsyncIterator[None]:
         finally:
             for told in (fleet.faults.deaths, fleet.machines.on_change):
                 told.remove(server.drop_dead)
+
+
+async def _listen_tls(server: HttpServer, fleet: Fleet, port: int) -> list[int]:
+    if fleet.order.has_own_addresses:
+        return [await server.listen_tls(port)]
+    return await server.listen_tls_at("127.0.0.1", [port + number if port else 0 for number in range(fleet.order.hosts)])
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -120,7 +120,8 @@ class Connection(asyncio.Protocol):
         """A client that only stopped sending still gets the reply to what it asked, unless it waits for events."""
         self._is_ending = True
         self._lose_body("the client stopped in the middle of a body")
-        return self._turns.task is not None and self._turns.call not in _WAITS_FOR_EVENTS
+        may_half_close = self._transport.can_write_eof()  # TLS ends both ways at once
+        return may_half_close and self._turns.task is not None and self._turns.call not in _WAITS_FOR_EVENTS
 
     def pause_writing(self) -> None:
         """The client reads slower than we write: nothing more is begun for it."""
@@ -314,7 +315,8 @@ class Connection(asyncio.Protocol):
         self._is_ending = True
         if not self._transport.is_closing():
             self._turns.read_on()
-            self._transport.write_eof()
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
             self._restart_timer(_LINGER_S, self.drop)
 
     def _idle(self) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from fake_xapi.transports import bundles, patch_upload, raw_vdis, vm_archives
+from fake_xapi.transports import audit_log, blobs, bundles, domain_memory, message_feed, patch_upload, raw_vdis, vm_archives
 from fake_xapi.transports.transfers import Handlers
 
 HANDLERS: Handlers = {
+    **audit_log.HANDLERS,
+    **blobs.HANDLERS,
     **bundles.HANDLERS,
+    **domain_memory.HANDLERS,
+    **message_feed.HANDLERS,
     **patch_upload.HANDLERS,
     **raw_vdis.HANDLERS,
     **vm_archives.HANDLERS,

@@ -16,6 +16,7 @@ from fake_xapi.transports.handlers import HANDLERS
 from fake_xapi.transports.jsonrpc import JSON_CODECS
 from fake_xapi.transports.ports import Router
 from fake_xapi.transports.requests import Codecs
+from fake_xapi.transports.tls import Contexts, Door
 from fake_xapi.transports.xmlrpc import JSON_PATH_CODECS, XML_CODECS
 
 BACKLOG = 4096
@@ -35,6 +36,8 @@ class HttpServer:
     def __init__(self, router: Router, limits: Limits | None = None) -> None:
         self._site = Site(router, CODECS, HANDLERS, limits or Limits())
         self._servers: list[asyncio.Server] = []
+        self._contexts = Contexts()
+        self._open_doors: set[asyncio.Transport] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,6 +53,14 @@ class HttpServer:
         """Take connections to one loopback address at each of some ports: one per host, where a system has but one address."""
         return [await self._serve(loopback_address(address, port)) for port in ports]
 
+    async def listen_tls(self, port: int) -> int:
+        """As ``listen``, with TLS."""
+        return await self._serve(every_loopback_address(port), is_wrapped=True)
+
+    async def listen_tls_at(self, address: str, ports: Iterable[int]) -> list[int]:
+        """As ``listen_at``, with TLS."""
+        return [await self._serve(loopback_address(address, port), is_wrapped=True) for port in ports]
+
     def drop_dead(self) -> None:
         """Close the connections to hosts that have died since: whoever waits for an answer gets none."""
         for connection in list(self._site.connections):
@@ -61,6 +72,8 @@ class HttpServer:
             server.close()
         for connection in list(self._site.connections):
             connection.drop()
+        for transport in list(self._open_doors):
+            transport.abort()
         await asyncio.sleep(0)  # a task that never began would leave its coroutine behind
         tasks = list(self._site.tasks)
         for task in tasks:
@@ -69,10 +82,17 @@ class HttpServer:
         await asyncio.gather(*(server.wait_closed() for server in self._servers))
         self._servers.clear()
 
-    async def _serve(self, listener: socket.socket) -> int:
-        loop = asyncio.get_running_loop()
+    async def _serve(self, listener: socket.socket, *, is_wrapped: bool = False) -> int:
+        loop, site = asyncio.get_running_loop(), self._site
         port: int = listener.getsockname()[1]
-        self._servers.append(await loop.create_server(lambda: Connection(self._site, loop), sock=listener, backlog=BACKLOG))
+
+        def connection() -> Connection:
+            return Connection(site, loop)
+
+        def door() -> Door:
+            return Door(site.router, self._contexts, self._open_doors, connection)
+
+        self._servers.append(await loop.create_server(door if is_wrapped else connection, sock=listener, backlog=BACKLOG))
         return port
 
 

@@ -37,7 +37,7 @@ async def serve_transfer(
     ConnectionError when the client went away or the transfer broke off.
     """
     parameters = head.parameters()
-    credential = parameters.get("session_id") or head.basic_auth()
+    credential = parameters.get("session_id") or head.pool_secret() or head.basic_auth()
     try:
         answer = await handler(TransferRequest(xapi, parameters, credential, body, body.length))
     except Failure as failure:

@@ -12,7 +12,7 @@ So that layers below the transports can do all of that, nothing here needs to be
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from fake_xapi.datamodel.failure import Failure
@@ -24,7 +24,7 @@ from fake_xapi.state.world import World
 
 T = TypeVar("T")
 Credential = str | tuple[str, str]
-"""A session's ref, or user and password."""
+"""A session's ref, or user and password; a pool's secret is the password of the user without a name."""
 
 
 _PLAIN: frozenset[type] = frozenset({str, bool, int, Int32, float, DateTime, list, tuple, dict, type(None)})
@@ -98,6 +98,18 @@ class Xapi(Protocol):
 
     def transfer(self, action: str, bytes_moved: int, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
         """The answer of a transfer's work, after the time that moving so many bytes takes. ConnectionError when the client gets none."""
+        ...
+
+    def server_identity(self) -> tuple[str, str]:
+        """The certificate with which its host serves clients, and its key, as PEM; made now if the host has none yet."""
+        ...
+
+    def now(self) -> str:
+        """The date by its clock."""
+        ...
+
+    def audit_lines(self, since: str) -> Iterable[str]:
+        """The lines of its pool's audit log from a date on."""
         ...
 
     def http_task(self, task_ref: str) -> HttpTask:

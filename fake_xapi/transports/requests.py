@@ -43,6 +43,11 @@ class Head(NamedTuple):
             return None
         return (user, password) if colon else None
 
+    def pool_secret(self) -> tuple[str, str] | None:
+        """The credential of another host of the pool; None when it names none. It comes in a cookie only."""
+        secret = self._cookies().get("pool_secret", "")
+        return ("", secret) if secret else None
+
     def _cookies(self) -> dict[str, str]:
         pairs = (pair.strip().partition("=") for pair in self.header(b"cookie").decode("latin-1").split(";"))
         return {name: value for name, equals, value in pairs if equals}

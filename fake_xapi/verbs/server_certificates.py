@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 
 from cryptography import x509
@@ -35,13 +36,18 @@ def is_from_the_factory(pem: str | None) -> bool:
 def certificate_of(call: Call, host: Id, kind: str) -> str:
     """The PEM of a host's certificate, made now if the host has none yet."""
     known = dom0_files.read(call.world, FILES[kind], host)
-    return known if known is not None else renew(call, host, kind)
+    return renew(call, host, kind) if known is None or is_from_the_factory(known) else known
 
 
 def renew(call: Call, host: Id, kind: str) -> str:
     """Let a host make itself a new certificate; the answer is its PEM."""
     with call.world.edit() as edit:
-        return put_self_signed(call.world, edit, host, kind, call.now(), call.chance("certificates").getrandbits)
+        return put_self_signed(call.world, edit, host, kind, call.now(), key_bits(call.world, host))
+
+
+def key_bits(world: World, host: Id) -> Callable[[int], int]:
+    """What a host's next key is made of: nobody can tell who does not know the secret of the world."""
+    return random.Random(int(world.keyed_text(f"key of {host} after {world.generation}"), 16)).getrandbits
 
 
 def put_self_signed(world: World, edit: Edit, host: Id, kind: str, now: str, bits: Callable[[int], int]) -> str:
