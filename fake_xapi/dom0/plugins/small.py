@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import zlib
 from collections.abc import Mapping
 from typing import Literal, cast
 
 from fake_xapi.dom0.plugins.place import Args, Dom0, PluginError, need, no_such_file
+from fake_xapi.dom0.traffic import vif_bytes
 from fake_xapi.guest import machine
 from fake_xapi.guest.console_log import console_text
 from fake_xapi.guest.life import leave_domain
@@ -56,23 +56,19 @@ def _last_of_domain(dom0: Dom0, domid: str) -> Id:
 
 
 def fetch_all_bandwidth(dom0: Dom0) -> dict[str, dict[str, dict[str, int]]]:
-    """Bytes of each interface of each domain since it began, in and out as dom0 sees them: ``{domid: {vif: {bw_in, bw_out}}}``."""
+    """Bytes of each interface of each domain since it began: ``{domid: {vif: {bw_in, bw_out}}}``, in what the guest received."""
     found: dict[str, dict[str, dict[str, int]]] = {}
     for vm in dom0.world[dom0.host]["resident_VMs"]:
         row = dom0.world[vm]
         attached = [vif for vif in row["VIFs"] if dom0.world[vif]["currently_attached"]]
         if attached and not row["is_control_domain"]:
-            found[str(row["domid"])] = {dom0.world[vif]["device"]: _bytes(dom0, row["metrics"], vif) for vif in attached}
+            found[str(row["domid"])] = {dom0.world[vif]["device"]: _bytes(dom0, vif) for vif in attached}
     return found
 
 
-def _bytes(dom0: Dom0, metrics: Id, vif: Id) -> dict[str, int]:
-    """A steady load of the interface's own, from 1 to 64 KiB a second each way."""
-    start = dom0.world[metrics]["start_time"] if metrics else dom0.call.now()
-    seconds = (moment(dom0.call.now()) - moment(start)).total_seconds()
-    rates = hashlib.blake2b(dom0.world.uuid(vif).encode(), digest_size=4).digest()
-    into, out = (1024 + int.from_bytes(rates[place : place + 2], "big") % 64_512 for place in (0, 2))
-    return {"bw_in": int(into * max(seconds, 0)), "bw_out": int(out * max(seconds, 0))}
+def _bytes(dom0: Dom0, vif: Id) -> dict[str, int]:
+    counted = vif_bytes(dom0.world, vif, moment(dom0.call.now()))
+    return {"bw_in": int(counted.rx), "bw_out": int(counted.tx)}
 
 
 # ---- simulated_guest: what no real dom0 has, for those who test with simulated guests ---------------------------------------------

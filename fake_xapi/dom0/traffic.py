@@ -1,0 +1,211 @@
+"""What goes over interfaces: a load of each VIF's own, as a function of its uuid and the time, counted when somebody looks.
+
+No timer runs and nothing is kept. Of a VIF rates and bytes since it came up are known; an outage stops the rates, and is not taken out
+of the bytes. What PIFs carry follows from the VIFs on their networks, from what lies on them, and from a little of the host's own.
+The keys ``sim.rx`` and ``sim.tx`` of a VIF's other_config set its mean rates, in bytes per second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from fake_xapi.state.ids import Id
+from fake_xapi.state.row import Row
+from fake_xapi.state.world import World
+from fake_xapi.verbs.dates import moment
+from fake_xapi.verbs.nics import has_cable
+from fake_xapi.verbs.pif_kinds import local_pif
+
+KIB = 1024
+_SWING = 0.8
+"""How far a rate goes above and below its mean."""
+_HOST_BYTES_PER_S = 2 * KIB
+"""What a host says and hears for itself over the interface that it is managed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes, or bytes per second, that an interface received and sent; of a VIF as its guest sees it."""
+
+    rx: float = 0.0
+    tx: float = 0.0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(self.rx + other.rx, self.tx + other.tx)
+
+    def __mul__(self, factor: float) -> Traffic:
+        return Traffic(self.rx * factor, self.tx * factor)
+
+
+NOTHING = Traffic()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One direction of one interface: a mean that swells and ebbs; ``period_s`` and ``phase`` differ from interface to interface."""
+
+    mean: float
+    period_s: float
+    phase: float
+
+    def rate(self, at_s: float) -> float:
+        """Bytes per second at a time."""
+        return self.mean * (1.0 + _SWING * math.sin(self._angle(at_s)))
+
+    def bytes_between(self, start_s: float, end_s: float) -> float:
+        """Bytes from one time to another: the integral of the rate."""
+        swell = math.cos(self._angle(start_s)) - math.cos(self._angle(end_s))
+        return self.mean * (end_s - start_s + _SWING * swell * self.period_s / math.tau)
+
+    def _angle(self, at_s: float) -> float:
+        return math.tau * at_s / self.period_s + self.phase
+
+
+@lru_cache(maxsize=65_536)
+def _drawn(uuid: str, direction: str) -> Load:
+    """The load that an interface has by itself: 1 to 64 KiB/s, over 10 minutes to 2 hours."""
+    bits = hashlib.blake2b(f"{uuid} {direction}".encode(), digest_size=6).digest()
+    first, second, third = (int.from_bytes(bits[place : place + 2], "big") / 65_536 for place in (0, 2, 4))
+    return Load(KIB * 64**first, 600.0 * 12**second, math.tau * third)
+
+
+# ---- interfaces of VMs -------------------------------------------------------------------------------------------------------------
+
+
+def vif_rates(world: World, vif: Id, now: datetime) -> Traffic:
+    """Bytes per second of a VIF now; nothing while its VM does not run or its host's link is lost."""
+    row = world[vif]
+    vm = world.get(row["VM"])
+    if vm is None or not row["currently_attached"] or vm["power_state"] != "Running" or not _is_linked(world, row, vm["resident_on"]):
+        return NOTHING
+    at_s = now.timestamp()
+    return Traffic(*(load.rate(at_s) for load in _loads(world, vif)))
+
+
+def _is_linked(world: World, vif: Row, host: Id) -> bool:
+    """Whether a network leads anywhere on a host: within it, or out of it over a link."""
+    pif = local_pif(world, vif["network"], host)
+    return not pif or has_link(world, pif)
+
+
+def has_link(world: World, pif: Id) -> bool:
+    """Whether an interface has a carrier, its own or that of what it lies on."""
+    metrics = world.get(world[pif]["metrics"])
+    if metrics is not None:
+        return bool(metrics["carrier"])
+    return has_cable(world, world[pif]["host"], world[pif]["device"])
+
+
+def vif_bytes(world: World, vif: Id, now: datetime) -> Traffic:
+    """Bytes of a VIF since its domain began or it was plugged in; nothing while it is unplugged."""
+    row = world[vif]
+    start = _start(world, row)
+    if start is None or not row["currently_attached"]:
+        return NOTHING
+    span = start.timestamp(), max(now, start).timestamp()
+    return Traffic(*(math.floor(load.bytes_between(*span)) for load in _loads(world, vif)))
+
+
+def _start(world: World, vif: Row) -> datetime | None:
+    vm = world.get(vif["VM"])
+    metrics = (world.get(vm["metrics"]) if vm is not None else None, world.get(vif["metrics"]))
+    dates = [row[field] for row, field in zip(metrics, ("start_time", "last_updated"), strict=True) if row is not None]
+    return moment(max(dates)) if dates else None
+
+
+def _loads(world: World, vif: Id) -> tuple[Load, Load]:
+    rx, tx = (_load(world, vif, direction) for direction in ("rx", "tx"))
+    return rx, tx
+
+
+def _load(world: World, vif: Id, direction: str) -> Load:
+    """The load of one direction: as it is wished, and never above the VIF's rate limit."""
+    row = world[vif]
+    drawn = _drawn(world.uuid(vif), direction)
+    mean = _wish(row["other_config"].get(f"sim.{direction}", ""), drawn.mean)
+    return Load(min(mean, _limit(row) / (1.0 + _SWING)), drawn.period_s, drawn.phase)
+
+
+def _wish(text: str, usual: float) -> float:
+    return float(text) if text.isdecimal() else usual
+
+
+def _limit(vif: Row) -> float:
+    """Bytes per second that ``ratelimit`` lets through: its ``kbps`` are KiB per second."""
+    kbps: str = vif["qos_algorithm_params"].get("kbps", "")
+    return int(kbps) * KIB if vif["qos_algorithm_type"] == "ratelimit" and kbps.isdecimal() else math.inf
+
+
+# ---- interfaces of hosts -----------------------------------------------------------------------------------------------------------
+
+
+def pif_rates(world: World, pif: Id, now: datetime) -> Traffic:
+    """Bytes per second of a PIF now: what its VMs send it sends, and what they receive it receives."""
+    row = world[pif]
+    if not row["currently_attached"] or not has_link(world, pif):
+        return NOTHING
+    share, source = _share(world, pif)
+    return _sum(vif_rates(world, vif, now) for vif in _vifs(world, source)) * share + _own(world[source]) * share
+
+
+def pif_bytes(world: World, pif: Id, now: datetime) -> Traffic:
+    """Bytes of a PIF by VIFs that are there, and by the host since it booted. VIFs that go take theirs along: see ``Odometer``."""
+    share, source = _share(world, pif)
+    booted = world[world[source]["host"]]["other_config"].get("boot_time", "0").rstrip(".")
+    uptime_s = max(now.timestamp() - float(booted or 0), 0.0)
+    found = _sum(vif_bytes(world, vif, now) for vif in _vifs(world, source)) + _own(world[source]) * uptime_s
+    return Traffic(math.floor(found.rx * share), math.floor(found.tx * share))
+
+
+def _own(pif: Row) -> Traffic:
+    return Traffic(_HOST_BYTES_PER_S, _HOST_BYTES_PER_S) if pif["management"] else NOTHING
+
+
+def _share(world: World, pif: Id) -> tuple[float, Id]:
+    """A member of a bond carries an equal part of what the bond does, if it has a link; any other carries its own."""
+    bond = world.get(world[pif]["bond_slave_of"])
+    if bond is None:
+        return 1.0, pif
+    up = [member for member in bond["slaves"] if has_link(world, member)]
+    in_use = up[:1] if bond["mode"] == "active-backup" else up
+    return (1.0 / len(in_use) if pif in in_use else 0.0), bond["master"]
+
+
+def _vifs(world: World, pif: Id) -> Iterator[Id]:
+    """The VIFs whose traffic an interface carries: on its network, and on the networks of what lies on it."""
+    row = world[pif]
+    for vif in world[row["network"]]["VIFs"]:
+        vm = world.get(world[vif]["VM"])
+        if vm is not None and vm["resident_on"] == row["host"]:
+            yield vif
+    for vlan in row["VLAN_slave_of"]:
+        yield from _vifs(world, world[vlan]["untagged_PIF"])
+    for tunnel in row["tunnel_transport_PIF_of"]:
+        yield from _vifs(world, world[tunnel]["access_PIF"])
+
+
+def _sum(parts: Iterable[Traffic]) -> Traffic:
+    return sum(parts, NOTHING)
+
+
+class Odometer:
+    """Counters that never go back, for those who read them again and again: what was counted of a VIF that is gone stays counted."""
+
+    __slots__ = ("_gone", "_last")
+
+    def __init__(self) -> None:
+        self._last: dict[Id, Traffic] = {}
+        self._gone: dict[Id, Traffic] = {}
+
+    def pif_bytes(self, world: World, pif: Id, now: datetime) -> Traffic:
+        """Bytes of a PIF, at least as many as it was asked for before."""
+        found, last, gone = pif_bytes(world, pif, now), self._last.get(pif, NOTHING), self._gone.get(pif, NOTHING)
+        lost = Traffic(max(last.rx - found.rx, 0.0), max(last.tx - found.tx, 0.0))
+        self._last[pif] = found
+        self._gone[pif] = gone + lost
+        return found + self._gone[pif]
