@@ -21,6 +21,7 @@ IS_CI = os.environ.get("CI") == "true"
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "postgresql": ("postgres", "initdb"),
     "rabbitmq": ("rabbitmq-server", "epmd"),
+    "browser": ("chromium",),
     "disk_tools": ("qemu-img", "mke2fs"),
 }
 BEGIN_FIRST = frozenset({"test_shown_commands.py", "test_chaos.py", "test_distributed.py"})
