@@ -63,7 +63,7 @@ async def unpacked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         start += piece
         if len(start) >= 4:
             break
-    packing = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), "")
+    packing: Packing = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), "")
     unpack = _UNPACKERS[packing]()
     for out in unpack(start):
         yield out

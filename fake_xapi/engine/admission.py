@@ -33,12 +33,12 @@ class Admission:
         self._xapi = xapi
         self._waiting: dict[Id, dict[asyncio.Future[None], None]] = {}  # a set would wake them in the order of their addresses
 
-    def refusal(self, marks: Iterable[Mark]) -> Failure | None:
-        """Why one of the operations may not begin now, None when all may."""
+    def refusal(self, marks: Iterable[Mark], *, strict: bool = True) -> Failure | None:
+        """Why one of the operations may not begin now, None when all may. Not strict is who insists."""
         world = self._xapi.world
         for identity, operation in marks:
             lifecycle = LIFECYCLES.get(class_of(identity))
-            failure = lifecycle.check(world, identity, operation) if lifecycle is not None else None
+            failure = lifecycle.check(world, identity, operation, strict=strict) if lifecycle is not None else None
             if failure is not None:
                 return failure
         return None
@@ -47,22 +47,22 @@ class Admission:
         """Whether a refusal is one that is waited out."""
         return failure.code == BUSY and self._xapi.settings.waits_for_busy
 
-    async def enter(self, marks: tuple[Mark, ...], open_task: Callable[[Edit], str]) -> None:
+    async def enter(self, marks: tuple[Mark, ...], open_task: Callable[[Edit], str], *, strict: bool = True) -> None:
         """Mark objects as soon as all of them may be; the Failure that stands when the wait has been too long.
 
         ``open_task`` gives the mark's key, the ref of the task, from within the edit that marks.
         """
-        await self.wait_until_admitted(marks, open_task)
+        await self.wait_until_admitted(marks, open_task, strict=strict)
         if marks:
             with self._xapi.world.edit() as edit:
                 key = open_task(edit)
                 for identity, operation in marks:
                     edit.put(identity, "current_operations", key, operation)
 
-    async def wait_until_admitted(self, marks: tuple[Mark, ...], open_task: Callable[[Edit], str]) -> None:
+    async def wait_until_admitted(self, marks: tuple[Mark, ...], open_task: Callable[[Edit], str], *, strict: bool = True) -> None:
         """Return when nothing refuses any of the operations."""
         deadline_s: float | None = None
-        while (failure := self.refusal(marks)) is not None:
+        while (failure := self.refusal(marks, strict=strict)) is not None:
             now_s = asyncio.get_running_loop().time()
             if deadline_s is None:
                 deadline_s = now_s + self._patience_s(marks)

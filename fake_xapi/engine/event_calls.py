@@ -11,11 +11,10 @@ from fake_xapi.datamodel.wire import Int32
 from fake_xapi.engine.event_queue import Queued
 from fake_xapi.engine.events import OLD_ERAS
 from fake_xapi.engine.interests import interest_in
-from fake_xapi.engine.marshal import Wire
 from fake_xapi.engine.records import record, record_of
 from fake_xapi.state.ids import Id, class_names, class_numbers, number_of
 from fake_xapi.state.world import World
-from fake_xapi.verbs.call import Verb
+from fake_xapi.verbs.call import Verb, Wire
 
 if TYPE_CHECKING:
     from fake_xapi.engine.call import RunningCall

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from fake_xapi.datamodel.failure import Failure
-from fake_xapi.engine.marshal import Wire
 from fake_xapi.engine.query import matching
 from fake_xapi.engine.records import Records
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
-from fake_xapi.verbs.call import Verb
+from fake_xapi.verbs.call import Verb, Wire
 
 if TYPE_CHECKING:
     from fake_xapi.engine.call import RunningCall

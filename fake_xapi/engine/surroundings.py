@@ -5,10 +5,12 @@ A fleet has them; a XAPI that nobody put anywhere stands alone, on one machine t
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Protocol
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.state.ids import Id
+from fake_xapi.verbs.remote import Remote
 
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi
@@ -19,6 +21,18 @@ class Surroundings(Protocol):
 
     def find(self, address: str) -> Xapi | None:
         """The XAPI that answers at an address, a pool's or a member's; None when nobody does."""
+        ...
+
+    def dial(self, address: str) -> Remote:
+        """The pool at an address, wherever it is, as a client reaches it."""
+        ...
+
+    def fetch(self, url: str) -> AsyncIterator[bytes]:
+        """The bytes behind a URL. CANNOT_CONTACT_HOST [address]; INVALID_VALUE ["url", url] for what is none."""
+        ...
+
+    def authority(self, pool: Xapi, address: str) -> str:
+        """An address of a host of the pool, with the port at which others find it unless it is the usual one."""
         ...
 
     def is_known(self, address: str) -> bool:
@@ -56,6 +70,18 @@ class Alone:
     def find(self, address: str) -> Xapi | None:  # noqa: ARG002  # as the protocol has it
         """Nobody is there."""
         return None
+
+    def dial(self, address: str) -> Remote:
+        """Nobody can be called."""
+        raise Failure("CANNOT_CONTACT_HOST", address)
+
+    def fetch(self, url: str) -> AsyncIterator[bytes]:
+        """Nothing can be fetched."""
+        raise Failure("CANNOT_CONTACT_HOST", url)
+
+    def authority(self, pool: Xapi, address: str) -> str:  # noqa: ARG002  # as the protocol has it
+        """The bare address."""
+        return address
 
     def is_known(self, address: str) -> bool:  # noqa: ARG002  # as the protocol has it
         """Nobody is known."""

@@ -6,7 +6,7 @@ A stand-alone host is its own pool and costs nothing here; only the machines of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 
 from fake_xapi.datamodel.personality import personality
 from fake_xapi.engine.heartbeat import came_back, fell_silent, joined
@@ -15,9 +15,19 @@ from fake_xapi.engine.xapi import Xapi
 from fake_xapi.faults.faults import Faults
 from fake_xapi.fleet.golden import upgrade
 from fake_xapi.state.ids import Id
+from fake_xapi.transports.fetching import fetch
+from fake_xapi.transports.remotes import HttpRemote, Neighbour, unreachable
+from fake_xapi.verbs.remote import Remote
 
 Seat = tuple[Xapi, Id]
 """A pool, named by the XAPI that leads it, and a host of it."""
+
+
+HTTP_PORT = 80
+
+
+def _usual(_name: str) -> int:
+    return HTTP_PORT
 
 
 class Machines:
@@ -28,6 +38,8 @@ class Machines:
         """Every machine's XAPI by its name."""
         self.off: set[str] = set()
         """Those that are switched off."""
+        self.port_of: Callable[[str], int] = _usual
+        """The port at which a machine is served, by its name."""
         self.on_change: list[Callable[[], None]] = []
         """Called when a machine goes down, or answers as another host: connections to it end."""
         self._faults = faults
@@ -80,6 +92,25 @@ class Machines:
         """The XAPI at an address; None when there is none, or its machine is down."""
         name = self._named(address)
         return None if name is None or self.is_down(name) else self.hosts[name]
+
+    def dial(self, address: str) -> Remote:
+        """The pool at an address: one of this fleet at no cost, any other over HTTP. CANNOT_CONTACT_HOST when its machine is down."""
+        name = self._named(address)
+        if name is None:
+            return HttpRemote(address)
+        if self.is_down(name):
+            raise unreachable(address)
+        return Neighbour(address, self._faults.over(name, self.hosts[name]))
+
+    def fetch(self, url: str) -> AsyncIterator[bytes]:
+        """The bytes behind a URL."""
+        return fetch(url)
+
+    def authority(self, pool: Xapi, address: str) -> str:
+        """An address of a pool's host with the port at which it is served; the usual one goes without saying."""
+        host = next((host for host, row in pool.world.rows("host") if row["address"] == address), pool.host)
+        port = self.port_of(self._name(pool, host) or self._alone(pool))
+        return address if port == HTTP_PORT else f"{address}:{port}"
 
     def is_known(self, address: str) -> bool:
         """Whether the fleet has a host at an address."""

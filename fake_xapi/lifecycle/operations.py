@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 _VM_SAME_NAME = (
     *("clean_shutdown", "clean_reboot", "hard_shutdown", "hard_reboot", "shutdown", "start", "start_on", "pause", "unpause"),
-    *("suspend", "resume", "resume_on", "pool_migrate", "migrate_send", "clone", "copy", "snapshot", "checkpoint", "provision"),
+    *("suspend", "resume", "resume_on", "migrate_send", "clone", "copy", "snapshot", "checkpoint", "provision"),
     *("destroy", "csvm", "send_trigger", "send_sysrq", "get_boot_record", "query_services", "sysprep", "revert"),
     *("snapshot_with_quiesce", "call_plugin"),
 )

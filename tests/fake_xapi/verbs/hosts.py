@@ -134,12 +134,12 @@ def over_host(body: Callable[[Host], Awaitable[T]], release: str = "latest", set
     """Run a test's body on virtual time over a fresh host."""
 
     async def with_host(kit: Kit) -> T:
-        return await body(_furnish(kit))
+        return await body(furnish(kit))
 
     return over_xapi(with_host, release, settings)
 
 
-def _furnish(kit: Kit) -> Host:
+def furnish(kit: Kit) -> Host:
     with kit.world.edit() as edit:
         host = kit.xapi.host
         edit.set(

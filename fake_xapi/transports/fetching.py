@@ -1,0 +1,49 @@
+"""Fetches what is behind a URL, as its bytes come.
+
+May not know what they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from urllib.parse import urlsplit
+
+from fake_xapi.datamodel.failure import Failure
+from fake_xapi.transports.remotes import CONNECT_S, request_head, split_address, unreachable, unverified
+
+_PIECE_BYTES = 256 << 10
+_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+
+
+async def fetch(url: str) -> AsyncIterator[bytes]:
+    """The body behind an http or https URL. Failure INVALID_VALUE ["url", url]; CANNOT_CONTACT_HOST [address] when it cannot be had."""
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise Failure("INVALID_VALUE", "url", url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    context = unverified() if parts.scheme == "https" else None
+    try:
+        host, port = split_address(parts.netloc.rpartition("@")[2], _PORTS[parts.scheme])
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port, ssl=context), CONNECT_S)
+        try:
+            writer.write(request_head("GET", target, parts.netloc.rpartition("@")[2], "*/*", 0))
+            async for piece in _body(reader, host):
+                yield piece
+        finally:
+            writer.close()
+    except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
+        raise unreachable(parts.hostname) from error
+
+
+async def _body(reader: asyncio.StreamReader, address: str) -> AsyncIterator[bytes]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    if head[0].split()[1] != "200":
+        raise unreachable(address)
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+    left = int(headers.get("content-length", -1))
+    while left and (piece := await reader.read(_PIECE_BYTES if left < 0 else min(left, _PIECE_BYTES))):
+        left -= len(piece) if left > 0 else 0
+        yield piece
+    if left > 0:
+        raise asyncio.IncompleteReadError(b"", left)
