@@ -22,5 +22,18 @@ DECLINED: Mapping[str, Declined] = {
     "LVHD.enable_thin_provisioning": Declined(
         "NOT_IMPLEMENTED", "Thin provisioning on block storage was withdrawn by the release after the one that announced it"
     ),
+    **{
+        name: Declined("NOT_IMPLEMENTED", "It would send files to another machine: the simulator reaches none but this one")
+        for name in ("host.bugreport_upload", "host_crashdump.upload")
+    },
+    "pool.test_archive_target": Declined("NOT_IMPLEMENTED", "It would mount a share of another machine to write a file there"),
+    "pool.sync_trusted_certificates_from": Declined("NOT_IMPLEMENTED", "It would log in to another pool over verified TLS"),
+    "host.get_tracked_user_agents": Declined("NOT_IMPLEMENTED", "The engine is not told with which User-Agent a call came"),
+    **{
+        f"Caller.query_{name}": Declined("NOT_IMPLEMENTED", "The engine is not told the User-Agent and address that tell callers apart")
+        for name in ("token_usage", "call_count", "group_token_usage", "group_call_count", "all_usage")
+    },
+    "Diagnostics.gc_stats": Declined("NOT_IMPLEMENTED", "It tells of the memory of a program in OCaml, which the simulator is not"),
+    "Diagnostics.network_stats": Declined("NOT_IMPLEMENTED", "It tells of sockets, which in some runs there are none of"),
 }
 """By wire name. A message that is in no registry of verbs, follows from no field and is not listed here is a gap."""

@@ -6,18 +6,24 @@ from collections.abc import Mapping
 
 from fake_xapi.verbs import (
     certificates,
+    cluster,
+    crashdumps,
     host_access,
     host_clock,
     host_diagnostics,
     host_hardware,
     host_updates,
     licence,
+    observers,
     pool_patch,
     pool_settings,
+    pool_storage,
     pool_update,
+    pvs,
     repositories,
     server_certificates,
     trusted_certificates,
+    wlb,
 )
 from fake_xapi.verbs.call import Verb
 
@@ -35,4 +41,10 @@ UPKEEP: Mapping[str, Verb] = {
     **host_hardware.VERBS,
     **host_diagnostics.VERBS,
     **pool_settings.VERBS,
+    **pool_storage.VERBS,
+    **wlb.VERBS,
+    **crashdumps.VERBS,
+    **pvs.VERBS,
+    **observers.VERBS,
+    **cluster.VERBS,
 }

@@ -21,6 +21,7 @@ ALL_VERBS = {**VERBS, **ENGINE_VERBS}
 READERS = {"field_getter", "get_record", "get_by_uuid", "get_by_name_label", "get_all", "get_all_where", "get_all_records"}
 
 UNLISTED: Mapping[str, str] = {
+    "HOSTS_FAILED_TO_ENABLE_CACHING": "raised by pool.enable_local_storage_caching; XAPI declares no parameters of it",
     "Fault": "XAPI's answer to Async. before a message that has no such form",
     "UNKNOWN_XENAPI_PLUGIN_FUNCTION": "raised by the plugins in dom0, not by XAPI",
     "XENAPI_PLUGIN_EXCEPTION": "as above",
