@@ -16,7 +16,7 @@ from typing import Any
 
 from fake_xapi.dom0 import xenstore
 from fake_xapi.guest import machine
-from fake_xapi.guest.life import interfaces_changed
+from fake_xapi.guest.interfaces import interfaces_changed
 from fake_xapi.guest.secrets import BadSecret, answer_exchange, decrypt
 from fake_xapi.guest.systems import system_of
 from fake_xapi.guest.wishes import wishes_of
@@ -60,6 +60,12 @@ def notice(call: Call, vm: Id, request: str) -> None:
     """A request is in xenstore: an agent that is up takes it, and answers in its own time."""
     if _is_up(call, vm) and kind_of(call, vm) != "none":
         call.spawn(f"agent {vm} {request}", _serve(call, vm, request, call.world[vm]["domid"]))
+
+
+def look(call: Call, vm: Id) -> None:
+    """The agent has come up: it takes what was asked meanwhile."""
+    for request in xenstore.children(call.world, vm, REQUESTS):
+        notice(call, vm, request)
 
 
 def _is_up(call: Call, vm: Id) -> bool:

@@ -10,8 +10,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 
 from fake_xapi.dom0 import xenstore
-from fake_xapi.guest import machine
-from fake_xapi.guest.addresses import networks
+from fake_xapi.guest import agent, machine
 from fake_xapi.guest.behaviours import BadBehaviour, Behaviour, Stage, behaviour, behaviours
 from fake_xapi.guest.exits import Exit, Outcome, end_domain
 from fake_xapi.guest.prints import printed
@@ -131,6 +130,7 @@ def _pass(call: Call, vm: Id, stage: Stage) -> None:
     keys = {key: value for name in stage.tells for key, value in TELLS[name](call.world, row).items()}
     if keys:
         xenstore.write(call, vm, keys)
+        agent.look(call, vm)
     with call.world.edit() as edit:
         machine.keep(edit, vm, stage=stage.name)
         if stage.prints:
@@ -152,13 +152,3 @@ async def _leave(call: Call, vm: Id, domid: int, how: Exit) -> None:
         await asyncio.sleep(_RETRY_S)
     if _is_still(call, vm, domid):
         leave_domain(call, vm, how)
-
-
-def interfaces_changed(call: Call, vm: Id) -> None:
-    """A guest that is up notices an interface that came or went, or an address that it was told."""
-    row = call.world.get(vm)
-    metrics = call.world.get(row["guest_metrics"]) if row is not None else None
-    if row is None or metrics is None or not metrics["live"]:
-        return
-    with call.world.edit() as edit:
-        edit.set(row["guest_metrics"], networks=networks(call.world, row), last_updated=call.now())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fake_xapi.dom0 import xenstore
 from fake_xapi.guest import agent
-from fake_xapi.guest.life import interfaces_changed
+from fake_xapi.guest.interfaces import interfaces_changed
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call
 

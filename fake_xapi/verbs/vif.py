@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure
-from fake_xapi.guest.life import interfaces_changed
+from fake_xapi.guest.interfaces import interfaces_changed
 from fake_xapi.guest.requests import give_back
 from fake_xapi.lifecycle.editions import require
 from fake_xapi.lifecycle.rules import busy_with
@@ -209,6 +209,7 @@ def _configure(call: Call, vif: Id, family: int, mode: str, address: str, gatewa
     fields = {prefix + "configuration_mode": mode, prefix + "addresses": (address,), prefix + "gateway": gateway}
     with call.world.edit() as edit:
         edit.set(vif, **fields)
+    interfaces_changed(call, call.world[vif]["VM"])
 
 
 def set_trunks(call: Call, vif: Id, value: list[int]) -> None:

@@ -11,9 +11,9 @@ from fake_xapi.datamodel.personality import personality
 from fake_xapi.engine.call import RunningCall
 from fake_xapi.engine.durations import durations
 from fake_xapi.engine.settings import Settings
+from fake_xapi.guest.behaviours import FROM_PROFILE, behaviours
 from fake_xapi.guest.exits import Exit
 from fake_xapi.guest.life import leave_domain
-from fake_xapi.guest.behaviours import FROM_PROFILE, behaviours
 from tests.fake_xapi.verbs.hosts import Host, over_host
 
 REALISTIC = Settings(durations=durations("realistic"))

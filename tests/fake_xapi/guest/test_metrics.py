@@ -30,9 +30,15 @@ V = {"major": "7", "minor": "30", "micro": "0"}
         ),
         ({"drivers/xenvbd": "5"}, {"PV_drivers_version": {"xenvbd": "5", "micro": "-1"}, "PV_drivers_detected": True}),
         ({"data/os_name": "Debian", "attr/os/spmajor": "1"}, {"os_version": {"name": "Debian", "spmajor": "1"}}),
-        ({"attr/vif/0/ipv4/0": "10.0.0.1", "attr/vif/0/ipv4/1": "10.0.0.2"}, {"networks": {"0/ip": "10.0.0.1", "0/ipv4/0": "10.0.0.1", "0/ipv4/1": "10.0.0.2"}}),
+        (
+            {"attr/vif/0/ipv4/0": "10.0.0.1", "attr/vif/0/ipv4/1": "10.0.0.2"},
+            {"networks": {"0/ip": "10.0.0.1", "0/ipv4/0": "10.0.0.1", "0/ipv4/1": "10.0.0.2"}},
+        ),
         ({"attr/vif/1/ipv6/0": "fe80::1"}, {"networks": {"1/ipv6/0": "fe80::1"}}),
-        ({"attr/eth0/ip": "10.0.0.1", "attr/eth0/ipv6/0/addr": "::1"}, {"networks": {"0/ip": "10.0.0.1", "0/ipv4/0": "10.0.0.1", "0/ipv6/0": "::1"}}),
+        (
+            {"attr/eth0/ip": "10.0.0.1", "attr/eth0/ipv6/0/addr": "::1"},
+            {"networks": {"0/ip": "10.0.0.1", "0/ipv4/0": "10.0.0.1", "0/ipv6/0": "::1"}},
+        ),
         ({"attr/eth0/ip": "10.9.9.9", "attr/vif/0/ipv4/0": "10.0.0.1"}, {"networks": {"0/ip": "10.0.0.1", "0/ipv4/0": "10.0.0.1"}}),
         ({"control/feature-suspend": "1", "control/deep/er": "x"}, {"other": {"feature-suspend": "1"}}),
         ({"control/feature-suspend": "1", "data/cant_suspend_reason": "no"}, {"other": {"data-cant-suspend-reason": "no"}}),
