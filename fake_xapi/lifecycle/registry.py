@@ -11,7 +11,6 @@ from fake_xapi.lifecycle.operations import OPERATIONS
 from fake_xapi.lifecycle.pool import POOL
 from fake_xapi.lifecycle.rules import AnyRow, Rows, View
 from fake_xapi.lifecycle.sr import SR
-from fake_xapi.lifecycle.upgrade import SR_OPERATIONS, VDI_OPERATIONS, VM_OPERATIONS, DuringUpgrade, FirstDuringUpgrade
 from fake_xapi.lifecycle.vbd import VBD
 from fake_xapi.lifecycle.vdi import VDI
 from fake_xapi.lifecycle.vif import VIF
@@ -34,16 +33,7 @@ class Rules(Protocol):
         ...
 
 
-LIFECYCLES: Mapping[str, Rules] = {
-    "VM": DuringUpgrade(VM, VM_OPERATIONS),
-    "VBD": VBD,
-    "VDI": FirstDuringUpgrade(VDI, VDI_OPERATIONS),
-    "VIF": VIF,
-    "SR": FirstDuringUpgrade(SR, SR_OPERATIONS),
-    "host": HOST,
-    "pool": POOL,
-    "VUSB": VUSB,
-}
+LIFECYCLES: Mapping[str, Rules] = {"VM": VM, "VBD": VBD, "VDI": VDI, "VIF": VIF, "SR": SR, "host": HOST, "pool": POOL, "VUSB": VUSB}
 
 
 def dependents(rows: Rows, identity: Id) -> Iterable[Id]:

@@ -153,11 +153,12 @@ _CONTROL_DOMAIN_OPERATIONS_OF_2012 = frozenset(
     {"data_source_op", "changing_memory_live", "awaiting_memory_live", "metadata_export", "changing_dynamic_range"}
 )
 _SAFE_IN_UPGRADE = frozenset(
-    {
-        *("start", "start_on", "pause", "unpause", "clean_shutdown", "clean_reboot", "hard_shutdown", "hard_reboot", "suspend"),
-        *("resume", "resume_on", "pool_migrate", "get_boot_record", "power_state_reset", "assert_operation_valid"),
-        *("update_allowed_operations", "data_source_op", "destroy", "shutdown", "query_services"),
-    }
+    (
+        *("assert_operation_valid", "changing_memory_live", "changing_shadow_memory_live", "changing_VCPUs_live", "clean_reboot"),
+        *("clean_shutdown", "clone", "copy", "csvm", "destroy", "export", "get_boot_record", "hard_reboot", "hard_shutdown", "import"),
+        *("make_into_template", "pause", "pool_migrate", "power_state_reset", "provision", "resume", "resume_on", "send_sysrq"),
+        *("send_trigger", "start", "start_on", "suspend", "unpause", "update_allowed_operations"),
+    )
 )
 
 

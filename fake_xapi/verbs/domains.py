@@ -40,16 +40,6 @@ def begin(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
     return domid
 
 
-def arrive(call: Call, edit: Edit, vm: Id, host: Id) -> int:
-    """A running domain goes on at another host, under another number; its devices never notice."""
-    row = edit[vm]
-    for console in row["consoles"]:
-        edit.destroy(console)
-    domid = _open_consoles(call, edit, vm, host, configured_domain_type(row))[0] // _ORDINAL
-    edit.set(vm, domid=domid, resident_on=host, scheduled_to_be_resident_on=0)
-    return domid
-
-
 def _open_consoles(call: Call, edit: Edit, vm: Id, host: Id, domain_type: str) -> list[Id]:
     """Screen and, where the domain has one, the text console. A domain takes its number from the first of them."""
     protocols = ("rfb",) if domain_type == "hvm" else ("rfb", "vt100")

@@ -10,8 +10,9 @@ from fake_xapi.lifecycle.registry import LIFECYCLES
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
-from fake_xapi.verbs import ha_plan, memory, placement, pool_moves, rolling_upgrade
+from fake_xapi.verbs import ha_plan, memory, placement, rolling_upgrade
 from fake_xapi.verbs.call import Call, Verb
+from fake_xapi.verbs.pool_migration import pool_migrate
 
 BATCH = 10
 Plan = Mapping[Id, Id | Failure]
@@ -79,10 +80,11 @@ async def evacuate(call: Call, host: Id, network: Id = 0, batch_size: int = 0) -
         if isinstance(place, Failure):
             raise place
     moves = [(vm, place) for vm, place in plan.items() if not isinstance(place, Failure)]
+    options = {"live": "true"} | ({"network": call.world.ref(network)} if network else {})
     size = batch_size if batch_size > 0 else BATCH
     for begin in range(0, len(moves), size):
         batch = moves[begin : begin + size]
-        await asyncio.gather(*(pool_moves.move(call, vm, target) for vm, target in batch))
+        await asyncio.gather(*(pool_migrate(call, vm, target, options) for vm, target in batch))
         call.progress((begin + len(batch)) / len(moves))
 
 

@@ -37,6 +37,7 @@ async def welcome(call: Call, host: Id) -> None:
     if is_armed(call.world, host) and not call.world[call.world[host]["metrics"]]["live"]:
         call.machines.switch_off(host)
         await host_power.boot(call, host)
+        call.machines.tell_master(host)
         return
     await asyncio.sleep(HEARTBEAT_S)
     if call.world.get(host) is not None:
@@ -48,7 +49,7 @@ async def hello(call: Call, host: Id) -> None:
     await call.takes("xapi.restart")
     if call.world.get(host) is not None:
         with call.world.edit() as edit:
-            host_power.connect(edit, host)
+            host_power.connect(call, edit, host)
             host_enabling.enable_after_boot(call.world, edit, host)
         host_power.set_live(call, host, is_live=True)
 

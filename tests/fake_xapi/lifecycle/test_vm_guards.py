@@ -225,7 +225,7 @@ REFUSALS: list[tuple[str, list[Change], str, list[str]]] = [
     (
         "latest",
         [lambda s: s.set("pool", other_config={"rolling_upgrade_in_progress": "true"})],
-        "clone",
+        "snapshot",
         ["NOT_SUPPORTED_DURING_UPGRADE"],
     ),
     ("latest", [_with("VTPM", VM="@vm")], "create_vtpm", ["VTPM_MAX_AMOUNT_REACHED", "1"]),
