@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.dom0.x509 import is_revocation_list, read_certificate
-from fake_xapi.state.ids import Id
+from fake_xapi.state.ids import NULL, Id
 from fake_xapi.state.world import World
 from fake_xapi.verbs import dom0_files
 from fake_xapi.verbs.call import Call, Verb
@@ -25,21 +25,21 @@ def _assert_name(world: World, kind: str, name: str) -> None:
         raise Failure(f"{kind}_NAME_INVALID", name)
 
 
-def _put(call: Call, kind: str, name: str, text: str) -> None:
+def _put(call: Call, kind: str, name: str, text: str, host: Id = NULL) -> None:
     _assert_name(call.world, kind, name)
-    if dom0_files.find(call.world, FOLDERS[kind] + name):
+    if dom0_files.find(call.world, FOLDERS[kind] + name, host):
         raise Failure(f"{kind}_ALREADY_EXISTS", name)
     with call.world.edit() as edit:
-        dom0_files.write(call.world, edit, FOLDERS[kind] + name, text)
+        dom0_files.write(call.world, edit, FOLDERS[kind] + name, text, host)
 
 
-def _remove(call: Call, kind: str, name: str, *, force: bool = False) -> None:
+def _remove(call: Call, kind: str, name: str, host: Id = NULL, *, force: bool = False) -> None:
     _assert_name(call.world, kind, name)
     path = FOLDERS[kind] + name
-    if not dom0_files.find(call.world, path) and not force:
+    if not dom0_files.find(call.world, path, host) and not force:
         raise Failure(f"{kind}_DOES_NOT_EXIST", name)
     with call.world.edit() as edit:
-        dom0_files.remove(call.world, edit, path)
+        dom0_files.remove(call.world, edit, path, host)
 
 
 def _named(kind: str) -> Callable[[Call], list[str]]:
@@ -76,6 +76,19 @@ def uninstall(call: Call, name: str, force: bool = False) -> None:
             raise Failure("INVALID_VALUE", "certificate:name", name)
         for row in rows:
             edit.destroy(row)
+
+
+def install_on_host(call: Call, host: Id, name: str, cert: str) -> None:
+    """Let one host alone trust a certificate; of the releases before there were rows of certificates. The refusals of ``install``."""
+    _assert_name(call.world, "CERTIFICATE", name)
+    if read_certificate(cert) is None:
+        raise Failure("CERTIFICATE_CORRUPT", name)
+    _put(call, "CERTIFICATE", name, cert, host)
+
+
+def uninstall_on_host(call: Call, host: Id, name: str) -> None:
+    """Let one host alone trust a certificate no more. CERTIFICATE_NAME_INVALID [name], CERTIFICATE_DOES_NOT_EXIST [name]."""
+    _remove(call, "CERTIFICATE", name, host)
 
 
 def named(world: World, name: str) -> list[Id]:
@@ -128,6 +141,8 @@ def exchange_crls(call: Call, pool: Id, given: Mapping[str, str], export: list[s
 
 
 VERBS: Mapping[str, Verb] = {
+    "host.certificate_install": install_on_host,
+    "host.certificate_uninstall": uninstall_on_host,
     "pool.certificate_install": install,
     "pool.certificate_uninstall": uninstall,
     "pool.certificate_list": _named("CERTIFICATE"),

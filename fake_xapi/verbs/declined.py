@@ -15,6 +15,7 @@ class Declined:
 
 
 DECLINED: Mapping[str, Declined] = {
+    "VM.import_convert": Declined("NOT_IMPLEMENTED", "It fetches VMs from another vendor's hypervisor through an appliance of their own"),
     "VDI.revert": Declined(
         "UNIMPLEMENTED_IN_SM_BACKEND",
         "No driver of any release can revert: where one could, the rules would not refuse it with SR_OPERATION_NOT_SUPPORTED before",
@@ -26,6 +27,7 @@ DECLINED: Mapping[str, Declined] = {
         name: Declined("NOT_IMPLEMENTED", "It would send files to another machine: the simulator reaches none but this one")
         for name in ("host.bugreport_upload", "host_crashdump.upload")
     },
+    "pool.slave_network_report": Declined("NOT_IMPLEMENTED", "Hosts told their master of their NICs by it; here joining does"),
     "pool.test_archive_target": Declined("NOT_IMPLEMENTED", "It would mount a share of another machine to write a file there"),
     "pool.sync_trusted_certificates_from": Declined("NOT_IMPLEMENTED", "It would log in to another pool over verified TLS"),
     "host.get_tracked_user_agents": Declined("NOT_IMPLEMENTED", "The engine is not told with which User-Agent a call came"),

@@ -45,11 +45,18 @@ def host_rebooted(edit: Edit, host: Id) -> None:
     _done(edit, host, _REBOOTING)
     display = edit[host]["display"]
     edit.set(host, updates_requiring_reboot=(), display=_DISPLAY_AFTER_REBOOT.get(display, display))
+    if "features_after_reboot" in edit[host]["cpu_info"]:
+        edit.put(host, "cpu_info", "features", edit[host]["cpu_info"]["features_after_reboot"])
 
 
 def toolstack_restarted(edit: Edit, host: Id) -> None:
     """The host's XAPI has been restarted."""
     _done(edit, host, frozenset({"restart_toolstack"}))
+
+
+def vm_device_model_restarted(edit: Edit, vm: Id) -> None:
+    """A running VM has a new device model."""
+    _done(edit, vm, frozenset({"restart_device_model"}))
 
 
 def vm_restarted(edit: Edit, vm: Id) -> None:

@@ -17,6 +17,7 @@ from fake_xapi.verbs.setters import writes
 
 POOL_SECRET = "/etc/xensource/ptoken"  # the name of a file
 NEW_POOL_SECRET = "/etc/xensource/ptoken.new"  # as above
+_NO_LOCAL_STORAGE = "no_local_storage"
 _TELEMETRY_DAYS = {"daily": 2, "weekly": 14, "monthly": 62}
 
 
@@ -99,8 +100,16 @@ def rotate_secret(call: Call) -> None:
         if not is_live(world, host):
             raise Failure("CANNOT_CONTACT_HOST", Handle(host))
     with world.edit() as edit:
-        dom0_files.write(world, edit, POOL_SECRET, f"{call.chance('secrets').getrandbits(512):0128x}")
+        _renew_secret(call)
         edit.set(POOL, is_psr_pending=False)
+
+
+def _renew_secret(call: Call) -> str:
+    """A new secret of the pool."""
+    made = f"{call.chance('secrets').getrandbits(512):0128x}"
+    with call.world.edit() as edit:
+        dom0_files.write(call.world, edit, POOL_SECRET, made)
+    return made
 
 
 def _assert_secret(world: World, host: Id, given: str) -> None:
@@ -131,6 +140,28 @@ def clean_up_secret(call: Call, host: Id, old: str, new: str) -> None:
         dom0_files.remove(call.world, edit, NEW_POOL_SECRET, host)
 
 
+def initial_auth(call: Call) -> str:
+    """The secret by which the pool's hosts know each other, for one that joins; made when it is first asked for."""
+    known = dom0_files.read(call.world, POOL_SECRET)
+    if known is None:
+        known = _renew_secret(call)
+    return known
+
+
+def enable_binary_storage(call: Call) -> None:
+    """Let hosts keep blobs on their own disks."""
+    with call.world.edit() as edit:
+        for host in call.world.ids("host"):
+            edit.drop(host, "other_config", _NO_LOCAL_STORAGE)
+
+
+def disable_binary_storage(call: Call) -> None:
+    """Let hosts keep no blobs on their own disks."""
+    with call.world.edit() as edit:
+        for host in call.world.ids("host"):
+            edit.put(host, "other_config", _NO_LOCAL_STORAGE, "true")
+
+
 def send_test_post(call: Call, address: str, port: int, body: str) -> str:
     """Send something to a server: none is ever reached, TLS_CONNECTION_FAILED [address, port]."""
     raise Failure("TLS_CONNECTION_FAILED", address, str(port))
@@ -151,4 +182,7 @@ VERBS: Mapping[str, Verb] = {
     "host.notify_send_new_pool_secret": send_secret,
     "host.cleanup_pool_secret": clean_up_secret,
     "pool.send_test_post": send_test_post,
+    "pool.initial_auth": initial_auth,
+    "pool.enable_binary_storage": enable_binary_storage,
+    "pool.disable_binary_storage": disable_binary_storage,
 }

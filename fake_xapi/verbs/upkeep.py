@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fake_xapi.verbs import (
     certificates,
     cluster,
+    cpu_masks,
     crashdumps,
     host_access,
     host_clock,
@@ -21,6 +22,7 @@ from fake_xapi.verbs import (
     pool_update,
     pvs,
     repositories,
+    secure_boot,
     server_certificates,
     trusted_certificates,
     wlb,
@@ -47,4 +49,6 @@ UPKEEP: Mapping[str, Verb] = {
     **pvs.VERBS,
     **observers.VERBS,
     **cluster.VERBS,
+    **secure_boot.VERBS,
+    **cpu_masks.VERBS,
 }

@@ -206,3 +206,18 @@ def test_a_joining_host_brings_what_it_trusts_for_a_purpose() -> None:
         ]
 
     over_host(body)
+
+
+@pytest.mark.parametrize("release", OLD)
+def test_one_host_alone_trusts_a_certificate(release: str) -> None:
+    async def body(host: Host) -> None:
+        await host.call("host.certificate_install", host.host, "root", certificate())
+        assert await host.call("pool.certificate_list") == []
+        assert await host.refused("host.certificate_install", host.host, "root", certificate()) == ["CERTIFICATE_ALREADY_EXISTS", "root"]
+        assert await host.refused("host.certificate_install", host.host, "other", "x") == ["CERTIFICATE_CORRUPT", "other"]
+        assert await host.refused("host.certificate_install", host.host, "a/b", certificate()) == ["CERTIFICATE_NAME_INVALID", "a/b"]
+        await host.call("host.certificate_uninstall", host.host, "root")
+        assert await host.refused("host.certificate_uninstall", host.host, "root") == ["CERTIFICATE_DOES_NOT_EXIST", "root"]
+        assert await host.refused("host.certificate_uninstall", host.host, ".root") == ["CERTIFICATE_NAME_INVALID", ".root"]
+
+    over_host(body, release)

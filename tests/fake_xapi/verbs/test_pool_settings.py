@@ -142,3 +142,23 @@ def test_no_server_is_ever_reached() -> None:
         return await host.refused("pool.send_test_post", "example.com", "443", "hello")
 
     assert over_host(body) == ["TLS_CONNECTION_FAILED", "example.com", "443"]
+
+
+def test_the_secret_is_told_to_who_joins_until_it_is_another() -> None:
+    async def body(host: Host) -> None:
+        first = await host.call("pool.initial_auth")
+        assert (await host.call("pool.initial_auth"), len(first)) == (first, 128)
+        await host.call("pool.rotate_secret")
+        assert await host.call("pool.initial_auth") != first
+
+    over_host(body)
+
+
+def test_whether_hosts_keep_blobs() -> None:
+    async def body(host: Host) -> None:
+        await host.call("pool.disable_binary_storage")
+        assert host.row(host.host)["other_config"] == {"no_local_storage": "true"}
+        await host.call("pool.enable_binary_storage")
+        assert host.row(host.host)["other_config"] == {}
+
+    over_host(body)
