@@ -81,6 +81,16 @@ class Accounts:
         """What was found right, so that it need not be worked out again: digests under a key of this process."""
         self._key = secrets.token_bytes(32)
 
+    @classmethod
+    def of(cls, domain: str, passwords: Mapping[str, str], groups: Mapping[str, Iterable[str]], cost: int = 1 << 10) -> Accounts:
+        """A directory for tests: users with their passwords, and groups with their members. Every user may let hosts join."""
+        hashes = {name: hash_password(password, cost) for name, password in passwords.items()}
+        of = {name: tuple(group for group, members in groups.items() if name in members) for name in (*passwords, *groups)}
+        users = [Account(name, hashed, groups=of[name]) for name, hashed in hashes.items()]
+        return cls(
+            domain, domain.partition(".")[0].upper(), hashes, [*users, *(Account(name, groups=of[name], is_group=True) for name in groups)]
+        )
+
     @property
     def auth_type(self) -> str:
         """It poses as Active Directory."""

@@ -291,10 +291,11 @@ class Fleet:
         return (replace(site, port=port) for site, port in zip(planned, ports, strict=False))
 
     def inventory(self) -> list[dict[str, str]]:
-        """Every host's name, uuid, URL and user."""
+        """Every host's name, uuid, URL and user; with TLS also ``tls_url``."""
         user = self.settings.user
         rows = ((site, self.hosts[site.name]) for site in self.sites())
-        return [asdict(Entry(site.name, xapi.world.uuid(xapi.host), site.url, user)) for site, xapi in rows]
+        entries = [asdict(Entry(site.name, xapi.world.uuid(xapi.host), site.url, user)) for site, xapi in rows]
+        return [entry | {"tls_url": self.tls_url(number)} for number, entry in enumerate(entries)] if self.tls_ports else entries
 
     @property
     def base(self) -> Golden:

@@ -116,6 +116,7 @@ def _world(host: Any, order: Order) -> World:
     base = golden(order.personality, order.hardware, min(order.pool_size, order.hosts)).world.value
     world = World(restore(host["state"], base), host["seed"], personality(host["release"]))
     _end_calls(world)
+    _end_sessions(world)
     release_all(world)
     return world
 
@@ -132,6 +133,13 @@ def _end_calls(world: World) -> None:
                     edit.set(identity, current_operations={})
         for task in pending.values():
             edit.destroy(task)
+
+
+def _end_sessions(world: World) -> None:
+    """Who was logged in is no longer: what sessions are known by is a secret of the process that is gone."""
+    with world.edit() as edit:
+        for session in list(world.ids("session")):
+            edit.destroy(session)
 
 
 class _Blocks:
