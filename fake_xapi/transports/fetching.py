@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlsplit
 
 from fake_xapi.datamodel.failure import Failure
-from fake_xapi.transports.remotes import CONNECT_S, request_head, split_address, unreachable, unverified
+from fake_xapi.transports.remotes import CONNECT_S, read_head, request_head, split_address, unreachable, unverified
 
 _PIECE_BYTES = 256 << 10
 _PORTS: Mapping[str, int] = {"http": 80, "https": 443}
@@ -37,11 +37,9 @@ async def fetch(url: str) -> AsyncIterator[bytes]:
 
 
 async def _body(reader: asyncio.StreamReader, address: str) -> AsyncIterator[bytes]:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    if head[0].split()[1] != "200":
+    status, left = await read_head(reader)
+    if status != 200:
         raise unreachable(address)
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-    left = int(headers.get("content-length", -1))
     while left and (piece := await reader.read(_PIECE_BYTES if left < 0 else min(left, _PIECE_BYTES))):
         left -= len(piece) if left > 0 else 0
         yield piece

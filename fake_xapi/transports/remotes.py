@@ -112,7 +112,7 @@ def unreachable(address: str) -> Failure:
 def split_address(address: str, usual: int) -> tuple[str, int]:
     """Host and port of ``127.1.0.1``, ``127.1.0.1:8080`` and ``[::1]:8080``; ValueError for a port that is none."""
     host, colon, port = address.rpartition(":")
-    if not colon or (":" in host and not host.startswith("[")):
+    if not colon or address.endswith("]") or (":" in host and not host.startswith("[")):
         return address.strip("[]"), usual
     return host.strip("[]"), int(port)
 
@@ -143,13 +143,29 @@ async def _send(writer: asyncio.StreamWriter, pieces: AsyncIterator[bytes]) -> N
 
 async def _received(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     """Status and body of an answer."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-    length = int(headers.get("content-length", -1))
+    status, length = await read_head(reader)
     if length > MOST_ANSWER_BYTES:
         raise ValueError(f"an answer of {length} bytes is too long")
-    body = await (reader.readexactly(length) if length >= 0 else reader.read(MOST_ANSWER_BYTES))
-    return int(head[0].split()[1]), body
+    return status, await (reader.readexactly(length) if length >= 0 else _to_the_end(reader))
+
+
+async def read_head(reader: asyncio.StreamReader) -> tuple[int, int]:
+    """Status and Content-Length of an answer, -1 when it says none; ValueError for what is no answer."""
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    status = first.split(" ")[1:2]
+    if not status or not first.startswith("HTTP/1."):
+        raise ValueError(f"{first[:40]!r} begins no answer")
+    return int(status[0]), int(headers.get("content-length", -1))
+
+
+async def _to_the_end(reader: asyncio.StreamReader) -> bytes:
+    content = b""
+    while piece := await reader.read(1 << 20):
+        content += piece
+        if len(content) > MOST_ANSWER_BYTES:
+            raise ValueError("an answer does not end")
+    return content
 
 
 def _answered(body: bytes, address: str) -> Any:
