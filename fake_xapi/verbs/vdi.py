@@ -133,6 +133,7 @@ async def copy(call: Call, vdi: Id, sr: Id, base_vdi: Id = 0, into_vdi: Id = 0) 
 async def resize(call: Call, vdi: Id, size: int) -> None:
     """Make a disk larger; SR_BACKEND_FAILURE_79 for smaller."""
     sr: Id = call.world[vdi]["SR"]
+    vdi_disks.assert_reachable(call, sr)
     sr_type: str = call.world[sr]["type"]
     wanted, present = storage.rounded_size(sr_type, size), call.world[vdi]["virtual_size"]
     if wanted < present:
