@@ -10,7 +10,7 @@ from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
-from fake_xapi.verbs import domains, guidance, ha_admission, host_enabling, rolling_upgrade
+from fake_xapi.verbs import dom0_access, domains, guidance, ha_admission, host_enabling, plugging, rolling_upgrade
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.dates import moment
 
@@ -85,7 +85,7 @@ def welcome(call: Call, host: Id) -> None:
         for vm in edit[host]["resident_VMs"]:
             if not edit[vm]["is_control_domain"]:
                 domains.halt(edit, vm, now)
-        connect(edit, host)
+        connect(call, edit, host)
         since = f"{moment(now).timestamp():.0f}."
         other = {**edit[host]["other_config"], "boot_time": since, "agent_start_time": since}
         edit.set(host, other_config=other)
@@ -99,14 +99,13 @@ def welcome(call: Call, host: Id) -> None:
     ha_admission.plan_anew(call)
 
 
-def connect(edit: Edit, host: Id) -> None:
-    """Plug its storage and its NICs, as a host does that comes up."""
+def connect(call: Call, edit: Edit, host: Id) -> None:
+    """Plug its storage and the interfaces that it needs, as a host does that comes up."""
     row = edit[host]
     for pbd in row["PBDs"]:
         edit.set(pbd, currently_attached=True)
-    for pif in row["PIFs"]:
-        if edit[pif]["physical"] or edit[pif]["management"]:
-            edit.set(pif, currently_attached=True)
+    plugging.host_booted(call, edit, host)
+    dom0_access.host_booted(call.world, edit, host)
 
 
 def set_live(call: Call, host: Id, *, is_live: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.lifecycle.rules import AnyRow
+from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 from fake_xapi.verbs import interfaces, pif_checks, sriov
@@ -120,6 +122,25 @@ def _unplug_order(world: World, pif: Id) -> tuple[Id, ...]:
     members = (member for bond in row["bond_master_of"] for member in world[bond]["slaves"])
     above += [member for member in members if world[member]["sriov_physical_PIF_of"]]
     return (*(lower for upper in above for lower in _unplug_order(world, upper)), pif)
+
+
+def host_booted(call: Call, edit: Edit, host: Id) -> None:
+    """Bring up what a host needs from the start, and only that: NICs, bonds, virtual functions, and what has an address."""
+    for pif in edit[host]["PIFs"]:
+        row = edit[pif]
+        if row["bond_slave_of"] or not row["managed"]:
+            continue
+        if _is_needed(row):
+            if sriov.needs_functions(edit, pif):
+                sriov.bring_up(call, edit, pif)
+            interfaces.bring_up(call, edit, pif)
+        elif row["currently_attached"]:
+            interfaces.bring_down(call, edit, pif)
+
+
+def _is_needed(pif: AnyRow) -> bool:
+    is_base = pif["physical"] or pif["bond_master_of"] or pif["sriov_logical_PIF_of"]
+    return bool(is_base or pif["management"] or pif["ip_configuration_mode"] != "None")
 
 
 VERBS: Mapping[str, Verb] = {

@@ -83,7 +83,7 @@ def operations_of(cls: str) -> set[str]:
     """What the class's allowed_operations may hold, in any release."""
     found: set[str] = set()
     for one in personalities():
-        for field in one.classes[cls].fields:
+        for field in one.classes[cls].fields if cls in one.classes else ():
             if field.name == "allowed_operations":
                 found |= set(one.enums[field.type.element.name])
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fake_xapi.engine.call import RunningCall
 from fake_xapi.verbs import nics
 from tests.fake_xapi.verbs.hosts import Host, add_host
 
@@ -72,6 +73,11 @@ async def second_host(host: Host) -> str:
     other = add_host(host)
     await nic(host, 1, ref=other)
     return other
+
+
+def nobody_s_call(host: Host) -> RunningCall:
+    """What nobody called: for what happens by itself."""
+    return RunningCall(host.kit.xapi, host.kit.xapi.personality.messages["PIF.plug"], "by itself", 0)
 
 
 def set_pool(host: Host, **fields: Any) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from fake_xapi.datamodel.catalogue import datamodel
-from fake_xapi.engine.call import RunningCall
 from fake_xapi.verbs import links
 from tests.fake_xapi.verbs.hosts import Host, over_host
-from tests.fake_xapi.verbs.networks import bond, fields_of, nic
+from tests.fake_xapi.verbs.networks import bond, fields_of, nic, nobody_s_call
 
 
 def pull(host: Host, pif: str, *, is_in: bool = False) -> None:
     """Pull the cable of a NIC, or put it in again."""
-    message = next(message for message in datamodel().classes["PIF"].messages if message.name == "plug")
-    links.set_cable(RunningCall(host.kit.xapi, message, "cable", 0), host.id(pif), is_in=is_in)
+    links.set_cable(nobody_s_call(host), host.id(pif), is_in=is_in)
 
 
 def _carrier(host: Host, pif: str) -> bool:

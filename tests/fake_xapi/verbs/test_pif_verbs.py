@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from fake_xapi.verbs import plugging
 from tests.fake_xapi.verbs.hosts import Host, over_host
 from tests.fake_xapi.verbs.networks import (
     addressed,
@@ -14,6 +15,7 @@ from tests.fake_xapi.verbs.networks import (
     management,
     network,
     nic,
+    nobody_s_call,
     put_in,
     second_host,
     set_pool,
@@ -341,5 +343,22 @@ def test_interfaces_of_other_hosts_are_their_own() -> None:
         there = host.world.ref(host.row(other)["PIFs"][1])
         assert fields_of(host, pif, "network") == fields_of(host, there, "network")
         assert host.row(there)["host"] == host.id(other)
+
+    over_host(body)
+
+
+def test_a_host_that_boots_brings_up_what_it_needs_and_nothing_else() -> None:
+    async def body(host: Host) -> None:
+        down, base = await nic(host, 1, is_up=False), await addressed(host, await nic(host, 2))
+        (_, bare), (_, told) = await vlan(host, base, 7), await vlan(host, base, 8)
+        await addressed(host, told, "10.8.0.1")
+        _, access = await tunnel(host, base)
+        unmanaged = await nic(host, 3, is_up=False, managed=False)
+        _, master = await bond(host, await nic(host, 4))
+        await host.call("PIF.unplug", master)
+        with host.world.edit() as edit:
+            plugging.host_booted(nobody_s_call(host), edit, host.id(host.host))
+        up = [bool(host.row(pif)["currently_attached"]) for pif in (down, base, bare, told, access, unmanaged, master, management(host))]
+        assert up == [True, True, False, True, False, False, True, True]
 
     over_host(body)
