@@ -17,6 +17,8 @@ from fake_xapi.engine.rbac import as_set
 from fake_xapi.engine.revalidation import is_still_welcome
 from fake_xapi.state.ids import NULL, Id, class_numbers, make_id, ordinal_of
 from fake_xapi.state.row import Row
+from fake_xapi.verbs import dom0_files
+from fake_xapi.verbs.pool_settings import POOL_SECRET
 
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi
@@ -61,13 +63,12 @@ NOBODY = Session(NULL, ("", ""), None, ("", "", ""), False, 0.0, 0.0, 0.0, 0.0)
 class Sessions:
     """The live sessions of one XAPI by their refs."""
 
-    __slots__ = ("_by_ref", "_locals", "_pool_secret", "_timer", "_xapi")
+    __slots__ = ("_by_ref", "_locals", "_timer", "_xapi")
 
     def __init__(self, xapi: Xapi) -> None:
         self._xapi = xapi
         self._by_ref: dict[str, Session] = {}
         self._locals = 0
-        self._pool_secret = ""
         self._timer: asyncio.TimerHandle | None = None
 
     def caller(self, ref: str) -> Session:
@@ -144,11 +145,9 @@ class Sessions:
     @property
     def pool_secret(self) -> str:
         """What the hosts of a pool prove to one another that they belong to it with."""
-        return self._pool_secret or self._xapi.world.keyed_text("pool secret")
-
-    def change_pool_secret(self, secret: str) -> None:
-        """Make another text the pool's secret."""
-        self._pool_secret = secret
+        world = self._xapi.world
+        told = dom0_files.read(world, POOL_SECRET, self._xapi.host) or dom0_files.read(world, POOL_SECRET)
+        return told or "".join(world.keyed_text(f"pool secret, {half}") for half in "ab")
 
     def close(self) -> None:
         """Stop the clock of expiry."""

@@ -104,12 +104,11 @@ def rotate_secret(call: Call) -> None:
         edit.set(POOL, is_psr_pending=False)
 
 
-def _renew_secret(call: Call) -> str:
-    """A new secret of the pool."""
-    made = f"{call.chance('secrets').getrandbits(512):0128x}"
+def _renew_secret(call: Call) -> None:
+    """A new secret of the pool: it follows from what nobody outside knows."""
+    made = "".join(call.world.keyed_text(f"pool secret after {call.world.generation}, {half}") for half in "ab")
     with call.world.edit() as edit:
         dom0_files.write(call.world, edit, POOL_SECRET, made)
-    return made
 
 
 def _assert_secret(world: World, host: Id, given: str) -> None:
@@ -138,14 +137,6 @@ def clean_up_secret(call: Call, host: Id, old: str, new: str) -> None:
     _assert_secret(call.world, host, new)
     with call.world.edit() as edit:
         dom0_files.remove(call.world, edit, NEW_POOL_SECRET, host)
-
-
-def initial_auth(call: Call) -> str:
-    """The secret by which the pool's hosts know each other, for one that joins; made when it is first asked for."""
-    known = dom0_files.read(call.world, POOL_SECRET)
-    if known is None:
-        known = _renew_secret(call)
-    return known
 
 
 def enable_binary_storage(call: Call) -> None:
@@ -182,7 +173,6 @@ VERBS: Mapping[str, Verb] = {
     "host.notify_send_new_pool_secret": send_secret,
     "host.cleanup_pool_secret": clean_up_secret,
     "pool.send_test_post": send_test_post,
-    "pool.initial_auth": initial_auth,
     "pool.enable_binary_storage": enable_binary_storage,
     "pool.disable_binary_storage": disable_binary_storage,
 }

@@ -104,12 +104,14 @@ def test_the_pools_secret_opens_a_session_of_the_pool_that_may_call_what_hosts_c
     over_xapi(body)
 
 
-def test_another_pool_secret_is_the_one_that_counts() -> None:
+def test_the_pools_secret_that_was_renewed_last_is_the_one_that_counts() -> None:
     async def body(kit: Kit) -> None:
-        old = kit.xapi.sessions.pool_secret
-        kit.xapi.sessions.change_pool_secret("another")
-        assert (await kit.raw_refused("session.slave_local_login", old))[:2] == ["SESSION_AUTHENTICATION_FAILED", "localhost"]
-        assert (await kit.raw("session.slave_local_login", "another")).startswith("OpaqueRef:")
+        first = await kit.call("pool.initial_auth")
+        await kit.call("pool.rotate_secret")
+        second = await kit.call("pool.initial_auth")
+        assert (first == second, second) == (False, kit.xapi.sessions.pool_secret)
+        assert (await kit.raw_refused("session.slave_local_login", first))[:2] == ["SESSION_AUTHENTICATION_FAILED", "localhost"]
+        assert (await kit.raw("session.slave_local_login", second)).startswith("OpaqueRef:")
 
     over_xapi(body)
 
