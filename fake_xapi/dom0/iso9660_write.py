@@ -5,20 +5,20 @@ May not know what the files are for. The reader is ``iso9660``.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 
 SECTOR = 2048
 _FIRST = 18
 """Sectors before the root directory: the system area, the descriptor, the end of descriptors."""
-_RECORD = 34
+_NAME = re.compile(r"[A-Z0-9_]{1,8}(\.[A-Z0-9_]{0,3})?")
 
 
 def image(files: Mapping[str, bytes], volume: str) -> bytes:
     """An image with files in its root. ValueError for names that are no level 1 names, or too many files."""
     for name in files:
-        stem, _, extension = name.partition(".")
-        if not 0 < len(stem) <= 8 or len(extension) > 3 or not (stem + extension).replace("_", "A").isalnum() or name != name.upper():
+        if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no name of an ISO 9660 file of level 1")
     placed, end = _placed(files)
     root = _record(b"\0", _FIRST, SECTOR, is_directory=True) + _record(b"\x01", _FIRST, SECTOR, is_directory=True)

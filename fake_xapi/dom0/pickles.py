@@ -119,7 +119,9 @@ _MEMO_OPS: Mapping[str, Callable[[_Stack, dict[_MemoKey, Any], Any], None]] = {
 
 def _since_mark(stack: _Stack) -> list[Any]:
     """Take what is above the last mark, and the mark."""
-    place = next(place for place in range(len(stack) - 1, -1, -1) if stack[place] is _MARK)
+    place = next((place for place in range(len(stack) - 1, -1, -1) if stack[place] is _MARK), -1)
+    if place < 0:
+        raise BadPickle("values without a beginning")
     taken = stack[place + 1 :]
     del stack[place:]
     return taken

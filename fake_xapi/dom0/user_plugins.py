@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 from fake_xapi.datamodel.failure import Failure
 
@@ -124,7 +125,7 @@ def _response(text: str) -> Any:
         raise Failure("XENAPI_PLUGIN_FAILURE", "output not XML-RPC", text, "a response has no declarations")
     try:
         [response], _ = xmlrpc.client.loads(text.strip())
-    except (ValueError, xmlrpc.client.Error, xmlrpc.client.ExpatError) as error:  # type: ignore[attr-defined]
+    except (ValueError, TypeError, LookupError, AttributeError, xmlrpc.client.Error, ExpatError) as error:
         raise Failure("XENAPI_PLUGIN_FAILURE", "output not XML-RPC", text, str(error)) from error
     return response
 
