@@ -58,6 +58,7 @@ OPERATIONS: Mapping[str, str] = {
     "SR.destroy": "destroy",
     "SR.forget": "forget",
     "SR.update": "update",
+    **{f"VM_appliance.{name}": name for name in ("start", "clean_shutdown", "hard_shutdown", "shutdown")},
     "host.evacuate": "evacuate",
     "host.shutdown": "shutdown",
     "host.reboot": "reboot",

@@ -15,6 +15,7 @@ from fake_xapi.lifecycle.vbd import VBD
 from fake_xapi.lifecycle.vdi import VDI
 from fake_xapi.lifecycle.vif import VIF
 from fake_xapi.lifecycle.vm import VM
+from fake_xapi.lifecycle.vm_appliance import VM_APPLIANCE
 from fake_xapi.lifecycle.vusb import VUSB
 from fake_xapi.state.ids import Id
 
@@ -33,7 +34,9 @@ class Rules(Protocol):
         ...
 
 
-LIFECYCLES: Mapping[str, Rules] = {"VM": VM, "VBD": VBD, "VDI": VDI, "VIF": VIF, "SR": SR, "host": HOST, "pool": POOL, "VUSB": VUSB}
+LIFECYCLES: Mapping[str, Rules] = {
+    "VM": VM, "VBD": VBD, "VDI": VDI, "VIF": VIF, "SR": SR, "host": HOST, "pool": POOL, "VUSB": VUSB, "VM_appliance": VM_APPLIANCE,
+}  # fmt: skip
 
 
 def dependents(rows: Rows, identity: Id) -> Iterable[Id]:
@@ -47,7 +50,9 @@ def dependents(rows: Rows, identity: Id) -> Iterable[Id]:
 
 
 def _of_vm(rows: Rows, vm: AnyRow, _identity: Id) -> Iterable[Id]:
-    """Its devices; and where a disk is shared, whoever shares it."""
+    """Its devices and its appliance; and where a disk is shared, whoever shares it."""
+    if vm["appliance"]:
+        yield vm["appliance"]
     yield from vm["VIFs"]
     yield from vm["VUSBs"]
     for vbd in vm["VBDs"]:

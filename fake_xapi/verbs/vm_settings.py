@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.guest import balloon
 from fake_xapi.lifecycle.registry import LIFECYCLES
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import memory
+from fake_xapi.verbs import ha_admission, ha_plan, memory
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.setters import drops, puts, writes
 
@@ -177,11 +176,16 @@ def _assert_may_become_template(call: Call, vm: Id) -> None:
 
 
 def set_ha_restart_priority(call: Call, vm: Id, value: str) -> None:
-    """What HA does with the VM."""
+    """What HA does with the VM. HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN for one that runs and would be one too many to restart."""
     if value not in _PRIORITIES:
         raise Failure("INVALID_VALUE", "ha_restart_priority", value)
+    if value == ha_plan.RESTART and call.world[vm]["power_state"] != "Halted":
+        ha_admission.assert_vm_can_be_protected(call.world, vm)
     with call.world.edit() as edit:
         edit.set(vm, ha_restart_priority=value)
+        if edit[vm]["power_state"] == "Running":
+            ha_admission.is_to_run(edit, vm)
+    ha_admission.plan_anew(call)
 
 
 def set_hvm_boot_policy(call: Call, vm: Id, value: str) -> None:
@@ -239,8 +243,6 @@ VERBS: Mapping[str, Verb] = {
     "VM.set_suspend_VDI": writes("suspend_VDI"),
     "VM.set_appliance": writes("appliance"),
     "VM.set_groups": writes("groups"),
-    "VM.set_protection_policy": writes("protection_policy"),
-    "VM.set_snapshot_schedule": writes("snapshot_schedule"),
     "VM.set_bios_strings": writes("bios_strings"),
     "VM.set_has_vendor_device": writes("has_vendor_device"),
     "VM.set_actions_after_crash": writes("actions_after_crash"),
