@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from fake_xapi.datamodel.failure import Failure
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.machines import Neighbour
 
@@ -20,14 +21,24 @@ class PoolMachines:
         self._called = called
         self._pool = called.leader
 
-    def neighbour(self, address: str) -> Neighbour | None:
-        """The XAPI that answers at an address."""
-        return self._pool.around.find(address)
+    @property
+    def pool_secret(self) -> str:
+        """What hosts of the pool know one another by."""
+        return self._pool.sessions.pool_secret
 
     @property
     def is_emergency(self) -> bool:
         """Whether the host that was called is in emergency mode."""
         return self._called.stored_error is not None
+
+    @property
+    def stored_error(self) -> Failure | None:
+        """Why the host that was called is in emergency mode."""
+        return self._called.stored_error
+
+    def neighbour(self, address: str) -> Neighbour | None:
+        """The XAPI that answers at an address."""
+        return self._pool.around.find(address)
 
     def is_known(self, address: str) -> bool:
         """Whether this process has a machine at an address."""

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.lifecycle.rules import POOL
+from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 from fake_xapi.verbs import ha_plan
@@ -27,6 +28,22 @@ def is_on(world: World) -> bool:
 def assert_host_can_be_disabled(world: World, host: Id) -> None:
     """Raise HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN when the pool could not do without a host."""
     _assert_plan(world, ha_plan.protected(world), {host})
+
+
+def assert_vm_can_run(world: World, vm: Id) -> None:
+    """Raise HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN when a VM that is about to start has to be restarted, and would be one too many."""
+    if world[vm]["ha_restart_priority"] == ha_plan.RESTART:
+        assert_vm_can_be_protected(world, vm)
+
+
+def is_to_run(edit: Edit, vm: Id) -> None:
+    """Somebody has started a VM: from now on it is looked after, if it is one of those."""
+    edit.set(vm, ha_always_run=edit[vm]["ha_restart_priority"] == ha_plan.RESTART)
+
+
+def is_to_rest(edit: Edit, vm: Id) -> None:
+    """Somebody has stopped a VM: it is let be."""
+    edit.set(vm, ha_always_run=False)
 
 
 def assert_vm_can_be_protected(world: World, vm: Id) -> None:

@@ -17,8 +17,9 @@ MOST_COMBINATIONS = 300
 
 
 def protected(world: World) -> frozenset[Id]:
-    """The VMs that have to run: they run, and are to be restarted."""
-    return frozenset(vm for vm, row in world.rows("VM") if row["ha_restart_priority"] == RESTART and row["power_state"] != "Halted")
+    """The VMs that have to run: they do or did, and are to be restarted."""
+    wanted = ((vm, row) for vm, row in world.rows("VM") if row["ha_restart_priority"] == RESTART)
+    return frozenset(vm for vm, row in wanted if row["power_state"] != "Halted" or row["ha_always_run"])
 
 
 def is_agile(world: World, vm: Id) -> bool:
@@ -71,7 +72,7 @@ def _ways_to_fail(world: World, hosts: list[Id], failures: int, vms: Collection[
 
 
 def _can_fail(world: World, failed: Collection[Id], vms: Collection[Id]) -> bool:
-    lost = [vm for vm in vms if world[vm]["resident_on"] in failed]
+    lost = [vm for vm in vms if world[vm]["resident_on"] in failed or not world[vm]["resident_on"]]
     return len(restart_plan(world, lost, failed)) == len(lost)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from fake_xapi.datamodel.failure import Failure
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
@@ -43,6 +44,11 @@ class Neighbour(Protocol):
 class Machines(Protocol):
     """The machines of a call's pool, and what is around them."""
 
+    @property
+    def pool_secret(self) -> str:
+        """What hosts of the pool know one another by."""
+        ...
+
     def neighbour(self, address: str) -> Neighbour | None:
         """The XAPI that answers at an address; None when nobody does."""
         ...
@@ -50,6 +56,11 @@ class Machines(Protocol):
     @property
     def is_emergency(self) -> bool:
         """Whether the host that was called is in emergency mode."""
+        ...
+
+    @property
+    def stored_error(self) -> Failure | None:
+        """Why the host that was called is in emergency mode; None when it is not."""
         ...
 
     def is_known(self, address: str) -> bool:

@@ -10,7 +10,7 @@ from fake_xapi.guest.requests import get_ready_to_sleep, shut_down
 from fake_xapi.lifecycle.guests import configured_domain_type, features
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import domains, passthrough, placement, suspension
+from fake_xapi.verbs import domains, ha_admission, passthrough, placement, suspension
 from fake_xapi.verbs.call import Call, Verb
 
 _CANCELLED_BY_HARD_REBOOT = frozenset({"clean_shutdown", "clean_reboot", "pool_migrate", "call_plugin", "suspend"})
@@ -30,6 +30,7 @@ async def start_on(call: Call, vm: Id, host: Id, start_paused: bool, force: bool
 
 async def _start(call: Call, vm: Id, wanted_host: Id, *, is_paused: bool) -> None:
     _assert_hvm_disks_are_writable(call, vm)
+    ha_admission.assert_vm_can_run(call.world, vm)
     place = _decide_place(call, vm, wanted_host)
     async with call.operating(*_device_marks(call, vm), *_host_mark(place, "vm_start")):
         host = _take_place(call, vm, place, is_new_domain=True)
@@ -40,9 +41,11 @@ async def _start(call: Call, vm: Id, wanted_host: Id, *, is_paused: bool) -> Non
             raise
         with call.world.edit() as edit:
             domid = domains.begin(call, edit, vm, host, is_paused=is_paused)
+            ha_admission.is_to_run(edit, vm)
             _announce(call, "VM_STARTED", vm, f"started on host: {_host_name(call, host)}")
         if not is_paused:
             begin_life(call, vm, domid)
+        ha_admission.plan_anew(call)
 
 
 def _device_marks(call: Call, vm: Id) -> list[tuple[Id, str]]:
@@ -143,7 +146,9 @@ def _stop(call: Call, vm: Id) -> None:
     with call.world.edit() as edit:
         suspension.destroy_image(call, vm)
         domains.halt(edit, vm, call.now())
+        ha_admission.is_to_rest(edit, vm)
         _announce(call, "VM_SHUTDOWN", vm, "shutdown")
+    ha_admission.plan_anew(call)
 
 
 async def clean_reboot(call: Call, vm: Id) -> None:

@@ -10,7 +10,7 @@ import pytest
 from fake_xapi.lifecycle.rules import POOL
 from tests.fake_xapi.pools.fleets import MASTER, SECOND, THIRD, Pool, at, logged_in, over_pool, refused
 from tests.fake_xapi.pools.test_host_life import made_running
-from tests.fake_xapi.verbs.hosts import GIB
+from tests.fake_xapi.verbs.hosts import GIB, VM_RECORD
 
 SIZES = ("memory_target", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max")
 
@@ -259,3 +259,33 @@ def test_what_is_not_done_while_ha_is_on(method: str) -> None:
         return await pool.refused(method, pool.host(SECOND))
 
     assert over_pool(body) == ["HA_IS_ENABLED"]
+
+
+def test_a_vm_that_would_be_one_too_many_is_not_protected() -> None:
+    async def body(pool: Pool) -> None:
+        await with_ha(pool)
+        protected(pool, pool.host(MASTER), gib=30, priority="")
+        protected(pool, pool.host(SECOND), gib=70, priority="")
+        protected(pool, pool.host(THIRD), gib=60)
+        large = protected(pool, pool.host(THIRD), gib=30, priority="")
+        refusal = ["HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN"]
+        await pool.call("VM.set_ha_restart_priority", large, "best-effort")
+        assert await pool.refused("VM.set_ha_restart_priority", large, "restart") == refusal
+        await pool.call("VM.hard_shutdown", large)
+        await pool.call("VM.set_ha_restart_priority", large, "restart")
+        assert await pool.refused("VM.start", large, False, False) == refusal
+
+    over_pool(body)
+
+
+def test_who_is_started_is_to_run_and_who_is_stopped_is_let_be() -> None:
+    async def body(pool: Pool) -> None:
+        vm = await pool.call("VM.create", {**VM_RECORD, "name_label": "a"})
+        await pool.call("VM.set_ha_restart_priority", vm, "restart")
+        assert pool.row(vm)["ha_always_run"] is False
+        await pool.call("VM.start", vm, False, False)
+        assert pool.row(vm)["ha_always_run"] is True
+        await pool.call("VM.hard_shutdown", vm)
+        assert pool.row(vm)["ha_always_run"] is False
+
+    over_pool(body)
