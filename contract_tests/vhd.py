@@ -62,6 +62,31 @@ def dynamic(size: int, blocks: Mapping[int, bytes]) -> bytes:
 
 def contents(image: bytes) -> bytes:
     """Every byte of the virtual disk in a dynamic VHD; AssertionError says what is malformed."""
+    size, block_bytes, table = _read(image)
+    return b"".join(_block(image, entry, block_bytes) for entry in table)[:size]
+
+
+def laid_upon(base: bytes, image: bytes) -> bytes:
+    """Every byte of the virtual disk in a differencing VHD of whole blocks whose parent reads as ``base``."""
+    size, block_bytes, table = _read(image)
+    blocks = (
+        base[n * block_bytes : (n + 1) * block_bytes] if e == UNUSED else _over(base, image, n, e, block_bytes) for n, e in enumerate(table)
+    )
+    return b"".join(blocks)[:size]
+
+
+def _over(base: bytes, image: bytes, number: int, entry: int, block_bytes: int) -> bytes:
+    """A block: the sectors that it holds, and the parent's for all others."""
+    below = base[number * block_bytes : (number + 1) * block_bytes].ljust(block_bytes, b"\0")
+    start, bits = entry * SECTOR, block_bytes // SECTOR
+    bitmap_bytes = -(-bits // 8 // SECTOR) * SECTOR
+    bitmap, held = image[start : start + bitmap_bytes], image[start + bitmap_bytes : start + bitmap_bytes + block_bytes]
+    sectors = ((held if bitmap[n // 8] >> (7 - n % 8) & 1 else below)[n * SECTOR : (n + 1) * SECTOR] for n in range(bits))
+    return b"".join(sectors)
+
+
+def _read(image: bytes) -> tuple[int, int, tuple[int, ...]]:
+    """Virtual size, block size and table of a VHD."""
     footer = image[-SECTOR:]
     assert footer == image[:SECTOR], "the footer and its copy at the head differ"
     assert footer[:8] == b"conectix", "no VHD footer"
@@ -72,7 +97,7 @@ def contents(image: bytes) -> bytes:
     assert checksum(header[:36] + bytes(4) + header[40:]) == struct.unpack_from(">I", header, 36)[0], "header checksum"
     table_at, _, count, block_bytes = struct.unpack_from(">QIII", header, 16)
     table = struct.unpack_from(f">{count}I", image, table_at)
-    return b"".join(_block(image, entry, block_bytes) for entry in table)[:size]
+    return size, block_bytes, table
 
 
 def _block(image: bytes, entry: int, block_bytes: int) -> bytes:
