@@ -17,6 +17,7 @@ QUIET_S = 60.0
 """A server that says nothing for so long is taken for dead."""
 _PIECE = 256 << 10
 _MOST_HEADERS = 64 << 10
+_BROKEN = (TimeoutError, ValueError, EOFError, IndexError, asyncio.LimitOverrunError, ConnectionError)
 
 
 class ExchangeError(OSError):
@@ -32,7 +33,14 @@ class Reply:
     reader: asyncio.StreamReader
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body."""
+        """The body. ExchangeError when it does not come to its end."""
+        try:
+            async for piece in self._body():
+                yield piece
+        except _BROKEN as error:
+            raise ExchangeError(f"the answer cannot be read: {error!r}") from error
+
+    async def _body(self) -> AsyncIterator[bytes]:
         if self.headers.get("transfer-encoding", "").lower() == "chunked":
             async for piece in self._chunks():
                 yield piece
@@ -84,9 +92,12 @@ async def exchange(method: str, url: str, headers: Mapping[str, str], body: byte
     try:
         target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
         await _send(writer, f"{method} {target} HTTP/1.1", {"Host": parts.netloc, "Connection": "close", **headers}, body)
-        yield await _head(reader)
-    except (TimeoutError, ValueError, EOFError, asyncio.LimitOverrunError, ConnectionError) as error:
+        reply = await _head(reader)
+    except _BROKEN as error:
+        writer.close()
         raise ExchangeError(f"{url}: {error!r}") from error
+    try:
+        yield reply
     finally:
         writer.close()
 

@@ -58,7 +58,7 @@ async def _fetch(url: str, headers: Headers, image_id: str, staging: Path) -> No
         async with exchange("GET", url, headers) as reply:
             _check(reply, image_id, url)
             await _untar(unpacked(reply.pieces()), staging)
-    except (ExchangeError, EOFError, ConnectionError) as error:
+    except ExchangeError as error:
         raise PluginError(str(error), "RetryableError") from error
     except (TarError, PackingError) as error:
         raise PluginError(f"Error while extracting the image {image_id}: {error}", "RetryableError") from error
@@ -125,7 +125,7 @@ class _Files:
 
     def finish(self) -> None:
         """The archive ends here; TarError when it should not."""
-        if self._left:
+        if self._left or any(self._buffer):
             raise TarError("the archive ends in the middle of a file")
 
 
@@ -177,7 +177,7 @@ async def upload_vhd2(  # noqa: PLR0917  # as its callers send them
             return
         await _describe(url, extra_headers, image_id, properties)
         await _put(f"{url}/file", extra_headers, image_id, body)
-    except (ExchangeError, EOFError, ConnectionError) as error:
+    except ExchangeError as error:
         raise PluginError(str(error), "RetryableError") from error
 
 

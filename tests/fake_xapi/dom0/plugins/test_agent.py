@@ -98,10 +98,10 @@ def test_a_number_that_no_exchange_has_is_refused_by_the_agent() -> None:
 def test_a_file_is_kept_by_the_guest(kind: str) -> None:
     async def body(host: Host) -> None:
         vm, domid = await running(host, other_config={"sim.agent": kind})
+        uuid = host.world.uuid(host.id(vm))
         for path, content in (("/etc/motd", "hello, world\nä"), ("/root/.ssh/authorized_keys", "# key\n")):
             args = {"b64_path": encoded(path), "b64_contents": encoded(content)}
             assert await _asked(host, domid, "inject_file", **args) == ("0", "")
-            uuid = host.world.uuid(host.id(vm))
             read = await texts(host, "simulated_guest", "read_file", vm=uuid, path=path)
             assert base64.b64decode(read).decode() == content
         assert files_of(host.kit.xapi, host.id(vm)) == {"/etc/motd": "hello, world\nä", "/root/.ssh/authorized_keys": "# key\n"}
