@@ -72,3 +72,47 @@ def test_a_message_is_made_and_destroyed(xapi: Any, made: Made) -> None:
     }
     xapi.message.destroy(message)
     assert message not in xapi.message.get_all()
+
+
+def test_a_message_is_about_something_that_is_there(xapi: Any, made: Made) -> None:
+    """UUID_INVALID for one about an object that is not, and for asking for those about it."""
+    nothing = xapi.task.get_uuid(made.task())
+    assert refusal(xapi.message.create, "NOTED", "3", "VM", nothing, "") == ["UUID_INVALID", "VM", nothing]
+    assert refusal(xapi.message.get, "VM", nothing, xmlrpc.client.DateTime(NEVER))[0] == "UUID_INVALID"
+
+
+@pytest.fixture
+def notes(xapi: Any, made: Made) -> tuple[str, list[str]]:
+    """The uuid of a VM and three messages about it."""
+    uuid = xapi.VM.get_uuid(made.vm())
+    messages = [xapi.message.create(name, "3", "VM", uuid, made.label) for name in ("FIRST", "SECOND", "THIRD")]
+    for message in messages:
+        made.later(xapi.message.destroy, message)
+    return uuid, messages
+
+
+def test_messages_are_found_by_object_and_by_date(xapi: Any, notes: tuple[str, list[str]]) -> None:
+    """message.get and get_since tell those after a date, get_all and get_all_records all."""
+    uuid, messages = notes
+    assert set(xapi.message.get("VM", uuid, xmlrpc.client.DateTime(NEVER))) == set(messages)
+    assert set(xapi.message.get_since(xmlrpc.client.DateTime(NEVER))) >= set(messages)
+    assert set(xapi.message.get_all()) >= set(messages)
+    assert {xapi.message.get_all_records()[message]["name"] for message in messages} == {"FIRST", "SECOND", "THIRD"}
+    assert xapi.message.get("VM", uuid, xmlrpc.client.DateTime("20990101T00:00:00Z")) == {}
+
+
+def test_a_message_is_found_by_its_uuid(xapi: Any, notes: tuple[str, list[str]]) -> None:
+    """get_by_uuid, and UUID_INVALID for none."""
+    _, (first, *_rest) = notes
+    known = xapi.message.get_record(first)["uuid"]
+    assert xapi.message.get_by_uuid(known) == first
+    xapi.message.destroy(first)
+    assert refusal(xapi.message.get_by_uuid, known) == ["UUID_INVALID", "message", known]
+
+
+@pytest.mark.requires("message.destroy_many")
+def test_many_messages_go_at_once(xapi: Any, notes: tuple[str, list[str]]) -> None:
+    """destroy_many forgets those that are named and no others."""
+    uuid, messages = notes
+    xapi.message.destroy_many(messages[:2])
+    assert list(xapi.message.get("VM", uuid, xmlrpc.client.DateTime(NEVER))) == messages[2:]

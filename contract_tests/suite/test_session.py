@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contract_tests.made import Made
 from contract_tests.refusals import NULL, description, refusal
 from contract_tests.target import Target
 from contract_tests.waiting import until
@@ -121,6 +122,27 @@ def test_a_session_carries_other_config(xapi: Any, session: Any) -> None:
     assert xapi.session.get_other_config(session.handle)["note"] == "a"
     xapi.session.remove_from_other_config(session.handle, "note")
     assert "note" not in xapi.session.get_other_config(session.handle)
+
+
+def test_a_local_session_is_in_no_database(client: Any, target: Target) -> None:
+    """Its own record is not there: HANDLE_INVALID ["session", reference]."""
+    local = client.session.slave_local_login_with_password(target.user, target.password)["Value"]
+    assert description(client.session.get_uuid(local, local)) == ["HANDLE_INVALID", "session", local]
+    client.session.local_logout(local)
+    assert description(client.pool.get_all(local)) == ["SESSION_INVALID", local]
+
+
+def test_hosts_prove_that_they_belong_to_the_pool(client: Any, host: str) -> None:
+    """SESSION_AUTHENTICATION_FAILED [host or "localhost", message] without the pool's secret."""
+    assert description(client.session.slave_login(host, "no secret"))[:2] == ["SESSION_AUTHENTICATION_FAILED", host]
+    assert description(client.session.slave_local_login("no secret"))[:2] == ["SESSION_AUTHENTICATION_FAILED", "localhost"]
+
+
+def test_nothing_else_opens_the_door(xapi: Any, session: Any, client: Any, host: str, made: Made) -> None:
+    """Neither the session's uuid nor the reference of any other object, and nothing that is nearly the reference."""
+    uuid, own = xapi.session.get_uuid(session.handle), session.handle
+    for guess in (uuid, f"OpaqueRef:{uuid}", host, made.task(), NULL, "", own[:-1], f"{own}0", own.upper(), own.removeprefix("OpaqueRef:")):
+        assert description(client.pool.get_all(guess)) == ["SESSION_INVALID", guess]
 
 
 def test_logging_out_ends_a_wait_for_events(target: Target, client: Any) -> None:
