@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import ssl
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,7 +33,7 @@ def transfer(target: Target, session: Any, xapi: Any, made: Made) -> Any:
         text = urlencode({"session_id": session.handle, "task_id": task, **query})
         try:
             reply = target.request(method, f"{path}?{text}", body)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             reply = NO_REPLY
         return reply, finished(xapi, task)
 
