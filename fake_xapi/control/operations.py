@@ -76,7 +76,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "keep_journals", "PUT", "/journal", "Keep so many generations of worlds from now on; 0: none",
-        lambda simulation, asked: simulation.keep_journal(asked.body.get("hosts", "*"), asked.body["entries"]),
+        lambda simulation, asked: simulation.keep_journals(asked.body.get("hosts", "*"), asked.body["entries"]),
         "JournalKept", "JournalOrder", refusals=(404,),
     ),
     Operation(

@@ -30,6 +30,7 @@ class ControlServer:
 
     def __init__(self, simulation: Simulation, port: int) -> None:
         portal = Portal(asyncio.get_running_loop())
+        self.simulation = simulation
         self._streams = Streams(simulation, portal)
         self._sockets: dict[int, Any] = {}
         self._server: Any = waitress.server.create_server(

@@ -40,9 +40,7 @@ class Simulation:
 
     def __init__(self, fleet: Fleet, folder: Path | None = None) -> None:
         self.fleet = fleet
-        names = {message.wire_name for cls in datamodel().classes.values() for message in cls.messages}
-        names |= {action.name for action in datamodel().http_actions}
-        self.traffic = Traffic(names.__contains__)
+        self.traffic = Traffic(known_messages().__contains__)
         self.time = Time(fleet)
         self.looks = Looks(fleet)
         self.journals = Journals()
@@ -131,7 +129,7 @@ class Simulation:
         lines = [entry_line(entry, pool.clock.at(entry.at_s)) for entry in islice(journal.before(before), limit)]
         return {"most": journal.most, "kept": len(journal.entries), "entries": lines}
 
-    def keep_journal(self, hosts: str, entries: int) -> dict[str, Any]:
+    def keep_journals(self, hosts: str, entries: int) -> dict[str, Any]:
         """Keep so many generations of the worlds of hosts that match a glob from now on; 0: none."""
         matching = {self.fleet.hosts[name].leader: name for name in self._known() if fnmatchcase(name, hosts)}
         if not matching:
@@ -283,6 +281,12 @@ class Simulation:
     def reset_counters(self) -> None:
         """Count from nothing again."""
         self.traffic.reset()
+
+
+def known_messages() -> frozenset[str]:
+    """The names of all messages and transfers."""
+    named = (message.wire_name for cls in datamodel().classes.values() for message in cls.messages)
+    return frozenset((*named, *(action.name for action in datamodel().http_actions)))
 
 
 def fault_line(known: InForce) -> dict[str, Any]:
