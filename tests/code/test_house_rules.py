@@ -25,6 +25,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "compute_core/bus/delivery.py::answer": "the border of a process: logs the fault whole, and the caller hears of it",
     "compute_core/wiring.py::CloudApplication._keep_running": "the border of an agent: logs the fault whole, and starts the agent again",
     "compute_core/cells/loops.py::_repeat": "logs the fault whole and goes on: a cell that stops healing would be worse",
+    "fake_xapi/dom0/user_plugins.py::run_module": "the border to a user's own code: what it raises is the answer",
     "fake_xapi/engine/dispatch.py::_body": "logs the fault whole and answers INTERNAL_ERROR, as XAPI does",
     "fake_xapi/engine/dispatch.py::_guarded": "as above",
     "fake_xapi/testing.py::_Served._run": "hands the error to the thread that waits for the hosts, which raises it",

@@ -39,23 +39,28 @@ def test_there_are_the_seventeen_commands() -> None:
     assert len(COMMANDS) == 17
 
 
-def test_an_interface_is_plumbed_and_taken_away() -> None:
+async def _plumbed(host: Host) -> str:
+    """What the driver does for an interface; the number of its domain."""
+    _, domid = await running(host)
+    await _run(host, "brctl_add_br", bridge_name="qbr1")
+    await _run(host, "brctl_set_fd", bridge_name="qbr1", fd="0")
+    await _run(host, "brctl_set_stp", bridge_name="qbr1", option="off")
+    await _run(host, "ip_link_set_dev", device_name="qbr1", option="up")
+    await _run(host, "ip_link_add_veth_pair", **PAIR)
+    for device in PAIR.values():
+        await _run(host, "ip_link_set_dev", device_name=device, option="up")
+        await _run(host, "ip_link_set_promisc", device_name=device, option="on")
+    await _run(host, "brctl_add_if", bridge_name="qbr1", interface_name="qvb1")
+    await _run(host, "ovs_create_port", bridge="xenbr0", port="qvo1", iface__id="port-7", mac="fa:16:3e:00:00:01", status="active")
+    await _run(host, "ovs_set_if_external_id", interface="qvo1", external_id="xs-vif-uuid", value="u")
+    await _run(host, "brctl_add_if", bridge_name="qbr1", interface_name=f"vif{domid}.0")
+    return domid
+
+
+def test_an_interface_is_plumbed() -> None:
     async def body(host: Host) -> None:
-        _, domid = await running(host)
-        assert await _failed(host, "ip_link_get_dev", device_name="qbr1") == 'command failed with code 1: Device "qbr1" does not exist.'
-        await _run(host, "brctl_add_br", bridge_name="qbr1")
-        await _run(host, "brctl_set_fd", bridge_name="qbr1", fd="0")
-        await _run(host, "brctl_set_stp", bridge_name="qbr1", option="off")
-        await _run(host, "ip_link_set_dev", device_name="qbr1", option="up")
-        await _run(host, "ip_link_add_veth_pair", **PAIR)
-        for device in PAIR.values():
-            await _run(host, "ip_link_set_dev", device_name=device, option="up")
-            await _run(host, "ip_link_set_promisc", device_name=device, option="on")
-        await _run(host, "brctl_add_if", bridge_name="qbr1", interface_name="qvb1")
-        port = {"bridge": "xenbr0", "port": "qvo1", "iface__id": "port-7", "mac": "fa:16:3e:00:00:01", "status": "active"}
-        await _run(host, "ovs_create_port", **port)
-        await _run(host, "ovs_set_if_external_id", interface="qvo1", external_id="xs-vif-uuid", value="u")
-        await _run(host, "brctl_add_if", bridge_name="qbr1", interface_name=f"vif{domid}.0")
+        domid = await _plumbed(host)
+        ids = {"iface-id": "port-7", "iface-status": "active", "attached-mac": "fa:16:3e:00:00:01", "xs-vif-uuid": "u"}
         assert _state(host) == {
             "bridges": {
                 "qbr1": {"kind": "linux", "ports": ["qvb1", f"vif{domid}.0"], "fd": "0", "stp": "off"},
@@ -67,11 +72,16 @@ def test_an_interface_is_plumbed_and_taken_away() -> None:
                 "qvo1": {"peer": "qvb1", "up": True, "promisc": True},
                 f"vif{domid}.0": {"peer": "", "up": False, "promisc": False},
             },
-            "interfaces": {
-                "qvo1": {"external_ids": {"iface-id": "port-7", "iface-status": "active", "attached-mac": port["mac"], "xs-vif-uuid": "u"}}
-            },
+            "interfaces": {"qvo1": {"external_ids": ids}},
         }
         assert (await _run(host, "ip_link_get_dev", device_name="qvb1")).startswith("qvb1: <BROADCAST,MULTICAST,PROMISC,UP> ")
+
+    over_host(body)
+
+
+def test_what_was_plumbed_is_taken_away() -> None:
+    async def body(host: Host) -> None:
+        domid = await _plumbed(host)
         await _run(host, "brctl_del_if", bridge_name="qbr1", interface_name=f"vif{domid}.0")
         await _run(host, "ovs_del_port", bridge_name="xenbr0", port_name="qvo1")
         await _run(host, "ip_link_del_dev", device_name="qvb1")
@@ -84,6 +94,7 @@ def test_an_interface_is_plumbed_and_taken_away() -> None:
             {},
             {f"vif{domid}.0"},
         )
+        assert await _failed(host, "ip_link_get_dev", device_name="qbr1") == 'command failed with code 1: Device "qbr1" does not exist.'
 
     over_host(body)
 
