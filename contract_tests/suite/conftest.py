@@ -16,6 +16,7 @@ from contract_tests.made import HARDWARE, MIB, Made, leftovers
 from contract_tests.plugin import target_of
 from contract_tests.refusals import NULL
 from contract_tests.report import SERVER
+from contract_tests.spare_nics import alone, is_spare
 from contract_tests.target import Target
 from contract_tests.waiting import until
 
@@ -121,6 +122,17 @@ def dom0(xapi: Any, host: str) -> str:
     domains = xapi.VM.get_all_records_where('field "is_control_domain" = "true"').items()
     found: str = next(ref for ref, record in domains if record["resident_on"] == host and record["domid"] == "0")
     return found
+
+
+@pytest.fixture
+def nic(xapi: Any, host: str, target: Target) -> Iterator[str]:
+    """A NIC of the master of which nothing is made, alone in the hands of the test: its PIF."""
+    with alone(target.url):
+        pifs = {ref: pif for ref, pif in xapi.PIF.get_all_records().items() if pif["host"] == host}
+        spare = sorted((pif["device"], ref) for ref, pif in pifs.items() if is_spare(pif))
+        if not spare:
+            pytest.skip("the master has no NIC but those in use: the suite needs one without address, bond, VLAN and tunnel")
+        yield spare[0][1]
 
 
 @pytest.fixture
