@@ -6,11 +6,16 @@ import asyncio
 import errno
 import json
 import signal
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from fake_xapi.control import cli as control_cli
+from fake_xapi.control import world_cli
+from fake_xapi.control.serving import Watch, loop_of, watch_of, watch_options, watched
 
 if TYPE_CHECKING:
     from fake_xapi.engine.settings import Settings
@@ -26,9 +31,34 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What ``serve`` reads and writes beside the hosts themselves."""
+
+    state: Path | None
+    inventory: Path | None
+    certificates: Path | None
+    tls_port: int | None
+    as_json: bool
+    watch: Watch
+
+
 @click.group()
 def sim() -> None:
     """Simulate XenServer hosts that real XenAPI clients can talk to."""
+
+
+for _name, _group in {**control_cli.COMMANDS, **world_cli.COMMANDS}.items():
+    sim.add_command(_group, _name)
+
+
+@sim.command("hash-password")
+@click.password_option(help="The password; it is asked for when it is not given.")
+def hash_password(password: str) -> None:
+    """Print the hash of a password, for the file of --directory."""
+    from fake_xapi.fleet.accounts import hash_password as hashed
+
+    click.echo(hashed(password))
 
 
 @sim.command()
@@ -48,6 +78,14 @@ def sim() -> None:
 )
 @click.option("--vms", default=0, type=click.IntRange(0), help="How many VMs there are from the start, on all hosts together.")
 @click.option("--snapshots", default=0, type=click.IntRange(0), help="How many snapshots of these VMs there are from the start.")
+@click.option(
+    "--disk-bytes",
+    default="keep",
+    show_default=True,
+    type=click.Choice(["keep", "measure"]),
+    help="Keep what is written to disks, or only measure it: large fleets need no room then, and read noise.",
+)
+@click.option("--storage", type=FILE, help="The servers, iSCSI targets and LUNs that all hosts can reach, as a JSON file.")
 @click.option("--user", default="root", show_default=True, help="The local superuser.")
 @click.option("--password", default="xenroot", show_default="xenroot", help="The local superuser's password.")
 @click.option("--profile", default="realistic", show_default=True, help="How long operations take: realistic, instant, or a JSON file.")
@@ -63,32 +101,42 @@ def sim() -> None:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="A folder of your own dom0 plugins: executables, and Python modules of functions; extensions of the API in its folder extensions.",
 )
+@click.option(
+    "--directory", type=FILE, help="Users and groups of a domain that hosts may join (pool.enable_external_auth), as a JSON file."
+)
+@click.option("--tls-port", type=click.IntRange(0, 65535), help="Serve HTTPS at this port as well; 0 for one that is free.")
+@click.option("--certificates", type=FILE, help="Write the certificates of all hosts to this file, for clients to verify them with.")
+@watch_options
 @click.option("--state", type=FILE, help="Load the hosts, their VMs and disks from this file if it is there; save them to it at the end.")
 @click.option("--inventory", type=FILE, help="Write the hosts to this file as JSON when all of them answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the inventory as JSON instead of a table.")
 @click.pass_context
-def serve(ctx: click.Context, /, state: Path | None, inventory: Path | None, as_json: bool, **options: Any) -> None:
+def serve(ctx: click.Context, /, **options: Any) -> None:
     """Serve simulated hosts on loopback addresses until SIGTERM or SIGINT.
 
     Each host has an address of its own (127.0.1.1, 127.0.1.2, ...) and the same port. When every host answers, the inventory is written
     and printed, then one line that begins with "ready".
     """
     from fake_xapi.engine.durations import BadProfile
-    from fake_xapi.fleet.serving import new_event_loop
     from fake_xapi.state.storage import BadWorldFile
 
-    for path in (state, inventory):
+    named = {name: options[name] for name in ("state", "inventory", "certificates", "tls_port", "as_json")}
+    try:
+        wishes = Wishes(**named, watch=watch_of(options))
+    except ValueError as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+    for path in (wishes.state, wishes.inventory, wishes.certificates):
         _check_folder(path)
     try:
-        saved = _load(state)
+        saved = _load(wishes.state)
         order = _order(ctx, saved)
         settings = _settings(options)
     except (BadProfile, BadWorldFile, ValueError) as refusal:
         raise click.ClickException(str(refusal)) from refusal
     except OSError as refusal:
         raise click.ClickException(f"{refusal.filename}: {refusal.strerror}; name a file that can be read and written") from refusal
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(order, settings, saved, state, inventory, as_json=as_json))
+    with asyncio.Runner(loop_factory=loop_of(wishes.watch)) as runner:
+        runner.run(_serve(order, settings, saved, wishes))
 
 
 def _check_folder(path: Path | None) -> None:
@@ -111,7 +159,7 @@ def _order(ctx: click.Context, saved: Saved | None) -> Order:
     from fake_xapi.fleet.addresses import MOST, has_all_loopback
     from fake_xapi.fleet.fleet import Order
 
-    asked = {name: ctx.params[name] for name in ("hosts", "seed", "personality", "vms", "snapshots", "pool_size")}
+    asked = {name: ctx.params[name] for name in ("hosts", "seed", "personality", "vms", "snapshots", "pool_size", "disk_bytes")}
     release = personality(asked["personality"]).name
     if asked["hosts"] > MOST:
         raise ValueError(f"127.0.0.0/8 has room for {MOST} hosts, not {asked['hosts']}")
@@ -149,6 +197,7 @@ def _settings(options: dict[str, Any]) -> Settings:
     from fake_xapi.dom0.user_plugins import NO_PLUGINS, load
     from fake_xapi.engine.durations import durations
     from fake_xapi.engine.settings import Settings
+    from fake_xapi.fleet.accounts_file import read_accounts
 
     profile = durations(options["profile"])
     return Settings(
@@ -157,13 +206,12 @@ def _settings(options: dict[str, Any]) -> Settings:
         durations=profile,
         waits_for_busy=options["busy"] == "wait",
         login_delay_s=LOGIN_DELAY_S if profile.operations else 0.0,
+        directory=read_accounts(options["directory"]) if options["directory"] is not None else None,
         plugins=load(options["plugins"]) if options["plugins"] is not None else NO_PLUGINS,
     )
 
 
-async def _serve(
-    order: Order, settings: Settings, saved: Saved | None, state: Path | None, inventory: Path | None, *, as_json: bool
-) -> None:
+async def _serve(order: Order, settings: Settings, saved: Saved | None, wishes: Wishes) -> None:
     from fake_xapi.engine.clock import Clock
     from fake_xapi.fleet.fleet import Fleet
     from fake_xapi.fleet.serving import building, make_room_for_connections, served
@@ -174,24 +222,27 @@ async def _serve(
         fleet = Fleet(order, settings, Clock(datetime.now(UTC), asyncio.get_running_loop().time()), saved)
     stop = _stop_signal()
     try:
-        async with served(fleet):
+        async with served(fleet, wishes.tls_port), watched(fleet, wishes.watch) as control:
             if not stop.is_set():
-                _announce(fleet, inventory, as_json=as_json)
+                _announce(fleet, wishes, control)
             await stop.wait()
-        if state is not None:
-            save_fleet(fleet, state)
+        if wishes.state is not None:
+            save_fleet(fleet, wishes.state)
     except OSError as error:
-        raise click.ClickException(_explained(error, order)) from error
+        raise click.ClickException(_explained(error, order, wishes)) from error
     finally:
         await fleet.close()
 
 
-def _explained(error: OSError, order: Order) -> str:
+def _explained(error: OSError, order: Order, wishes: Wishes) -> str:
     if error.errno in NO_ROOM:
         return f"{error.strerror}; name a file where there is room"
     if error.filename:
         return f"{error.filename}: {error.strerror}; name a file that can be written"
-    return f"port {order.port} cannot be served ({error.strerror or error}); take another --port, or 0 for one that is free"
+    ports, options = str(order.port), "--port"
+    if wishes.tls_port is not None:
+        ports, options = f"{order.port} or {wishes.tls_port}", "--port or --tls-port"
+    return f"port {ports} cannot be served ({error.strerror or error}); take another {options}, or 0 for one that is free"
 
 
 def _stop_signal() -> asyncio.Event:
@@ -201,15 +252,19 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _announce(fleet: Fleet, inventory: Path | None, *, as_json: bool) -> None:
-    """Say where the hosts are: to the file first, then to people, at last that all is ready."""
+def _announce(fleet: Fleet, wishes: Wishes, control: str) -> None:
+    """Say where the hosts are: to the files first, then to people, at last that all is ready."""
     rows = fleet.inventory()
-    if inventory is not None:
-        _write(inventory, json.dumps(rows, indent=1) + "\n")
-    if as_json:
+    if wishes.certificates is not None:
+        _write(wishes.certificates, fleet.certificates())
+    if wishes.inventory is not None:
+        _write(wishes.inventory, json.dumps(rows, indent=1) + "\n")
+    if wishes.as_json:
         click.echo(json.dumps(rows))
     else:
         _print_table(rows)
+    if control:
+        click.echo(f"control: {control}")
     click.echo(f"ready: {len(rows)} hosts of {fleet.order.personality}, {rows[0]['url']} to {rows[-1]['url']}")
 
 
@@ -226,7 +281,7 @@ def _print_table(rows: list[dict[str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "uuid", "url", "user")
+    table = Table(*rows[0])
     for row in rows[:MOST_ROWS]:
         table.add_row(*row.values())
     Console().print(table)

@@ -7,7 +7,7 @@ process. May not know the simulation: it dials a URL.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -176,7 +176,7 @@ class Control:
         """The last calls that match: ``message``, ``host`` and ``outcome`` are globs; ``after`` and ``limit``."""
         return self._ask("GET", "/calls", query=query)
 
-    def follow_calls(self, **query: Any) -> Iterator[Plain]:
+    def follow_calls(self, **query: Any) -> Generator[Plain, None, None]:
         """Each call that matches, as it ends, for as long as somebody asks for the next."""
         connection, response = self._open("GET", f"/calls/stream{_query(query)}", None)
         try:

@@ -147,7 +147,7 @@ def test_a_line_of_json_is_one_line_whatever_is_in_it() -> None:
 @pytest.mark.parametrize("lines_of", [JsonLines, TextLines])
 def test_a_traceback_is_told(lines_of: type[logging.Formatter]) -> None:
     with pytest.raises(KeyError) as caught:
-        {}["gone"]
+        dict[str, str]()["gone"]
     text = lines_of().format(record(exc_info=(KeyError, caught.value, caught.tb)))
     assert "KeyError: 'gone'" in text
     assert "Traceback" in text
