@@ -71,6 +71,9 @@ RUNS: Mapping[str, Finishes | Serves | Elsewhere] = {
     "./inova sim serve --hosts 1 --port 8082 --personality clearwater": Serves(
         "sim serve --hosts 1 --port {port} --personality clearwater"
     ),
+    "./inova sim serve --hosts 3 --port 8080 --tls-port 8443 --certificates hosts.pem": Serves(
+        "sim serve --hosts 3 --port {port} --tls-port 0 --certificates hosts.pem", ("hosts.pem",)
+    ),
     "./inova core up --inventory hosts.json": Serves("core up --inventory {inventory} --port 0", ("clouds.yaml",)),
     "./inova contract --url http://127.0.1.1:8080 --user root --password xenroot": Elsewhere("the check `contract: latest` of inova test"),
     "./inova contract --url http://xenserver.example --user root --password secret --json contract.json": Finishes(

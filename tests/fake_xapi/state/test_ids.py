@@ -71,6 +71,15 @@ def test_a_secret_changes_the_refs_and_uuids_of_sessions_and_of_nothing_else() -
         assert guarded.find_ref(guarded.ref(session)) == guarded.find_uuid(guarded.uuid(session)) == session
 
 
+def test_whoever_guesses_the_seed_can_compute_every_ref_but_those_of_guarded_sessions() -> None:
+    known = Keys("0/2", b"secret")
+    host, vm = make_id(class_numbers()["host"], 1), make_id(class_numbers()["VM"], 50)
+    (seed,) = [f"0/{number}" for number in range(100) if Keys(f"0/{number}").ref(host) == known.ref(host)]
+    guess = Keys(seed)
+    assert guess.ref(vm) == known.ref(vm)
+    assert {guess.ref(session) for session in SESSIONS}.isdisjoint(known.ref(session) for session in SESSIONS)
+
+
 def test_a_session_is_not_found_by_the_ref_that_an_ordinary_object_would_have_in_its_place() -> None:
     keys = Keys("7", b"secret")
     for session in SESSIONS:
