@@ -40,6 +40,14 @@ def read_file(read: Read, path: str, most_bytes: int) -> bytes | None:
         return None
 
 
+def is_image(read: Read) -> bool:
+    """Whether the bytes are an image at all."""
+    try:
+        return _root(read) is not None
+    except ValueError:
+        return False
+
+
 def _root(read: Read) -> _Entry | None:
     descriptor = read(_DESCRIPTORS * SECTOR_BYTES, SECTOR_BYTES)
     return _entry(descriptor[_ROOT_RECORD:]) if descriptor.startswith(_PRIMARY) else None

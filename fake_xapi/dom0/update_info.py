@@ -24,10 +24,11 @@ from typing import Literal
 import re2
 
 from fake_xapi.dom0.documents import BadDocument, Element, read_document
-from fake_xapi.dom0.iso9660 import Read, read_file
+from fake_xapi.dom0.iso9660 import Read, is_image, read_file
 
 GUIDANCES = ("restartHVM", "restartPV", "restartHost", "restartXAPI")
 MOST_DOCUMENT_BYTES = 1 << 20
+NO_IMAGE = "Please upload a valid package."
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -88,6 +89,8 @@ def update_info(image: Read, size: int) -> UpdateInfo:
     """What the image of an update says of itself; BadInfo."""
     head = image(0, min(size, 5)) if size else b""
     content = _bare(image, size) if head in (b"<?xml", b"<upda") else read_file(image, "update.xml", MOST_DOCUMENT_BYTES)
+    if content is None and not is_image(image):
+        raise BadInfo(NO_IMAGE)
     if content is None:
         raise BadInfo("missing update document (update.xml) in the package.")
     root = _document(content)

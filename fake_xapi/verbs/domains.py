@@ -8,7 +8,7 @@ from fake_xapi.guest import machine
 from fake_xapi.lifecycle.guests import configured_domain_type
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id, make_id
-from fake_xapi.verbs import attachment, memory, passthrough
+from fake_xapi.verbs import attachment, guidance, memory, passthrough
 from fake_xapi.verbs.call import Call
 
 _ORDINAL = make_id(0, 1)
@@ -32,6 +32,7 @@ def begin(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
         memory_target=target,
         last_boot_CPU_flags={key: value for key, value in edit[host]["cpu_info"].items() if key in _CPU_KEYS},
     )
+    guidance.vm_device_model_restarted(edit, vm)
     attachment.bring_networks_up(call, edit, vm, host)
     _attach_devices(edit, row, domain_type)
     passthrough.attach(edit, vm, host)
@@ -98,6 +99,7 @@ def halt(edit: Edit, vm: Id, now: str) -> None:
     passthrough.detach(edit, vm)
     _leave_host(edit, vm, row, now)
     edit.set(vm, power_state="Halted", requires_reboot=False, suspend_VDI=0)
+    guidance.vm_restarted(edit, vm)
 
 
 def _detach(edit: Edit, device: Id) -> None:

@@ -67,4 +67,5 @@ def vm_restarted(edit: Edit, vm: Id) -> None:
 def _done(edit: Edit, identity: Id, guidances: frozenset[str]) -> None:
     for field in PENDING.values():
         pending = edit[identity][field]
-        edit.set(identity, **{field: tuple(guidance for guidance in pending if guidance not in guidances)})
+        if pending:
+            edit.set(identity, **{field: tuple(guidance for guidance in pending if guidance not in guidances)})

@@ -81,24 +81,6 @@ def get_capabilities(call: Call, host: Id) -> str:
     return f'<?xml version="1.0" ?><system-status-capabilities>{entries}</system-status-capabilities>'
 
 
-def get_sm_diagnostics(call: Call, host: Id) -> str:
-    """What the storage of a host is attached to."""
-    lines = []
-    for pbd in sorted(call.world[host]["PBDs"]):
-        sr = call.world[pbd]["SR"]
-        state = "attached" if call.world[pbd]["currently_attached"] else "detached"
-        lines.append(f"SR {call.world.uuid(sr)} {call.world[sr]['type']} {state}\n")
-        lines += (
-            f"  VDI {call.world.uuid(vdi)} activated RW\n" for vdi in sorted(call.world[sr]["VDIs"]) if _is_in_use(call.world, vdi, host)
-        )
-    return "".join(lines)
-
-
-def _is_in_use(world: World, vdi: Id, host: Id) -> bool:
-    vbds = (world[vbd] for vbd in world[vdi]["VBDs"])
-    return any(vbd["currently_attached"] and world[vbd["VM"]]["resident_on"] == host for vbd in vbds)
-
-
 def get_thread_diagnostics(call: Call, host: Id) -> str:
     """What XAPI is at: one line for each task under way."""
     rows = [(task, row) for task, row in sorted(call.world.rows("task")) if row["status"] == "pending"]
@@ -124,7 +106,6 @@ VERBS: Mapping[str, Verb] = {
     "host.dmesg_clear": dmesg_clear,
     "host.get_log": get_log,
     "host.get_system_status_capabilities": get_capabilities,
-    "host.get_sm_diagnostics": get_sm_diagnostics,
     "host.get_thread_diagnostics": get_thread_diagnostics,
     "host.get_diagnostic_timing_stats": get_timing_stats,
     "Diagnostics.db_stats": db_stats,

@@ -75,7 +75,7 @@ def set_uefi_mode(call: Call, vm: Id, mode: str) -> str:
     return f"Set {mode} mode\n"
 
 
-def set_variables(call: Call, vm: Id, value: str, update: str) -> None:
+def set_variables(call: Call, vm: Id, value: str, update: str = "unspecified") -> None:
     """Keep the variables that a guest's firmware has written, and whether newer certificates wait for it."""
     states = {"yes": "update_available", "no": "ok"}
     with call.world.edit() as edit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fake_xapi.datamodel.failure import Failure, Handle
-from fake_xapi.dom0.update_info import BadInfo, Found, Kind, UpdateInfo, objection, patch_info, update_info
+from fake_xapi.dom0.update_info import NO_IMAGE, BadInfo, Found, Kind, UpdateInfo, objection, patch_info, update_info
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call
 from fake_xapi.verbs.storage import Storage
@@ -20,10 +20,13 @@ def patch_of(storage: Storage, patch: Id) -> UpdateInfo:
 
 
 def update_of(storage: Storage, vdi: Id) -> UpdateInfo:
-    """What the image on a VDI says; INVALID_UPDATE [what is wrong]."""
+    """What the image on a VDI says; INVALID_UPDATE [what is wrong], HANDLE_INVALID ["VDI", NULL]."""
+    if not vdi:
+        raise Failure("HANDLE_INVALID", "VDI", Handle(vdi))
+    if vdi not in storage.disks:
+        raise Failure("INVALID_UPDATE", NO_IMAGE)
     try:
-        size = storage.disks[vdi].size if vdi in storage.disks else 0
-        return update_info(lambda offset, length: storage.disks.read(vdi, offset, length), size)
+        return update_info(lambda offset, length: storage.disks.read(vdi, offset, length), storage.disks[vdi].size)
     except BadInfo as error:
         raise Failure("INVALID_UPDATE", str(error)) from error
 

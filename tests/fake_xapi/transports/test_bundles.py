@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
+from fake_xapi.datamodel.failure import Failure
 from tests.fake_xapi.transports.images import exchange, served
 from tests.fake_xapi.transports.serving import run
 from tests.fake_xapi.verbs.repodata import bundle, files, hash_of, update
@@ -112,8 +113,8 @@ def test_a_repository_on_this_machine_is_fetched_over_http(path: str, outcome: A
             (pool,) = await xen.call("pool.get_all")
             try:
                 told = await xen.call("pool.sync_updates", pool, False)
-            except Exception as error:  # noqa: BLE001  # whatever it is, it is compared
-                told = getattr(error, "details", repr(error))
+            except Failure as failure:
+                told = failure.details
             assert told == (hash_of(ONE) if outcome == "synced" else outcome)
         server.close()
 

@@ -74,7 +74,7 @@ def test_since_ely_an_upload_is_an_update_on_a_vdi() -> None:
             again = await sent(xen, client, content, sr_id=xen.xapi.world.ref(xen.sr))
             assert again["error_info"] == ("UPDATE_ALREADY_EXISTS", PATCH)
             bad = await sent(xen, client, b"no update", sr_id=xen.xapi.world.ref(xen.sr))
-            assert bad["error_info"] == ("INVALID_UPDATE", "missing update document (update.xml) in the package.")
+            assert bad["error_info"] == ("INVALID_UPDATE", "Please upload a valid package.")
             assert await xen.call("VDI.get_all") == [vdi]
             nowhere = await sent(xen, client, content)
             assert nowhere["status"] == "failure"

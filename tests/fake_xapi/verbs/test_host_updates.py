@@ -259,3 +259,22 @@ def test_a_remote_repository_that_is_none(spoil: dict[str, bytes], code: str, mo
 
     monkeypatch.setattr(host_updates, "fetch", fetched)
     assert over_host(body) == [code]
+
+
+@pytest.mark.parametrize(
+    ("verb", "left"),
+    [("VM.hard_shutdown", ()), ("VM.hard_reboot", ()), ("VM.suspend", ("restart_device_model", "restart_vm"))],
+)
+def test_a_vm_that_begins_anew_has_done_what_updates_asked_of_it(verb: str, left: tuple[str, ...]) -> None:
+    async def body(host: Host) -> None:
+        vm, *_ = await host.server()
+        await host.call("VM.start", vm, False, False)
+        await asyncio.sleep(60)
+        host.set(vm, pending_guidances=("restart_device_model", "restart_vm"))
+        await host.call(verb, vm)
+        assert host.row(vm)["pending_guidances"] == left
+        if verb == "VM.suspend":
+            await host.call("VM.resume", vm, False, False)
+            assert host.row(vm)["pending_guidances"] == ("restart_vm",)
+
+    over_host(body)

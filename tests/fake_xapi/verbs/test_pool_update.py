@@ -86,8 +86,8 @@ def test_since_ely_a_patch_is_done_by_its_update() -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "missing update document (update.xml) in the package."),
-        (b"\0" * 40_000, "missing update document (update.xml) in the package."),
+        (b"", "Please upload a valid package."),
+        (b"\0" * 40_000, "Please upload a valid package."),
         (image({"other.xml": b"<update/>"}), "missing update document (update.xml) in the package."),
         (image({"update.xml": b"<info/>"}), "missing <update> in update.xml"),
         (image({"update.xml": b"<update"}), "its document cannot be read: unclosed token: line 1, column 0"),
@@ -198,5 +198,14 @@ def test_an_update_that_is_nowhere_is_forgotten_with_its_patch() -> None:
         assert left not in await host.call("pool_patch.get_all")
         await host.call("pool_update.destroy", update)
         assert await host.call("pool_patch.get_all") == await host.call("pool_update.get_all") == []
+
+    over_host(body)
+
+
+def test_a_disk_that_was_never_written_or_is_none_is_no_update() -> None:
+    async def body(host: Host) -> None:
+        bare = host.kit.make("VDI", SR=host.id(host.sr), managed=True)
+        assert await host.refused("pool_update.introduce", bare) == ["INVALID_UPDATE", "Please upload a valid package."]
+        assert await host.refused("pool_update.introduce", NULL) == ["HANDLE_INVALID", "VDI", NULL]
 
     over_host(body)
