@@ -19,6 +19,7 @@ from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
+from fake_xapi.verbs.interfaces import model_of
 from fake_xapi.verbs.server_certificates import FILES, put_self_signed
 
 SEED = "golden"
@@ -279,9 +280,8 @@ def _nics(edit: Edit, host: Id, networks: tuple[Id, ...], hardware: Hardware) ->
 
 
 def _nic(edit: Edit, host: Id, number: int, network: Id, hardware: Hardware) -> Id:
-    metrics = edit.create(
-        "PIF_metrics", carrier=True, speed=10_000, duplex=True, vendor_name="inova", device_name="simulated NIC", last_updated=INSTALLED
-    )
+    pci = devices.nic(edit, host, number)
+    metrics = edit.create("PIF_metrics", carrier=True, speed=10_000, duplex=True, last_updated=INSTALLED, **model_of(edit, pci))
     is_management = number == 0
     return edit.create(
         "PIF",
@@ -301,7 +301,7 @@ def _nic(edit: Edit, host: Id, number: int, network: Id, hardware: Hardware) -> 
         primary_address_type="IPv4",
         properties={"gro": "on"},
         capabilities=("sriov",) if hardware.nic_functions else (),
-        PCI=devices.nic(edit, host, number),
+        PCI=pci,
     )
 
 

@@ -24,7 +24,7 @@ class VifFacts(NamedTuple):
     is_plugged: bool
     power_state: str
     is_vm_detaching: bool
-    lacks_drivers: bool
+    hotplug: str
 
 
 def _facts(rows: Rows, vif: AnyRow) -> VifFacts:
@@ -41,7 +41,7 @@ def _facts(rows: Rows, vif: AnyRow) -> VifFacts:
         is_plugged(vif),
         power_state,
         vm is not None and any(op in VM_OPERATIONS_THAT_DETACH for op in operations_of(vm)),
-        vm is not None and is_running and hotplug(rows, vm, "can_use_hotplug_vif") == "hvm lacks drivers",
+        hotplug(rows, vm, "can_use_hotplug_vif") if vm is not None and is_running else "yes",
     )
 
 
@@ -78,7 +78,11 @@ _GUARDS: tuple[Guard[VifFacts], ...] = (
     Guard(lambda vif, op: vif.power_state == "Running" and not vif.is_plugged and op == "unplug", about_me("DEVICE_ALREADY_DETACHED")),
     Guard(lambda vif, op: vif.power_state != "Running" and op in _HOTPLUGS, _bad_power_state),
     Guard(lambda vif, op: vif.is_vm_detaching and op in _HOTPLUGS, vm_is_detaching),
-    Guard(lambda vif, op: vif.lacks_drivers and op in _HOTPLUGS, lacks_drivers),
+    Guard(
+        lambda vif, op: vif.hotplug == "hvm no" and op in _HOTPLUGS,
+        always("OPERATION_NOT_ALLOWED", "VM states it does not support VIF hotplug."),
+    ),
+    Guard(lambda vif, op: vif.hotplug == "hvm lacks drivers" and op in _HOTPLUGS, lacks_drivers),
 )
 
 VIF = Lifecycle(_facts, lambda _vif: _GUARDS, lambda _vif: _SHOWN)

@@ -39,6 +39,14 @@ def create_metrics(edit: Edit, **fields: Any) -> Id:
     return edit.create("PIF_metrics", **fields)
 
 
+def model_of(edit: Edit, pci: Id) -> dict[str, str]:
+    """What the metrics of a NIC say of its model: who made it, what it is, and where it is."""
+    row = edit.get(pci)
+    if row is None:
+        return {}
+    return {"pci_bus_path": row["pci_id"], **{field: row[field] for field in ("vendor_id", "vendor_name", "device_id", "device_name")}}
+
+
 def bring_up(call: Call, edit: Edit, pif: Id, *, is_management: bool = False) -> None:
     """An interface is up: it has its network's MTU, its address, its link, and so have the members of a bond."""
     row = edit[pif]

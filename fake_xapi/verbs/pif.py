@@ -41,6 +41,7 @@ def introduce(call: Call, host: Id, mac: str, device: str, managed: bool = True)
 
 
 def _introduce(call: Call, host: Id, device: str, mac: str, *, managed: bool) -> Id:
+    pci = _pci_of(call.world, host, device)
     with call.world.edit() as edit:
         return interfaces.create(
             edit,
@@ -51,10 +52,10 @@ def _introduce(call: Call, host: Id, device: str, mac: str, *, managed: bool) ->
             managed=managed,
             physical=True,
             MTU=1500,
-            metrics=interfaces.create_metrics(edit, vendor_name="inova", device_name="simulated NIC"),
+            metrics=interfaces.create_metrics(edit, **interfaces.model_of(edit, pci)),
             properties=interfaces.GRO,
             capabilities=("sriov",) if nics.virtual_functions(call.world, host, device) else (),
-            PCI=_pci_of(call.world, host, device),
+            PCI=pci,
         )
 
 

@@ -14,6 +14,7 @@ from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.verbs import domains, storage, suspension, vdi_disks
 from fake_xapi.verbs.call import Call, Verb
+from fake_xapi.verbs.device_copies import copy_cards, copy_modules
 from fake_xapi.verbs.mac_addresses import derived_mac
 from fake_xapi.verbs.vbd import create_row as create_vbd
 from fake_xapi.verbs.vif import create_row as create_vif
@@ -33,7 +34,8 @@ _VBD_FIELDS = (
 )
 _VIF_FIELDS = (
     *("device", "network", "MTU", "other_config", "qos_algorithm_type", "qos_algorithm_params", "locking_mode", "ipv4_allowed"),
-    *("ipv6_allowed", "trunks"),
+    *("ipv6_allowed", "trunks", "ipv4_configuration_mode", "ipv4_addresses", "ipv4_gateway"),
+    *("ipv6_configuration_mode", "ipv6_addresses", "ipv6_gateway"),
 )
 MakeDisk = Callable[[Id], Awaitable[Id]]
 
@@ -154,6 +156,8 @@ def _create_copy(call: Call, edit: Edit, row: Row, name: str, other_config: dict
         vdi = source["VDI"] if source["type"] == "CD" else disks.by_vbd.get(vbd, 0)
         if vdi or source["empty"]:
             create_vbd(edit, VM=made, VDI=vdi, **copied_vbd(source))
+    copy_cards(edit, row, made)
+    copy_modules(edit, row, made)
     return made
 
 

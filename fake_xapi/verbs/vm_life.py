@@ -14,6 +14,7 @@ from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import memory, storage
 from fake_xapi.verbs.call import Call, Verb
+from fake_xapi.verbs.device_copies import secrets_of
 from fake_xapi.verbs.vif import drop_row as drop_vif
 
 _SLEEPING = ("suspend_VDI", "last_booted_record", "last_boot_CPU_flags")
@@ -69,7 +70,10 @@ def drop_vm(edit: Edit, vm: Id) -> None:
         storage.drop_vbd(edit, vbd)
     for vif in row["VIFs"]:
         drop_vif(edit, vif)
-    owned = (*row["VGPUs"], *row["VTPMs"], *row["VUSBs"], *row["consoles"], *row["blobs"].values(), row["metrics"], row["guest_metrics"])
+    owned = (
+        *(*row["VGPUs"], *row["VTPMs"], *secrets_of(edit, row), *row["VUSBs"], *row["consoles"], *row["blobs"].values()),
+        *(row["metrics"], row["guest_metrics"]),
+    )
     for other in owned:
         if other and edit.get(other) is not None:
             edit.destroy(other)

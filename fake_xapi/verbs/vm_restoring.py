@@ -11,6 +11,7 @@ from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import chains, storage, vdi_disks
 from fake_xapi.verbs.call import Call, Verb
+from fake_xapi.verbs.device_copies import copy_cards
 from fake_xapi.verbs.vbd import create_row as create_vbd
 from fake_xapi.verbs.vif import create_row as create_vif
 from fake_xapi.verbs.vif import drop_row as drop_vif
@@ -93,6 +94,9 @@ def _replace_interfaces(call: Call, edit: Edit, vm: Id, snapshot: Id) -> None:
         drop_vif(edit, vif)
     for vif in edit[snapshot]["VIFs"]:
         create_vif(edit, VM=vm, **copied_vif(call.world[vif]))
+    for vgpu in edit[vm]["VGPUs"]:
+        edit.destroy(vgpu)
+    copy_cards(edit, edit[snapshot], vm)
 
 
 def _restore_fields(call: Call, edit: Edit, vm: Id, snapshot: Id) -> None:

@@ -46,6 +46,8 @@ def test_each_guard_refuses_in_its_own_words(release: str, changes: list[Change]
 def test_an_hvm_guest_without_drivers_takes_no_interface() -> None:
     assert hvm().check("vif", "plug") == ["VM_MISSING_PV_DRIVERS", "vm"]
     assert hvm().set("guest", can_use_hotplug_vif="yes").check("vif", "plug") is None
+    refusal = ["OPERATION_NOT_ALLOWED", "VM states it does not support VIF hotplug."]
+    assert hvm().set("guest", can_use_hotplug_vif="no").check("vif", "plug") == refusal
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from fake_xapi.verbs import nics
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.hosts import QOS, Host, over_host
 from tests.fake_xapi.verbs.networks import addressed, bond, fields_of, management, network, nic, open_switches, second_host, set_pool, vlan
 
 
@@ -232,5 +232,43 @@ def test_vlans_on_functions_of_one_model_share_a_network() -> None:
         here, there = await capable(host), await _there(host)
         _, tagged = await vlan(host, (await sriov(host, here))[1])
         await host.call("VLAN.create", there, "7", host.world.ref(host.row(tagged)["network"]))
+
+    over_host(body)
+
+
+def test_a_vm_has_a_function_while_it_runs() -> None:
+    async def body(host: Host) -> None:
+        pif = await capable(host)
+        made, logical = await sriov(host, pif)
+        on = host.world.ref(host.row(logical)["network"])
+        vms = [await host.vm() for _ in range(3)]
+        vifs = [await host.vif(vm, network=on) for vm in vms]
+        for vm in vms[:2]:
+            await host.call("VM.start", vm, False, False)
+        functions = host.world[host.row(pif)["PCI"]]["virtual_functions"]
+        assert [host.row(vif)["reserved_pci"] for vif in vifs] == [*functions, 0]
+        assert [host.row(vm)["attached_PCIs"] for vm in vms] == [(functions[0],), (functions[1],), ()]
+        assert await host.call("network_sriov.get_remaining_capacity", made) == 0
+        refusal = ["NETWORK_SRIOV_INSUFFICIENT_CAPACITY", on]
+        assert await host.refused("VM.start_on", vms[2], host.host, False, False) == refusal
+        assert await host.refused("VIF.unplug", vifs[0]) == ["OPERATION_NOT_ALLOWED", "Network SR-IOV VIF plug/unplug not allowed"]
+        assert await host.refused("network_sriov.destroy", made) == ["VIF_IN_USE", on, vifs[0]]
+        await host.call("VM.hard_reboot", vms[0])
+        assert fields_of(host, vifs[0], "reserved_pci") == (functions[0],)
+        await host.call("VM.hard_shutdown", vms[0])
+        assert fields_of(host, vifs[0], "reserved_pci") == (0,)
+        await host.call("VM.start", vms[2], False, False)
+        assert fields_of(host, vifs[2], "reserved_pci") == (functions[0],)
+
+    over_host(body)
+
+
+def test_a_vif_on_functions_needs_a_licence() -> None:
+    async def body(host: Host) -> None:
+        _, logical = await sriov(host, await capable(host))
+        vm, on = await host.vm(), host.world.ref(host.row(logical)["network"])
+        set_pool(host, restrictions={"restrict_network_sriov": "true"})
+        refusal = ["LICENCE_RESTRICTION", "Network_sriov"]
+        assert await host.refused("VIF.create", {"VM": vm, "network": on, "device": "0", "MAC": "", "MTU": "1500", **QOS}) == refusal
 
     over_host(body)
