@@ -30,9 +30,11 @@ def derive(edit: Edit) -> None:
     """Write ``allowed_operations`` of every object that was touched, and of those whose rules look at it."""
     concerned: dict[Id, None] = {}
     for identity in edit.touched():
-        if _matters(edit.pending(identity)):
+        pending = edit.pending(identity)
+        changed = _seen_changes(pending)
+        if changed is not None:
             concerned[identity] = None
-            for other in dependents(edit, identity):
+            for other in dependents(edit, identity, is_mark=changed == _mark(pending.cls)):
                 concerned[other] = None
     for identity in concerned:
         lifecycle = LIFECYCLES.get(class_of(identity))
@@ -40,16 +42,27 @@ def derive(edit: Edit) -> None:
             edit.set(identity, allowed_operations=lifecycle.allowed(edit, identity))
 
 
-def _matters(pending: Pending) -> bool:
-    """Whether something changed that a rule may look at. One that was opened and left as it was asks to be looked at again."""
+def _seen_changes(pending: Pending) -> list[int] | None:
+    """The places of what changed and rules may look at, [] when that may be anything; None when there is nothing of the kind.
+
+    An object that was opened and left as it was asks to be looked at again.
+    """
     old = pending.old
     if old is None:
-        return True
+        return []
     unseen = _unseen(pending.cls)
     values, before = pending.values, old.values
     others = compress(range(len(before)), map(is_not, values, before))
     changed = [place for place in others if values[place] != before[place]]
-    return not changed or any(place not in unseen for place in changed)
+    seen = [place for place in changed if place not in unseen]
+    return seen if seen or not changed else None
+
+
+@cache
+def _mark(cls: str) -> list[int]:
+    """The place of ``current_operations`` alone."""
+    place = layouts()[cls].index.get("current_operations")
+    return [-1] if place is None else [place]
 
 
 @cache

@@ -39,13 +39,14 @@ LIFECYCLES: Mapping[str, Rules] = {
 }  # fmt: skip
 
 
-def dependents(rows: Rows, identity: Id) -> Iterable[Id]:
+def dependents(rows: Rows, identity: Id, *, is_mark: bool = False) -> Iterable[Id]:
     """The objects, beside the changed one itself, whose `allowed_operations` may follow from it. Not transitive.
 
-    Guest metrics and VM metrics do not know their VM: who changes them opens the VM in the same edit (``edit.set(vm)``).
+    ``is_mark``: only its `current_operations` changed, which fewer rules look at. Guest metrics and VM metrics do not know their VM:
+    who changes them opens the VM in the same edit (``edit.set(vm)``).
     """
     row = rows.get(identity)
-    follow = _DEPENDENTS.get(row.cls) if row is not None else None
+    follow = (_DEPENDENTS_OF_MARKS if is_mark else _DEPENDENTS).get(row.cls) if row is not None else None
     return follow(rows, row, identity) if follow is not None and row is not None else ()
 
 
@@ -69,6 +70,10 @@ def _of_vbd(rows: Rows, vbd: AnyRow, identity: Id) -> Iterable[Id]:
         yield from _sharers(rows, vbd["VDI"], identity)
 
 
+def _disk_of_vbd(_rows: Rows, vbd: AnyRow, _identity: Id) -> Iterable[Id]:
+    return (vbd["VDI"],) if vbd["VDI"] else ()
+
+
 def _sharers(rows: Rows, vdi: Id, vbd: Id) -> Iterable[Id]:
     """The other VBDs of a VDI that can be written: nobody minds who else reads an ISO."""
     row = rows.get(vdi)
@@ -89,3 +94,4 @@ def _of_pbd(rows: Rows, pbd: AnyRow, _identity: Id) -> Iterable[Id]:
 
 
 _DEPENDENTS: Mapping[str, Callable[[Any, Any, Id], Iterable[Id]]] = {"VM": _of_vm, "VBD": _of_vbd, "VDI": _of_vdi, "PBD": _of_pbd}
+_DEPENDENTS_OF_MARKS: Mapping[str, Callable[[Any, Any, Id], Iterable[Id]]] = {"VM": _of_vm, "VBD": _disk_of_vbd, "VDI": _of_vdi}

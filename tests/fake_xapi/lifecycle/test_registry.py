@@ -17,6 +17,7 @@ ENUMS = {
     "SR": "storage_operations",
     "host": "host_allowed_operations",
     "pool": "pool_allowed_operations",
+    "VM_appliance": "vm_appliance_operation",
 }
 
 
@@ -45,8 +46,21 @@ def test_a_change_concerns_those_whose_rules_look_at_it() -> None:
     assert _named(made, "vdi") == {"vbd"}
     assert _named(made, "pbd") == {"sr", "vdi"}
     assert _named(made, "host") == set()
+    made.make("appliance", "VM_appliance").set("vm", appliance="@appliance")
+    assert _named(made, "vm") == {"vbd", "vif", "appliance"}
+    made.set("vm", appliance=0)
     made.make("vusb", "VUSB", VM="@vm")
     assert _named(made, "vm") == {"vbd", "vif", "vusb"}
+
+
+def test_a_mark_concerns_fewer_than_other_changes() -> None:
+    made = scene()
+    names = {identity: known for known, identity in made.ids.items()}
+    marked = {
+        name: {names[other] for other in dependents(made.world, made.ids[name], is_mark=True)}
+        for name in ("vm", "vbd", "vif", "vdi", "pbd")
+    }
+    assert marked == {"vm": {"vbd", "vif"}, "vbd": {"vdi"}, "vif": set(), "vdi": {"vbd"}, "pbd": set()}
 
 
 def test_who_shares_a_disk_is_concerned_by_the_others() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from fake_xapi.fleet.fleet import Order
+from fake_xapi.lifecycle.registry import LIFECYCLES
 from fake_xapi.state import storage
 from fake_xapi.state.ids import Id, class_of
 from fake_xapi.state.value import Value, diff
@@ -161,6 +162,7 @@ class AnyCalls(RuleBasedStateMachine):
         self.both_ends_of_every_relation_agree()
         self.a_cache_kept_from_events_is_the_database()
         self.nobody_holds_what_nobody_does()
+        self.what_is_shown_is_what_the_rules_say_now()
 
     def forks_stand_still(self) -> None:
         assert all(world.value is value for world, value in self.forks)
@@ -192,6 +194,13 @@ class AnyCalls(RuleBasedStateMachine):
         for cls in ("VM", "VBD", "VIF", "VDI", "SR", "host"):
             for _, row in world.rows(cls):
                 assert row["current_operations"].keys() <= pending
+
+    def what_is_shown_is_what_the_rules_say_now(self) -> None:
+        """No ``allowed_operations`` is stale, whatever changed elsewhere."""
+        world = self.room.world
+        for cls, rules in LIFECYCLES.items():
+            for identity, row in world.rows(cls):
+                assert row["allowed_operations"] == rules.allowed(world, identity), f"{cls} {world.ref(identity)}"
 
     # ---- how -------------------------------------------------------------------------------------------------------------------
 
