@@ -50,6 +50,11 @@ class Elsewhere:
     where: str
 
 
+def controls(*arguments: str) -> dict[str, Finishes]:
+    """Commands that talk to the control plane of the page's simulation, which is another one here."""
+    return {f"./inova sim {shown}": Finishes(f"sim {shown} --control {{control}}") for shown in arguments}
+
+
 BENCH = Elsewhere("tests/scenarios/test_bench.py, by the name of a quick one; docs/generated/benchmarks.md has them all")
 SMALL = "--hosts 3 --servers 6"
 RUNS: Mapping[str, Finishes | Serves | Elsewhere] = {
@@ -73,6 +78,41 @@ RUNS: Mapping[str, Finishes | Serves | Elsewhere] = {
     ),
     "./inova sim serve --hosts 3 --port 8080 --tls-port 8443 --certificates hosts.pem": Serves(
         "sim serve --hosts 3 --port {port} --tls-port 0 --certificates hosts.pem", ("hosts.pem",)
+    ),
+    "./inova sim serve --hosts 3 --port 8080 --control-port 8079 --journal 1000": Serves(
+        "sim serve --hosts 3 --port {port} --control-port 0 --journal 1000"
+    ),
+    **controls(
+        "hosts list",
+        "hosts show xs00001",
+        "hosts kill xs00002",
+        "hosts revive xs00002",
+        "hosts fork xs00001",
+        'faults add delay --seconds 3 --message "VM.*" --host xs00001',
+        "faults add refuse --code SR_FULL --param 1 --param 0 --message VDI.create --nth 2",
+        'faults add lose-reply --message VM.start --subject "web*" --probability 0.1 --stream flaky',
+        "faults list",
+        "faults add hang --at VDI.copy",
+        "faults add dead --at VM.migrate.switch --host xs00001",
+        "faults add fist:pause_storage_migrate",
+        "faults clear",
+        "clock now",
+        "clock speed 60",
+        "clock pause",
+        "clock jump 3600",
+        "clock step",
+        "clock resume",
+        "world snapshot before",
+        "world diff before",
+        "world restore before",
+        "world save fleet.inova",
+        "world load fleet.inova saved",
+        "world snapshots",
+        'world journal "xs*" --keep 1000',
+        "world journal xs00001",
+        "world objects xs00001 SR",
+        'calls list --message "VM.*"',
+        "calls counters",
     ),
     "./inova core up --inventory hosts.json": Serves("core up --inventory {inventory} --port 0", ("clouds.yaml",)),
     "./inova contract --url http://127.0.1.1:8080 --user root --password xenroot": Elsewhere("the check `contract: latest` of inova test"),
@@ -126,6 +166,15 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
         yield Hosts(inventory, json.loads(inventory.read_text(encoding="utf-8"))[0]["url"])
 
 
+@pytest.fixture(scope="module")
+def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The control plane of another simulation, which the commands of the pages may do anything to."""
+    folder, port = tmp_path_factory.mktemp("control"), free_port()
+    arguments = f"sim serve --hosts 3 --port 0 --profile instant --control-port {port} --journal 100"
+    with serving(shlex.split(arguments), folder):
+        yield f"http://127.0.0.1:{port}"
+
+
 def test_the_table_holds_the_commands_that_the_pages_show() -> None:
     assert set(commands()) == set(RUNS)
 
@@ -136,10 +185,10 @@ def test_the_tools_that_the_pages_show_check_what_inova_test_checks() -> None:
 
 @pytest.mark.disk_tools
 @pytest.mark.parametrize("shown", [shown for shown, run in RUNS.items() if isinstance(run, Finishes)])
-def test_a_command_of_the_pages_comes_to_its_end(shown: str, hosts: Hosts, tmp_path: Path) -> None:
+def test_a_command_of_the_pages_comes_to_its_end(shown: str, hosts: Hosts, control: str, tmp_path: Path) -> None:
     run = RUNS[shown]
     assert isinstance(run, Finishes)
-    arguments = run.arguments.format(url=hosts.url, inventory=hosts.inventory)
+    arguments = run.arguments.format(url=hosts.url, inventory=hosts.inventory, control=control)
     with start(shlex.split(arguments), tmp_path) as process:
         output, _ = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode in run.codes, output
@@ -160,10 +209,11 @@ PYTHON = [(f"{page.relative_to(ROOT)}:{index}", text) for page in pages() for in
 
 
 @pytest.mark.parametrize(("where", "text"), PYTHON, ids=[where for where, _ in PYTHON])
-def test_the_python_of_the_pages_runs(where: str, text: str, hosts: Hosts, tmp_path: Path) -> None:
+def test_the_python_of_the_pages_runs(where: str, text: str, hosts: Hosts, control: str, tmp_path: Path) -> None:
     del where
     script = tmp_path / "test_shown.py"
-    script.write_text(re.sub(r"http://127\.[\d.]+:\d+", hosts.url, text), encoding="utf-8")
+    urls = {"http://127.0.0.1:8079": control}
+    script.write_text(re.sub(r"http://127\.[\d.]+:\d+", lambda found: urls.get(found[0], hosts.url), text), encoding="utf-8")
     plugin = [] if "fake_xapi.testing" in installed_plugins() else ["-p", "fake_xapi.testing"]
     runner = ["-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin] if "def test_" in text else []
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
