@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 DEADLINE_S = 10.0
 
@@ -16,12 +16,23 @@ class NotFetched(OSError):
     """No server there, none that may be asked, or one that does not answer with the file."""
 
 
+def web_address(url: str) -> SplitResult | None:
+    """The parts of an http or https URL with a host and a port that may be; None for any other text."""
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return None
+    return parts if is_good else None
+
+
 def is_loopback(url: str) -> bool:
     """Whether a URL is plain HTTP on this machine."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    parts = web_address(url)
+    if parts is None or parts.scheme != "http" or parts.hostname is None:
+        return False
     try:
-        return parts.scheme == "http" and (host == "localhost" or ip_address(host).is_loopback)
+        return parts.hostname == "localhost" or ip_address(parts.hostname).is_loopback
     except ValueError:
         return False
 

@@ -18,7 +18,7 @@ from fake_xapi.state.ids import NULL
 from fake_xapi.state.layout import layouts
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
-from fake_xapi.verbs import snapshot_policies
+from fake_xapi.verbs import host_access, host_updates, snapshot_policies
 from fake_xapi.verbs.media import follow_if_needed
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEPT = frozenset({"session"})
 """Classes that a database does not take from another."""
-_ENDS_WITH_CALLS = ("task ", "guest ", "coalesce ", "snapshots of ")
+_ENDS_WITH_CALLS = ("task ", "guest ", "coalesce ", "snapshots of ", "ssh of ", "update sync")
 """What runs by itself and ends: by the beginnings of its names. All else looks at the database whenever it wakes."""
 _ROUNDS_TO_END = 100
 
@@ -77,3 +77,5 @@ def _awaken(xapi: Xapi) -> None:
             begin_life(call, vm, row["domid"])
     follow_if_needed(xapi)
     snapshot_policies.follow_all(call)
+    host_access.follow_all(call)
+    host_updates.follow_schedule(call)

@@ -9,7 +9,7 @@ from fake_xapi.datamodel.failure import Failure
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call, Verb
-from fake_xapi.verbs.dates import NEVER, later
+from fake_xapi.verbs.dates import NEVER, later, moment
 from fake_xapi.verbs.pool_wide import on_every_host
 
 _LONGEST_S = 2 * 86_400
@@ -61,10 +61,18 @@ def _closing(host: Id) -> str:
 
 
 async def _close_later(call: Call, host: Id, *, was_automatic: bool) -> None:
-    await asyncio.sleep(call.world[host]["ssh_enabled_timeout"])
+    left = moment(call.world[host]["ssh_expiry"]) - moment(call.now())
+    await asyncio.sleep(max(left.total_seconds(), 0.0))
     if call.world.get(host) is not None:
         with call.world.edit() as edit:
             edit.set(host, ssh_enabled=False, ssh_auto_mode=was_automatic)
+
+
+def follow_all(call: Call) -> None:
+    """Take up again what closes SSH by itself, in a database that has just become this one."""
+    for host, row in list(call.world.rows("host")):
+        if row["ssh_enabled"] and row["ssh_expiry"] != NEVER:
+            _await_expiry(call, host, was_automatic=False)
 
 
 def set_console_timeout(call: Call, host: Id, value: int) -> None:

@@ -171,6 +171,13 @@ def set_sync_enabled(call: Call, pool: Id, value: bool) -> None:
         call.stop(_SCHEDULE)
 
 
+def follow_schedule(call: Call) -> None:
+    """Take up the schedule again, in a database that has just become this one."""
+    pool = call.world.get(POOL)
+    if pool is not None and pool["update_sync_enabled"]:
+        call.spawn(_SCHEDULE, _keep_syncing(call, POOL))
+
+
 async def _keep_syncing(call: Call, pool: Id) -> None:
     while call.world[pool]["update_sync_enabled"]:
         await asyncio.sleep(_seconds_to_next(call, pool))

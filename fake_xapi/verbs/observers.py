@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from fake_xapi.datamodel.failure import Failure
+from fake_xapi.dom0.downloads import web_address
 from fake_xapi.state.ids import NULL, Id
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.setters import writes
@@ -17,7 +17,7 @@ SDN_PORT = 6632
 
 
 def _is_endpoint(text: str) -> bool:
-    return text == BUGTOOL or (urlsplit(text).scheme in ("http", "https") and bool(urlsplit(text).hostname))
+    return text == BUGTOOL or web_address(text) is not None
 
 
 def _is_attribute(key: str) -> bool:

@@ -6,9 +6,9 @@ A repository's updateinfo is kept in dom0 when it is synchronised; a bundle's as
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
 
 from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.dom0.downloads import web_address
 from fake_xapi.dom0.updateinfo import Update, updates_of
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.edit import Edit
@@ -41,8 +41,8 @@ def introduce_bundle(call: Call, label: str, description: str) -> Id:
 
 def introduce_remote_pool(call: Call, label: str, description: str, binary: str, certificate: str) -> Id:
     """The repository of another pool: ``https://<coordinator>/repository/enabled``. INVALID_BASE_URL [url], REPOSITORY_ALREADY_EXISTS."""
-    parts = urlsplit(binary)
-    if parts.scheme != "https" or not parts.hostname or parts.path.rstrip("/") != "/repository/enabled":
+    parts = web_address(binary)
+    if parts is None or parts.scheme != "https" or parts.path.rstrip("/") != "/repository/enabled":
         raise Failure("INVALID_BASE_URL", binary)
     _assert_new(call.world, label, binary)
     return _create(call, label, description, binary_url=binary, update=True, origin="remote_pool", certificate=certificate)
@@ -54,11 +54,7 @@ def _create(call: Call, label: str, description: str, **fields: object) -> Id:
 
 
 def _assert_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise Failure("INVALID_BASE_URL", url) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if web_address(url) is None:
         raise Failure("INVALID_BASE_URL", url)
 
 
@@ -146,8 +142,8 @@ def configure_proxy(call: Call, pool: Id, url: str, user: str, password: str) ->
 
     INVALID_REPOSITORY_PROXY_URL [url], INVALID_REPOSITORY_PROXY_CREDENTIAL [].
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+    parts = web_address(url)
+    if parts is None or parts.username is not None:
         raise Failure("INVALID_REPOSITORY_PROXY_URL", url)
     if bool(user) != bool(password) or any(char in text for char in "\r\n" for text in (user, password)):
         raise Failure("INVALID_REPOSITORY_PROXY_CREDENTIAL")

@@ -91,6 +91,7 @@ def test_what_is_no_document_or_could_grow_is_not_read(text: bytes) -> None:
         ("http://10.0.0.1/repo", False),
         ("http://example.com/repo", False),
         ("http:///repo", False),
+        ("http://[", False),
     ],
 )
 def test_only_this_machine_is_asked(url: str, here: bool) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from fake_xapi.engine.rewinding import replace_world
 from tests.fake_xapi.verbs.hosts import Host, add_host, over_host
 
 NEVER = "19700101T00:00:00Z"
@@ -103,5 +104,22 @@ def test_a_whole_pool_at_once_but_for_the_dead(method: str, params: tuple[object
         with host.world.edit() as edit:
             edit.set(host.row(other)["metrics"], live=False)
         assert await host.refused(f"pool.{method}", pool(host), *params) == [code, other]
+
+    over_host(body)
+
+
+def test_an_older_database_closes_ssh_when_it_says() -> None:
+    async def body(host: Host) -> None:
+        await host.call("host.set_ssh_enabled_timeout", host.host, "600")
+        await host.call("host.enable_ssh", host.host)
+        value, disks = host.world.value, host.kit.xapi.disks.fork()
+        await host.call("host.disable_ssh", host.host)
+        await asyncio.sleep(60)
+        await replace_world(host.kit.xapi, value, disks, host.world.personality.name)
+        assert ssh(host, host.host) == (True, "20120801T00:10:00Z", False)
+        await asyncio.sleep(539)
+        assert ssh(host, host.host)[0]
+        await asyncio.sleep(2)
+        assert ssh(host, host.host) == (False, "20120801T00:10:00Z", False)
 
     over_host(body)

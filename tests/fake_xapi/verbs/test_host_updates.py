@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fake_xapi.engine.rewinding import replace_world
 from fake_xapi.verbs import dom0_files, guidance, host_updates, repositories
 from tests.fake_xapi.verbs.hosts import Host, add_host, over_host
 from tests.fake_xapi.verbs.repodata import files, hash_of, update
@@ -276,5 +277,20 @@ def test_a_vm_that_begins_anew_has_done_what_updates_asked_of_it(verb: str, left
         if verb == "VM.suspend":
             await host.call("VM.resume", vm, False, False)
             assert host.row(vm)["pending_guidances"] == ("restart_vm",)
+
+    over_host(body)
+
+
+def test_an_older_database_goes_on_with_its_schedule() -> None:
+    async def body(host: Host) -> None:
+        one = await host.call("Repository.introduce", "a", "", *REMOTE, True)
+        await host.call("pool.set_repositories", pool(host), [one])
+        await host.call("pool.configure_update_sync", pool(host), "daily", "0")
+        await host.call("pool.set_update_sync_enabled", pool(host), True)
+        value, disks = host.world.value, host.kit.xapi.disks.fork()
+        await host.call("pool.set_update_sync_enabled", pool(host), False)
+        await replace_world(host.kit.xapi, value, disks, host.world.personality.name)
+        await asyncio.sleep(86_401)
+        assert host.bodies() == ["PERIODIC_UPDATE_SYNC_FAILED"]
 
     over_host(body)

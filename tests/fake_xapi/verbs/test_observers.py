@@ -35,6 +35,7 @@ def test_who_watches_what() -> None:
         ("set_attributes", {"": "x"}, ["INVALID_VALUE", "attributes", ""]),
         ("set_endpoints", ["ftp://x"], ["INVALID_VALUE", "endpoint", "ftp://x"]),
         ("set_endpoints", ["http://"], ["INVALID_VALUE", "endpoint", "http://"]),
+        ("set_endpoints", ["http://["], ["INVALID_VALUE", "endpoint", "http://["]),
         ("set_components", ["xapi", "toaster"], ["INVALID_VALUE", "component", "toaster"]),
     ],
 )

@@ -55,6 +55,7 @@ def test_a_repository_is_known_until_it_is_forgotten() -> None:
         (("introduce", "b", "", BASE[2], "https://b", True), ["REPOSITORY_ALREADY_EXISTS", "base"]),
         (("introduce_bundle", "base", ""), ["REPOSITORY_ALREADY_EXISTS", "base"]),
         (("introduce_bundle", "b", ""), ["BUNDLE_REPOSITORY_ALREADY_EXISTS", "bundle"]),
+        (("introduce_remote_pool", "b", "", "https://[/repository/enabled", ""), ["INVALID_BASE_URL", "https://[/repository/enabled"]),
         (("introduce_remote_pool", "b", "", "https://1.2.3.4/other", ""), ["INVALID_BASE_URL", "https://1.2.3.4/other"]),
         (
             ("introduce_remote_pool", "b", "", "http://1.2.3.4/repository/enabled", ""),
@@ -111,6 +112,8 @@ def test_a_proxy_is_kept_with_its_password_as_a_secret() -> None:
         ("ftp://a", "", "", ["INVALID_REPOSITORY_PROXY_URL", "ftp://a"]),
         ("http://", "", "", ["INVALID_REPOSITORY_PROXY_URL", "http://"]),
         ("http://me:pw@a", "", "", ["INVALID_REPOSITORY_PROXY_URL", "http://me:pw@a"]),
+        ("http://[", "", "", ["INVALID_REPOSITORY_PROXY_URL", "http://["]),
+        ("http://a:99999", "", "", ["INVALID_REPOSITORY_PROXY_URL", "http://a:99999"]),
         ("http://a", "me", "", ["INVALID_REPOSITORY_PROXY_CREDENTIAL"]),
         ("http://a", "", "pw", ["INVALID_REPOSITORY_PROXY_CREDENTIAL"]),
         ("http://a", "me", "p\nw", ["INVALID_REPOSITORY_PROXY_CREDENTIAL"]),
