@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fake_xapi.datamodel.failure import Failure
-from fake_xapi.datamodel.model import Message, Parameter
+from fake_xapi.datamodel.model import Message
 from fake_xapi.engine.marshal import Dead
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
@@ -92,14 +93,42 @@ class AuditLog:
                     yield text
 
 
-def has_to_be_audited(message: Message) -> bool:
-    """Whether a message has an effect that somebody may have to answer for."""
-    return not message.name.startswith("get") and message.wire_name not in QUIET and message.needs_session
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is kept of a message's parameters: where the refs are, where the values that are told, and where a record is."""
+
+    action: str
+    refs: tuple[tuple[int, str], ...] = ()
+    told: tuple[tuple[int, str], ...] = ()
+    records: tuple[int, ...] = ()
 
 
-def arguments_of(world: World, message: Message, values: Sequence[Any]) -> Arguments:
+def plan_of(message: Message) -> Plan | None:
+    """How a message is audited; None for one that has no effect that somebody may have to answer for."""
+    if message.name.startswith("get") or message.wire_name in QUIET or not message.needs_session:
+        return None
+    if message.cls in SECRETIVE:
+        return Plan(message.wire_name)
+    places = tuple(enumerate(message.params))
+    return Plan(
+        message.wire_name,
+        tuple((place, param.name) for place, param in places if param.type.is_ref),
+        tuple((place, param.name) for place, param in places if not param.type.is_ref and _is_told(message.wire_name, param.name)),
+        tuple(place for place, param in places if param.type.kind == "record"),
+    )
+
+
+def _is_told(action: str, name: str) -> bool:
+    return name in NAMES or (action, name) in TOLD_BESIDES
+
+
+def arguments_of(world: World, plan: Plan, values: Sequence[Any]) -> Arguments:
     """What is kept of a call's parameters, looked up before it may destroy what they lead to."""
-    return () if message.cls in SECRETIVE else tuple(_arguments(world, message, values))
+    found = [_object(world, name, values[place]) for place, name in plan.refs]
+    found += [_as_given(name, values[place]) for place, name in plan.told]
+    for place in plan.records:
+        found += [_as_given(name, value) for name, value in values[place].items() if _is_told(plan.action, name)]
+    return tuple(found)
 
 
 def note(xapi: Xapi, who: tuple[str, str, str], action: str, arguments: Arguments, failure: Failure | None = None) -> None:
@@ -117,27 +146,16 @@ def track_id(ref: str) -> str:
     return "trackid=" + hashlib.md5(ref.encode(), usedforsecurity=False).hexdigest()
 
 
-def _arguments(world: World, message: Message, values: Sequence[Any]) -> Iterator[Argument]:
-    for param, value in zip(message.params, values, strict=False):
-        if isinstance(value, dict) and message.kind == "create":
-            yield from (made for name, inner in value.items() if (made := _told(message, name, inner)) is not None)
-        elif param.type.is_ref:
-            yield _object(world, param, value)
-        elif (told := _told(message, param.name, value)) is not None:
-            yield told
-
-
-def _told(message: Message, name: str, value: Any) -> Argument | None:
-    if name not in NAMES and (message.wire_name, name) not in TOLD_BESIDES:
-        return None
+def _as_given(name: str, value: Any) -> Argument:
     return (name, str(value).lower() if isinstance(value, bool) else str(value), "")
 
 
-def _object(world: World, param: Parameter, identity: Id) -> Argument:
+def _object(world: World, param: str, identity: Id) -> Argument:
     if isinstance(identity, Dead):
-        return (param.name, "", identity.ref)
+        return (param, "", identity.ref)
     row = world.get(identity) if identity else None
-    return (param.name, row["name_label"] if row is not None and "name_label" in row.layout.index else "", identity)
+    index = row.layout.name_index if row is not None else -1
+    return (param, row.values[index] if row is not None and index >= 0 else "", identity)
 
 
 def _text(line: Line) -> str:

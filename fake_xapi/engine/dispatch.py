@@ -39,8 +39,9 @@ def dispatch(xapi: Xapi, method: str, params: list[Any]) -> Any:
         if route is None:
             return _irregular(xapi, method, params)
         caller, values = _entered(xapi, route, method, params)
-        answer = _audited if route.is_audited else _answered
-        return answer(xapi, route, method, caller, values)
+        if route.audit is not None:
+            return _audited(xapi, route, route.audit, method, caller, values)
+        return _answered(xapi, route, method, caller, values)
     except Failure as failure:
         raise rendered(xapi.world, failure) from None
 
@@ -57,33 +58,32 @@ def _answered(xapi: Xapi, route: Route, method: str, caller: Session, values: li
     return _run(RunningCall(xapi, route.message, method, caller.identity), route, values)
 
 
-def _audited(xapi: Xapi, route: Route, method: str, caller: Session, values: list[Any]) -> Any:
+def _audited(xapi: Xapi, route: Route, plan: audit.Plan, method: str, caller: Session, values: list[Any]) -> Any:
     """As ``_answered``, with a line in the audit log once it is known how the call ended."""
-    arguments = audit.arguments_of(xapi.world, route.message, values)
+    arguments = audit.arguments_of(xapi.world, plan, values)
     try:
         answer = _answered(xapi, route, method, caller, values)
     except Failure as failure:
-        _note(xapi, route, caller, arguments, failure)
+        _note(xapi, plan.action, caller, arguments, failure)
         raise
     if isinstance(answer, Coroutine):
-        return _audited_later(xapi, route, caller, arguments, answer)
-    _note(xapi, route, caller, arguments, None)
+        return _audited_later(xapi, plan.action, caller, arguments, answer)
+    _note(xapi, plan.action, caller, arguments, None)
     return answer
 
 
-async def _audited_later(xapi: Xapi, route: Route, caller: Session, arguments: audit.Arguments, answer: Coroutine[Any, Any, Any]) -> Any:
+async def _audited_later(xapi: Xapi, action: str, caller: Session, arguments: audit.Arguments, answer: Coroutine[Any, Any, Any]) -> Any:
     try:
         value = await answer
     except Failure as failure:
-        _note(xapi, route, caller, arguments, failure)
+        _note(xapi, action, caller, arguments, failure)
         raise
-    _note(xapi, route, caller, arguments, None)
+    _note(xapi, action, caller, arguments, None)
     return value
 
 
-def _note(xapi: Xapi, route: Route, caller: Session, arguments: audit.Arguments, failure: Failure | None) -> None:
-    told = None if failure is None else rendered(xapi.world, failure)
-    audit.note(xapi, caller.who, route.message.wire_name, arguments, told)
+def _note(xapi: Xapi, action: str, caller: Session, arguments: audit.Arguments, failure: Failure | None) -> None:
+    audit.note(xapi, caller.who, action, arguments, None if failure is None else rendered(xapi.world, failure))
 
 
 def rendered(world: World, failure: Failure) -> Failure:
@@ -270,7 +270,7 @@ def _begin_async(xapi: Xapi, route: Route, method: str, params: list[Any]) -> st
 
 async def _outliving(call: RunningCall, route: Route, caller: Session, values: list[Any]) -> None:
     """Run a call by itself; what came of it is in its task, and in the audit log."""
-    arguments = audit.arguments_of(call.world, route.message, values) if route.is_audited else ()
+    arguments = audit.arguments_of(call.world, route.audit, values) if route.audit is not None else ()
     failed: Failure | None = None
     try:
         _check_role(call.xapi, route, caller, values)
@@ -283,5 +283,5 @@ async def _outliving(call: RunningCall, route: Route, caller: Session, values: l
     except Failure as failure:
         failed = rendered(call.world, failure)
         call.end_now(failed)
-    if route.is_audited:
-        audit.note(call.xapi, caller.who, route.message.wire_name, arguments, failed)
+    if route.audit is not None:
+        audit.note(call.xapi, caller.who, route.audit.action, arguments, failed)

@@ -13,7 +13,7 @@ from fake_xapi.datamodel.model import Message, Parameter
 from fake_xapi.datamodel.personality import personality
 from fake_xapi.engine import event_calls, logins, messages, tasks
 from fake_xapi.engine.accessors import Accessor, accessor_of
-from fake_xapi.engine.audit import has_to_be_audited
+from fake_xapi.engine.audit import Plan, plan_of
 from fake_xapi.engine.marshal import Marshal, Unmarshal, marshaller, texts_in, unmarshaller
 from fake_xapi.lifecycle.registry import OPERATIONS
 from fake_xapi.verbs.call import Verb
@@ -39,7 +39,7 @@ class Route:
     is_coroutine: bool
     operation: str
     self_cls: str
-    is_audited: bool
+    audit: Plan | None
 
     foreign: tuple[int, ...] = ()
     """The places of parameters whose refs may be another pool's."""
@@ -101,6 +101,6 @@ def _route(message: Message) -> Route:
         inspect.iscoroutinefunction(verb),
         OPERATIONS.get(message.wire_name, ""),
         first.name if first is not None and first.is_ref and first.name == message.cls else "",
-        has_to_be_audited(message),
+        plan_of(message),
         tuple(place for place, param in enumerate(message.params) if param.name in FOREIGN.get(message.wire_name, ())),
     )

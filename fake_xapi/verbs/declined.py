@@ -35,6 +35,9 @@ DECLINED: Mapping[str, Declined] = {
         f"Caller.query_{name}": Declined("NOT_IMPLEMENTED", "The engine is not told the User-Agent and address that tell callers apart")
         for name in ("token_usage", "call_count", "group_token_usage", "group_call_count", "all_usage")
     },
+    "session.create_from_db_file": Declined(
+        "NOT_IMPLEMENTED", "It opens a copy of a database on dom0's disk to readers; the simulated dom0 keeps no such copies"
+    ),
     "Diagnostics.gc_stats": Declined("NOT_IMPLEMENTED", "It tells of the memory of a program in OCaml, which the simulator is not"),
     "Diagnostics.network_stats": Declined("NOT_IMPLEMENTED", "It tells of sockets, which in some runs there are none of"),
 }

@@ -57,8 +57,12 @@ def new_uuid(chance: random.Random) -> str:
 
 def destroy(call: Call, vm: Id) -> None:
     """Destroy a VM with all that is only its own. Its disks survive; its snapshots' tree closes over the gap."""
+    blobs = tuple(call.world[vm]["blobs"].values())
     with call.world.edit() as edit:
         drop_vm(edit, vm)
+    for blob in blobs:
+        if blob in call.disks:
+            call.disks.destroy(blob)
 
 
 def drop_vm(edit: Edit, vm: Id) -> None:
