@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi
 
 MOST_LINES = 100_000
-QUIET = frozenset({"session.local_logout", "session.logout", "event.next", "event.from", "host.tickle_heartbeat"})
+QUIET = frozenset({"pool.audit_log_append", "session.local_logout", "session.logout", "event.next", "event.from", "host.tickle_heartbeat"})
 """Messages that would only fill the log."""
 NAMES = frozenset({"name", "label", "description", "name_label", "name_description", "new_name"})
 """Parameters, and fields of records, that are told as they were given."""

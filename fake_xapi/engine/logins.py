@@ -1,4 +1,7 @@
-"""The class ``session``: logging in with a password, with the pool's secret or through the directory, and out again."""
+"""The class ``session``: logging in with a password, with the pool's secret or through the directory, and out again.
+
+And what hosts of a pool that are logged in tell the master of who called them.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +147,13 @@ def logout_subject_identifier(call: RunningCall, identifier: str) -> None:
             call.xapi.sessions.end(session)
 
 
+def audit_log_append(call: RunningCall, line: str) -> None:
+    """Keep a line that another host of the pool wrote: the master has the log of all."""
+    call.xapi.audit.append_text(call.world, line.replace("\n", " ").replace("\r", " "))
+
+
 VERBS: Mapping[str, Verb] = {
+    "pool.audit_log_append": audit_log_append,
     "session.login_with_password": login_with_password,
     "session.slave_login": slave_login,
     "session.slave_local_login": slave_local_login,

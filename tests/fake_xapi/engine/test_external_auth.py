@@ -425,6 +425,18 @@ def test_the_audit_log_tells_users_apart_and_what_they_were_denied() -> None:
     over_people(body)
 
 
+def test_hosts_of_the_pool_hand_their_lines_to_the_master() -> None:
+    async def body(kit: Kit) -> None:
+        session = await kit.raw("session.slave_login", kit.world.ref(kit.xapi.host), kit.xapi.sessions.pool_secret)
+        line = "[20120801T00:00:00.000Z|info|other|0|audit] ('trackid=x' 'LOCAL_SUPERUSER' 'root' 'ALLOWED' 'OK' 'API' 'VM.start' ())"
+        await kit.raw("pool.audit_log_append", session, f"{line}\nforged")
+        assert list(kit.xapi.audit_lines("")) == [f"{line} forged"]
+        assert list(kit.xapi.audit_lines("20120801T00:00:01")) == []
+        assert (await kit.refused("pool.audit_log_append", line))[0] == "INTERNAL_ERROR"
+
+    over_xapi(body)
+
+
 def test_an_asynchronous_call_has_its_line_when_it_has_ended() -> None:
     async def body(people: People) -> None:
         kit, session = people.kit, await people.login("read-only-user")
