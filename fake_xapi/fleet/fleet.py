@@ -13,11 +13,11 @@ from fake_xapi.engine.clock import Clock
 from fake_xapi.engine.derive import derive
 from fake_xapi.engine.settings import Settings
 from fake_xapi.engine.xapi import DEFAULT_SETTINGS, Xapi
-from fake_xapi.faults.faults import Faults, FaultyXapi
+from fake_xapi.faults.faults import Faults
 from fake_xapi.fleet.addresses import address
 from fake_xapi.fleet.golden import Golden, Machine, golden
 from fake_xapi.fleet.hardware import STANDARD, Hardware
-from fake_xapi.fleet.machines import Machines
+from fake_xapi.fleet.machines import KeptXapi, Machines
 from fake_xapi.fleet.population import Population, population, settle, share
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.chance import derive_seed
@@ -254,7 +254,9 @@ class Fleet:
 
     def xapi_of(self, name: str) -> XapiPort:
         """The XAPI of a host by its name, to be kept: it follows the faults as they come and go. KeyError for no host of the fleet."""
-        found = FaultyXapi(self.hosts[name], self.faults, name)
+        if name not in self.hosts:
+            raise KeyError(name)
+        found = KeptXapi(self.machines, self.faults, name)
         return found if self.watch is None else self.watch(name, found)
 
     @property

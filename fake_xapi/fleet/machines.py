@@ -13,6 +13,7 @@ from fake_xapi.engine.heartbeat import came_back, fell_silent, joined
 from fake_xapi.engine.members import Member
 from fake_xapi.engine.xapi import Xapi
 from fake_xapi.faults.faults import Faults
+from fake_xapi.faults.faulty_xapi import FaultyXapi
 from fake_xapi.fleet.golden import upgrade
 from fake_xapi.state.ids import Id
 from fake_xapi.transports.fetching import fetch
@@ -28,6 +29,23 @@ HTTP_PORT = 80
 
 def _usual(_name: str) -> int:
     return HTTP_PORT
+
+
+class KeptXapi(FaultyXapi):
+    """What answers at a machine, to be kept by who has no address: it follows the faults, the switch, and whichever pool it is of."""
+
+    __slots__ = ("_machines",)
+
+    def __init__(self, machines: Machines, faults: Faults, name: str) -> None:  # super().__init__ would keep one XAPI for ever
+        self._machines = machines
+        self._faults = faults
+        self._host = name
+
+    @property
+    def _xapi(self) -> Xapi:  # type: ignore[override]  # what is kept by FaultyXapi is looked up here
+        if self._host in self._machines.off:
+            raise ConnectionRefusedError(f"{self._host} is off")
+        return self._machines.hosts[self._host]
 
 
 class Machines:

@@ -17,13 +17,17 @@ from fake_xapi.verbs.call import Call
 
 BOOT_RELEASE = "sim.boot_release"
 """Key of ``host.other_config``: the release that the next boot is into."""
+IGNORED = "SIM_SETTING_IGNORED"
 _DEPENDENT = ("VM", "VDI", "VBD", "VIF", "SR", "host", "pool")
 
 
 def install(call: Call, host: Id) -> None:
-    """Boot into the release that is staged for a host; a name that is none is left where it is."""
-    release = call.world[host]["other_config"].get(BOOT_RELEASE, "")
+    """Boot into the release that is staged for a host; of a name that is none an alert tells."""
+    release = call.world[host]["other_config"].get(BOOT_RELEASE)
+    if release is None:
+        return
     if release not in names():
+        call.announce(IGNORED, host, f"{BOOT_RELEASE}: no XenServer release is called {release!r}")
         return
     with call.world.edit() as edit:
         edit.drop(host, "other_config", BOOT_RELEASE)

@@ -65,6 +65,23 @@ def test_the_inventory_is_there_and_every_host_answers_when_it_says_ready(tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["hosts.json"]
 
 
+def test_hosts_come_as_pools(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    options = ("--hosts", "3", "--pool-size", "2", "--port", "0", "--json", "--state", str(state))
+    with serving(*options) as lines:
+        rows = json.loads(lines[0])
+        assert (len(rows), len({row["uuid"] for row in rows})) == (3, 3)
+        networks(rows[0]["url"], new="of the pool")
+        with pytest.raises(XenAPI.Failure, match=f"HOST_IS_SLAVE.*{rows[0]['url'].split('/')[2].split(':')[0]}"):
+            networks(rows[1]["url"])
+        assert "of the pool" not in networks(rows[2]["url"])
+    with serving(*options) as lines:
+        again = json.loads(lines[0])
+        assert [row["uuid"] for row in again] == [row["uuid"] for row in rows]
+        assert "of the pool" in networks(again[0]["url"])
+    assert "has --pool-size 2, not 3; leave the option out, or name another file" in refused("--pool-size", "3", "--state", str(state))
+
+
 def test_people_get_a_table_that_is_cut_when_nobody_would_read_it(tmp_path: Path) -> None:
     with serving("--hosts", "30", "--port", "0") as lines:
         text = "".join(lines)

@@ -150,3 +150,19 @@ def test_a_pool_comes_back_from_its_file(tmp_path: Path) -> None:
         await again.close()
 
     run_virtual(body())
+
+
+def test_who_keeps_a_host_in_process_follows_it_into_another_pool_and_hears_when_it_is_off() -> None:
+    async def body(pool: Pool) -> None:
+        kept = pool.fleet.xapi_of(SECOND)
+        session = await logged_in(kept)
+        await at(kept, "pool.join", session, "127.0.1.1", "root", "xenroot")
+        await asyncio.sleep(1)
+        assert await refused(kept, "host.get_all", session) == ["HOST_IS_SLAVE", "127.0.1.1"]
+        pool.fleet.machines.off.add(SECOND)
+        with pytest.raises(ConnectionRefusedError, match="xs00002 is off"):
+            await at(kept, "host.get_all", session)
+        with pytest.raises(KeyError):
+            pool.fleet.xapi_of("xs00009")
+
+    over_pool(body, hosts=2, pool_size=1)

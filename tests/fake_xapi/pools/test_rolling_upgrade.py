@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.state_file import load_fleet, save_fleet
@@ -96,13 +94,15 @@ def test_vms_start_on_the_newest_hosts_and_go_to_none_that_is_older() -> None:
     over_pool(body, release="tampa")
 
 
-@pytest.mark.parametrize("name", ["no such release", ""])
-def test_a_release_that_is_none_is_not_booted(name: str) -> None:
-    async def body(pool: Pool) -> list[str]:
-        await upgrade(pool, SECOND, name)
-        return versions(pool)
+def test_a_release_that_is_none_is_not_booted_and_told_of() -> None:
+    async def body(pool: Pool) -> None:
+        await upgrade(pool, SECOND, "tampax")
+        assert versions(pool) == ["6.1.0"] * 3
+        (alert,) = (row for _, row in pool.world.rows("message"))
+        assert (alert["name"], alert["obj_uuid"]) == ("SIM_SETTING_IGNORED", pool.world.uuid(pool.id(pool.host(SECOND))))
+        assert alert["body"] == "sim.boot_release: no XenServer release is called 'tampax'"
 
-    assert over_pool(body, release="tampa") == ["6.1.0"] * 3
+    over_pool(body, release="tampa")
 
 
 def test_a_host_alone_is_upgraded_and_stays_so_in_its_file(tmp_path: Path) -> None:
