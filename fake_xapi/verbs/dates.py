@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 _FORM = "%Y%m%dT%H:%M:%SZ"
 NEVER = "19700101T00:00:00Z"
+LAST = "99991231T23:59:59Z"
 
 
 def moment(text: str) -> datetime:
@@ -19,5 +20,8 @@ def date(when: datetime) -> str:
 
 
 def later(text: str, seconds: float) -> str:
-    """The date so many seconds after another."""
-    return date(moment(text) + timedelta(seconds=seconds))
+    """The date so many seconds after another; the last of all dates where there is none."""
+    try:
+        return date(moment(text) + timedelta(seconds=seconds))
+    except OverflowError:
+        return LAST

@@ -66,3 +66,13 @@ def test_the_servers_of_each_mode() -> None:
         await host.call("host.set_ntp_custom_servers", host.host, [])
 
     over_host(body)
+
+
+def test_a_clock_stands_still_at_the_end_of_time() -> None:
+    async def body(host: Host) -> None:
+        await host.call("host.set_ntp_mode", host.host, "Disabled")
+        await host.call("host.set_servertime", host.host, "99991231T23:59:59Z")
+        await asyncio.sleep(60)
+        assert await host.call("host.get_servertime", host.host) == "99991231T23:59:59Z"
+
+    over_host(body)
