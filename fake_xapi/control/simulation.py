@@ -18,7 +18,7 @@ from fake_xapi.control.hosts import Looks, host_detail, host_summary
 from fake_xapi.control.journal import Journals, Point
 from fake_xapi.control.live import Live
 from fake_xapi.control.metrics import Lag
-from fake_xapi.control.snapshots import NOW, Snapshot, Snapshots, differences, pools
+from fake_xapi.control.snapshots import NOW, Snapshot, Snapshots, differences, pools, suffer_again
 from fake_xapi.control.traffic import CAUSE, SUCCESS, Count, Seen, Traffic, latencies_of
 from fake_xapi.control.worlds import counted, entry_line, listed, objects, world_summary
 from fake_xapi.datamodel.catalogue import datamodel
@@ -76,13 +76,13 @@ class Simulation:
     def set_alive(self, name: str, *, alive: bool) -> dict[str, Any]:
         """Let a host die, or live again. Conflict for one that a rule about several hosts holds dead."""
         site, faults = self._site(name), self.fleet.faults
-        killers = [known for known in faults.about(name) if known.kills(name)]
-        if not alive and not killers:
+        if not alive and not faults.is_dead(name):
             faults.add(Rule(Dead(), host=name))
-        for known in killers if alive else ():
-            if known.rule.host != name:
-                raise Conflict(f"{name} is dead by rule {known.handle}, which is about {known.rule.host!r}; remove that rule")
-            faults.remove(known.handle)
+        if alive:
+            try:
+                faults.revive(name)
+            except BadRule as refusal:
+                raise Conflict(str(refusal)) from refusal
         return host_summary(self.fleet, self.looks, site)
 
     def fork_host(self, name: str) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class Simulation:
         """Let a world be again what it was in a generation that the journal has."""
         pool = self._pool(host)
         entry = self.journals.needed(pool, host).at(generation)
-        await self._replace(pool, host, entry.point, f"rewind to generation {generation}")
+        await self._replace(pool, entry.point, f"rewind to generation {generation}")
         return self.world(host)
 
     def diff_world(self, host: str, old: str, new: str = NOW, limit: int = 100) -> dict[str, Any]:
@@ -154,18 +154,18 @@ class Simulation:
     def _moment(self, pool: Xapi, host: str, name: str) -> Point:
         if name.isdecimal():
             return self.journals.needed(pool, host).at(int(name)).point
-        found = self._snapshots.find(name).pools.get(pool.world.seed)
+        found = self._snapshots.find(name).pools.get(pool.world)
         if found is None:
             raise Conflict(f"the snapshot {name!r} has no world of {host}, which was another when it was taken")
         return found
 
-    async def _replace(self, pool: Xapi, host: str, point: Point, cause: str) -> None:
+    async def _replace(self, pool: Xapi, point: Point, cause: str) -> None:
         token = CAUSE.set(cause)
         try:
             await replace_world(pool, point.value, point.disks, point.release)
         finally:
             CAUSE.reset(token)
-        self.fleet.faults.world_replaced(host)
+        suffer_again(self.fleet)
 
     # ---- snapshots --------------------------------------------------------------------------------------------------------
 
@@ -192,9 +192,9 @@ class Simulation:
 
     def diff_snapshots(self, old: str, new: str = NOW) -> dict[str, Any]:
         """How many objects differ, in every world, between two snapshots or one and ``now``."""
-        hosts = {xapi.world.seed: name for name, xapi in pools(self.fleet)}
+        hosts = {xapi.world: name for name, xapi in pools(self.fleet)}
         found = differences(self._snapshots.find(old), self._snapshots.find(new))
-        lines = {hosts.get(seed, seed): counted(changes) for seed, changes in found}
+        lines = {hosts.get(world, world.seed): counted(changes) for world, changes in found}
         return {"worlds": dict(sorted(lines.items()))}
 
     def save(self, file: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.state_file import load_fleet, save_fleet
 from fake_xapi.state.storage import BadWorldFile
 from fake_xapi.state.value import Change, diff
+from fake_xapi.state.world import World
 from fake_xapi.verbs.media import Shelf
 
 MOST = 100
@@ -27,11 +28,11 @@ NOW = "now"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The pools of a fleet at one moment, by the seeds of their worlds, which no two share; and what was on the arrays."""
+    """The pools of a fleet at one moment, by their worlds, which are what they are whatever is in them; and what was on the arrays."""
 
     name: str
     date: str
-    pools: Mapping[str, Point]
+    pools: Mapping[World, Point]
     arrays: Point
 
 
@@ -79,15 +80,14 @@ class Snapshots:
     async def restore(self, name: str) -> None:
         """Let every pool be as it was. Conflict when the pools are others now."""
         snapshot = self.find(name)
-        leaders = {xapi.world.seed: (host, xapi) for host, xapi in pools(self._fleet)}
+        leaders = {xapi.world: (host, xapi) for host, xapi in pools(self._fleet)}
         if missing := set(snapshot.pools) ^ set(leaders):
-            hosts = ", ".join(sorted(leaders[seed][0] for seed in missing & set(leaders))) or "some that are gone"
+            hosts = ", ".join(sorted(leaders[world][0] for world in missing & set(leaders))) or "some that are gone"
             raise Conflict(f"hosts came, or joined and left pools, since {name!r} was taken ({hosts}); it fits no more")
         self._restore_arrays(snapshot.arrays)
-        for seed, point in snapshot.pools.items():
-            host, xapi = leaders[seed]
-            await replace_world(xapi, point.value, point.disks, point.release)
-            self._fleet.faults.world_replaced(host)
+        for world, point in snapshot.pools.items():
+            await replace_world(leaders[world][1], point.value, point.disks, point.release)
+        suffer_again(self._fleet)
 
     def save(self, file: str) -> Path:
         """Write the fleet as it is now to a file in the folder. OSError is told as a Conflict with the cure."""
@@ -112,10 +112,20 @@ class Snapshots:
             raise Conflict(str(error)) from error
         self._files.append(saved.file)
         _check_order(path, saved.order, self._fleet.order)
-        points = {world.seed: Point(world.value, saved.disks[host], world.personality.name) for host, world in saved.worlds.items()}
+        points = {
+            self._live(path, host, world): Point(world.value, saved.disks[host], world.personality.name)
+            for host, world in saved.worlds.items()
+        }
         shelf = saved.arrays
         self._kept[name] = Snapshot(name, date, points, Point(shelf.world.value, shelf.disks, shelf.world.personality.name))
         return self._kept[name]
+
+    def _live(self, path: Path, host: str, saved: World) -> World:
+        """The world of the fleet that a saved one is a state of."""
+        live = self._fleet.hosts[host].leader.world
+        if live.seed != saved.seed:
+            raise Conflict(f"{path}: {host} has become another host since; serve the file by itself: inova sim serve --state {path}")
+        return live
 
     def close(self) -> None:
         """Give back what was loaded."""
@@ -125,7 +135,7 @@ class Snapshots:
     def _present(self, name: str, date: str) -> Snapshot:
         shelf = self._fleet.arrays.shelf
         arrays = Point(shelf.world.value, shelf.disks.fork(), shelf.world.personality.name)
-        return Snapshot(name, date, {xapi.world.seed: point_of(xapi) for _, xapi in pools(self._fleet)}, arrays)
+        return Snapshot(name, date, {xapi.world: point_of(xapi) for _, xapi in pools(self._fleet)}, arrays)
 
     def _restore_arrays(self, point: Point) -> None:
         shelf: Shelf = self._fleet.arrays.shelf
@@ -149,9 +159,15 @@ def _check_order(path: Path, saved: Order, present: Order) -> None:
         raise Conflict(f"{path} has {what}, which are not these; serve it by itself: inova sim serve --state {path}")
 
 
-def differences(old: Snapshot, new: Snapshot) -> Iterator[tuple[str, list[Change]]]:
-    """What differs in each pool that both have, by the pool's seed."""
-    for seed in old.pools.keys() & new.pools.keys():
-        changes = list(diff(old.pools[seed].value, new.pools[seed].value))
+def differences(old: Snapshot, new: Snapshot) -> Iterator[tuple[World, list[Change]]]:
+    """What differs in each pool that both have."""
+    for world in old.pools.keys() & new.pools.keys():
+        changes = list(diff(old.pools[world].value, new.pools[world].value))
         if changes:
-            yield seed, changes
+            yield world, changes
+
+
+def suffer_again(fleet: Fleet) -> None:
+    """Worlds have become others: what rules let hosts suffer is seen in them too."""
+    for host in fleet.hosts if fleet.faults.rules() else ():
+        fleet.faults.world_replaced(host)

@@ -123,6 +123,9 @@ class PacedLoop(asyncio.SelectorEventLoop):
         self._anchor_at(max(self._aim(), goal_s))
         try:
             await arrived
+        except asyncio.CancelledError:
+            self._anchor_at(self._now_s)  # nobody wants to be there any more
+            raise
         finally:
             timer.cancel()
 

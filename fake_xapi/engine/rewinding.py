@@ -33,6 +33,9 @@ _ROUNDS_TO_END = 100
 
 async def replace_world(xapi: Xapi, value: Value, disks: DiskStore, release: str) -> None:
     """Let a pool's database and disks become others; ``xapi`` is the one that leads the pool."""
+    if xapi.world.value is value and not xapi.calls:
+        xapi.disks.become(disks)
+        return
     await _end_calls(xapi)
     if release != xapi.personality.name:
         xapi.become(release)

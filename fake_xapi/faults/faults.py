@@ -107,6 +107,18 @@ class Faults:
         released.set()
         return known.held
 
+    def revive(self, host: str) -> None:
+        """Let a host live that rules about it alone, or a phase of its operations, killed. BadRule for one that others die with."""
+        for known in [known for known in self.about(host) if known.kills(host)]:
+            if known.rule.at:
+                known.killed.discard(host)
+                self.release(known.handle)
+                self._tell_of_deaths(known)
+            elif known.rule.host == host:
+                self.remove(known.handle)
+            else:
+                raise BadRule(f"{host} is dead by rule {known.handle}, which is about {known.rule.host!r}; remove that rule")
+
     def clear(self) -> None:
         """Remove all rules."""
         for handle in list(self._rules):

@@ -304,6 +304,16 @@ def test_a_file_of_another_fleet_is_refused_with_the_cure(tmp_path: Path) -> Non
     controlled(body, tmp_path, Order(3, 7))
 
 
+def test_a_snapshot_of_fewer_hosts_fits_no_more() -> None:
+    async def body(bench: Bench) -> None:
+        bench.simulation.take_snapshot("two")
+        bench.simulation.fork_host(HOST)
+        with pytest.raises(Conflict, match=r"hosts came, or joined and left pools, since 'two' was taken \(xs00003\)"):
+            await bench.simulation.restore_snapshot("two")
+
+    controlled(body)
+
+
 def test_snapshots_are_compared() -> None:
     async def body(bench: Bench) -> None:
         bench.simulation.take_snapshot("one")
@@ -334,6 +344,12 @@ def test_a_fork_goes_its_own_way_with_the_same_refs_and_session() -> None:
         [record] = hosts.values()
         assert made["url"] == f"http://{record['address']}"
         assert bench.simulation.hosts()["total"] == 3
+        bench.simulation.take_snapshot("both")
+        await bench.call("network.destroy", network)
+        await bench.simulation.restore_snapshot("both")
+        assert await bench.call("network.get_name_label", network) == "a"
+        with pytest.raises(Failure, match="HANDLE_INVALID"):
+            await fork.call("network.get_name_label", [bench.session, network])
 
     controlled(body, profile="instant")
 

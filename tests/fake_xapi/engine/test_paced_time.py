@@ -185,6 +185,26 @@ def test_time_goes_forward_only(seconds: float) -> None:
     over_loop(body)
 
 
+def test_a_jump_that_is_given_up_goes_no_further() -> None:
+    async def body(loop: PacedLoop) -> bool:
+        loop.pause()
+
+        async def forever() -> None:
+            while True:  # noqa: ASYNC110  # a simulation in which something always happens
+                await asyncio.sleep(0.001)
+
+        busy, jumping = asyncio.create_task(forever()), asyncio.create_task(loop.jump(1e6))
+        await asyncio.sleep(1.0)
+        jumping.cancel()
+        await settled()
+        stopped_s = loop.time()
+        await settled()
+        busy.cancel()
+        return loop.time() == stopped_s < 1e6
+
+    assert over_loop(body)
+
+
 def test_timers_fire_when_the_time_is_so_late_that_its_parts_are_coarse() -> None:
     async def body(loop: PacedLoop) -> float:
         loop.pause()

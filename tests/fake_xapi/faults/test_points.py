@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fake_xapi.datamodel.failure import Failure
-from fake_xapi.faults.rules import Dead, Delay, Hang, Refuse, Rule
+from fake_xapi.faults.rules import BadRule, Dead, Delay, Hang, Refuse, Rule
 from tests.fake_xapi.faults.bench import HOST, OTHER, Bench, over_fleet
 
 GIB = 1 << 30
@@ -112,6 +112,29 @@ def test_a_host_dies_in_the_midst_of_an_operation() -> None:
         bench.faults.remove(handle)
         await asking
         assert bench.xapi.world.count("VDI") > disks
+
+    over_fleet(body)
+
+
+def test_a_host_that_died_in_the_midst_of_an_operation_may_be_revived_and_goes_on() -> None:
+    async def body(bench: Bench) -> bool:
+        vdi = await _disk(bench)
+        bench.faults.add(Rule(Dead(), at="VDI.clone", count=1))
+        asking = asyncio.create_task(bench.call("VDI.clone", vdi))
+        await asyncio.sleep(10)
+        assert bench.faults.is_dead(HOST)
+        bench.faults.revive(HOST)
+        await asking
+        return bench.faults.is_dead(HOST)
+
+    assert not over_fleet(body)
+
+
+def test_a_host_that_dies_with_others_is_not_revived_alone() -> None:
+    async def body(bench: Bench) -> None:
+        bench.faults.add(Rule(Dead()))
+        with pytest.raises(BadRule, match=r"xs00001 is dead by rule 1, which is about '\*'; remove that rule"):
+            bench.faults.revive(HOST)
 
     over_fleet(body)
 
