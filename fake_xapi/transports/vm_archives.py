@@ -15,6 +15,7 @@ from fake_xapi.dom0.compression import Packing
 from fake_xapi.engine.call import Done, RunningCall
 from fake_xapi.engine.dispatch import rendered
 from fake_xapi.lifecycle.rules import POOL
+from fake_xapi.lifecycle.upgrade import is_upgrading
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 from fake_xapi.transports.admitted import Admitted, admitting
@@ -186,6 +187,8 @@ async def _import(admitted: Admitted) -> TransferAnswer:
     parameters = admitted.parameters
 
     async def body(call: RunningCall) -> TransferAnswer:
+        if is_upgrading(call.world):
+            raise BadRequest(400, "Nothing is imported while the pool is upgraded", Failure("NOT_SUPPORTED_DURING_UPGRADE"))
         sr = _sr(call.world, parameters)
         if call.world[sr]["content_type"] == "iso":
             raise BadRequest(400, "VMs cannot live among ISOs", Failure("SR_OPERATION_NOT_SUPPORTED"))

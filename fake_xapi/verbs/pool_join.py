@@ -15,9 +15,9 @@ from fake_xapi.verbs.machines import Neighbour
 from fake_xapi.verbs.transplant import Transplant
 
 _OF_A_HOST = (
-    *("host", "host_metrics", "host_cpu", "PIF", "PIF_metrics", "PBD", "SR", "VDI", "VM", "VM_metrics", "VM_guest_metrics", "console"),
-    *("VBD", "VBD_metrics", "VIF", "VIF_metrics", "VTPM", "VGPU", "VUSB", "PCI", "PGPU", "GPU_group", "PUSB", "USB_group", "crashdump"),
-    *("host_crashdump", "host_patch", "secret", "blob", "dom0_file"),
+    *("host", "host_metrics", "host_cpu", "PIF", "PIF_metrics", "VLAN", "PBD", "SR", "VDI", "VM", "VM_metrics", "VM_guest_metrics"),
+    *("console", "VBD", "VBD_metrics", "VIF", "VIF_metrics", "VTPM", "VGPU", "VUSB", "PCI", "PGPU", "GPU_group", "PUSB", "USB_group"),
+    *("crashdump", "host_crashdump", "host_patch", "Certificate", "secret", "blob", "dom0_file"),
 )
 """What a host brings along. Its own networks and what is the same on all hosts stay behind."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.lifecycle.storage_types import NETWORK_TYPES, driver_features, supported_types
+from fake_xapi.lifecycle.upgrade import is_upgrading
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import auto_scan, chains, media, sr_documents, sr_places, sr_scan, storage
@@ -36,8 +37,10 @@ async def create(  # noqa: PLR0917  # as the message has them
 ) -> Id:
     """A new SR, connected to its host, or to all hosts when it is shared; what was on its device is gone.
 
-    SR_UNKNOWN_DRIVER [type] for a type without driver; SR_BACKEND_FAILURE_<n> of the driver.
+    NOT_SUPPORTED_DURING_UPGRADE []; SR_UNKNOWN_DRIVER [type] for a type without driver; SR_BACKEND_FAILURE_<n> of the driver.
     """
+    if is_upgrading(call.world):
+        raise Failure("NOT_SUPPORTED_DURING_UPGRADE")
     _check_type(call, kind)
     place = sr_places.place(call, kind, host, device_config)
     sr_places.assert_free(call, kind, host, device_config)

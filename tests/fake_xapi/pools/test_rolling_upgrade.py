@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
+
+import pytest
 
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.state_file import load_fleet, save_fleet
 from fake_xapi.lifecycle.rules import POOL
+from fake_xapi.transports.inprocess import InProcess
+from fake_xapi.transports.transfers import BadRequest
 from tests.fake_xapi.pools.fleets import MASTER, SECOND, THIRD, Pool, at, logged_in, over_pool
 from tests.fake_xapi.pools.test_host_life import made_running
 from tests.fake_xapi.verbs.hosts import VM_RECORD
@@ -26,6 +31,18 @@ async def upgrade(pool: Pool, name: str, release: str = "clearwater") -> None:
     await at(master, "host.reboot", pool.session, host)
     await asyncio.sleep(1)
     pool.session = await logged_in(master)
+
+
+async def import_refused(pool: Pool) -> tuple[int, str]:
+    """The status of an import that is not taken, and what its task says."""
+
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    task = await pool.call("task.create", "import", "")
+    with pytest.raises(BadRequest) as caught:
+        await InProcess(pool.xapi).put("/import", {"session_id": pool.session, "task_id": task}, nothing(), 10)
+    return (caught.value.status, *pool.row(task)["error_info"])
 
 
 def versions(pool: Pool) -> list[str]:
@@ -68,6 +85,8 @@ def test_only_what_is_safe_may_be_done_meanwhile() -> None:
         refusal = ["NOT_SUPPORTED_DURING_UPGRADE"]
         assert await pool.refused("VM.snapshot", vm, "s") == refusal
         second = pool.host(SECOND)
+        assert await pool.refused("SR.create", second, {}, "0", "s", "", "ext", "user", False, {}) == refusal
+        assert await import_refused(pool) == (400, *refusal)
         assert await pool.refused("pool.eject", second) == refusal
         assert await pool.refused("pool.designate_new_master", second) == refusal
         for name in (SECOND, THIRD):
