@@ -21,12 +21,12 @@ from fake_xapi.verbs.migration_arrival import announce, arrive, domain_of, host_
 from fake_xapi.verbs.migration_checks import NO_COPY, assert_can_go
 from fake_xapi.verbs.migration_disks import Here, Move, There, copy_disks, planned
 from fake_xapi.verbs.migration_journey import Journey, inferred_vifs, journey_of
-from fake_xapi.verbs.migration_metadata import send_metadata
+from fake_xapi.verbs.migration_metadata import send_messages, send_metadata
 from fake_xapi.verbs.vm_life import drop_vm
 
 MOST_AT_ONCE = 3
 MEMORY_PATH = "/services/xenops/memory"
-_NAMES = ("VM.migrate_send", "Async.VM.migrate_send")
+_NAMES = frozenset(f"{prefix}{name}" for prefix in ("", "Async.") for name in ("VM.migrate_send", "VM_migrate_send", "VDI.pool_migrate"))
 
 
 async def migrate_send(
@@ -36,7 +36,7 @@ async def migrate_send(
     options, formats = rest[0], rest[2] if len(rest) > 2 else {}
     journey = journey_of(call, vm, dest, (vdi_map, vif_map, formats), options)
     await assert_can_go(journey)
-    _assert_not_too_many(journey)
+    assert_not_too_many(journey)
     return await migrate(journey)
 
 
@@ -61,7 +61,7 @@ async def assert_can_migrate_sender(
             raise Failure("VGPU_DESTINATION_INCOMPATIBLE", "No compatible pGPU", Handle(vgpu), journey.to.host)
 
 
-def _assert_not_too_many(journey: Journey) -> None:
+def assert_not_too_many(journey: Journey) -> None:
     """A host sends three VMs at a time, this one included; who waits for a VM that is busy is not counted."""
     world = journey.world
     begun = {world.ref(task) for task, row in world.rows("task") if row["status"] == "pending" and row["name_label"] in _NAMES}
@@ -176,7 +176,7 @@ async def _to_another_pool(journey: Journey, moves: tuple[Move, ...], marks: Asy
         await _withdraw(journey, made, place)
         raise
     if not journey.is_copy:
-        _leave(journey, [move.vdi for move in moves])
+        _leave(journey, [move.vdi for move in moves], await send_messages(journey))
     return Wire(made if is_modern else "")
 
 
@@ -220,12 +220,14 @@ async def _quietly(journey: Journey, method: str, *params: Any, otherwise: Any =
         return otherwise
 
 
-def _leave(journey: Journey, moved: list[Id]) -> None:
-    """The VM is there now: here nothing of it stays, but its history as messages."""
+def _leave(journey: Journey, moved: list[Id], messages: list[Id]) -> None:
+    """The VM is there now, and what was said of it: here nothing of it stays."""
     call = journey.call
     srs = {journey.world[vdi]["SR"] for vdi in moved}
     end_life(call, journey.vm)
     with call.world.edit() as edit:
+        for message in messages:
+            edit.destroy(message)
         for vm in journey.vms:
             drop_vm(edit, vm)
         for vdi in moved:

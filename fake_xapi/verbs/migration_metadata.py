@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure
+from fake_xapi.datamodel.wire import escape
 from fake_xapi.datamodel.xml_values import read_value
 from fake_xapi.dom0 import tar, xva
 from fake_xapi.state.ids import Id
@@ -54,6 +55,27 @@ def _about_us(journey: Journey, failure: Failure) -> Failure:
     """The archive's name of the VM as its ref here: who migrates it knows no other."""
     mine = journey.world.ref(journey.vm)
     return Failure(failure.code, *(mine if param == "Ref:0" else param for param in failure.params))
+
+
+async def send_messages(journey: Journey) -> list[Id]:
+    """Let the other pool have what was said of the VM; the messages that it took. None when it cannot: they stay where they are."""
+    world, uuid = journey.world, journey.world.uuid(journey.vm)
+    ids = sorted(identity for identity, row in world.rows("message") if row["obj_uuid"] == uuid)
+    content = "".join(_message(journey, identity) for identity in ids).encode()
+    parameters = {"session_id": journey.to.session, "cls": "VM", "uuid": uuid}
+    try:
+        is_taken = bool(ids) and await journey.remote.put("/messages", parameters, _once(content), len(content))
+    except Failure:
+        return []
+    return ids if is_taken else []
+
+
+def _message(journey: Journey, identity: Id) -> str:
+    row, world = journey.world[identity], journey.world
+    fields = {name: str(row[name]) for name in ("name", "priority", "cls", "obj_uuid", "timestamp", "body")}
+    told = {"ref": world.ref(identity), "uuid": world.uuid(identity), **fields}
+    inside = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in told.items())
+    return f'<?xml version="1.0" encoding="UTF-8"?><message>{inside}</message>'
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

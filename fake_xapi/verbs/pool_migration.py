@@ -9,7 +9,7 @@ from fake_xapi.guest.life import begin_life, end_life
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import cpu_levels, placement
 from fake_xapi.verbs.call import Call, Verb
-from fake_xapi.verbs.migration import copy_memory, migrate
+from fake_xapi.verbs.migration import assert_not_too_many, copy_memory, migrate
 from fake_xapi.verbs.migration_arrival import announce, arrive, domain_of, host_name
 from fake_xapi.verbs.migration_checks import assert_can_go, is_older, version_of
 from fake_xapi.verbs.migration_journey import Destination, Journey, disks_of
@@ -102,6 +102,7 @@ async def migrate_vdi(call: Call, vdi: Id, sr: Id, options: dict[str, str]) -> I
     async with call.operating((vm, "migrate_send")):
         journey = Journey(call, vm, _here(call, vm, vdi_map), vdi_map, {}, options)
         await assert_can_go(journey)
+        assert_not_too_many(journey)
         await migrate(journey)
     return int(call.world[vbd]["VDI"])
 

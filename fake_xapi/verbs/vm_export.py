@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.dom0 import tar, xva
 from fake_xapi.dom0.compression import Packing, packed
+from fake_xapi.dom0.disks import Disk
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import placement
 from fake_xapi.verbs.archive import written
@@ -19,8 +20,10 @@ _LAST_WITH_SHA1 = "22.16.0"
 
 @dataclass(frozen=True, slots=True)
 class _Disk:
+    """A disk as it was when the export began."""
+
     prefix: str
-    vdi: Id
+    disk: Disk
 
 
 async def export_vm(call: Call, vm: Id, packing: Packing, *, preserves_power_state: bool) -> Iterator[bytes]:
@@ -34,17 +37,13 @@ async def export_vm(call: Call, vm: Id, packing: Packing, *, preserves_power_sta
         scope = Scope(preserves_power_state=preserves_power_state)
         metadata = export(call, [vm], scope)
         disks = _disks(call, vm, metadata, is_suspended=preserves_power_state)
-        await call.takes("VM.export", bytes_moved=sum(_held(call, disk.vdi) for disk in disks), share=(0.0, 0.1))
+        await call.takes("VM.export", bytes_moved=sum(disk.disk.allocated_bytes for disk in disks), share=(0.0, 0.1))
     except BaseException:
         release()
         raise
     pieces = _begun(call, metadata, disks, release)
     next(pieces)  # One that was never begun would not hear that nobody reads it.
     return packed(pieces, packing) if packing else pieces
-
-
-def _held(call: Call, vdi: Id) -> int:
-    return call.disks[vdi].allocated_bytes if vdi in call.disks else 0
 
 
 def _assert_reachable(call: Call, vm: Id) -> None:
@@ -62,22 +61,27 @@ def _disks(call: Call, vm: Id, metadata: Export, *, is_suspended: bool) -> list[
     if is_suspended and world[vm]["power_state"] == "Suspended":
         vdis.append(world[vm]["suspend_VDI"])
     sent = [vdi for vdi in dict.fromkeys(vdis) if vdi in metadata.names and world[world[vdi]["SR"]]["content_type"] != "iso"]
-    return sorted((_Disk(metadata.names[vdi], vdi) for vdi in sent), key=lambda disk: disk.prefix)
+    return sorted((_Disk(metadata.names[vdi], _content(call, vdi)) for vdi in sent), key=lambda disk: disk.prefix)
+
+
+def _content(call: Call, vdi: Id) -> Disk:
+    """What a VDI holds; one of which nobody has ever seen a byte holds zeros."""
+    if vdi not in call.disks:
+        call.disks.create(vdi, call.world[vdi]["virtual_size"])
+    return call.disks[vdi]
 
 
 def _begun(call: Call, metadata: Export, disks: list[_Disk], release: Callable[[], None]) -> Iterator[bytes]:
     """The pieces; the first says nothing, so that the rest hears of its end."""
     ending = checksum_ending(call)
-    total = max(1, sum(call.world[disk.vdi]["virtual_size"] for disk in disks))
+    total = max(1, sum(disk.disk.size for disk in disks))
     done = 0
     try:
         yield b""
         yield tar.file(xva.METADATA, written(metadata.archive))
         for disk in disks:
-            if disk.vdi not in call.disks:
-                call.disks.create(disk.vdi, call.world[disk.vdi]["virtual_size"])
-            yield from xva.disk_pieces(call.disks, call.disks[disk.vdi], disk.prefix, ending)
-            done += call.world[disk.vdi]["virtual_size"]
+            yield from xva.disk_pieces(call.disks, disk.disk, disk.prefix, ending)
+            done += disk.disk.size
             call.progress(0.1 + 0.9 * done / total)
             call.stop_if_cancelled()
         yield tar.END

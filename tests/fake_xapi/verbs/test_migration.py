@@ -36,7 +36,7 @@ def test_a_running_vm_goes_to_another_pool_and_goes_on(*, shares_bytes: bool) ->
         assert there.world[arrived["guest_metrics"]]["live"]
         assert bytes_of(there, made) == [bytes(5) + b"content"]
         assert arrived["current_operations"] == {}
-        assert there.bodies()[-1] == "VM_MIGRATED"
+        assert there.bodies() == ["VM_MIGRATED", "VM_STARTED"]
         for cls in ("VM", "VBD", "VIF", "console", "VM_metrics", "VM_guest_metrics"):
             assert list(here.world.ids(cls)) == []
         assert (list(here.world.ids("VDI")), disks(here)) == ([], set())
@@ -98,6 +98,58 @@ def test_snapshots_go_with_their_vm() -> None:
         assert bytes_of(there, made) == [bytes(5) + b"content"]
 
     over_pools(body)
+
+
+def test_a_checkpoint_goes_with_its_memory() -> None:
+    async def body(pools: Pools) -> None:
+        here, there = pools.here, pools.there
+        vm, _ = await running(here)
+        checkpoint = await here.call("VM.checkpoint", vm, "asleep")
+        here.kit.xapi.disks.write(here.row(checkpoint)["suspend_VDI"], 0, b"memory")
+        with there.world.edit() as edit:
+            edit.set(next(there.world.ids("pool")), suspend_image_SR=0)
+        made = await pools.send(vm)
+        [kept] = there.row(made)["snapshots"]
+        assert there.world[kept]["power_state"] == "Suspended"
+        assert there.kit.xapi.disks.read(there.world[kept]["suspend_VDI"], 0, 6) == b"memory"
+        await there.call("VM.revert", there.world.ref(kept))
+        await there.call("VM.resume", made, False, False)
+
+    over_pools(body)
+
+
+def test_where_nobody_says_where_to_snapshots_have_no_place() -> None:
+    async def body(pools: Pools) -> None:
+        here, there = pools.here, pools.there
+        vm, vdi = await running(here)
+        snapshot = await here.call("VM.snapshot", vm, "s")
+        await here.call("VM.checkpoint", vm, "c")
+        kept = here.world[here.row(snapshot)["VBDs"][0]]["VDI"]
+        with here.world.edit() as edit:
+            edit.set(kept, snapshot_of=0)
+        with there.world.edit() as edit:
+            edit.set(next(there.world.ids("pool")), suspend_image_SR=0, default_SR=0)
+        vdis, vifs = pools.maps(vm)
+        found = await here.refused("VM.migrate_send", vm, await pools.dest(), True, vdis, vifs, {})
+        assert found[0] == "VDI_NOT_IN_MAP"
+        assert found[1] != vdi
+
+    over_pools(body)
+
+
+def test_what_was_said_of_a_vm_goes_with_it() -> None:
+    async def body(pools: Pools) -> None:
+        here, there = pools.here, pools.there
+        vm, _ = await running(here, name_label="<büro & co>")
+        before = [(row["name"], row["body"], row["timestamp"]) for _, row in sorted(here.world.rows("message"))]
+        uuids = [here.world.uuid(message) for message in sorted(here.world.ids("message"))]
+        assert [name for name, _, _ in before] == ["VM_STARTED"]
+        await pools.send(vm)
+        assert here.bodies() == []
+        found = {there.world.uuid(message): row for message, row in there.world.rows("message")}
+        assert [(found[uuid]["name"], found[uuid]["body"], found[uuid]["timestamp"]) for uuid in uuids] == before
+
+    over_pools(body, settings=REALISTIC)
 
 
 def test_a_copy_leaves_the_vm_where_it_is() -> None:
