@@ -41,7 +41,7 @@ UNSEEN_CLASSES: Mapping[str, ClassModel] = {
     "guest": _class(
         "guest", _field("vm", "string", "", "name__label"), _field("domid", "int", -1), _field("stage", "string", ""),
         _field("xenstore", _MAP, {}), _field("files", _MAP, {}), _field("password", "string", ""),
-        _field("agent", "string", ""), _field("key", "string", ""), _field("console", "string", ""),
+        _field("agent", "string", ""), _field("asked", "string", ""), _field("key", "string", ""), _field("console", "string", ""),
     ),
     "medium": _class(
         "medium", _field("sr_uuid", "string", "", "name__label"), _field("sr_type", "string", ""), _field("place", "string", ""),

@@ -7,29 +7,49 @@ import hashlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from fake_xapi.datamodel.failure import Failure
+from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.dom0 import xenstore
+from fake_xapi.guest import machine
 from fake_xapi.guest.watches import written_by_dom0
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call, Verb
+from fake_xapi.verbs.dates import moment
 from fake_xapi.verbs.host_plugins import run_plugin
 
 PLUGIN = "guest-agent-operation"
 MOST_SCRIPT = 1024
+INTERVAL_S = 10.0
+"""So far apart must two requests to one guest be."""
 _ALLOWED = "allow_guest_agent_run_script"
 _BATCH = "control/feature-xs-batcmd"
 _DESKTOP = "control/feature-ts"
 
 
 async def call_plugin(call: Call, vm: Id, plugin: str, fn: str, args: dict[str, str]) -> str:
-    """Ask the guest's agent for something. Failures XENAPI_MISSING_PLUGIN [plugin], XENAPI_PLUGIN_FAILURE [what, text, text]."""
+    """Ask the guest's agent for something.
+
+    Failures XENAPI_MISSING_PLUGIN [plugin], XENAPI_PLUGIN_FAILURE [what, text, text],
+    VM_CALL_PLUGIN_RATE_LIMIT [vm, seconds between calls, seconds to wait].
+    """
     if plugin != PLUGIN:
         raise Failure("XENAPI_MISSING_PLUGIN", plugin)
+    _note_call(call, vm)
     if fn not in FUNCTIONS:
         text = f'The requested fn "{fn}" could not be found in plugin "{plugin}".'
         raise Failure("XENAPI_PLUGIN_FAILURE", "failed to find fn", text, text)
     return await FUNCTIONS[fn](call, vm, args)
+
+
+def _note_call(call: Call, vm: Id) -> None:
+    """Let nobody ask a guest too often."""
+    kept = machine.machine(call.world, vm)
+    before = kept["asked"] if kept is not None else ""
+    wait_s = INTERVAL_S - (moment(call.now()) - moment(before)).total_seconds() if before else 0.0
+    if wait_s > 0:
+        raise Failure("VM_CALL_PLUGIN_RATE_LIMIT", Handle(vm), f"{INTERVAL_S:.0f}.", f"{wait_s:.0f}.")
+    with call.world.edit() as edit:
+        machine.keep(edit, vm, asked=call.now())
 
 
 def _requests_desktop(wanted: str) -> Callable[[Call, Id, dict[str, str]], Coroutine[Any, Any, str]]:

@@ -33,6 +33,7 @@ def test_a_remote_desktop_is_switched_on_and_off() -> None:
         for fn, shown in (("request-rdp-on", "1"), ("request-rdp-off", "0")):
             assert await host.call("VM.call_plugin", vm, PLUGIN, fn, {}) == ""
             assert host.world[metrics]["other"]["data-ts"] == shown
+            await asyncio.sleep(10)
 
     over_host(body)
 
@@ -70,6 +71,7 @@ def test_scripts_are_for_pools_that_allow_them_and_guests_that_can() -> None:
     async def body(host: Host) -> None:
         vm = await _up(host, "web")
         assert await host.refused("VM.call_plugin", vm, PLUGIN, "run-script", SCRIPT) == ["FEATURE_RESTRICTED"]
+        await asyncio.sleep(10)
         await _allow_scripts(host)
         text = "run-script is not supported on the given VM (or it is still booting)"
         assert await host.refused("VM.call_plugin", vm, PLUGIN, "run-script", SCRIPT) == ["NOT_IMPLEMENTED", text]
@@ -83,6 +85,7 @@ def test_what_is_not_known_or_not_announced() -> None:
         assert await host.refused("VM.call_plugin", vm, "x", "y", {}) == ["XENAPI_MISSING_PLUGIN", "x"]
         text = f'The requested fn "y" could not be found in plugin "{PLUGIN}".'
         assert await host.refused("VM.call_plugin", vm, PLUGIN, "y", {}) == ["XENAPI_PLUGIN_FAILURE", "failed to find fn", text, text]
+        await asyncio.sleep(10)
         text = f'The requested fn "request-rdp-on" of plugin "{PLUGIN}" could not be executed for lack of guest agent control feature.'
         refused = await host.refused("VM.call_plugin", vm, PLUGIN, "request-rdp-on", {})
         assert refused == ["XENAPI_PLUGIN_FAILURE", "failed to execute fn", text, text]
@@ -107,3 +110,16 @@ def test_xapi_itself_has_neither_keys_nor_triggers(message: str) -> None:
         return await host.refused(message, await _up(host), "x")
 
     assert over_host(body) == ["NOT_IMPLEMENTED", message.removeprefix("VM.")]
+
+
+def test_a_guest_is_not_asked_too_often() -> None:
+    async def body(host: Host) -> None:
+        vm = await _up(host)
+        await host.call("VM.call_plugin", vm, PLUGIN, "request-rdp-on", {})
+        await asyncio.sleep(4)
+        refused = await host.refused("VM.call_plugin", vm, PLUGIN, "request-rdp-off", {})
+        assert refused == ["VM_CALL_PLUGIN_RATE_LIMIT", vm, "10.", "6."]
+        await asyncio.sleep(6)
+        assert await host.call("VM.call_plugin", vm, PLUGIN, "request-rdp-off", {}) == ""
+
+    over_host(body)
