@@ -194,6 +194,7 @@ def _is_given(ctx: click.Context, name: str) -> bool:
 
 
 def _settings(options: dict[str, Any]) -> Settings:
+    from fake_xapi.dom0.arrays import STANDARD, read_network
     from fake_xapi.dom0.user_plugins import NO_PLUGINS, load
     from fake_xapi.engine.durations import durations
     from fake_xapi.engine.settings import Settings
@@ -207,6 +208,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         waits_for_busy=options["busy"] == "wait",
         login_delay_s=LOGIN_DELAY_S if profile.operations else 0.0,
         directory=read_accounts(options["directory"]) if options["directory"] is not None else None,
+        storage=read_network(options["storage"]) if options["storage"] is not None else STANDARD,
         plugins=load(options["plugins"]) if options["plugins"] is not None else NO_PLUGINS,
     )
 

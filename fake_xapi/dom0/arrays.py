@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 import msgspec
 
@@ -109,3 +110,12 @@ STANDARD = StorageNetwork(
 def network_of(text: str) -> StorageNetwork:
     """The storage that a JSON text describes, with the fields of ``StorageNetwork``; ValueError tells what is wrong in it."""
     return msgspec.json.decode(text, type=StorageNetwork)
+
+
+def read_network(path: Path) -> StorageNetwork:
+    """The storage that a JSON file describes; ValueError names the file, what is wrong in it and the cure."""
+    try:
+        return network_of(path.read_text(encoding="utf-8"))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        known = ", ".join(StorageNetwork.__dataclass_fields__)
+        raise ValueError(f"{path}: {error}; write an object with any of {known}") from error

@@ -100,6 +100,30 @@ class BlockFile:
                 os.ftruncate(self._descriptor, 0)
 
 
+class HollowFile(BlockFile):
+    """Blocks that are told apart and counted, but whose bytes nobody keeps: what is read is noise, the same each time for one block.
+
+    For fleets whose disks are only measured: everything takes as much as if the bytes were there.
+    """
+
+    def get(self, block: Block) -> bytes:
+        """Noise."""
+        return hashlib.sha256(block.slot.to_bytes(8, "big")).digest() * (BLOCK_BYTES // hashlib.sha256().digest_size)
+
+    def part(self, block: Block, start: int, length: int) -> bytes:
+        """Some of the noise."""
+        return self.get(block)[start : start + length]
+
+    def named(self, name: str) -> Block:
+        """A block that holds something which nobody has seen; the same for the same name."""
+        digest = hashlib.sha256(name.encode()).digest()
+        known = self._by_digest.get(digest)
+        return known if known is not None else self._store(digest, b"")
+
+    def _write(self, slot: int, content: bytes) -> None:
+        """Keep nothing."""
+
+
 def _anonymous_file(directory: Path | None) -> int:
     """A file without a name: nothing to remove when the process ends, even by SIGKILL."""
     with tempfile.TemporaryFile(dir=directory, prefix="inova-disks-") as file:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import immutables
 
-from fake_xapi.dom0.blocks import BLOCK_BYTES, ZEROS, Block, BlockFile
+from fake_xapi.dom0.blocks import BLOCK_BYTES, ZEROS, Block, BlockFile, HollowFile
 
 Extent = tuple[int, bytes]
 """Offset and bytes."""
@@ -60,6 +60,11 @@ class DiskStore:
     def __init__(self, file: BlockFile | None = None, disks: immutables.Map[Hashable, Disk] | None = None) -> None:
         self._file = file if file is not None else BlockFile()
         self._disks: immutables.Map[Hashable, Disk] = disks if disks is not None else immutables.Map()
+
+    @property
+    def is_hollow(self) -> bool:
+        """Whether disks are only measured: what is read from them is noise."""
+        return isinstance(self._file, HollowFile)
 
     def fork(self) -> DiskStore:
         """Another store with the same disks, at no cost."""
@@ -155,6 +160,14 @@ class DiskStore:
         disk = self._disks[key]
         _check_range(disk, offset, len(content))
         self.put(key, self._written(disk, [(offset, content)]))
+
+    def write_unseen(self, key: Hashable, numbers: Iterable[int], name: str) -> None:
+        """Let blocks of a disk hold what a guest has written and nobody has seen; TypeError where bytes are kept."""
+        if not isinstance(self._file, HollowFile):
+            raise TypeError("these disks keep their bytes")
+        disk = self._disks[key]
+        written = {number: self._file.named(f"{name}/{number}") for number in numbers}
+        self.put(key, Disk(disk.size, _with(disk.blocks, written)))
 
     def writer(self, key: Hashable) -> DiskWriter:
         """Write many extents in the order of their offsets; each block is put once, when it is complete."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fake_xapi.dom0.user_plugins import NO_PLUGINS, UserPlugins
+from fake_xapi.dom0.arrays import STANDARD, StorageNetwork
 from fake_xapi.engine.durations import INSTANT, Durations
 from fake_xapi.verbs.directory import Directory
 
@@ -16,6 +17,7 @@ class Settings:
     ``waits_for_busy``: whether a call waits while an object is busy, as XAPI does, or is refused at once with
     OTHER_OPERATION_IN_PROGRESS; ``busy_deadline_s`` bounds the wait. ``event_gather_s``: how long ``event.from`` gathers before it
     answers (XAPI: 0.05). ``login_delay_s``: the answer to a wrong password comes so late (XAPI: 5).
+    ``storage``: the servers, targets and LUNs that all hosts can reach.
     ``directory``: the service that knows users when external authentication is on; without one it cannot be enabled.
     ``plugins``: what users brought beside the plugins of every dom0.
     """
@@ -27,5 +29,6 @@ class Settings:
     busy_deadline_s: float = 7200.0
     event_gather_s: float = 0.0
     login_delay_s: float = 0.0
+    storage: StorageNetwork = STANDARD
     directory: Directory | None = None
     plugins: UserPlugins = NO_PLUGINS

@@ -55,7 +55,7 @@ class Xapi:
         self.world = world
         self.host = host
         self.disks = disks
-        self.arrays = Arrays(disks)
+        self.arrays = Arrays(disks, settings.storage)
         """The storage outside the hosts; the pools of a fleet see the same."""
         self.settings = settings
         self.clock = clock or Clock()

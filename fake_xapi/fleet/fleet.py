@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice, repeat
-from typing import Protocol
+from typing import Literal, Protocol
 
+from fake_xapi.dom0.blocks import HollowFile
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.audit import AuditLog
 from fake_xapi.engine.clock import Clock
@@ -58,6 +59,7 @@ class Order:
 
     ``pool_size`` hosts each are a pool, the first of them its master; the last pool may be smaller.
     ``vms`` and ``snapshots`` of them are there from the first moment, dealt out evenly over all hosts.
+    ``disk_bytes``: what is written to disks is kept, or only measured: then what is read is noise, and guests fill their disks by a model.
     """
 
     hosts: int = 1
@@ -68,6 +70,7 @@ class Order:
     hardware: Hardware = STANDARD
     vms: int = 0
     snapshots: int = 0
+    disk_bytes: Literal["keep", "measure"] = "keep"
     pool_size: int = 1
 
     def site(self, number: int) -> Site:
@@ -134,8 +137,8 @@ class Fleet:
         self._ports: Sequence[int] = ()
         self.faults = Faults(str(order.seed), [site.name for site in self.sites()])
         self._golden = golden(order.personality, order.hardware, min(order.pool_size, order.hosts))
-        self._disks = DiskStore() if before is None else before.file
-        self.arrays = Arrays(self._disks, kept=None if before is None else before.arrays)
+        self._disks = before.file if before is not None else DiskStore(HollowFile() if order.disk_bytes == "measure" else None)
+        self.arrays = Arrays(self._disks, settings.storage, None if before is None else before.arrays)
         """The storage outside all hosts."""
         self._clock = clock or Clock()
         self.machines = Machines(self.faults, self._name_at, self._renewed)

@@ -14,7 +14,7 @@ import msgspec
 from immutables import Map
 
 from fake_xapi.datamodel.personality import personality
-from fake_xapi.dom0.blocks import BLOCK_BYTES, Block, BlockFile
+from fake_xapi.dom0.blocks import BLOCK_BYTES, Block, BlockFile, HollowFile
 from fake_xapi.dom0.disks import Disk, DiskStore
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.golden import golden
@@ -26,7 +26,7 @@ from fake_xapi.state.world import World
 from fake_xapi.transports.vdi_holds import release_all
 from fake_xapi.verbs.media import Shelf, new_shelf
 
-FIRST_LINE = b"inova fleet 4\n"
+FIRST_LINE = b"inova fleet 5\n"
 LENGTH_BYTES = 8
 _ARRAYS = ""
 """No host is called so."""
@@ -55,15 +55,16 @@ def save_fleet(fleet: Fleet, path: Path) -> None:
     hosts = {name: {**_plain(xapi.world, base), "disks": blocks.listed(xapi.disks)} for name, xapi in pools.items()}
     masters = {xapi: name for name, xapi in pools.items()}
     members = {name: (masters[leader], host) for name, (leader, host) in fleet.machines.seats()}
-    content = {"order": asdict(fleet.order), "hosts": hosts, "members": members, "off": sorted(fleet.machines.off)}
+    content: dict[str, Any] = {"order": asdict(fleet.order), "hosts": hosts, "members": members, "off": sorted(fleet.machines.off)}
     arrays = fleet.arrays.shelf
     content["arrays"] = {"state": dump(arrays.world.value), "disks": blocks.listed(arrays.disks)}
+    content["unseen_blocks"] = blocks.count if fleet.order.disk_bytes == "measure" else 0
     head = msgspec.msgpack.encode(content)
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
             file.write(FIRST_LINE + len(head).to_bytes(LENGTH_BYTES, "big") + head)
-            file.writelines(blocks.contents())
+            file.writelines(blocks.contents() if fleet.order.disk_bytes == "keep" else ())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -80,9 +81,9 @@ def load_fleet(path: Path) -> Saved:
         order = _order(path, content["order"])
         try:
             worlds = {name: _world(host, order) for name, host in content["hosts"].items()}
-            store = BlockFile()
+            store = BlockFile() if order.disk_bytes == "keep" else HollowFile()
             listed = {name: host["disks"] for name, host in content["hosts"].items()}
-            disks = _disks(file, store, {**listed, _ARRAYS: content["arrays"]["disks"]})
+            disks = _disks(_blocks(file, store, content["unseen_blocks"]), store, {**listed, _ARRAYS: content["arrays"]["disks"]})
             arrays = new_shelf(restore(content["arrays"]["state"]), disks.pop(_ARRAYS))
             members = {name: (master, host) for name, (master, host) in content["members"].items()}
             off = list(content["off"])
@@ -161,18 +162,30 @@ class _Blocks:
                 self._sources.append((store, disk, place))
         return {place: self._numbers[block] for place, block in disk.blocks.items()}
 
+    @property
+    def count(self) -> int:
+        """How many different blocks there are."""
+        return len(self._sources)
+
     def contents(self) -> Iterator[bytes]:
         """The bytes of every block."""
         return (store.block(disk, place) for store, disk, place in self._sources)
 
 
-def _disks(file: IO[bytes], store: BlockFile, listed: Mapping[str, Any]) -> dict[str, DiskStore]:
+def _blocks(file: IO[bytes], store: BlockFile, unseen: int) -> list[Block]:
+    """The blocks in the order of their numbers; of those that nobody kept, only how many there are."""
+    if isinstance(store, HollowFile):
+        return [store.named(f"saved/{number}") for number in range(unseen)]
     blocks: list[Block] = []
     while content := file.read(BLOCK_BYTES):
         block = store.put(content)
         if block is None:
             raise ValueError("a block of zeros")
         blocks.append(block)
+    return blocks
+
+
+def _disks(blocks: list[Block], store: BlockFile, listed: Mapping[str, Any]) -> dict[str, DiskStore]:
     made = {name: {key: _disk(size, places, blocks) for key, (size, places) in disks.items()} for name, disks in listed.items()}
     return {name: DiskStore(store, Map(disks)) for name, disks in made.items()}
 

@@ -26,6 +26,10 @@ class Here(Holder, Protocol):
         """The host that is asked."""
         ...
 
+    def now(self) -> str:
+        """The date."""
+        ...
+
 
 def wanted(store: Holder, host: Id, config: Mapping[str, str]) -> Wanted:
     """A device_config as a driver is given it. SR_BACKEND_FAILURE_20 for a secret that is not there."""

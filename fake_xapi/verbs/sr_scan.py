@@ -11,7 +11,7 @@ from fake_xapi.dom0.arrays import Lun
 from fake_xapi.lifecycle.storage_types import LUN_TYPES, NETWORK_TYPES
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import media, sr_drivers, sr_places, storage
+from fake_xapi.verbs import disk_fill, media, sr_drivers, sr_places, storage
 from fake_xapi.verbs.sm_errors import sm_failure
 from fake_xapi.verbs.sr_places import Here
 
@@ -24,6 +24,7 @@ def scan(store: Here, sr: Id) -> None:
     """Bring the rows of an SR to what lies there, then its sizes to its rows. SR_BACKEND_FAILURE_40 when nobody can look."""
     with store.world.edit() as edit:
         _LOOKS.get(edit[sr]["type"], _on_medium)(store, edit, sr)
+    disk_fill.fill(store, store.world[sr]["VDIs"])
     with store.world.edit() as edit:
         storage.rescan(store, edit, sr)
 

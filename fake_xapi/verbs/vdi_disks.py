@@ -10,7 +10,7 @@ from fake_xapi.lifecycle.storage_types import driver_features
 from fake_xapi.lifecycle.vdi import any_plugged_pbd
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import chains, storage, vdi_tracking
+from fake_xapi.verbs import chains, disk_fill, storage, vdi_tracking
 from fake_xapi.verbs.call import Call
 
 _KEPT = (
@@ -44,6 +44,7 @@ async def clone_disk(call: Call, vdi: Id) -> Id:
         return await copy_disk(call, vdi, sr)
     async with call.operating((sr, "vdi_clone")):
         await call.takes("VDI.clone")
+        _settle(call, vdi)
         with call.world.edit() as edit:
             return chains.split(call, edit, vdi, **_kept(call.world[vdi], _KEPT))
 
@@ -54,6 +55,7 @@ async def snapshot_disk(call: Call, vdi: Id) -> Id:
     assert_reachable(call, sr)
     async with call.operating((sr, "vdi_snapshot")):
         await call.takes("VDI.snapshot")
+        _settle(call, vdi)
         row = call.world[vdi]
         with call.world.edit() as edit:
             made = chains.split(
@@ -69,6 +71,14 @@ async def snapshot_disk(call: Call, vdi: Id) -> Id:
         if row["cbt_enabled"]:
             vdi_tracking.hand_over(call, vdi, made)
         return made
+
+
+def _settle(call: Call, vdi: Id) -> None:
+    """Let what a guest has written so far count, before the disk is split."""
+    if call.disks.is_hollow:
+        disk_fill.fill(call, [vdi])
+        with call.world.edit() as edit:
+            storage.measure(call, edit, vdi)
 
 
 async def copy_disk(call: Call, vdi: Id, sr: Id, *, share: tuple[float, float] = (0.0, 1.0)) -> Id:

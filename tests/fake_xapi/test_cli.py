@@ -127,7 +127,7 @@ def test_a_port_that_is_taken_is_named_with_the_cure(tmp_path: Path) -> None:
         (("--profile", "fast"), "take one of realistic, instant, or name a JSON file"),
         (("--hosts", "999999", "--state", "/none/s"), "the folder /none is not there; make it, or name another file"),
         (("--inventory", "/none/i"), "the folder /none is not there; make it, or name another file"),
-        (("--state", __file__), "not a fleet of the format 'inova fleet 4'; name another file, or remove this one"),
+        (("--state", __file__), "not a fleet of the format 'inova fleet 5'; name another file, or remove this one"),
     ],
 )
 def test_what_cannot_begin_says_what_to_do(options: tuple[str, ...], cure: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -130,3 +131,48 @@ def test_a_file_that_is_no_fleet_is_refused_with_its_name_and_the_cure(
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(BadWorldFile, match=rf"{path}: {refusal}.*; name another file, or remove this one to begin anew"):
         load_fleet(path)
+
+
+def test_disks_that_are_only_measured_come_back_as_large_as_they_were(tmp_path: Path) -> None:
+    async def made() -> list[tuple[list[int], list[int]]]:
+        fleet = Fleet(Order(hosts=2, seed=7, disk_bytes="measure"))
+        a_disk_with_a_clone(fleet)
+        save_fleet(fleet, tmp_path / "f")
+        loaded = Fleet(fleet.order, before=load_fleet(tmp_path / "f"))
+        stores = [(one, one.hosts["xs00002"].disks) for one in (fleet, loaded)]
+        seen = [(store.blocks(vdi(one, "disk")), store.diff(vdi(one, "clone"), vdi(one, "disk"))) for one, store in stores]
+        assert all(store.is_hollow for _, store in stores)
+        return seen
+
+    assert run_virtual(made()) == [([1], [0]), ([1], [0])]
+    assert (tmp_path / "f").stat().st_size < BLOCK_BYTES
+
+
+def test_arrays_come_back_with_what_is_on_them(tmp_path: Path) -> None:
+    config = {"target": "10.255.0.20", "targetIQN": "iqn.2012-08.example.storage:array1", "SCSIid": "360a98000534b4f4e46704f76692d6d00"}
+
+    async def made() -> None:
+        fleet = Fleet(Order(hosts=2, seed=7))
+        first = await _created(fleet, config)
+        save_fleet(fleet, tmp_path / "f")
+        loaded = Fleet(fleet.order, before=load_fleet(tmp_path / "f"))
+        for name in loaded.hosts:
+            assert first in await _called(loaded, name, "SR.probe", config, "lvmoiscsi", {})
+        await _called(loaded, "xs00001", "SR.get_all")
+
+    run_virtual(made())
+
+
+async def _created(fleet: Fleet, config: dict[str, str]) -> str:
+    sr = await _called(fleet, "xs00001", "SR.create", config, "0", "san", "", "lvmoiscsi", "", True, {})
+    world = fleet.hosts["xs00001"].world
+    return world.uuid(world.find_ref(sr))
+
+
+async def _called(fleet: Fleet, name: str, method: str, *params: object) -> str:
+    xapi = fleet.hosts[name]
+    session = xapi.dispatch("session.login_with_password", ["root", "xenroot"])
+    session = await session if asyncio.iscoroutine(session) else session
+    host = [] if method == "SR.get_all" else [xapi.world.ref(xapi.host)]
+    answer = xapi.dispatch(method, [session, *host, *params])
+    return str(await answer if asyncio.iscoroutine(answer) else answer)
