@@ -19,7 +19,7 @@ Target = Callable[[World, list[Any]], Id]
 
 def check_reachable(xapi: Xapi, route: Route, values: list[Any]) -> None:
     """HOST_OFFLINE [host] when a call's host is known not to live, CANNOT_CONTACT_HOST [host] when that is only found out now."""
-    target = _TARGETS.get(route.message.wire_name)
+    target = TARGETS.get(route.message.wire_name)
     host = target(xapi.world, values) if target is not None and xapi.lost else 0
     if host in xapi.lost:
         metrics = xapi.world.get(xapi.world[host]["metrics"])
@@ -62,13 +62,15 @@ _HOST = (
     *("enable_external_auth", "disable_external_auth", "install_server_certificate", "get_server_certificate"),
 )
 _DEVICE = ("plug", "unplug", "unplug_force", "insert", "eject")
-_TARGETS: Mapping[str, Target] = {
+TARGETS: Mapping[str, Target] = {
     **{f"VM.{name}": _home for name in _LIVE_VM},
     "VM.start_on": _second,
     "VM.resume_on": _second,
     **{f"host.{name}": _first for name in _HOST},
     **{f"VBD.{name}": _home_of_device for name in _DEVICE},
     **{f"VIF.{name}": _home_of_device for name in _DEVICE[:3]},
+    "host.evacuate": _first,
+    "pool.eject": _first,
     "PBD.plug": _host_of,
     "PBD.unplug": _host_of,
     "PIF.plug": _host_of,

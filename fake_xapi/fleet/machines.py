@@ -127,7 +127,8 @@ class Machines:
     def authority(self, pool: Xapi, address: str) -> str:
         """An address of a pool's host with the port at which it is served; the usual one goes without saying."""
         host = next((host for host, row in pool.world.rows("host") if row["address"] == address), pool.host)
-        port = self.port_of(self._name(pool, host) or self._alone(pool))
+        name = self._name(pool, host) or self._name(pool, pool.host)
+        port = HTTP_PORT if name is None else self.port_of(name)
         return address if port == HTTP_PORT else f"{address}:{port}"
 
     def is_known(self, address: str) -> bool:
@@ -166,7 +167,10 @@ class Machines:
         if name is None:
             raise LookupError("a machine that is in no fleet cannot join a pool")
         leader = pool.leader
-        self._seats.setdefault((leader, leader.host), self._alone(leader))
+        master = self._name(leader, leader.host)
+        if master is None:
+            raise LookupError("a pool that is in no fleet cannot be joined")
+        self._seats[leader, leader.host] = master
         self.place(name, leader, host)
         self._end(joiner)
         joined(leader, host)
@@ -191,12 +195,11 @@ class Machines:
             pool.become(release)
 
     def _name(self, pool: Xapi, host: Id) -> str | None:
+        """A host's machine; that of a pool of one is not listed, so it is looked for."""
         known = self._seats.get((pool, host))
-        return known if known is not None or host != pool.host else self._alone(pool)
-
-    def _alone(self, pool: Xapi) -> str:
-        """The machine of a pool of one: it is not listed, so it is looked for."""
-        return next(name for name, xapi in self.hosts.items() if xapi is pool)
+        if known is not None or host != pool.host:
+            return known
+        return next((name for name, xapi in self.hosts.items() if xapi is pool), None)
 
     def _end(self, xapi: Xapi) -> None:
         task = asyncio.get_running_loop().create_task(xapi.close())

@@ -66,8 +66,7 @@ async def _fail_over(call: Call, host: Id) -> None:
     halt_all(call, lost)
     with world.edit() as edit:
         edit.set(host, enabled=False)
-    await _until_restarts_are_allowed(call)
-    await _restart(call, lost)
+    call.spawn(f"restarts for {host}", _restart(call, lost))
     ha_admission.plan_anew(call)
 
 
@@ -88,6 +87,7 @@ async def _until_restarts_are_allowed(call: Call) -> None:
 
 async def _restart(call: Call, lost: list[Id]) -> None:
     """Protected VMs first, in their order, each group after the delay of the one before; then those that are to be tried."""
+    await _until_restarts_are_allowed(call)
     world, waits = call.world, {ha_plan.RESTART: 0, ha_plan.BEST_EFFORT: 1}
     wanted = [vm for vm in lost if world.get(vm) is not None and world[vm]["ha_restart_priority"] in waits]
     for vm in sorted(wanted, key=lambda vm: (waits[world[vm]["ha_restart_priority"]], world[vm]["order"], vm)):

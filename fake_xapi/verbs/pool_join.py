@@ -12,6 +12,7 @@ from fake_xapi.state.world import World
 from fake_xapi.verbs import pool_checks
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.machines import Neighbour
+from fake_xapi.verbs.pool_settings import POOL_SECRET
 from fake_xapi.verbs.transplant import Transplant
 
 _OF_A_HOST = (
@@ -116,7 +117,7 @@ def _stays_behind(source: World, identity: Id) -> bool:
     row = source[identity]
     if row.cls == "VM":
         return bool(row["is_default_template"] or row["other_config"].get("default_template") == "true")
-    return row.cls == "dom0_file" and not row["host"]
+    return row.cls == "dom0_file" and (not row["host"] or row["path"] == POOL_SECRET)
 
 
 def _await_hello(edit: Edit, host: Id) -> None:

@@ -175,6 +175,19 @@ def _is_start(pool: Pool, message: int) -> bool:
     return bool(pool.world[message]["name"] == "VM_STARTED")
 
 
+def test_restarts_go_on_though_the_failed_host_is_back() -> None:
+    async def body(pool: Pool) -> None:
+        await with_ha(pool)
+        vm = protected(pool, pool.host(SECOND), start_delay=100)
+        death = pool.kill(SECOND)
+        await asyncio.sleep(70)
+        pool.fleet.faults.remove(death)
+        await asyncio.sleep(100)
+        assert (pool.row(vm)["power_state"], pool.is_live(pool.host(SECOND))) == ("Running", True)
+
+    over_pool(body)
+
+
 def test_a_protected_vm_that_finds_no_host_is_told_of() -> None:
     async def body(pool: Pool) -> None:
         await with_ha(pool, tolerated=0)

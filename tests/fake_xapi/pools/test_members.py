@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from fake_xapi.datamodel.catalogue import datamodel
+from fake_xapi.engine.forwarding import TARGETS
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.state_file import load_fleet, save_fleet
 from fake_xapi.lifecycle.rules import POOL
 from tests.fake_xapi.pools.fleets import MASTER, SECOND, THIRD, Pool, at, logged_in, over_pool, refused
+from tests.fake_xapi.pools.test_host_life import made_running
 
 LOCAL_LOGIN = ("session.slave_local_login_with_password", "root", "xenroot")
 
@@ -166,3 +169,37 @@ def test_who_keeps_a_host_in_process_follows_it_into_another_pool_and_hears_when
             pool.fleet.xapi_of("xs00009")
 
     over_pool(body, hosts=2, pool_size=1)
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_what_is_forwarded_is_a_message(name: str) -> None:
+    cls, _, message = name.partition(".")
+    assert message in {known.name for known in datamodel().classes[cls].messages}
+
+
+@pytest.mark.parametrize("method", ["pool.eject", "host.evacuate", "host.disable", "host.call_plugin"])
+def test_calls_to_a_host_that_died_are_refused(method: str) -> None:
+    async def body(pool: Pool) -> None:
+        second = pool.host(SECOND)
+        pool.kill(SECOND)
+        more = ["plugin", "main", {}] if "plugin" in method else []
+        assert await pool.refused(method, second, *more) == ["CANNOT_CONTACT_HOST", second]
+        task = await pool.call(f"Async.{method}", second, *more)
+        await asyncio.sleep(0.1)
+        assert pool.row(task)["error_info"] == ("CANNOT_CONTACT_HOST", second)
+
+    over_pool(body)
+
+
+def test_calls_about_what_is_on_a_host_that_died_are_refused() -> None:
+    async def body(pool: Pool) -> None:
+        second = pool.host(SECOND)
+        vm = made_running(pool, second)
+        pif, pbd = (pool.world.ref(pool.row(second)[field][0]) for field in ("PIFs", "PBDs"))
+        pool.kill(SECOND)
+        refusal = ["CANNOT_CONTACT_HOST", second]
+        for method, about in (("VM.pause", vm), ("VM.hard_shutdown", vm), ("PBD.unplug", pbd), ("PIF.plug", pif)):
+            assert await pool.refused(method, about) == refusal
+        assert await pool.call("VM.get_power_state", vm) == "Running"
+
+    over_pool(body)
