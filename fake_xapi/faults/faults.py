@@ -19,7 +19,7 @@ from fake_xapi.state.chance import Chance
 __all__ = ["Faults", "FaultyXapi", "InForce", "message_name"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class InForce:
     """A rule with its handle, how many calls it could have struck, how many it did, and how many it holds now."""
 
@@ -158,8 +158,10 @@ class Faults:
 
     def _set_points(self) -> None:
         """Only hosts that a rule about a phase is about are asked at phases at all."""
+        asked = {xapi.leader for host, xapi in self._xapis.items() if any(known.rule.at for known in self.about(host))}
         for host, xapi in self._xapis.items():
-            xapi.at_point = Points(self, host).reached if any(known.rule.at for known in self.about(host)) else None
+            if xapi.is_master:
+                xapi.at_point = Points(self, host).reached if xapi in asked else None
 
     # ---- what it strikes --------------------------------------------------------------------------------------------------
 
@@ -202,11 +204,24 @@ class Faults:
         while cause := next((known for known in self.about(host) if known.isolates(host)), None):
             await cause.hold()
 
-    def striking(self, host: str, message: str, subjects: Sequence[str], at: str = "") -> list[InForce]:
-        """The rules that strike a call, or a phase; counts that they were asked. ConnectionRefusedError when the host is dead."""
+    def striking(self, host: str, message: str, subjects: Sequence[str]) -> list[InForce]:
+        """The rules that strike a call; counts that they were asked. ConnectionRefusedError when the host is dead."""
         self.check_alive(host)
-        asked = (known for known in self.about(host) if known.rule.is_met(at) and known.rule.covers(message, subjects))
+        asked = (known for known in self.about(host) if known.rule.is_met("") and known.rule.covers(message, subjects))
         return [known for known in asked if self._strikes(known)]
+
+    def striking_at(self, phase: str, host: str, message: str, subjects: Sequence[str]) -> list[tuple[InForce, str]]:
+        """The rules that strike an operation of the pool that a host leads, each with the host that it is about; counts as above."""
+        asked = {known: name for name in reversed(self._members(host)) for known in self.about(name) if known.rule.is_met(phase)}
+        met = (known for known in sorted(asked, key=lambda known: known.handle) if known.rule.covers(message, subjects))
+        return [(known, asked[known]) for known in met if self._strikes(known)]
+
+    def _members(self, host: str) -> list[str]:
+        """The hosts of a pool by their names, the one that leads it first."""
+        leader = self._xapis[host]
+        if leader.world.count("host") == 1:
+            return [host]
+        return [host, *(name for name, xapi in self._xapis.items() if xapi.leader is leader and name != host)]
 
     def _strikes(self, known: InForce) -> bool:
         rule = known.rule

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Points:
-    """The phases of one host's operations, before the rules."""
+    """The phases of a pool's operations, before the rules; ``host`` leads the pool. A rule about any of its hosts is asked."""
 
     __slots__ = ("_faults", "_host")
 
@@ -27,10 +27,10 @@ class Points:
         """Let the rules strike that are about this phase of the call. A host that is dead gets no further."""
         subjects = _names(call)
         await self._while_dead()
-        for known in self._faults.striking(self._host, call.message.wire_name, subjects, phase):
-            await self._strike(known, call)
+        for known, host in self._faults.striking_at(phase, self._host, call.message.wire_name, subjects):
+            await self._strike(known, host, call)
 
-    async def _strike(self, known: InForce, call: RunningCall) -> None:
+    async def _strike(self, known: InForce, host: str, call: RunningCall) -> None:
         match known.rule.effect:
             case Refuse(code, params):
                 raise Failure(code, *params)
@@ -39,7 +39,7 @@ class Points:
             case Hang():
                 await call.unless_cancelled(known.hold())
             case Dead():
-                self._faults.kill(known, self._host)
+                self._faults.kill(known, host)
                 await self._while_dead()
 
     async def _while_dead(self) -> None:

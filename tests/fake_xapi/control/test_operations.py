@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -170,6 +171,19 @@ def _exercise_traffic(exercise: Exercise, session: Any) -> None:
     assert (counters["calls"], counters["errors"], counters["messages"]["network.get_all"]["calls"]) == (1, 0, 1)
     [call] = exercise.ask("calls", "/calls?message=network.*&limit=1")["calls"]
     assert (call["host"], call["message"], call["outcome"]) == (HOST, "network.get_all", "success")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/metrics", "text/plain"), ("/live", "text/event-stream"), ("/calls/stream", "text/event-stream")]
+)
+def test_what_is_no_json_is_of_the_kind_that_the_document_says(rig: Rig, path: str, kind: str) -> None:
+    assert document()["paths"][path]["get"]["responses"]["200"]["content"] == {kind: {"schema": {}}}
+    connection = HTTPConnection("127.0.0.1", rig.port, timeout=60)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    assert (response.status, response.headers.get_content_type()) == (200, kind)
+    assert response.read(1)
+    connection.close()
 
 
 # ---- what it refuses ----------------------------------------------------------------------------------------------------------

@@ -93,6 +93,18 @@ def test_a_served_simulation_is_controlled_and_its_calls_are_logged_without_secr
     assert session not in text
 
 
+def test_a_simulation_whose_time_stands_still_ends_when_asked(tmp_path: Path) -> None:
+    with serving(tmp_path, "--control-port", "0", "--profile", "realistic") as (said, process):
+        assert Control(said["control"]).set_pace(paused=True)["is_paused"]
+        session = XenAPI.Session(first_host(said))
+        session.login_with_password("root", "xenroot")
+        [sr] = session.xenapi.SR.get_by_name_label("Local storage")
+        disk = {"SR": sr, "virtual_size": "1024", "type": "user", "sharable": False, "read_only": False, "other_config": {}}
+        assert session.xenapi.task.get_status(session.xenapi.Async.VDI.create(disk)) == "pending"
+        session("close")()
+    assert process.returncode == 0
+
+
 def test_calls_are_logged_as_text_without_a_control_plane(tmp_path: Path) -> None:
     with serving(tmp_path, "--log-level", "debug", "--password", SECRET) as (said, _):
         assert "control" not in said

@@ -40,11 +40,11 @@ class Bench:
         return await InProcess(self.fleet.xapi_of(host)).call(method, given)
 
 
-def over_fleet(body: Callable[[Bench], Awaitable[T]], settings: Settings | None = None) -> T:
+def over_fleet(body: Callable[[Bench], Awaitable[T]], settings: Settings | None = None, *, pool_size: int = 1) -> T:
     """Run a test's body on virtual time over a fresh fleet, logged in."""
 
     async def main() -> T:
-        bench = Bench(Fleet(Order(hosts=2), settings or Settings()))
+        bench = Bench(Fleet(Order(hosts=2, pool_size=pool_size), settings or Settings()))
         bench.session = await bench.call("session.login_with_password", "root", "xenroot")
         try:
             return await body(bench)

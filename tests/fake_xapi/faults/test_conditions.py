@@ -124,7 +124,8 @@ def test_what_a_host_did_before_its_network_went_is_told_when_it_is_back() -> No
 def test_the_clock_of_one_host_is_wrong(skew_s: float, date: str) -> None:
     async def body(bench: Bench) -> list[str]:
         handle = bench.faults.add(Rule(ClockSkew(skew_s), host=HOST))
-        wrong, other = bench.xapi.now(), bench.fleet.hosts[OTHER].now()
+        [host] = await bench.call("host.get_all")
+        wrong, other = str(await bench.call("host.get_servertime", host)), bench.fleet.hosts[OTHER].now()
         bench.faults.remove(handle)
         return [wrong, other, bench.xapi.now()]
 

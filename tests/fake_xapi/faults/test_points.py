@@ -139,6 +139,26 @@ def test_a_host_that_dies_with_others_is_not_revived_alone() -> None:
     over_fleet(body)
 
 
+@pytest.mark.parametrize("host", [HOST, OTHER, "xs*"])
+def test_a_rule_about_any_host_of_a_pool_strikes_the_pools_operations_once(host: str) -> None:
+    async def body(bench: Bench) -> list[object]:
+        vdi = await _disk(bench)
+        handle = bench.faults.add(Rule(Refuse("SR_FULL", ("1", "0")), host=host, at="VDI.clone"))
+        return [await _is_refused(bench, "VDI.clone", vdi), bench.faults.hits(handle)]
+
+    assert over_fleet(body, pool_size=2) == [True, 1]
+
+
+def test_a_member_dies_in_the_midst_of_an_operation_of_its_pool() -> None:
+    async def body(bench: Bench) -> list[bool]:
+        vdi = await _disk(bench)
+        bench.faults.add(Rule(Dead(), host=OTHER, at="VDI.clone"))
+        await bench.call("VDI.clone", vdi)
+        return [bench.faults.is_dead(HOST), bench.faults.is_dead(OTHER)]
+
+    assert over_fleet(body, pool_size=2) == [False, True]
+
+
 def test_without_a_rule_about_phases_nobody_is_asked() -> None:
     async def body(bench: Bench) -> list[bool]:
         asked = [bench.xapi.at_point is not None]
