@@ -13,44 +13,48 @@ from fake_xapi.state.world import World
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi
 
-Target = Callable[[World, list[Any]], Id]
-"""``target(world, params)``: the host that a call goes to, NULL for one that the master serves itself."""
+Target = Callable[[World, list[Any]], tuple[Id, ...]]
+"""``target(world, params)``: the hosts that a call needs, NULL for what the master does itself."""
 
 
 def check_reachable(xapi: Xapi, route: Route, values: list[Any]) -> None:
     """HOST_OFFLINE [host] when a call's host is known not to live, CANNOT_CONTACT_HOST [host] when that is only found out now."""
     target = TARGETS.get(route.message.wire_name)
-    host = target(xapi.world, values) if target is not None and xapi.lost else 0
-    if host in xapi.lost:
-        metrics = xapi.world.get(xapi.world[host]["metrics"])
-        is_live = metrics is not None and metrics["live"]
-        raise Failure("CANNOT_CONTACT_HOST" if is_live else "HOST_OFFLINE", Handle(host))
+    for host in target(xapi.world, values) if target is not None and xapi.lost else ():
+        if host in xapi.lost:
+            metrics = xapi.world.get(xapi.world[host]["metrics"])
+            is_live = metrics is not None and metrics["live"]
+            raise Failure("CANNOT_CONTACT_HOST" if is_live else "HOST_OFFLINE", Handle(host))
 
 
-def _first(_world: World, values: list[Any]) -> Id:
-    return int(values[0])
+def _first(_world: World, values: list[Any]) -> tuple[Id, ...]:
+    return (values[0],)
 
 
-def _second(_world: World, values: list[Any]) -> Id:
-    return int(values[1])
+def _second(_world: World, values: list[Any]) -> tuple[Id, ...]:
+    return (values[1],)
 
 
-def _home(world: World, values: list[Any]) -> Id:
-    return int(world[values[0]]["resident_on"])
+def _home(world: World, values: list[Any]) -> tuple[Id, ...]:
+    return (world[values[0]]["resident_on"],)
 
 
-def _home_of_device(world: World, values: list[Any]) -> Id:
+def _home_and_second(world: World, values: list[Any]) -> tuple[Id, ...]:
+    return (world[values[0]]["resident_on"], values[1])
+
+
+def _home_of_device(world: World, values: list[Any]) -> tuple[Id, ...]:
     vm = world.get(world[values[0]]["VM"])
-    return int(vm["resident_on"]) if vm is not None else 0
+    return (vm["resident_on"],) if vm is not None else ()
 
 
-def _host_of(world: World, values: list[Any]) -> Id:
-    return int(world[values[0]]["host"])
+def _host_of(world: World, values: list[Any]) -> tuple[Id, ...]:
+    return (world[values[0]]["host"],)
 
 
 _LIVE_VM = (
     *("clean_shutdown", "clean_reboot", "hard_shutdown", "hard_reboot", "shutdown", "pause", "unpause", "suspend", "checkpoint"),
-    *("pool_migrate", "migrate_send", "set_VCPUs_number_live", "set_memory_target_live", "wait_memory_target_live", "send_sysrq"),
+    *("migrate_send", "set_VCPUs_number_live", "set_memory_target_live", "wait_memory_target_live", "send_sysrq"),
     *("send_trigger", "call_plugin", "get_data_sources", "query_data_source", "record_data_source", "set_shadow_multiplier_live"),
 )
 _HOST = (
@@ -64,6 +68,7 @@ _HOST = (
 _DEVICE = ("plug", "unplug", "unplug_force", "insert", "eject")
 TARGETS: Mapping[str, Target] = {
     **{f"VM.{name}": _home for name in _LIVE_VM},
+    "VM.pool_migrate": _home_and_second,
     "VM.start_on": _second,
     "VM.resume_on": _second,
     **{f"host.{name}": _first for name in _HOST},

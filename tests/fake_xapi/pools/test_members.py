@@ -200,6 +200,9 @@ def test_calls_about_what_is_on_a_host_that_died_are_refused() -> None:
         refusal = ["CANNOT_CONTACT_HOST", second]
         for method, about in (("VM.pause", vm), ("VM.hard_shutdown", vm), ("PBD.unplug", pbd), ("PIF.plug", pif)):
             assert await pool.refused(method, about) == refusal
+        elsewhere = made_running(pool, pool.host(THIRD))
+        assert await pool.refused("VM.pool_migrate", elsewhere, second, {}) == refusal
+        assert await pool.refused("VM.pool_migrate", vm, pool.host(THIRD), {}) == refusal
         assert await pool.call("VM.get_power_state", vm) == "Running"
 
     over_pool(body)
