@@ -369,6 +369,23 @@ def test_a_member_of_a_pool_is_not_forked_and_shares_its_masters_world() -> None
     controlled(body, order=Order(2, 7, pool_size=2), profile="instant")
 
 
+def test_a_pool_goes_back_to_the_master_that_it_had() -> None:
+    async def body(bench: Bench) -> None:
+        bench.simulation.keep_journals("*", 100)
+        began, network = bench.generation(), await bench.network("a")
+        member = next(host for host in await bench.call("host.get_all") if bench.xapi.world.find_ref(host) != bench.xapi.host)
+        await bench.call("pool.designate_new_master", member)
+        await asyncio.sleep(600)
+        masters = [name for name, xapi in bench.fleet.hosts.items() if xapi.is_master]
+        await bench.simulation.rewind(HOST, began)
+        await asyncio.sleep(600)
+        assert (masters, [name for name, xapi in bench.fleet.hosts.items() if xapi.is_master]) == (["xs00002"], [HOST])
+        with pytest.raises(Failure, match="HANDLE_INVALID"):
+            await bench.call("network.get_uuid", network)
+
+    controlled(body, order=Order(2, 7, pool_size=2), profile="instant")
+
+
 def test_a_fault_in_force_is_in_force_in_what_comes_back() -> None:
     async def body(bench: Bench) -> None:
         bench.simulation.take_snapshot("before")
