@@ -14,6 +14,9 @@ from fake_xapi.faults.effects import BadRule, ClockSkew, Delay, Hang, Refuse
 MAX_CLOCK_SKEW_S = 300.0
 """By how much the clocks of a pool may differ (XAPI's own limit)."""
 
+OF_ITS_OWN = "host.evacuate"
+"""The message that XAPI goes by when it restarts VMs of its own accord; no client's call of it starts any."""
+
 FIST_POINTS: Mapping[str, Mapping[str, Any]] = {
     "insert_clock_skew": {"effect": ClockSkew(2 * MAX_CLOCK_SKEW_S)},
     "fail_healthcheck": {"effect": Refuse("INTERNAL_ERROR", ("Failed healthcheck",)), "message": "host.ha_xapi_healthcheck"},
@@ -26,7 +29,7 @@ FIST_POINTS: Mapping[str, Mapping[str, Any]] = {
     },
     "simulate_restart_failure": {
         "effect": Refuse("INTERNAL_ERROR", ("simulate_restart_failure",)),
-        "message": "VM.start*",
+        "message": OF_ITS_OWN,
         "at": "VM.start",
         "probability": 2 / 3,
     },
