@@ -12,14 +12,11 @@ from typing import Any
 
 import msgspec
 
-from fake_xapi.datamodel.failure import Failure
-from fake_xapi.datamodel.personality import personality
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
-from fake_xapi.state.storage import dump, restore
+from fake_xapi.state.storage import dump
 from fake_xapi.state.value import Change
-from fake_xapi.state.world import World
 from fake_xapi.verbs import storage
 from fake_xapi.verbs.storage import Storage
 
@@ -64,8 +61,8 @@ def replicate(store: Storage, vdi: Id) -> None:
 def write(store: Storage, vdi: Id) -> None:
     """Write the database as it is now to a disk."""
     world = store.world
-    content = {"pool": world.uuid(POOL), "seed": world.seed, "personality": world.personality.name, "state": dump(world.value)}
-    packed = zlib.compress(msgspec.msgpack.encode(content), 1)
+    written = {"pool": world.uuid(POOL), "seed": world.seed, "personality": world.personality.name, "state": dump(world.value)}
+    packed = zlib.compress(msgspec.msgpack.encode(written), 1)
     store.disks.write(vdi, 0, _MAGIC + len(packed).to_bytes(_LENGTH_BYTES, "big") + packed)
     with world.edit() as edit:
         storage.measure(store, edit, vdi)
@@ -73,19 +70,12 @@ def write(store: Storage, vdi: Id) -> None:
 
 def pool_of(disks: DiskStore, vdi: Id) -> str:
     """The uuid of the pool whose database a disk holds, "" when it holds none."""
-    content = _content(disks, vdi)
-    return str(content["pool"]) if content is not None else ""
+    found = content(disks, vdi)
+    return str(found["pool"]) if found is not None else ""
 
 
-def read(disks: DiskStore, vdi: Id) -> World:
-    """The database on a disk. Failure COULD_NOT_IMPORT_DATABASE [reason] when there is none."""
-    content = _content(disks, vdi)
-    if content is None:
-        raise Failure("COULD_NOT_IMPORT_DATABASE", "The VDI does not contain a database")
-    return World(restore(content["state"]), content["seed"], personality(content["personality"]))
-
-
-def _content(disks: DiskStore, vdi: Id) -> dict[str, Any] | None:
+def content(disks: DiskStore, vdi: Id) -> dict[str, Any] | None:
+    """The copy on a disk: ``pool``, ``seed``, ``personality`` and ``state``; None when it holds none."""
     if vdi not in disks or disks[vdi].size < _HEAD_BYTES:
         return None
     head = disks.read(vdi, 0, _HEAD_BYTES)

@@ -16,6 +16,9 @@ class Declined:
 
 DECLINED: Mapping[str, Declined] = {
     "VM.import_convert": Declined("NOT_IMPLEMENTED", "It fetches VMs from another vendor's hypervisor through an appliance of their own"),
+    "VDI.open_database": Declined(
+        "COULD_NOT_IMPORT_DATABASE", "A session over another pool's database would have to answer every call: recover over the SRs instead"
+    ),
     "VDI.revert": Declined(
         "UNIMPLEMENTED_IN_SM_BACKEND",
         "No driver of any release can revert: where one could, the rules would not refuse it with SR_OPERATION_NOT_SUPPORTED before",

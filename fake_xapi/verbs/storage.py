@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.lifecycle.rules import AnyRow
-from fake_xapi.lifecycle.storage_types import is_thin
+from fake_xapi.lifecycle.storage_types import CHAINED_TYPES, RAW_TYPES, is_thin
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
@@ -20,7 +20,6 @@ MAX_VHD_BYTES = 2040 << 30
 _BLOCK = 2 * MIB
 _EXTENT = 4 * MIB
 _LOGGED_BYTES = 64 << 10
-_RAW_TYPES = frozenset({"iso", "udev", "iscsi", "hba"})
 
 
 class Storage(Protocol):
@@ -44,11 +43,11 @@ def out_of_space() -> Failure:
 
 def rounded_size(sr_type: str, size: int) -> int:
     """The size that a driver makes of a wanted one; Failure SR_BACKEND_FAILURE_79 for one that it cannot."""
-    if size <= 0 or (sr_type not in _RAW_TYPES and size > MAX_VHD_BYTES):
+    if size <= 0 or (sr_type not in RAW_TYPES and size > MAX_VHD_BYTES):
         raise Failure(
             "SR_BACKEND_FAILURE_79", "", f"VDI Invalid size [opterr=VDI size must be between 1 MB and {MAX_VHD_BYTES // MIB} MB]", ""
         )
-    step = 512 if sr_type in _RAW_TYPES else _BLOCK
+    step = 512 if sr_type in RAW_TYPES else _BLOCK
     return -(-size // step) * step
 
 
@@ -59,7 +58,7 @@ def metadata_bytes(virtual_size: int) -> int:
 
 def taken_bytes(sr_type: str, virtual_size: int, allocated: int, *, is_deflated: bool) -> int:
     """What a disk takes on its SR. A snapshot or base on LVM is deflated to what it holds."""
-    if sr_type in _RAW_TYPES:
+    if sr_type in RAW_TYPES:
         return virtual_size
     written = allocated + metadata_bytes(virtual_size)
     if is_thin(sr_type):
@@ -80,7 +79,7 @@ def is_thin_sr(sr: AnyRow) -> bool:
 
 def format_of(sr_type: str) -> dict[str, str]:
     """What a driver says in sm_config of the format of its disks."""
-    return {} if sr_type in _RAW_TYPES else {"vdi_type": "vhd"}
+    return {"vdi_type": "vhd"} if sr_type in CHAINED_TYPES else {}
 
 
 def free_bytes(sr: AnyRow) -> int | None:

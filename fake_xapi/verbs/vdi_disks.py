@@ -6,7 +6,7 @@ from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.lifecycle.rules import AnyRow
-from fake_xapi.lifecycle.storage_types import driver_features
+from fake_xapi.lifecycle.storage_types import CHAINED_TYPES, driver_features
 from fake_xapi.lifecycle.vdi import any_plugged_pbd
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
@@ -46,7 +46,7 @@ async def clone_disk(call: Call, vdi: Id) -> Id:
         await call.takes("VDI.clone")
         _settle(call, vdi)
         with call.world.edit() as edit:
-            return chains.split(call, edit, vdi, **_kept(call.world[vdi], _KEPT))
+            return _split(call, edit, vdi, **_kept(call.world[vdi], _KEPT))
 
 
 async def snapshot_disk(call: Call, vdi: Id) -> Id:
@@ -58,7 +58,7 @@ async def snapshot_disk(call: Call, vdi: Id) -> Id:
         _settle(call, vdi)
         row = call.world[vdi]
         with call.world.edit() as edit:
-            made = chains.split(
+            made = _split(
                 call,
                 edit,
                 vdi,
@@ -71,6 +71,17 @@ async def snapshot_disk(call: Call, vdi: Id) -> Id:
         if row["cbt_enabled"]:
             vdi_tracking.hand_over(call, vdi, made)
         return made
+
+
+def _split(call: Call, edit: Edit, vdi: Id, **fields: Any) -> Id:
+    """Another disk with the same content: upon a base of both, or beside it where an array keeps what it needs for that."""
+    sr: Id = edit[vdi]["SR"]
+    if edit[sr]["type"] in CHAINED_TYPES:
+        return chains.split(call, edit, vdi, **fields)
+    made = storage.create_vdi(call, edit, sr, edit[vdi]["virtual_size"], **fields)
+    if vdi in call.disks:
+        call.disks.clone(vdi, made)
+    return made
 
 
 def _settle(call: Call, vdi: Id) -> None:

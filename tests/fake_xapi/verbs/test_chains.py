@@ -192,3 +192,18 @@ def test_bases_without_children_go() -> None:
         assert list(host.kit.xapi.disks.keys()) == []
 
     over_host(body)
+
+
+@pytest.mark.parametrize("sr_type", ["netapp", "equal", "cslg"])
+def test_an_array_splits_without_chains(sr_type: str) -> None:
+    async def body(host: Host) -> None:
+        host.set(host.sr, type=sr_type)
+        vdi = await host.disk()
+        host.write(vdi, 0, b"x")
+        for method in ("VDI.snapshot", "VDI.clone"):
+            made = await host.call(method, vdi)
+            assert (host.row(made)["sm_config"], host.kit.xapi.disks.read(host.id(made), 0, 1)) == ({}, b"x")
+        assert host.row(vdi)["sm_config"] == {}
+        assert _names(host) == ["root"] * 3
+
+    over_host(body, "tampa")

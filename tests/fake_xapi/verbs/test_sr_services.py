@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from fake_xapi.state.storage import restore
 from fake_xapi.verbs import databases
 from tests.fake_xapi.verbs.hosts import GIB, MIB, Host, add_host, over_host
 from tests.fake_xapi.verbs.test_media import create, introduce, over_two_pools, uuid_of
@@ -51,8 +52,10 @@ def test_a_copy_of_the_database_follows_its_changes() -> None:
         assert facts == ("Metadata for DR", "metadata", pool, True, 256 * MIB)
         vm = await host.vm()
         await asyncio.sleep(databases.FLUSH_S + 1)
-        copied = databases.read(host.kit.xapi.disks, vdi)
-        assert copied[host.id(vm)]["name_label"] == "web"
+        copied = databases.content(host.kit.xapi.disks, vdi)
+        assert copied is not None
+        row = restore(copied["state"]).get(host.id(vm))
+        assert (copied["seed"], row is not None and row["name_label"]) == (host.world.seed, "web")
         assert await host.call("VDI.read_database_pool_uuid", host.world.ref(vdi)) == host.world.uuid(pool)
         quiet = host.world.generation
         await asyncio.sleep(10 * databases.FLUSH_S)
