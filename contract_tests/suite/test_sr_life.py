@@ -122,7 +122,7 @@ def test_a_folder_s_driver_has_no_update(xapi: Any, shelf: str) -> None:
 
 def test_a_folder_s_driver_introduces_nothing(xapi: Any, shelf: str) -> None:
     """SR_OPERATION_NOT_SUPPORTED [sr] without the feature VDI_INTRODUCE."""
-    params = ("", "x", "", shelf, "user", False, False, {}, "x", {}, {})
+    params: tuple[object, ...] = ("", "x", "", shelf, "user", False, False, {}, "x", {}, {})
     assert refusal(xapi.VDI.introduce, *params) == ["SR_OPERATION_NOT_SUPPORTED", shelf]
 
 
@@ -202,7 +202,7 @@ def test_a_forgotten_repository_is_introduced_with_its_disks(xapi: Any, made: Ma
 
 def test_disks_are_made_one_after_another(xapi: Any, session: Any, made: Made, shelf: str) -> None:
     """An SR does one thing at a time: of calls that come at once none is refused."""
-    record = {"name_label": made.name(), "name_description": "", "SR": shelf, "virtual_size": str(4 * MIB), "type": "user"}
+    record: dict[str, Any] = {"name_label": made.name(), "name_description": "", "SR": shelf, "virtual_size": str(4 * MIB), "type": "user"}
     record.update(sharable=False, read_only=False, other_config=made.mark())
     tasks = [made.keep_task(session.xenapi.Async.VDI.create(record)) for _ in range(4)]
     assert [finished(xapi, task)["status"] for task in tasks] == ["success"] * 4

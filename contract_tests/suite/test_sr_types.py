@@ -35,7 +35,7 @@ FEATURES: Final = {
 }
 """What the drivers of every release say."""
 
-MISSING: Final = (
+MISSING: Final[tuple[tuple[str, dict[str, str], int], ...]] = (
     ("ext", {}, 90),
     ("lvm", {}, 90),
     ("lvm", {"device": "sdb"}, 91),
@@ -126,7 +126,7 @@ def test_a_driver_says_what_it_misses(
 @pytest.mark.parametrize("method", ["create", "probe", "introduce"])
 def test_a_type_that_nobody_drives_is_named(xapi: Any, made: Made, host: str, method: str) -> None:
     """SR_UNKNOWN_DRIVER [type]."""
-    calls = {
+    calls: dict[str, tuple[object, ...]] = {
         "create": (host, {}, "0", made.name(), "", "frobfs", "user", False, {}),
         "probe": (host, {}, "frobfs", {}),
         "introduce": ("6d5f2c9e-0000-4000-8000-00000000f00b", made.name(), "", "frobfs", "user", False, {}),

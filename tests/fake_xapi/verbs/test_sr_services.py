@@ -54,8 +54,9 @@ def test_a_copy_of_the_database_follows_its_changes() -> None:
         await asyncio.sleep(databases.FLUSH_S + 1)
         copied = databases.content(host.kit.xapi.disks, vdi)
         assert copied is not None
-        row = restore(copied["state"]).get(host.id(vm))
-        assert (copied["seed"], row is not None and row["name_label"]) == (host.world.seed, "web")
+        known = restore(copied["state"]).get(host.id(vm))
+        assert known is not None
+        assert (copied["seed"], known["name_label"]) == (host.world.seed, "web")
         assert await host.call("VDI.read_database_pool_uuid", host.world.ref(vdi)) == host.world.uuid(pool)
         quiet = host.world.generation
         await asyncio.sleep(10 * databases.FLUSH_S)
