@@ -149,6 +149,28 @@ function complain(text) {
 
 const act = (method, path, body) => ask(method, path, body);
 
+// ---- snapshots ----
+
+async function showSnapshots() {
+  const { snapshots } = (await ask("GET", "/snapshots")) ?? { snapshots: [] };
+  const known = snapshots.map(({ name, date: when }) => element("option", { value: name }, `${name}, ${date(when)}`));
+  at("back").replaceChildren(element("option", { value: "" }, "…"), ...known);
+  at("back").disabled = !known.length;
+}
+
+async function takeSnapshot() {
+  const taken = [...at("back").options].map((option) => Number(/^page-(\d+)$/.exec(option.value)?.[1] ?? 0));
+  await act("POST", "/snapshots", { name: `page-${Math.max(0, ...taken) + 1}` });
+  await showSnapshots();
+}
+
+async function goBack(event) {
+  const name = event.target.value;
+  event.target.value = "";
+  if (name) await act("POST", `/snapshots/${encodeURIComponent(name)}/restore`);
+  state.isStale = true;
+}
+
 function fromForm() {
   const given = Object.fromEntries(new FormData(at("fault-form")));
   const wants = (name) => !at("fault-form").elements[name].closest("label").hidden;
@@ -198,6 +220,9 @@ function wire() {
     event.preventDefault();
     act("POST", "/faults", fromForm());
   });
+  at("snapshot").addEventListener("click", takeSnapshot);
+  at("back").addEventListener("change", goBack);
+  at("back").addEventListener("focus", showSnapshots);
   at("theme").addEventListener("click", () => theme(isDark() ? "light" : "dark"));
 }
 
@@ -223,6 +248,7 @@ async function begin() {
   at("effect").value = "delay";
   at("phases").append(...(known?.phases ?? []).map((name) => element("option", { value: name })));
   fitForm();
+  await showSnapshots();
   listen();
   setInterval(eachSecond, LOOK_AGAIN_MS);
 }

@@ -192,6 +192,18 @@ def test_time_is_paused_stepped_jumped_and_sped_up(page: Page, rig: Rig) -> None
     expect(page.locator("#pace")).to_have_text("× 600")
 
 
+def test_the_worlds_go_back_to_a_snapshot(page: Page, session: Any) -> None:
+    expect(page.get_by_label("Back to")).to_be_disabled()
+    page.get_by_role("button", name="Snapshot").click()
+    expect(page.locator("#back option")).to_have_count(2)
+    network = session.xenapi.network.create({"name_label": "n", "other_config": {}})
+    with page.expect_response(re.compile("/snapshots/page-1/restore")) as answer:
+        page.get_by_label("Back to").select_option("page-1")
+    assert answer.value.status == 200
+    with pytest.raises(XenAPI.Failure, match="HANDLE_INVALID"):
+        session.xenapi.network.get_uuid(network)
+
+
 def test_the_map_shows_who_is_dead_and_is_filtered(page: Page, rig: Rig) -> None:
     before = colour(page, 90, 90)
     rig.done("PUT", "/hosts/xs00001/alive", {"alive": False})
