@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -43,6 +43,10 @@ class Traffic:
 
 
 NOTHING = Traffic()
+Flow = Callable[[float], float]
+"""Bytes per second by the time, in seconds since 1970."""
+Flows = tuple[Flow, Flow]
+SILENT: Flows = (lambda _at_s: 0.0, lambda _at_s: 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +83,38 @@ def _drawn(uuid: str, direction: str) -> Load:
 
 def vif_rates(world: World, vif: Id, now: datetime) -> Traffic:
     """Bytes per second of a VIF now; nothing while its VM does not run or its host's link is lost."""
+    return _at(vif_flows(world, vif), now)
+
+
+def vif_flows(world: World, vif: Id) -> Flows:
+    """Bytes per second of a VIF by the time, received and sent, as it is linked now: nothing before its domain began."""
+    if not is_carrying(world, vif):
+        return SILENT
+    start = _start(world, world[vif])
+    return _flows(_loads(world, vif), start.timestamp() if start is not None else -math.inf)
+
+
+def vif_drawn(world: World, vif: Id) -> Flows:
+    """Bytes per second of a VIF by the time, whenever its VM runs and its link is there."""
+    return _flows(_loads(world, vif), -math.inf)
+
+
+def is_carrying(world: World, vif: Id) -> bool:
+    """Whether anything goes over a VIF now: its VM runs and its network leads anywhere."""
     row = world[vif]
     vm = world.get(row["VM"])
-    if vm is None or not row["currently_attached"] or vm["power_state"] != "Running" or not _is_linked(world, row, vm["resident_on"]):
-        return NOTHING
+    is_up = vm is not None and row["currently_attached"] and vm["power_state"] == "Running"
+    return is_up and vm is not None and _is_linked(world, row, vm["resident_on"])
+
+
+def _flows(loads: tuple[Load, Load], start_s: float) -> Flows:
+    rx, tx = loads
+    return (lambda at_s: rx.rate(at_s) if at_s >= start_s else 0.0), (lambda at_s: tx.rate(at_s) if at_s >= start_s else 0.0)
+
+
+def _at(flows: Flows, now: datetime) -> Traffic:
     at_s = now.timestamp()
-    return Traffic(*(load.rate(at_s) for load in _loads(world, vif)))
+    return Traffic(flows[0](at_s), flows[1](at_s))
 
 
 def _is_linked(world: World, vif: Row, host: Id) -> bool:
@@ -146,11 +176,21 @@ def _limit(vif: Row) -> float:
 
 def pif_rates(world: World, pif: Id, now: datetime) -> Traffic:
     """Bytes per second of a PIF now: what its VMs send it sends, and what they receive it receives."""
-    row = world[pif]
-    if not row["currently_attached"] or not has_link(world, pif):
-        return NOTHING
+    return _at(pif_flows(world, pif), now)
+
+
+def pif_flows(world: World, pif: Id) -> Flows:
+    """Bytes per second of a PIF by the time, received and sent, as things are linked now."""
+    if not world[pif]["currently_attached"] or not has_link(world, pif):
+        return SILENT
     share, source = _share(world, pif)
-    return _sum(vif_rates(world, vif, now) for vif in _vifs(world, source)) * share + _own(world[source]) * share
+    own = _own(world[source])
+    vifs = [vif_flows(world, vif) for vif in _vifs(world, source)]
+    return _joined([rx for rx, _ in vifs], own.rx, share), _joined([tx for _, tx in vifs], own.tx, share)
+
+
+def _joined(flows: list[Flow], own: float, share: float) -> Flow:
+    return lambda at_s: (sum(flow(at_s) for flow in flows) + own) * share
 
 
 def pif_bytes(world: World, pif: Id, now: datetime) -> Traffic:

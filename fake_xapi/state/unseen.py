@@ -48,6 +48,7 @@ UNSEEN_CLASSES: Mapping[str, ClassModel] = {
         _field("label", "string", ""), _field("size", "int", -1), _field("disks", _MAP, {}),
         _field("tracked", _MAP, {}),
     ),
+    "rrd": _class("rrd", _field("owner", "string", "", "name__label"), _field("runs", "string", ""), _field("sources", _MAP, {})),
 }  # fmt: skip
 """``dom0_file``: a file of a host's control domain; ``host`` is NULL for one that every host of the pool has. Found by its path.
 
@@ -56,6 +57,7 @@ UNSEEN_CLASSES: Mapping[str, ClassModel] = {
 ``console`` are of the domain ``domid``, the rest outlives it.
 ``medium``: what lies on a device, LUN or share whatever databases say: an SR, those of its disks that no row tells of (JSON by uuid), and
 whose changes each tracked disk holds. Found by the uuid of the SR.
+``rrd``: when a VM ran before, and which data sources of a VM, host or SR somebody switched on or off. Found by the decimal id of its owner.
 """
 
 

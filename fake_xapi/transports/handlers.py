@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fake_xapi.transports import audit_log, blobs, bundles, domain_memory, message_feed, patch_upload, raw_vdis, vm_archives
+from fake_xapi.transports import audit_log, blobs, bundles, domain_memory, message_feed, patch_upload, raw_vdis, rrds, vm_archives
 from fake_xapi.transports.transfers import Handlers
 
 HANDLERS: Handlers = {
@@ -13,5 +13,6 @@ HANDLERS: Handlers = {
     **message_feed.HANDLERS,
     **patch_upload.HANDLERS,
     **raw_vdis.HANDLERS,
+    **rrds.HANDLERS,
     **vm_archives.HANDLERS,
 }

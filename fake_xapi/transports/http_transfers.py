@@ -39,7 +39,7 @@ async def serve_transfer(
     parameters = head.parameters()
     credential = parameters.get("session_id") or head.pool_secret() or head.basic_auth()
     try:
-        answer = await handler(TransferRequest(xapi, parameters, credential, body, body.length))
+        answer = await handler(TransferRequest(xapi, parameters, credential, body, body.length, head.named_headers(), head.path))
     except Failure as failure:
         status = _STATUSES.get(failure.code, 500)
         headers = [("WWW-Authenticate", f'Basic realm="{xapi.personality.name}"')] if status == 401 else []

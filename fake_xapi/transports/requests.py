@@ -32,6 +32,10 @@ class Head(NamedTuple):
         """The first header of that name (given in lower case), b"" when there is none."""
         return next((value for key, value in self.headers if key.lower() == name), b"")
 
+    def named_headers(self) -> dict[str, str]:
+        """All headers by their names in lower case."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.headers}
+
     def basic_auth(self) -> tuple[str, str] | None:
         """User and password of the Authorization header; None when it has none that can be read."""
         scheme, _, encoded = self.header(b"authorization").partition(b" ")

@@ -24,13 +24,18 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TransferRequest:
-    """``parameters`` are those of query and cookies; ``length`` is None when the sender does not know it yet."""
+    """``parameters`` are those of query and cookies; ``length`` is None when the sender does not know it yet.
+
+    ``headers`` by name in lower case; ``path`` as it was asked for.
+    """
 
     xapi: Xapi
     parameters: Mapping[str, str]
     credential: Credential | None
     pieces: AsyncIterator[bytes]
     length: int | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

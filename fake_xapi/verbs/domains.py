@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fake_xapi.dom0 import rrd_notes
 from fake_xapi.guest import machine
 from fake_xapi.lifecycle.guests import configured_domain_type
 from fake_xapi.state.edit import Edit
@@ -19,6 +20,7 @@ _CPU_KEYS = ("vendor", "features", "features_hvm", "features_pv")
 def begin(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
     """A domain is there: state, place, devices, consoles, metrics. Returns its domid, which only ever grows on a host."""
     row = edit[vm]
+    rrd_notes.end_run(edit, vm, call.now())
     domain_type = configured_domain_type(row)
     target: int = row["memory_dynamic_max"]
     consoles = _open_consoles(call, edit, vm, host, domain_type)

@@ -12,7 +12,7 @@ from fake_xapi.guest import balloon
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import memory
 from fake_xapi.verbs.call import Call, Verb
-from fake_xapi.verbs.data_sources import forget, host_sources, list_sources, read_source, record
+from fake_xapi.verbs.data_sources import forget_data_source_archives, get_data_sources, query_data_source, record_data_source
 from fake_xapi.verbs.host_plugins import run_plugin
 from fake_xapi.verbs.setters import writes
 
@@ -54,16 +54,6 @@ async def call_extension(call: Call, host: Id, text: str) -> str:
 def has_extension(call: Call, host: Id, name: str) -> bool:
     """Whether a script extends the API by that name."""
     return name in call.plugins.extensions
-
-
-def get_data_sources(call: Call, host: Id) -> list[dict[str, Any]]:
-    """What is measured of the host."""
-    return list_sources(host_sources(call.world, host))
-
-
-def query_data_source(call: Call, host: Id, data_source: str) -> float:
-    """The latest value of one of them."""
-    return read_source(host_sources(call.world, host), data_source)
 
 
 def get_management_interface(call: Call, host: Id) -> Id:
@@ -145,8 +135,8 @@ VERBS: Mapping[str, Verb] = {
     "host.has_extension": has_extension,
     "host.get_data_sources": get_data_sources,
     "host.query_data_source": query_data_source,
-    "host.record_data_source": record,
-    "host.forget_data_source_archives": forget,
+    "host.record_data_source": record_data_source,
+    "host.forget_data_source_archives": forget_data_source_archives,
     "host.get_management_interface": get_management_interface,
     "host.set_hostname_live": set_hostname_live,
     "host.set_power_on_mode": set_power_on_mode,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.lifecycle.storage_types import driver_features
 from fake_xapi.state.ids import Id
-from fake_xapi.state.world import World
 from fake_xapi.verbs import databases, storage, vdi_disks
 from fake_xapi.verbs.call import Call, Verb
-from fake_xapi.verbs.data_sources import Source, forget, list_sources, read_source, record
+from fake_xapi.verbs.data_sources import forget_data_source_archives, get_data_sources, query_data_source, record_data_source
 
 _DATABASE = "Metadata for DR"
 _DATABASE_BYTES = 256 << 20
@@ -74,22 +72,6 @@ async def disable_database_replication(call: Call, sr: Id) -> None:
                 storage.drop_vdi(call, edit, vdi)
 
 
-def _sources(world: World, sr: Id) -> Iterator[Source]:
-    row = world[sr]
-    yield Source("physical_utilisation", "Physical utilisation of the storage repository", "B", float(max(row["physical_utilisation"], 0)))
-    yield Source("size", "Size of the storage repository", "B", float(max(row["physical_size"], 0)))
-
-
-def get_data_sources(call: Call, sr: Id) -> list[dict[str, Any]]:
-    """What is measured of an SR."""
-    return list_sources(_sources(call.world, sr))
-
-
-def query_data_source(call: Call, sr: Id, data_source: str) -> float:
-    """The latest value of a source."""
-    return read_source(_sources(call.world, sr), data_source)
-
-
 VERBS: Mapping[str, Verb] = {
     "SR.assert_can_host_ha_statefile": assert_can_host_ha_statefile,
     "SR.assert_supports_database_replication": assert_supports_database_replication,
@@ -97,6 +79,6 @@ VERBS: Mapping[str, Verb] = {
     "SR.disable_database_replication": disable_database_replication,
     "SR.get_data_sources": get_data_sources,
     "SR.query_data_source": query_data_source,
-    "SR.record_data_source": record,
-    "SR.forget_data_source_archives": forget,
+    "SR.record_data_source": record_data_source,
+    "SR.forget_data_source_archives": forget_data_source_archives,
 }

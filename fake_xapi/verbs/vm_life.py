@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.dom0 import rrd_notes
 from fake_xapi.guest import machine
 from fake_xapi.lifecycle.guests import configured_domain_type
 from fake_xapi.state.edit import Edit
@@ -82,6 +83,7 @@ def drop_vm(edit: Edit, vm: Id) -> None:
         if other and edit.get(other) is not None:
             edit.destroy(other)
     machine.forget(edit, vm)
+    rrd_notes.forget(edit, vm)
     edit.destroy(vm)
 
 

@@ -11,7 +11,7 @@ from fake_xapi.lifecycle.registry import LIFECYCLES
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import devices, memory, placement
 from fake_xapi.verbs.call import Call, Verb
-from fake_xapi.verbs.data_sources import forget, list_sources, read_source, record, vm_sources
+from fake_xapi.verbs.data_sources import forget_data_source_archives, get_data_sources, query_data_source, record_data_source
 
 _SHARED = "HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED"
 
@@ -102,16 +102,6 @@ def assert_agile(call: Call, vm: Id) -> None:
             raise Failure(_SHARED, Handle(sr))
 
 
-def get_data_sources(call: Call, vm: Id) -> list[dict[str, Any]]:
-    """What is measured of the VM."""
-    return list_sources(vm_sources(call.world, vm))
-
-
-def query_data_source(call: Call, vm: Id, data_source: str) -> float:
-    """The latest value of one of them."""
-    return read_source(vm_sources(call.world, vm), data_source)
-
-
 def copy_bios_strings(call: Call, vm: Id, host: Id) -> None:
     """Give the VM the BIOS strings of a host."""
     with call.world.edit() as edit:
@@ -147,8 +137,8 @@ VERBS: Mapping[str, Verb] = {
     "VM.assert_agile": assert_agile,
     "VM.get_data_sources": get_data_sources,
     "VM.query_data_source": query_data_source,
-    "VM.record_data_source": record,
-    "VM.forget_data_source_archives": forget,
+    "VM.record_data_source": record_data_source,
+    "VM.forget_data_source_archives": forget_data_source_archives,
     "VM.copy_bios_strings": copy_bios_strings,
     "VM.query_services": query_services,
     "VM.send_sysrq": send_sysrq,

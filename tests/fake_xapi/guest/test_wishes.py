@@ -35,6 +35,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "tell-a-guest-what-to-do.
         ("sim.agent", "mute", {"agent": "mute"}),
         ("sim.drivers", "old", {"drivers": "old"}),
         ("sim.dhcp", "none", {"dhcp": "none"}),
+        ("sim.load", "bursty", {"load": "bursty"}),
     ],
 )
 def test_a_key_is_a_wish(key: str, text: str, wish: dict[str, object]) -> None:
