@@ -6,6 +6,7 @@ May not know what the application does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import threading
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,8 @@ class HttpServer:
     def _close(self) -> None:
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=SHUTDOWN_S)
         if self._thread.is_alive():
-            self._server.trigger.pull_trigger(self._close_sockets)
+            with contextlib.suppress(OSError):  # the thread was awake already, and has closed what would have woken it
+                self._server.trigger.pull_trigger(self._close_sockets)
             self._thread.join(SHUTDOWN_S)
         else:
             self._close_sockets()
