@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -52,13 +52,13 @@ class Neighbour:
             raise bad.failure from bad
         return True
 
-    async def send_disk(self, session: str, vdi: str, disks: DiskStore, disk: Disk, check: Callable[[], None]) -> None:
+    async def send_disk(self, session: str, vdi: str, disks: DiskStore, disk: Disk, check: Callable[[], None]) -> bool:
         """Hand a disk over at no cost where both keep their bytes in one place."""
         check()
         if self._xapi.disks.shares_bytes_with(disks):
             self._transport.import_disk(session, vdi, disk)
-        else:
-            await put_disk(self.put, session, vdi, disks, disk, check)
+            return True
+        return await put_disk(self.put, session, vdi, disks, disk, check)
 
 
 class HttpRemote:
@@ -83,9 +83,9 @@ class HttpRemote:
         status, _ = await self._exchange("PUT", target, "application/octet-stream", pieces, length)
         return 200 <= status < 300
 
-    async def send_disk(self, session: str, vdi: str, disks: DiskStore, disk: Disk, check: Callable[[], None]) -> None:
+    async def send_disk(self, session: str, vdi: str, disks: DiskStore, disk: Disk, check: Callable[[], None]) -> bool:
         """Send a disk as a VHD."""
-        await put_disk(self.put, session, vdi, disks, disk, check)
+        return await put_disk(self.put, session, vdi, disks, disk, check)
 
     async def _exchange(self, method: str, target: str, kind: str, pieces: AsyncIterator[bytes], length: int) -> tuple[int, bytes]:
         try:
@@ -186,15 +186,14 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-Put = Callable[..., Any]
+Put = Callable[[str, Mapping[str, str], AsyncIterator[bytes], int], Awaitable[bool]]
 
 
-async def put_disk(put: Put, session: str, vdi: str, disks: DiskStore, disk: Disk, check: Callable[[], None]) -> None:
-    """Send a disk as a VHD: what is zeros does not travel. Failure VDI_IO_ERROR when it is not taken."""
+async def put_disk(put: Put, session: str, vdi: str, disks: DiskStore, disk: Disk, check: Callable[[], None]) -> bool:
+    """Send a disk as a VHD, what is zeros does not travel; whether it was taken."""
     image = VhdImage(disk.size, NO_UUID, disk.numbers(), lambda number: disks.block(disk, number), None)
     parameters = {"session_id": session, "vdi": vdi, "format": "vhd"}
-    if not await put("/import_raw_vdi", parameters, _checked(image.pieces(), check), len(image)):
-        raise Failure("VDI_IO_ERROR", "the disk was not taken")
+    return await put("/import_raw_vdi", parameters, _checked(image.pieces(), check), len(image))
 
 
 async def _checked(pieces: Iterator[bytes], check: Callable[[], None]) -> AsyncIterator[bytes]:

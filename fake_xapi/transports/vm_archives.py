@@ -197,6 +197,7 @@ async def _import(admitted: Admitted) -> TransferAnswer:
             raise BadRequest(403, "The import cannot handle bodies in chunks", refusal)
         if not any(call.world[pbd]["currently_attached"] for pbd in call.world[sr]["PBDs"]):
             raise Failure("SR_HAS_NO_PBDS", call.world.ref(sr))
+        await call.takes("VM.import", bytes_moved=admitted.request.length, share=(0.0, 0.0))
         return await _imported(admitted, call, replace(_plan(call, parameters), sr=sr))
 
     return await _as_call(admitted, "VM.import", body)

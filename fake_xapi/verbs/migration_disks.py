@@ -180,10 +180,13 @@ class There:
         self.made[move.vdi] = str(await self.journey.there("VDI.create", record))
 
     async def fill(self, move: Move) -> None:
-        """Send the content."""
+        """Send the content; MIRROR_FAILED [vdi] when it is not taken."""
         call, to = self.journey.call, self.journey.to
-        if move.vdi in call.disks:
-            await self.journey.remote.send_disk(to.session, self.made[move.vdi], call.disks, call.disks[move.vdi], call.stop_if_cancelled)
+        if move.vdi not in call.disks:
+            return
+        made, disk = self.made[move.vdi], call.disks[move.vdi]
+        if not await self.journey.remote.send_disk(to.session, made, call.disks, disk, call.stop_if_cancelled):
+            raise Failure("MIRROR_FAILED", Handle(move.vdi))
 
     async def discard(self) -> None:
         """Destroy what was made; what cannot be reached any more is left."""

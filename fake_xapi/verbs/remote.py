@@ -19,6 +19,9 @@ class Remote(Protocol):
         """Send bytes to a handler; whether it took them. Why it did not may be known to the task alone (``task_id``)."""
         ...
 
-    async def send_disk(self, session: str, vdi: str, disks: DiskStore, disk: Disk, check: Callable[[], None]) -> None:
-        """Make a disk the content of a VDI there. ``check`` is asked between the pieces whether to go on, and raises when not."""
+    async def send_disk(self, session: str, vdi: str, disks: DiskStore, disk: Disk, check: Callable[[], None]) -> bool:
+        """Make a disk the content of a VDI there; whether it was taken.
+
+        ``check`` is asked between the pieces whether to go on, and raises when not.
+        """
         ...

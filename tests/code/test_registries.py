@@ -22,6 +22,8 @@ READERS = {"field_getter", "get_record", "get_by_uuid", "get_by_name_label", "ge
 
 UNLISTED: Mapping[str, str] = {
     "HOSTS_FAILED_TO_ENABLE_CACHING": "raised by pool.enable_local_storage_caching; XAPI declares no parameters of it",
+    "VBD_MISSING": "raised by VDI.pool_migrate; XAPI declares no parameters of it",
+    "VDI_CONTENT_ID_MISSING": "raised by /import_metadata; as above",
     "Fault": "XAPI's answer to Async. before a message that has no such form",
     "UNKNOWN_XENAPI_PLUGIN_FUNCTION": "raised by the plugins in dom0, not by XAPI",
     "XENAPI_PLUGIN_EXCEPTION": "as above",
