@@ -218,3 +218,9 @@ def test_hosts_are_of_the_hardware_that_a_file_describes(tmp_path: Path) -> None
     assert "state has other --hardware than" in refused("--state", str(state), "--hardware", str(other))
     hardware.write_text('{\n"nics": 99}')
     assert f"{hardware}:2: nics is a whole number from 1 to 16, not 99" in refused("--hardware", str(hardware))
+
+
+def test_a_plugin_that_cannot_be_loaded_is_named_with_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("x = 1\n", encoding="utf-8")
+    said = refused("--plugins", str(tmp_path))
+    assert said == f"Error: {tmp_path}/bad.py: has no function; write one as ``def name(host_uuid, args): return text``\n"

@@ -181,6 +181,8 @@ def test_the_quick_reader_and_the_strict_one_agree(texts: list[str], are_bare: b
         ("<double>1.5</double>", 1.5),
         ("<dateTime.iso8601>20120301T12:34:56Z</dateTime.iso8601>", DateTime("20120301T12:34:56Z")),
         ("<base64>KGRwMQou</base64>", "(dp1\n."),
+        ("<base64>gAJ9cQAu</base64>", "\x80\x02}q\x00."),
+        ("<base64>w6k=</base64>", "é"),
         ("<nil/>", None),
         ("<array><data/></array>", []),
         ("<array>\n <data>\n <value>a</value>\n <value><int>1</int></value></data></array>", ["a", 1]),
