@@ -30,14 +30,27 @@ class Unreachable(click.ClickException):
 @click.option("--user", envvar="XAPI_USER", default="root", show_default=True, help="Account to test with. Also XAPI_USER.")
 @click.option("--password", envvar="XAPI_PASSWORD", required=True, help="Its password, shown and stored nowhere. Also XAPI_PASSWORD.")
 @click.option(
-    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write passed, failed, skipped and a row per test."
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write passed, failed, skipped, the rules that were held and a row per test.",
 )
+@click.option("--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the same as a page, rule by rule.")
 @click.option("-k", "expression", help="Run only tests that match, as pytest's -k.")
 @click.option("--template", default="", help="Template that boots a guest with PV drivers; a real server needs one, a simulator does not.")
 @click.option("--insecure", is_flag=True, help="Accept any certificate of an https URL.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Run tests in that many processes (needs pytest-xdist).")
 def contract(
-    *, url: str, user: str, password: str, json_path: Path | None, expression: str | None, template: str, insecure: bool, jobs: int
+    *,
+    url: str,
+    user: str,
+    password: str,
+    json_path: Path | None,
+    html_path: Path | None,
+    expression: str | None,
+    template: str,
+    insecure: bool,
+    jobs: int,
 ) -> None:
     """Hold any XenAPI host, simulated or real, to the same behaviour.
 
@@ -49,9 +62,10 @@ def contract(
 
     target = Target(url.rstrip("/"), user, password, template, insecure)
     check(target)
-    if json_path is not None and not json_path.absolute().parent.is_dir():
-        raise click.BadParameter(f"there is no folder {json_path.absolute().parent} for it", param_hint="--json")
-    code = run(target, json_path=json_path, expression=expression, jobs=jobs)
+    for path, option in ((json_path, "--json"), (html_path, "--html")):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise click.BadParameter(f"there is no folder {path.absolute().parent} for it", param_hint=option)
+    code = run(target, json_path=json_path, html_path=html_path, expression=expression, jobs=jobs)
     click.get_current_context().exit(EXIT_CODES.get(code, REFUSED))
 
 

@@ -190,6 +190,11 @@ def erase_vm(xapi: Any, vm: str) -> None:
         forgiving(erase_unused, xapi, vdi)
 
 
+def namesakes(xapi: Any, vm: str) -> set[str]:
+    """All VMs that bear the name of this one."""
+    return set(xapi.VM.get_by_name_label(xapi.VM.get_name_label(vm)))
+
+
 def erase_messages(xapi: Any, uuid: str) -> None:
     """Remove what the server noted about a VM, which is gone: nobody may ask for the messages about what is not there."""
     for message, record in xapi.message.get_all_records().items():

@@ -11,15 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from contract_tests.report import FACT, JsonReport
+from contract_tests.exercised import CALLS, Ear, ExercisedReport
+from contract_tests.html_report import HtmlReport
+from contract_tests.report import FACT, RULES, JsonReport
 from contract_tests.target import Target
 
 SUITE = Path(__file__).parent / "suite"
 MARKERS = (
     "requires(*capabilities): the test needs a message, field or feature that not every release has; it is skipped elsewhere",
+    "rule(*rules): the rules of contract_tests.rules that the test holds the server to",
     "last: the test runs after all others",
 )
 HIDDEN = "********"
+EAR = pytest.StashKey[Ear]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,20 +35,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--xapi-template", default="", help="name of a template that boots a guest with PV drivers; default: a blank PV guest")
     group.addoption("--xapi-insecure", action="store_true", default=False, help="accept any certificate of an https URL")
     group.addoption("--xapi-json", default="", help="write the report to this file")
+    group.addoption("--xapi-html", default="", help="write the report to this file as a page")
+    group.addoption("--xapi-exercised", default="", help="write which messages each test sent to this file")
 
 
 def target_of(config: pytest.Config) -> Target:
     """The server that the options name."""
     option = config.option
-    return Target(option.xapi_url.rstrip("/"), option.xapi_user, option.xapi_password, option.xapi_template, option.xapi_insecure)
+    url = option.xapi_url.rstrip("/")
+    return Target(url, option.xapi_user, option.xapi_password, option.xapi_template, option.xapi_insecure, config.stash[EAR].hear)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers and, where asked for, the report."""
+    """Register the markers and, where asked for, the reports."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    if config.option.xapi_json and not hasattr(config, "workerinput"):
+    config.stash[EAR] = Ear()
+    if hasattr(config, "workerinput"):
+        return
+    if config.option.xapi_json:
         config.pluginmanager.register(JsonReport(Path(config.option.xapi_json), config.option.xapi_url), "contract-json-report")
+    if config.option.xapi_html:
+        config.pluginmanager.register(HtmlReport(Path(config.option.xapi_html), config.option.xapi_url), "contract-html-report")
+    if config.option.xapi_exercised:
+        config.pluginmanager.register(ExercisedReport(Path(config.option.xapi_exercised)), "contract-exercised-report")
 
 
 def is_ours(item: pytest.Item) -> bool:
@@ -56,6 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tell each test's fact to the report, and move the tests that must come last to the end."""
     for item in filter(is_ours, items):
         item.user_properties.append((FACT, fact_of(item)))
+        item.user_properties.append((RULES, [rule for marker in item.iter_markers("rule") for rule in marker.args]))
     items.sort(key=lambda item: is_ours(item) and item.get_closest_marker("last") is not None)
 
 
@@ -63,6 +78,16 @@ def fact_of(item: pytest.Item) -> str:
     """What a test holds the server to: its docstring, else its name as a sentence."""
     said = getattr(getattr(item, "function", None), "__doc__", None) or item.name.removeprefix("test_").replace("_", " ")
     return " ".join(said.split())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Tell the report what the test sent, its fixtures left out."""
+    ear = item.config.stash[EAR]
+    ear.taken()
+    yield
+    if is_ours(item):
+        item.user_properties.append((CALLS, ear.taken()))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""The report of a run as one JSON file: how many passed, failed, were skipped, and a row per test.
+"""The report of a run as one JSON file: how many passed, failed, were skipped, the rules that were held, and a row per test.
 
 Knows pytest's reports. May not know passwords: what a test says is scrubbed before it gets here.
 """
@@ -14,6 +14,7 @@ import pytest
 
 FACT: Final = "contract_fact"
 SERVER: Final = "contract_server"
+RULES: Final = "contract_rules"
 OUTCOMES: Final = ("passed", "failed", "skipped")
 
 
@@ -23,29 +24,47 @@ class JsonReport:
     def __init__(self, path: Path, url: str) -> None:
         self._path = path
         self._url = url
-        self._rows: dict[str, dict[str, str]] = {}
+        self._rows: dict[str, dict[str, Any]] = {}
         self._server = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the first phase that failed or skipped, else the call."""
-        properties = dict(report.user_properties)
+        properties: dict[str, Any] = dict(report.user_properties)
         self._server = str(properties.get(SERVER, self._server))
-        row = self._rows.setdefault(report.nodeid, {"test": short(report.nodeid), "outcome": "passed", "fact": "", "message": ""})
-        row["fact"] = str(properties.get(FACT, row["fact"]))
+        row = self._rows.setdefault(
+            report.nodeid, {"test": short(report.nodeid), "outcome": "passed", "fact": "", "message": "", "rules": []}
+        )
+        row.update(fact=str(properties.get(FACT, row["fact"])), rules=properties.get(RULES, row["rules"]))
         if report.outcome != "passed" and row["outcome"] != "failed":
             row.update(outcome=report.outcome, message=message_of(report))
 
     def pytest_sessionfinish(self) -> None:
         """Write the file, whole or not at all."""
         beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        beside.write_text(json.dumps(self.result(), indent=2) + "\n")
+        beside.write_text(self.text(), encoding="utf-8")
         beside.replace(self._path)
+
+    def text(self) -> str:
+        """What stands in the file."""
+        return json.dumps(self.result(), indent=2) + "\n"
 
     def result(self) -> dict[str, Any]:
         """The report as a value."""
         rows = sorted(self._rows.values(), key=lambda row: row["test"])
         counts = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in OUTCOMES}
-        return {**counts, "url": self._url, "server": self._server, "tests": rows}
+        return {**counts, "url": self._url, "server": self._server, "rules": rules_of(rows), "tests": rows}
+
+
+def rules_of(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """The rules that were held, that failed, and that do not apply to this server since all their tests were skipped."""
+    outcomes: dict[str, set[str]] = {}
+    for row in rows:
+        for rule in row["rules"]:
+            outcomes.setdefault(rule, set()).add(row["outcome"])
+    found: dict[str, list[str]] = {"held": [], "failed": [], "not applicable": []}
+    for rule, seen in sorted(outcomes.items()):
+        found["failed" if "failed" in seen else "held" if "passed" in seen else "not applicable"].append(rule)
+    return found
 
 
 def short(nodeid: str) -> str:

@@ -9,7 +9,7 @@ import http.client
 import ssl
 import urllib.parse
 import xmlrpc.client  # the official client is built on it, and the server is the operator's own
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,10 +36,16 @@ class Reply:
 class _Transport(xmlrpc.client.Transport):
     """The official client's transport with a limit, so that a server that never answers fails a test and not the run."""
 
-    def __init__(self, *, is_https: bool, is_insecure: bool) -> None:
+    def __init__(self, *, is_https: bool, is_insecure: bool, hear: Callable[[object], None]) -> None:
         super().__init__()
         self._is_https = is_https
         self._is_insecure = is_insecure
+        self._hear = hear
+
+    def send_content(self, connection: http.client.HTTPConnection, request_body: Any) -> None:
+        """Send a request, and let it be heard."""
+        self._hear(request_body)
+        super().send_content(connection, request_body)
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         """The kept connection to ``host``, or a new one."""
@@ -58,21 +64,27 @@ def _connection(netloc: str, *, is_https: bool, is_insecure: bool) -> http.clien
     return http.client.HTTPSConnection(netloc, timeout=REPLY_TIMEOUT_S, context=context)
 
 
+def _deaf(body: object) -> None:
+    """Hear nothing."""
+    del body
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A XenAPI server and the account that tests it. The password shows in no representation."""
+    """A XenAPI server and the account that tests it. The password shows in no representation; ``hear`` is told every request."""
 
     url: str
     user: str
     password: str = field(repr=False)
     template: str = ""
     is_insecure: bool = False
+    hear: Callable[[object], None] = field(default=_deaf, repr=False, compare=False)
 
     @contextmanager
     def dialled(self) -> Iterator[Any]:
         """A client that has not logged in, closed at the end."""
         is_https = urllib.parse.urlsplit(self.url).scheme == "https"
-        session = XenAPI.Session(self.url, transport=_Transport(is_https=is_https, is_insecure=self.is_insecure))
+        session = XenAPI.Session(self.url, transport=_Transport(is_https=is_https, is_insecure=self.is_insecure, hear=self.hear))
         try:
             yield session
         finally:
@@ -101,6 +113,7 @@ class Target:
 
     def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
         """Send one request on a connection of its own and read the whole reply."""
+        self.hear(body)
         with self.connection() as connection:
             connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()

@@ -50,6 +50,7 @@ def test_no_type_means_any_bytes(xapi: Any, made: Made) -> None:
     assert xapi.blob.get_mime_type(found) == "application/octet-stream"
 
 
+@pytest.mark.rule("blob")
 @pytest.mark.parametrize("content", [b"hello", CONTENT])
 def test_what_is_put_is_got(xapi: Any, exchanged: Any, blob: str, content: bytes) -> None:
     """PUT /blob by reference, GET /blob by uuid, with the blob's type."""
@@ -65,12 +66,14 @@ def test_an_empty_blob_is_not_found(exchanged: Any, blob: str) -> None:
     assert exchanged("GET", ref=blob).status == 404
 
 
+@pytest.mark.rule("blob")
 @pytest.mark.parametrize(("query", "status"), [({}, 400), ({"ref": DEAD}, 404)])
 def test_what_is_no_blob_is_not_found(exchanged: Any, query: dict[str, str], status: int) -> None:
     """400 for a request that names none, 404 for one that is not there."""
     assert exchanged("GET", **query).status == status
 
 
+@pytest.mark.rule("blob")
 def test_a_stranger_is_asked_who_he_is(target: Target, blob: str, exchanged: Any) -> None:
     """401 for reading a blob that is not public, and for writing any."""
     exchanged("PUT", b"hello", ref=blob)
@@ -79,6 +82,7 @@ def test_a_stranger_is_asked_who_he_is(target: Target, blob: str, exchanged: Any
     assert exchanged("GET", ref=blob).body == b"hello"
 
 
+@pytest.mark.rule("blob")
 @pytest.mark.requires("blob.set_public")
 def test_a_public_blob_is_for_everybody(xapi: Any, target: Target, blob: str, exchanged: Any) -> None:
     """GET without a session; PUT still needs one."""

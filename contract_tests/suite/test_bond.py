@@ -23,6 +23,7 @@ def keep(xapi: Any, made: Made, bond: str) -> str:
     return bond
 
 
+@pytest.mark.rule("Bond.create")
 def test_a_bond_has_an_interface_of_its_own(xapi: Any, nic: str, bond: str) -> None:
     """The master: named bondN, not physical, with the MAC of the primary member, up at once."""
     master, member = xapi.PIF.get_record(xapi.Bond.get_master(bond)), xapi.PIF.get_record(nic)
@@ -33,12 +34,14 @@ def test_a_bond_has_an_interface_of_its_own(xapi: Any, nic: str, bond: str) -> N
     assert xapi.Bond.get_slaves(bond) == [nic]
 
 
+@pytest.mark.rule("Bond.create")
 def test_a_bond_balances_by_source_unless_it_is_told_otherwise(xapi: Any, nic: str, bond: str) -> None:
     """Defaults: balance-slb, and the first member is primary when none has an address."""
     record = xapi.Bond.get_record(bond)
     assert (record["mode"], record["primary_slave"]) == ("balance-slb", nic)
 
 
+@pytest.mark.rule("Bond.destroy")
 def test_a_bond_is_undone(xapi: Any, nic: str, bond: str) -> None:
     """Bond.destroy removes the master; the members are interfaces again, and up."""
     master = xapi.Bond.get_master(bond)
@@ -48,11 +51,13 @@ def test_a_bond_is_undone(xapi: Any, nic: str, bond: str) -> None:
     assert (xapi.PIF.get_bond_slave_of(nic), xapi.PIF.get_currently_attached(nic)) == (NULL, True)
 
 
+@pytest.mark.rule("Bond.create PIF_BOND_NEEDS_MORE_MEMBERS")
 def test_a_bond_needs_a_member(xapi: Any, made: Made) -> None:
     """PIF_BOND_NEEDS_MORE_MEMBERS []."""
     assert refusal(xapi.Bond.create, made.private_network(), [], "") == ["PIF_BOND_NEEDS_MORE_MEMBERS"]
 
 
+@pytest.mark.rule("Bond.create NETWORK_ALREADY_CONNECTED")
 def test_a_bond_s_network_is_new_to_its_host(xapi: Any, host: str, nic: str, network: str) -> None:
     """NETWORK_ALREADY_CONNECTED [host, pif], before the MAC is looked at."""
     pifs = xapi.PIF.get_all_records().items()
@@ -60,6 +65,7 @@ def test_a_bond_s_network_is_new_to_its_host(xapi: Any, host: str, nic: str, net
     assert refusal(xapi.Bond.create, network, [nic], "frob") == ["NETWORK_ALREADY_CONNECTED", host, connected]
 
 
+@pytest.mark.rule("Bond.create MAC_INVALID")
 def test_a_bond_s_mac_is_one(xapi: Any, made: Made, nic: str) -> None:
     """MAC_INVALID [mac]."""
     assert refusal(xapi.Bond.create, made.private_network(), [nic], "frob") == ["MAC_INVALID", "frob"]
@@ -79,18 +85,21 @@ def test_a_mac_that_nobody_gave_follows_the_members(xapi: Any, made: Made, nic: 
     assert xapi.Bond.get_auto_update_mac(bond) is (mac == "")
 
 
+@pytest.mark.rule("Bond.create PIF_ALREADY_BONDED")
 def test_a_member_is_in_one_bond(xapi: Any, made: Made, nic: str, bond: str) -> None:
     """PIF_ALREADY_BONDED [pif]."""
     assert refusal(xapi.Bond.create, made.private_network(), [nic], "") == ["PIF_ALREADY_BONDED", nic]
     assert xapi.Bond.get_slaves(bond) == [nic]
 
 
+@pytest.mark.rule("PIF.plug CANNOT_PLUG_BOND_SLAVE")
 def test_a_member_is_not_plugged_by_itself(xapi: Any, nic: str, bond: str) -> None:
     """PIF.plug: CANNOT_PLUG_BOND_SLAVE [pif]."""
     del bond
     assert refusal(xapi.PIF.plug, nic) == ["CANNOT_PLUG_BOND_SLAVE", nic]
 
 
+@pytest.mark.rule("PIF.forget")
 @pytest.mark.parametrize("which", ["member", "master"])
 def test_what_a_bond_is_made_of_is_not_forgotten(xapi: Any, nic: str, bond: str, which: str) -> None:
     """PIF.forget: PIF_ALREADY_BONDED [pif]."""
@@ -98,24 +107,28 @@ def test_what_a_bond_is_made_of_is_not_forgotten(xapi: Any, nic: str, bond: str,
     assert refusal(xapi.PIF.forget, pif) == ["PIF_ALREADY_BONDED", pif]
 
 
+@pytest.mark.rule("VLAN.create CANNOT_ADD_VLAN_TO_BOND_SLAVE")
 def test_a_member_takes_no_vlan(xapi: Any, made: Made, nic: str, bond: str) -> None:
     """VLAN.create: CANNOT_ADD_VLAN_TO_BOND_SLAVE [pif]."""
     del bond
     assert refusal(xapi.VLAN.create, nic, "3987", made.private_network()) == ["CANNOT_ADD_VLAN_TO_BOND_SLAVE", nic]
 
 
+@pytest.mark.rule("tunnel.create CANNOT_ADD_TUNNEL_TO_BOND_SLAVE")
 def test_a_member_takes_no_tunnel(xapi: Any, made: Made, nic: str, bond: str) -> None:
     """tunnel.create: CANNOT_ADD_TUNNEL_TO_BOND_SLAVE [pif]."""
     del bond
     assert refusal(xapi.tunnel.create, nic, made.private_network()) == ["CANNOT_ADD_TUNNEL_TO_BOND_SLAVE", nic]
 
 
+@pytest.mark.rule("management_reconfigure")
 def test_a_host_is_not_managed_over_a_member(xapi: Any, nic: str, bond: str) -> None:
     """host.management_reconfigure: CANNOT_PLUG_BOND_SLAVE [pif]."""
     del bond
     assert refusal(xapi.host.management_reconfigure, nic) == ["CANNOT_PLUG_BOND_SLAVE", nic]
 
 
+@pytest.mark.rule("Bond.create PIF_VLAN_EXISTS")
 def test_a_vlan_is_no_member(xapi: Any, made: Made, nic: str) -> None:
     """PIF_VLAN_EXISTS [device]."""
     vlan = xapi.VLAN.create(nic, "3987", made.private_network())
@@ -131,6 +144,7 @@ def test_a_network_of_somebody_else_takes_no_bond(xapi: Any, made: Made, nic: st
     assert refusal(xapi.Bond.create, network, [nic], "frob") == ["NETWORK_UNMANAGED", network]
 
 
+@pytest.mark.rule("Bond.create moves what lies on members")
 def test_an_address_moves_to_the_bond_and_back(xapi: Any, made: Made, nic: str) -> None:
     """The IP configuration of the primary member becomes the master's, and the member's again."""
     made.later(xapi.PIF.reconfigure_ip, nic, "None", "", "", "", "")
@@ -143,6 +157,7 @@ def test_an_address_moves_to_the_bond_and_back(xapi: Any, made: Made, nic: str) 
     assert (xapi.PIF.get_IP(nic), xapi.PIF.get_ip_configuration_mode(nic)) == ("192.0.2.9", "Static")
 
 
+@pytest.mark.rule("Bond.create moves what lies on members")
 def test_a_vlan_moves_to_the_bond_and_back(xapi: Any, made: Made, nic: str) -> None:
     """VLANs of members are made anew on the master, on the same network, and back."""
     network = made.private_network()
@@ -158,6 +173,7 @@ def test_a_vlan_moves_to_the_bond_and_back(xapi: Any, made: Made, nic: str) -> N
     assert xapi.VLAN.get_tagged_PIF(xapi.PIF.get_VLAN_master_of(back)) == nic
 
 
+@pytest.mark.rule("Bond.create moves what lies on members")
 def test_a_vif_moves_to_the_bond_and_back(xapi: Any, made: Made, nic: str) -> None:
     """VIFs of VMs that can run on this host alone move with the members' network."""
     if len(xapi.host.get_all()) > 1:
@@ -184,6 +200,7 @@ def test_a_mode_is_changed(xapi: Any, bond: str) -> None:
     assert xapi.Bond.get_mode(bond) == "active-backup"
 
 
+@pytest.mark.rule("Bond lacp")
 @pytest.mark.requires("Bond.set_property")
 def test_lacp_has_its_properties(xapi: Any, made: Made, nic: str, server: Server) -> None:
     """Defaults of lacp: hashing_algorithm, in modern releases lacp-time and lacp-fallback-ab as well; set_mode takes them away."""
@@ -196,6 +213,7 @@ def test_lacp_has_its_properties(xapi: Any, made: Made, nic: str, server: Server
     assert xapi.Bond.get_properties(bond) == {}
 
 
+@pytest.mark.rule("Bond.create INVALID_VALUE properties")
 @pytest.mark.requires("Bond.set_property")
 @pytest.mark.parametrize(
     ("mode", "name", "value"),

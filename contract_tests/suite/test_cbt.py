@@ -56,6 +56,7 @@ def blocks(*numbers: int) -> set[int]:
     return {number * PER_BLOCK + part for number in numbers for part in range(PER_BLOCK)}
 
 
+@pytest.mark.rule("VDI.list_changed_blocks")
 def test_what_was_written_between_snapshots_is_listed(xapi: Any, made: Made, tracked: str, write: Any) -> None:
     """One bit per 64 KiB."""
     first = made.keep_vdi(xapi.VDI.snapshot(tracked))
@@ -68,6 +69,7 @@ def test_what_was_written_between_snapshots_is_listed(xapi: Any, made: Made, tra
     assert changed(xapi, first, third) == blocks(1, 3, 6)
 
 
+@pytest.mark.rule("VDI.list_changed_blocks")
 def test_nothing_changed_is_an_empty_bitmap(xapi: Any, made: Made, tracked: str) -> None:
     """All bits are zero."""
     first, second = (made.keep_vdi(xapi.VDI.snapshot(tracked)) for _ in range(2))
@@ -81,6 +83,7 @@ def test_the_disk_itself_is_compared_while_it_rests(xapi: Any, made: Made, track
     assert changed(xapi, first, tracked) == blocks(2)
 
 
+@pytest.mark.rule("VDI.data_destroy")
 def test_data_may_go_and_the_log_stays(xapi: Any, made: Made, tracked: str, write: Any) -> None:
     """After data_destroy of the earlier snapshot the bitmap is the same, and the disk is of type cbt_metadata."""
     write(tracked, 0)
@@ -94,6 +97,7 @@ def test_data_may_go_and_the_log_stays(xapi: Any, made: Made, tracked: str, writ
     assert changed(xapi, first, second) == blocks(5)
 
 
+@pytest.mark.rule("VDI check 7")
 @pytest.mark.parametrize("operation", ["clone", "copy", "snapshot", "resize", "enable_cbt", "disable_cbt", "set_on_boot"])
 def test_a_log_is_no_disk(xapi: Any, made: Made, tracked: str, sr: str, operation: str) -> None:
     """VDI_INCOMPATIBLE_TYPE [vdi, "cbt_metadata"]."""
@@ -103,6 +107,7 @@ def test_a_log_is_no_disk(xapi: Any, made: Made, tracked: str, sr: str, operatio
     assert refusal(getattr(xapi.VDI, operation), snapshot, *params) == ["VDI_INCOMPATIBLE_TYPE", snapshot, "cbt_metadata"]
 
 
+@pytest.mark.rule("VDI.get_nbd_info")
 @pytest.mark.requires("VDI.get_nbd_info")
 def test_a_log_is_not_read_over_nbd(xapi: Any, made: Made, tracked: str) -> None:
     """VDI_INCOMPATIBLE_TYPE [vdi, "cbt_metadata"]."""
@@ -111,6 +116,7 @@ def test_a_log_is_not_read_over_nbd(xapi: Any, made: Made, tracked: str) -> None
     assert refusal(xapi.VDI.get_nbd_info, snapshot) == ["VDI_INCOMPATIBLE_TYPE", snapshot, "cbt_metadata"]
 
 
+@pytest.mark.rule("VDI.list_changed_blocks")
 def test_disks_that_have_nothing_in_common_are_not_compared(xapi: Any, made: Made, tracked: str) -> None:
     """SR_BACKEND_FAILURE_460 ["", text, ""]."""
     stranger = made.vdi(SIZE)
@@ -125,6 +131,7 @@ def test_the_order_of_time_counts(xapi: Any, made: Made, tracked: str) -> None:
     assert refusal(xapi.VDI.list_changed_blocks, second, first)[0] == "SR_BACKEND_FAILURE_460"
 
 
+@pytest.mark.rule("VDI.list_changed_blocks")
 def test_switching_tracking_off_breaks_the_chain(xapi: Any, made: Made, tracked: str) -> None:
     """What was before cannot be compared with what comes after: SR_BACKEND_FAILURE_460."""
     first = made.keep_vdi(xapi.VDI.snapshot(tracked))

@@ -58,6 +58,7 @@ def parent(xapi: Any, vdi: str) -> str:
     return str(xapi.VDI.get_sm_config(vdi).get("vhd-parent", ""))
 
 
+@pytest.mark.rule("VHD chain split")
 def test_the_first_split_makes_a_base(xapi: Any, made: Made, write: Any) -> None:
     """A snapshot turns what was there into an unmanaged, read-only base of which both are differences."""
     vdi = made.vdi(SIZE)
@@ -72,6 +73,7 @@ def test_the_first_split_makes_a_base(xapi: Any, made: Made, write: Any) -> None
     assert 6 * MIB <= int(base["physical_utilisation"]) <= full + 4 * MIB
 
 
+@pytest.mark.rule("VHD chain split")
 def test_disks_take_what_they_hold_themselves(xapi: Any, made: Made, sr: str, write: Any) -> None:
     """After a split the disk takes little, then what is written to it."""
     if xapi.SR.get_type(sr).startswith("lvm"):
@@ -86,6 +88,7 @@ def test_disks_take_what_they_hold_themselves(xapi: Any, made: Made, sr: str, wr
     assert 2 * MIB <= int(xapi.VDI.get_physical_utilisation(vdi)) < 4 * MIB
 
 
+@pytest.mark.rule("VBD check 12")
 def test_a_base_is_not_for_clients(xapi: Any, made: Made, write: Any) -> None:
     """VDI_NOT_MANAGED [vbd]: a base is in no VM."""
     vdi = made.vdi(SIZE)
@@ -99,6 +102,7 @@ def test_a_base_is_not_for_clients(xapi: Any, made: Made, write: Any) -> None:
     xapi.VBD.destroy(vbd)
 
 
+@pytest.mark.rule("VHD chain coalesced")
 def test_the_collector_removes_a_base_with_one_child(xapi: Any, made: Made, sr: str, write: Any) -> None:
     """When the snapshot is gone a scan lets the base be merged into the disk, which keeps its bytes."""
     vdi = made.vdi(SIZE)
@@ -115,6 +119,7 @@ def test_the_collector_removes_a_base_with_one_child(xapi: Any, made: Made, sr: 
     assert refusal(xapi.VDI.get_by_uuid, base) == ["UUID_INVALID", "VDI", base]
 
 
+@pytest.mark.rule("VHD chain coalesced")
 def test_a_base_lives_while_two_are_upon_it(xapi: Any, made: Made, sr: str, write: Any) -> None:
     """A scan leaves it alone."""
     vdi = made.vdi(SIZE)
@@ -125,6 +130,7 @@ def test_a_base_lives_while_two_are_upon_it(xapi: Any, made: Made, sr: str, writ
     assert xapi.VDI.get_managed(xapi.VDI.get_by_uuid(before)) is False
 
 
+@pytest.mark.rule("VHD chain depth")
 def test_a_chain_has_an_end(xapi: Any, made: Made, write: Any) -> None:
     """SR_BACKEND_FAILURE_109 when a chain would be longer than thirty."""
     vdi = made.vdi(SIZE)
@@ -147,6 +153,7 @@ def chain(xapi: Any, vdi: str) -> int:
 # ---- deltas ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("GET /export_raw_vdi")
 def test_a_delta_holds_what_changed(xapi: Any, made: Made, transfer: Any, write: Any) -> None:
     """Exported with base= a VHD holds the blocks since then; laid upon the base's bytes it is the disk."""
     vdi = made.vdi(SIZE)

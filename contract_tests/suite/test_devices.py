@@ -84,6 +84,7 @@ def test_a_group_without_cards_has_room_for_none(xapi: Any, made: Made, gpu_grou
     assert xapi.GPU_group.get_remaining_capacity(gpu_group, xapi.VGPU.get_type(vgpu)) == "0"
 
 
+@pytest.mark.rule("VM.start_on check 6")
 def test_a_vm_runs_where_its_card_is(xapi: Any, made: Made, host: str, gpu_group: str) -> None:
     """VM.start_on: VM_REQUIRES_GPU [vm, group], or VM_REQUIRES_IOMMU [host] where no device can be given away."""
     vm = made.vm()
@@ -189,6 +190,7 @@ def test_a_halted_vm_s_usb_device_is_not_unplugged(xapi: Any, made: Made) -> Non
     assert refusal(xapi.VUSB.unplug, vusb) == ["VM_BAD_POWER_STATE", vm, "running", "halted"]
 
 
+@pytest.mark.rule("VM check 17")
 @pytest.mark.requires("VUSB.create")
 def test_a_vm_with_a_usb_device_is_not_snapshotted(xapi: Any, made: Made) -> None:
     """VM.snapshot: VM_HAS_VUSBS [vm], and allowed_operations agrees."""
@@ -212,6 +214,7 @@ def test_a_group_of_a_device_stays(xapi: Any) -> None:
 # ---- trusted modules ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("VM check 21")
 @pytest.mark.requires("VTPM.set_contents")
 def test_a_vm_has_one_module(xapi: Any, made: Made) -> None:
     """VTPM.create; a second one: VTPM_MAX_AMOUNT_REACHED ["1"], and allowed_operations agrees."""

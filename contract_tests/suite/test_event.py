@@ -35,6 +35,7 @@ def now(session: Any) -> str:
     return token
 
 
+@pytest.mark.rule("event.from token")
 def test_an_empty_token_tells_everything(session: Any, xapi: Any, server: Server) -> None:
     """Without a token every object is an add, with its record; until 6.2 it is a mod as well."""
     answer = ask(session, ["SR", "pool"], "")
@@ -45,6 +46,7 @@ def test_an_empty_token_tells_everything(session: Any, xapi: Any, server: Server
     assert set(answer) == {"events", "valid_ref_counts", "token"}
 
 
+@pytest.mark.rule("event record")
 def test_an_event_has_its_record(session: Any, xapi: Any, sr: str) -> None:
     """The snapshot is what get_record answers; id and timestamp are text."""
     event = next(event for event in ask(session, ["SR"], "")["events"] if event["ref"] == sr)
@@ -53,18 +55,21 @@ def test_an_event_has_its_record(session: Any, xapi: Any, sr: str) -> None:
     assert re.fullmatch(r"\d+\.\d*", event["timestamp"])
 
 
+@pytest.mark.rule("event.from token")
 def test_a_token_is_two_generations(now: str, server: Server) -> None:
     """The token has its documented form."""
     form = server.as_of(boston=r"\d+,[\d.e+]+", tampa=r"\d{20},\d{20}")
     assert re.fullmatch(form, now)
 
 
+@pytest.mark.rule("event.from valid_ref_counts")
 def test_every_class_is_counted(session: Any, xapi: Any) -> None:
     """valid_ref_counts counts the rows of all classes, in lower case, whatever was asked for."""
     counts = ask(session, ["pool"], "")["valid_ref_counts"]
     assert (counts["pool"], counts["host"], counts["sr"]) == (1, len(xapi.host.get_all()), len(xapi.SR.get_all()))
 
 
+@pytest.mark.rule("event.from waits")
 def test_nothing_new_is_an_empty_list_and_a_token(session: Any, xapi: Any) -> None:
     """After the timeout the list is empty and the token is good."""
     token = ask(session, ["crashdump"], "")["token"]
@@ -73,11 +78,13 @@ def test_nothing_new_is_an_empty_list_and_a_token(session: Any, xapi: Any) -> No
     assert ask(session, ["crashdump"], answer["token"])["events"] == []
 
 
+@pytest.mark.rule("event.from created")
 def test_a_new_object_is_an_add(session: Any, made: Made, now: str, server: Server) -> None:
     """What was created since the token is added; until 6.2 it is modified as well."""
     assert seen(session, ["VM"], now, made.vm()) == server.as_of(boston=["add", "mod"], modern=["add"])
 
 
+@pytest.mark.rule("event.from changed")
 def test_a_change_is_a_mod(session: Any, xapi: Any, made: Made) -> None:
     """A changed object is one event, however often it changed, with its latest record."""
     vm = made.vm()
@@ -88,6 +95,7 @@ def test_a_change_is_a_mod(session: Any, xapi: Any, made: Made) -> None:
     assert [(event["operation"], event["class"], event["snapshot"]["name_description"]) for event in events] == [("mod", "vm", "second")]
 
 
+@pytest.mark.rule("event.from destroyed")
 def test_a_destroyed_object_is_a_del(session: Any, xapi: Any, made: Made) -> None:
     """A del has no record."""
     vm = made.vm()
@@ -98,6 +106,7 @@ def test_a_destroyed_object_is_a_del(session: Any, xapi: Any, made: Made) -> Non
     assert "snapshot" not in events[0]
 
 
+@pytest.mark.rule("event.from came and went")
 def test_what_came_and_went_is_no_event(session: Any, xapi: Any, made: Made, now: str) -> None:
     """An object created and destroyed since the token was never there."""
     vm = made.vm()
@@ -105,6 +114,7 @@ def test_what_came_and_went_is_no_event(session: Any, xapi: Any, made: Made, now
     assert seen(session, ["VM"], now, vm) == []
 
 
+@pytest.mark.rule("event.from changed")
 def test_an_unchanged_object_is_no_event(session: Any, xapi: Any, made: Made, halted: str) -> None:
     """Only what changed since the token is told."""
     token = ask(session, ["VM"], "")["token"]
@@ -112,6 +122,7 @@ def test_an_unchanged_object_is_no_event(session: Any, xapi: Any, made: Made, ha
     assert seen(session, ["VM"], token, halted) == []
 
 
+@pytest.mark.rule("event.from classes")
 def test_other_classes_are_not_told(session: Any, made: Made, now: str) -> None:
     """A subscription is for its classes, in any case."""
     vm, network = made.vm(), made.private_network()
@@ -120,6 +131,7 @@ def test_other_classes_are_not_told(session: Any, made: Made, now: str) -> None:
     assert {vm, network} <= {event["ref"] for event in ask(session, ["*"], now)["events"]}
 
 
+@pytest.mark.rule("event.register of one object")
 def test_one_object_can_be_followed(session: Any, xapi: Any, made: Made, server: Server) -> None:
     """class/reference subscribes to one object (since 6.1)."""
     mine, other = made.vm(), made.vm()
@@ -130,6 +142,7 @@ def test_one_object_can_be_followed(session: Any, xapi: Any, made: Made, server:
     assert server.as_of(boston=True, tampa=told == [mine])
 
 
+@pytest.mark.rule("event mirrors: VBD")
 def test_a_new_device_modifies_its_ends(session: Any, made: Made, disk: str) -> None:
     """The mirror of a relation is a change of the object that has it."""
     vm = made.vm()
@@ -139,12 +152,14 @@ def test_a_new_device_modifies_its_ends(session: Any, made: Made, disk: str) -> 
     assert {("vbd", vbd, "add"), ("vm", vm, "mod"), ("vdi", disk, "mod")} <= told
 
 
+@pytest.mark.rule("event.from other classes, same token")
 def test_a_token_is_good_for_other_classes(session: Any, made: Made, now: str) -> None:
     """Tokens are global."""
     network = made.private_network()
     assert "add" in seen(session, ["network"], now, network)
 
 
+@pytest.mark.rule("event.from EVENT_FROM_TOKEN_PARSE_FAILURE")
 def test_a_bad_token_is_refused(session: Any, server: Server) -> None:
     """EVENT_FROM_TOKEN_PARSE_FAILURE [token]; 6.0 starts over."""
     if server.era == "boston":
@@ -153,12 +168,14 @@ def test_a_bad_token_is_refused(session: Any, server: Server) -> None:
     assert refusal(session.xenapi.event_from, ["pool"], "no token", 0.0) == ["EVENT_FROM_TOKEN_PARSE_FAILURE", "no token"]
 
 
+@pytest.mark.rule("event.register EVENT_SUBSCRIPTION_PARSE_FAILURE")
 def test_a_bad_subscription_is_refused(session: Any, server: Server) -> None:
     """EVENT_SUBSCRIPTION_PARSE_FAILURE [text] (since 6.1)."""
     if server.era != "boston":
         assert refusal(session.xenapi.event_from, ["vm/a/b"], "", 0.0) == ["EVENT_SUBSCRIPTION_PARSE_FAILURE", "vm/a/b"]
 
 
+@pytest.mark.rule("event.from waits")
 def test_a_waiter_is_woken_by_the_change(target: Target, xapi: Any, made: Made) -> None:
     """A blocked event.from answers when something happens, not when its time is over."""
     vm = made.vm()
@@ -180,6 +197,7 @@ def test_a_waiter_is_woken_by_the_change(target: Target, xapi: Any, made: Made) 
         assert not thread.is_alive()
 
 
+@pytest.mark.rule("event of tasks")
 def test_a_task_is_followed_to_its_end(session: Any, xapi: Any, made: Made) -> None:
     """Clients wait for tasks with event.from instead of asking again and again."""
     token = ask(session, ["task"], "")["token"]
@@ -194,6 +212,7 @@ def test_a_task_is_followed_to_its_end(session: Any, xapi: Any, made: Made) -> N
     assert statuses[-1] == "success"
 
 
+@pytest.mark.rule("event.inject")
 @pytest.mark.requires("event.inject")
 def test_an_injected_event_is_a_barrier(session: Any, xapi: Any, host: str) -> None:
     """event.inject answers a token, and the object is told as changed."""
@@ -205,12 +224,14 @@ def test_an_injected_event_is_a_barrier(session: Any, xapi: Any, host: str) -> N
     assert refusal(xapi.event.inject, "pool", host)[0] == "HANDLE_INVALID"
 
 
+@pytest.mark.rule("event.next SESSION_NOT_REGISTERED")
 def test_next_needs_a_registration(other: Any) -> None:
     """SESSION_NOT_REGISTERED names the session by the md5 of its reference."""
     track = hashlib.md5(other.handle.encode()).hexdigest()  # noqa: S324  # the wire's own form
     assert refusal(other.xenapi.event.next) == ["SESSION_NOT_REGISTERED", f"trackid={track}"]
 
 
+@pytest.mark.rule("event.register", "event.next")
 def test_next_tells_each_change(other: Any, xapi: Any, made: Made) -> None:
     """After register, next answers what happened, oldest first, ids rising."""
     other.xenapi.event.register(["vm"])
@@ -238,6 +259,7 @@ def collected(session: Any, ref: str, last: str) -> list[dict[str, Any]]:
     return events
 
 
+@pytest.mark.rule("task marks")
 def test_an_operation_is_seen_marked(other: Any, xapi: Any, made: Made) -> None:
     """While an operation runs the object bears {task: operation}; the mark's coming and going are changes."""
     vm = made.vm()
@@ -249,6 +271,7 @@ def test_an_operation_is_seen_marked(other: Any, xapi: Any, made: Made) -> None:
     assert all(re.fullmatch(r"(Opaque|Dummy)Ref:.*", task) for mark in marks for task in mark)
 
 
+@pytest.mark.rule("event.get_current_id")
 def test_there_is_a_latest_id(xapi: Any, made: Made) -> None:
     """get_current_id grows with the changes."""
     before = int(xapi.event.get_current_id())
@@ -256,6 +279,7 @@ def test_there_is_a_latest_id(xapi: Any, made: Made) -> None:
     assert int(xapi.event.get_current_id()) > before
 
 
+@pytest.mark.rule("event of a power operation")
 def test_a_start_is_told_with_all_that_comes_with_it(session: Any, made: Made, xapi: Any) -> None:
     """A started VM is a mod, its console an add, its host a mod."""
     vm = made.vm(HARDWARE)
@@ -267,6 +291,7 @@ def test_a_start_is_told_with_all_that_comes_with_it(session: Any, made: Made, x
     assert {("console", "add", console) for console in xapi.VM.get_consoles(vm)} <= told
 
 
+@pytest.mark.rule("event of a power operation")
 def test_a_disk_is_marked_while_its_vm_starts(other: Any, xapi: Any, made: Made, disk: str) -> None:
     """The devices of a VM bear the mark of its start: attach."""
     vm = made.vm(HARDWARE)
@@ -280,6 +305,7 @@ def test_a_disk_is_marked_while_its_vm_starts(other: Any, xapi: Any, made: Made,
     assert {snapshot["currently_attached"] for snapshot in snapshots} == {True, False}
 
 
+@pytest.mark.rule("event.unregister")
 def test_a_subscription_can_be_given_up(other: Any, xapi: Any, made: Made) -> None:
     """After unregister only the other classes are told."""
     other.xenapi.event.register(["vm", "network"])

@@ -52,6 +52,7 @@ def test_a_new_vm_has_no_guest(xapi: Any, halted: str) -> None:
     assert xapi.VM.get_guest_metrics(halted) == NULL
 
 
+@pytest.mark.rule("VM_guest_metrics")
 def test_a_guest_names_its_system(xapi: Any, talking: str) -> None:
     """VM_guest_metrics.os_version: a name at least, and no key that is not known; clients wait for the name."""
     system = metrics_of(xapi, talking)["os_version"]
@@ -59,6 +60,7 @@ def test_a_guest_names_its_system(xapi: Any, talking: str) -> None:
     assert set(system) <= SYSTEM_KEYS
 
 
+@pytest.mark.rule("VM_guest_metrics")
 def test_a_guest_names_its_drivers(xapi: Any, talking: str) -> None:
     """VM_guest_metrics.PV_drivers_version: numbers, and a micro version whatever the drivers are."""
     metrics = metrics_of(xapi, talking)
@@ -73,27 +75,32 @@ def test_drivers_that_told_their_version_were_detected(xapi: Any, talking: str) 
     assert metrics_of(xapi, talking)["PV_drivers_detected"] is True
 
 
+@pytest.mark.rule("VM_guest_metrics")
 def test_networks_of_a_guest_have_the_keys_of_their_interfaces(xapi: Any, talking: str) -> None:
     """VM_guest_metrics.networks: `0/ip`, `0/ipv4/0`, `0/ipv6/0`."""
     assert [key for key in metrics_of(xapi, talking)["networks"] if not NETWORK_KEY.fullmatch(key)] == []
 
 
+@pytest.mark.rule("VM_guest_metrics")
 def test_a_guest_says_what_it_can_be_asked_for(xapi: Any, talking: str) -> None:
     """VM_guest_metrics.other: the keys below `control` of the domain's xenstore."""
     assert FEATURES & set(metrics_of(xapi, talking)["other"])
 
 
+@pytest.mark.rule("VM_guest_metrics")
 def test_memory_and_disks_of_a_guest_are_measured_elsewhere(xapi: Any, talking: str) -> None:
     """VM_guest_metrics.memory and .disks are there and empty: data sources have them."""
     metrics = metrics_of(xapi, talking)
     assert (metrics["memory"], metrics["disks"]) == ({}, {})
 
 
+@pytest.mark.rule("VM allowed running")
 def test_a_guest_that_is_up_can_be_asked_to_go(xapi: Any, talking: str) -> None:
     """allowed_operations of a running VM with drivers has clean_shutdown, clean_reboot and suspend: installers wait for suspend."""
     assert {"clean_shutdown", "clean_reboot", "suspend"} <= set(xapi.VM.get_allowed_operations(talking))
 
 
+@pytest.mark.rule("VM halted row")
 def test_guest_metrics_stay_when_the_vm_halts_and_are_new_after_a_start(xapi: Any, made: Made, target: Target) -> None:
     """Row effects: guest_metrics stays until the next start, which begins with another."""
     vm = told(xapi, booted(made, target))
@@ -106,6 +113,7 @@ def test_guest_metrics_stay_when_the_vm_halts_and_are_new_after_a_start(xapi: An
     assert refusal(xapi.VM_guest_metrics.get_record, before)[0] == "HANDLE_INVALID"
 
 
+@pytest.mark.rule("VM suspended row")
 def test_a_guest_keeps_its_metrics_over_a_suspend(xapi: Any, made: Made, target: Target) -> None:
     """A guest that is woken is the same guest."""
     vm = told(xapi, booted(made, target))
@@ -118,6 +126,7 @@ def test_a_guest_keeps_its_metrics_over_a_suspend(xapi: Any, made: Made, target:
 # ---- xenstore data ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("xenstore_data")
 def test_xenstore_data_are_written_while_the_vm_runs(xapi: Any, guest: str) -> None:
     """VM.xenstore_data: add_to, remove_from and set of a running VM are kept."""
     xapi.VM.add_to_xenstore_data(guest, "vm-data/contract", "1")
@@ -134,6 +143,7 @@ def test_xenstore_data_have_each_key_once(xapi: Any, made: Made) -> None:
     assert refusal(xapi.VM.add_to_xenstore_data, vm, "vm-data/a", "2") == ["MAP_DUPLICATE_KEY", "VM", "xenstore_data", vm, "vm-data/a"]
 
 
+@pytest.mark.rule("xenstore_data")
 def test_keys_outside_vm_data_are_kept_though_no_guest_sees_them(xapi: Any, made: Made) -> None:
     """VM.xenstore_data takes any key."""
     vm = made.vm(xenstore_data={"elsewhere": "1", "vm-data/a": "2"})
@@ -168,6 +178,7 @@ def test_an_action_that_is_none_is_refused(xapi: Any, made: Made) -> None:
 # ---- memory ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("VM_metrics")
 def test_memory_follows_its_target(xapi: Any, made: Made, target: Target) -> None:
     """VM_metrics.memory_actual comes to the target of a guest with drivers, and wait_memory_target_live waits for it."""
     vm = told(xapi, booted(made, target, memory_dynamic_min=str(128 * MIB), memory_static_min=str(64 * MIB)))
@@ -180,6 +191,7 @@ def test_memory_follows_its_target(xapi: Any, made: Made, target: Target) -> Non
     assert xapi.VM.get_cooperative(vm) is True
 
 
+@pytest.mark.rule("host.dmesg and others")
 def test_nobody_is_uncooperative_without_a_reason(xapi: Any, host: str, talking: str) -> None:
     """host.get_uncooperative_resident_VMs leaves out guests whose balloons obey."""
     assert talking not in xapi.host.get_uncooperative_resident_VMs(host)
@@ -194,12 +206,14 @@ def test_keys_and_triggers_are_not_implemented(xapi: Any, running: str, name: st
     assert refusal(getattr(xapi.VM, name), running, "x") == ["NOT_IMPLEMENTED", name]
 
 
+@pytest.mark.rule("VM.call_plugin")
 @pytest.mark.requires("VM.call_plugin")
 def test_only_one_plugin_asks_guests(xapi: Any, running: str) -> None:
     """VM.call_plugin: XENAPI_MISSING_PLUGIN [plugin] for any but guest-agent-operation."""
     assert refusal(xapi.VM.call_plugin, running, "x", "main", {}) == ["XENAPI_MISSING_PLUGIN", "x"]
 
 
+@pytest.mark.rule("VM.call_plugin")
 @pytest.mark.requires("VM.call_plugin")
 def test_a_guest_is_asked_for_what_is_known_and_not_too_often(xapi: Any, guest: str) -> None:
     """XENAPI_PLUGIN_FAILURE ["failed to find fn", text, text]; the next call within ten seconds VM_CALL_PLUGIN_RATE_LIMIT [vm, s, s]."""

@@ -13,12 +13,14 @@ POOL_ADMIN_UUID = "0165f154-ba3e-034e-6b27-5d271af109ba"
 ROLES = {"pool-admin", "pool-operator", "vm-power-admin", "vm-admin", "vm-operator", "read-only"}
 
 
+@pytest.mark.rule("fresh pool")
 def test_there_is_one_pool_with_a_master(xapi: Any, host: str) -> None:
     """One pool, whose master is one of the hosts."""
     assert len(xapi.pool.get_all()) == 1
     assert host in xapi.host.get_all()
 
 
+@pytest.mark.rule("host_metrics", "fresh host")
 def test_a_host_is_enabled_and_alive(xapi: Any, host: str) -> None:
     """The master is enabled, its metrics are live and it has memory."""
     record = xapi.host.get_record(host)
@@ -27,6 +29,7 @@ def test_a_host_is_enabled_and_alive(xapi: Any, host: str) -> None:
     assert int(metrics["memory_total"]) > 0
 
 
+@pytest.mark.rule("fresh host")
 def test_a_host_says_what_it_runs(xapi: Any, host: str) -> None:
     """software_version and cpu_info have the keys that clients read."""
     record = xapi.host.get_record(host)
@@ -37,6 +40,7 @@ def test_a_host_says_what_it_runs(xapi: Any, host: str) -> None:
     assert len(record["host_CPUs"]) == int(record["cpu_info"]["cpu_count"])
 
 
+@pytest.mark.rule("fresh dom0")
 def test_the_control_domain_runs_on_its_host(xapi: Any, dom0: str, host: str) -> None:
     """Domain 0 is a running VM without a template's mark, resident on its host."""
     record = xapi.VM.get_record(dom0)
@@ -51,6 +55,7 @@ def test_the_control_domain_runs_on_its_host(xapi: Any, dom0: str, host: str) ->
     }
 
 
+@pytest.mark.rule("fresh networks")
 def test_one_interface_is_for_management(xapi: Any, host: str) -> None:
     """Exactly one PIF of a host carries management, and it is plugged and has an address."""
     pifs = [xapi.PIF.get_record(pif) for pif in xapi.host.get_PIFs(host)]
@@ -59,6 +64,7 @@ def test_one_interface_is_for_management(xapi: Any, host: str) -> None:
     assert re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", management[0]["MAC"])
 
 
+@pytest.mark.rule("fresh networks")
 def test_there_is_an_internal_management_network(xapi: Any) -> None:
     """Guests' installers reach the host over a network of its own."""
     networks = [
@@ -68,12 +74,14 @@ def test_there_is_an_internal_management_network(xapi: Any) -> None:
     assert networks[0]["other_config"]["ip_begin"].startswith("169.254.")
 
 
+@pytest.mark.rule("fresh tools SR")
 def test_the_tools_come_on_an_iso(xapi: Any) -> None:
     """A repository of ISO images carries the guest tools and makes no disks."""
     tools = [sr for sr in xapi.SR.get_all_records().values() if sr["other_config"].get("xenserver_tools_sr") == "true"]
     assert [(sr["type"], sr["content_type"], "vdi_create" in sr["allowed_operations"]) for sr in tools] == [("iso", "iso", False)]
 
 
+@pytest.mark.rule("fresh templates")
 def test_there_are_default_templates(xapi: Any) -> None:
     """Default templates are halted, marked, and none is a snapshot."""
     templates = [vm for vm in xapi.VM.get_all_records().values() if vm["other_config"].get("default_template") == "true"]
@@ -82,6 +90,7 @@ def test_there_are_default_templates(xapi: Any) -> None:
     assert "Other install media" in {vm["name_label"] for vm in templates}
 
 
+@pytest.mark.rule("RBAC role rows")
 def test_the_roles_are_everywhere_the_same(xapi: Any) -> None:
     """The pool administrator's role has one uuid in the whole world."""
     names = {role["name_label"]: role["uuid"] for role in xapi.role.get_all_records().values()}
@@ -100,6 +109,7 @@ def test_a_host_counts_its_free_memory(xapi: Any, host: str) -> None:
     assert 0 < int(xapi.host.compute_free_memory(host)) < total
 
 
+@pytest.mark.rule("host.call_plugin XENAPI_MISSING_PLUGIN")
 def test_a_plugin_that_is_not_there_is_named(xapi: Any, host: str) -> None:
     """XENAPI_MISSING_PLUGIN [name]."""
     assert refusal(xapi.host.call_plugin, host, "no-such-plugin", "main", {}) == ["XENAPI_MISSING_PLUGIN", "no-such-plugin"]
@@ -111,6 +121,7 @@ def test_a_running_vm_takes_memory(xapi: Any, host: str, running: str) -> None:
     assert int(xapi.VM_metrics.get_memory_actual(xapi.VM.get_metrics(running))) > 0
 
 
+@pytest.mark.rule("SM types", "fresh drivers")
 @pytest.mark.parametrize("name", ["ext", "nfs", "iso", "lvm"])
 def test_a_driver_is_known(xapi: Any, name: str) -> None:
     """The storage drivers are listed, each with a row of its own."""

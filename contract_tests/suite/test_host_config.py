@@ -88,12 +88,14 @@ def test_depths_of_sleep_that_are_none(xapi: Any, host: str) -> None:
     assert refusal(xapi.host.set_max_cstate, host, "deep") == ["INVALID_VALUE", "max_cstate", "deep"]
 
 
+@pytest.mark.rule("host.dmesg and others")
 @pytest.mark.requires("host.dmesg")
 def test_xen_s_messages_are_text(xapi: Any, host: str) -> None:
     """host.dmesg: lines that Xen has written."""
     assert "(XEN)" in xapi.host.dmesg(host)
 
 
+@pytest.mark.rule("host.dmesg and others")
 @pytest.mark.requires("host.get_system_status_capabilities")
 def test_what_a_bug_report_may_hold(xapi: Any, host: str) -> None:
     """host.get_system_status_capabilities: XML with a key for each part."""

@@ -26,30 +26,35 @@ def json_call(target: Target) -> Any:
     return post
 
 
+@pytest.mark.rule("JSON-RPC 2")
 def test_version_2_answers_its_result(json_call: Any, session: Any, xapi: Any) -> None:
     """Version 2 has no layer of Status and Value."""
     answer = json_call(jsonrpc="2.0", method="pool.get_all", params=[session.handle], id=7)
     assert answer == {"jsonrpc": "2.0", "result": xapi.pool.get_all(), "id": 7}
 
 
+@pytest.mark.rule("JSON-RPC 2")
 def test_version_2_names_the_error(json_call: Any, session: Any) -> None:
     """Version 2 puts the code in message and the parameters in data."""
     answer = json_call(jsonrpc="2.0", method="VM.get_uuid", params=[session.handle, DEAD], id="a")
     assert answer == {"jsonrpc": "2.0", "error": {"code": 1, "message": "HANDLE_INVALID", "data": ["VM", DEAD]}, "id": "a"}
 
 
+@pytest.mark.rule("JSON-RPC 1")
 def test_version_1_answers_result_and_null(json_call: Any, session: Any, xapi: Any) -> None:
     """Version 1 is what has no member "jsonrpc"."""
     answer = json_call(method="pool.get_all", params=[session.handle], id=3)
     assert answer == {"result": xapi.pool.get_all(), "error": None, "id": 3}
 
 
+@pytest.mark.rule("JSON-RPC 1")
 def test_version_1_lists_the_error(json_call: Any, session: Any) -> None:
     """Version 1 lists the code and the parameters."""
     answer = json_call(method="VM.get_uuid", params=[session.handle, DEAD], id=3)
     assert answer == {"result": None, "error": ["HANDLE_INVALID", "VM", DEAD], "id": 3}
 
 
+@pytest.mark.rule("JSON-RPC values")
 def test_values_have_json_types(json_call: Any, session: Any, dom0: str) -> None:
     """Integers and floats are numbers, booleans true and false, dates text, references text."""
     record = json_call(jsonrpc="2.0", method="VM.get_record", params=[session.handle, dom0], id=1)["result"]
@@ -63,6 +68,7 @@ def test_values_have_json_types(json_call: Any, session: Any, dom0: str) -> None
     assert isinstance(record["VBDs"], list)
 
 
+@pytest.mark.rule("JSON-RPC values")
 def test_void_is_empty_text(json_call: Any, session: Any, made: Made) -> None:
     """A call without a result answers ""."""
     answer = json_call(jsonrpc="2.0", method="VM.set_user_version", params=[session.handle, made.vm(), 5], id=1)
@@ -93,6 +99,7 @@ def test_methods_are_listed_without_a_session_over_json(json_call: Any) -> None:
     assert "VM.get_all_records" in json_call(jsonrpc="2.0", method="system.listMethods", params=[], id=1)["result"]
 
 
+@pytest.mark.rule("JSON-RPC malformed")
 def test_malformed_json_is_no_call(target: Target, xapi: Any) -> None:
     """What is no JSON gets HTTP 500, and the server goes on."""
     assert target.request("POST", "/jsonrpc", b'{"jsonrpc": "2.0", ', {"Content-Type": "application/json"}).status == 500

@@ -17,6 +17,7 @@ def pool(xapi: Any) -> str:
     return str(one)
 
 
+@pytest.mark.rule("licensing")
 def test_a_licence_says_what_it_restricts(xapi: Any, host: str) -> None:
     """license_params: when it ends, and keys that say true or false of each feature."""
     params = xapi.host.get_license_params(host)
@@ -27,6 +28,7 @@ def test_a_licence_says_what_it_restricts(xapi: Any, host: str) -> None:
     assert params["enable_xha"] in {"true", "false"}
 
 
+@pytest.mark.rule("licensing")
 def test_a_pool_says_what_its_hosts_restrict(xapi: Any, host: str, pool: str) -> None:
     """pool.restrictions: of a pool of one host the same as the host's licence."""
     if len(xapi.host.get_all()) > 1:
@@ -53,6 +55,7 @@ def test_a_host_has_one_of_its_editions(xapi: Any, host: str) -> None:
     assert xapi.host.get_edition(host) in xapi.host.get_editions(host)
 
 
+@pytest.mark.rule("licensing")
 @pytest.mark.requires("host.apply_edition")
 def test_an_edition_that_is_none(xapi: Any, host: str) -> None:
     """INVALID_EDITION [edition]; the host keeps its own."""

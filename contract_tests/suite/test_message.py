@@ -22,6 +22,7 @@ def noted(xapi: Any) -> Any:
     return read
 
 
+@pytest.mark.rule("VM messages")
 def test_power_is_noted(xapi: Any, made: Made, noted: Any, host: str) -> None:
     """VM_STARTED and VM_SHUTDOWN, with names and uuids in their text."""
     vm = made.vm(HARDWARE)
@@ -33,6 +34,7 @@ def test_power_is_noted(xapi: Any, made: Made, noted: Any, host: str) -> None:
     assert sorted(noted(vm)) == [("VM_SHUTDOWN", f"{vm_words} shutdown"), ("VM_STARTED", f"{vm_words} started on host: {host_words}")]
 
 
+@pytest.mark.rule("VM messages")
 @pytest.mark.parametrize(("operation", "name"), [("pause", "VM_PAUSED"), ("suspend", "VM_SUSPENDED"), ("hard_reboot", "VM_REBOOTED")])
 def test_every_operation_has_its_name(xapi: Any, guest: str, noted: Any, operation: str, name: str) -> None:
     """Each power operation notes what it did."""
@@ -47,6 +49,7 @@ def test_a_refused_operation_is_not_noted(xapi: Any, made: Made, noted: Any) -> 
     assert noted(vm) == []
 
 
+@pytest.mark.rule("event.from messages")
 def test_a_message_is_an_event(session: Any, xapi: Any, made: Made) -> None:
     """A new message is an add of class message."""
     vm = made.vm(HARDWARE)

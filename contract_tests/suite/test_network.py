@@ -11,6 +11,7 @@ from contract_tests.made import Made
 from contract_tests.refusals import refusal
 
 
+@pytest.mark.rule("network.create BRIDGE_NAME_EXISTS")
 @pytest.mark.requires("network.get_managed")
 def test_a_bridge_is_used_once(xapi: Any, made: Made) -> None:
     """BRIDGE_NAME_EXISTS [bridge]."""
@@ -18,12 +19,14 @@ def test_a_bridge_is_used_once(xapi: Any, made: Made) -> None:
     assert refusal(lambda: made.private_network(bridge=bridge)) == ["BRIDGE_NAME_EXISTS", "br-contract"]
 
 
+@pytest.mark.rule("network.create MTU")
 @pytest.mark.parametrize("mtu", ["0", "-5"])
 def test_an_mtu_that_is_none_is_the_usual_one(xapi: Any, made: Made, mtu: str) -> None:
     """network.create: MTU of 0 or less becomes 1500."""
     assert xapi.network.get_MTU(made.private_network(MTU=mtu)) == "1500"
 
 
+@pytest.mark.rule("network.destroy CANNOT_DESTROY_SYSTEM_NETWORK")
 def test_the_internal_network_stays(xapi: Any) -> None:
     """CANNOT_DESTROY_SYSTEM_NETWORK [network], or NETWORK_CONTAINS_VIF while somebody is on it."""
     records = xapi.network.get_all_records().items()
@@ -34,6 +37,7 @@ def test_the_internal_network_stays(xapi: Any) -> None:
     assert refused == ["CANNOT_DESTROY_SYSTEM_NETWORK", internal[0]] or refused[0] == "NETWORK_CONTAINS_VIF"
 
 
+@pytest.mark.rule("network.add_purpose")
 @pytest.mark.requires("network.add_purpose")
 def test_a_pool_has_one_kind_of_disk_traffic(xapi: Any, made: Made) -> None:
     """NETWORK_INCOMPATIBLE_PURPOSES [new, existing] on any network of the pool."""
@@ -54,6 +58,7 @@ def test_an_interface_comes_up_with_its_network(xapi: Any, made: Made, host: str
     assert xapi.PIF.get_currently_attached(nic) is True
 
 
+@pytest.mark.rule("PIF.plug CANNOT_PLUG_BOND_SLAVE")
 def test_a_member_of_a_bond_does_not_come_up_with_its_network(xapi: Any, made: Made, host: str, nic: str) -> None:
     """network.attach: CANNOT_PLUG_BOND_SLAVE [pif]."""
     bond = xapi.Bond.create(made.private_network(), [nic], "")
@@ -61,6 +66,7 @@ def test_a_member_of_a_bond_does_not_come_up_with_its_network(xapi: Any, made: M
     assert refusal(xapi.network.attach, xapi.PIF.get_network(nic), host) == ["CANNOT_PLUG_BOND_SLAVE", nic]
 
 
+@pytest.mark.rule("network.set_default_locking_mode")
 @pytest.mark.requires("network.set_default_locking_mode")
 def test_a_network_s_locking_is_changed_while_nobody_is_on_it(xapi: Any, made: Made) -> None:
     """network.set_default_locking_mode."""
@@ -70,6 +76,7 @@ def test_a_network_s_locking_is_changed_while_nobody_is_on_it(xapi: Any, made: M
     assert xapi.network.get_default_locking_mode(network) == "disabled"
 
 
+@pytest.mark.rule("VIF locking")
 @pytest.mark.requires("VIF.set_locking_mode")
 @pytest.mark.parametrize("mode", ["unlocked", "disabled", "network_default"])
 def test_a_vif_is_filtered_as_it_says(xapi: Any, made: Made, mode: str) -> None:
@@ -80,6 +87,7 @@ def test_a_vif_is_filtered_as_it_says(xapi: Any, made: Made, mode: str) -> None:
     assert xapi.VIF.get_locking_mode(vif) == mode
 
 
+@pytest.mark.rule("VIF locking")
 @pytest.mark.requires("VIF.set_locking_mode")
 def test_a_locked_vif_has_addresses(xapi: Any, made: Made) -> None:
     """VIF.set_, add_ and remove_ipv4_allowed, where the licence has VIF locking; else LICENCE_RESTRICTION."""
@@ -96,6 +104,7 @@ def test_a_locked_vif_has_addresses(xapi: Any, made: Made) -> None:
     assert (xapi.VIF.get_ipv4_allowed(vif), xapi.VIF.get_ipv6_allowed(vif)) == (["192.0.2.2"], ["2001:db8::1"])
 
 
+@pytest.mark.rule("VIF locking")
 @pytest.mark.requires("VIF.set_ipv4_allowed")
 @pytest.mark.parametrize(("family", "address"), [("ipv4", "2001:db8::1"), ("ipv4", "ten"), ("ipv6", "192.0.2.1")])
 def test_an_address_of_another_family_is_refused(xapi: Any, made: Made, server: Server, family: str, address: str) -> None:
@@ -114,6 +123,7 @@ def test_a_guest_that_is_not_there_takes_no_address(xapi: Any, made: Made) -> No
     assert refusal(xapi.VIF.configure_ipv4, made.vif(vm), "None") == ["VM_LACKS_FEATURE", vm]
 
 
+@pytest.mark.rule("VIF qos")
 def test_a_rate_limit_is_kept(xapi: Any, made: Made) -> None:
     """VIF.qos_algorithm_type ratelimit with its kbps."""
     vif = made.vif(made.vm(), qos_algorithm_type="ratelimit", qos_algorithm_params={"kbps": "1024"})

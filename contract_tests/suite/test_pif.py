@@ -20,11 +20,13 @@ def management(xapi: Any, host: str) -> str:
     return found
 
 
+@pytest.mark.rule("PIF.unplug PIF_IS_MANAGEMENT_INTERFACE")
 def test_the_management_interface_stays_up(xapi: Any, management: str) -> None:
     """PIF.unplug: PIF_IS_MANAGEMENT_INTERFACE [pif]."""
     assert refusal(xapi.PIF.unplug, management) == ["PIF_IS_MANAGEMENT_INTERFACE", management]
 
 
+@pytest.mark.rule("PIF.forget")
 def test_the_management_interface_is_not_forgotten(xapi: Any, management: str, server: Server) -> None:
     """PIF.forget: PIF_IS_MANAGEMENT_INTERFACE [pif]; the releases of 2012 look only at hosts that are not master."""
     if server.era != "modern":
@@ -32,12 +34,14 @@ def test_the_management_interface_is_not_forgotten(xapi: Any, management: str, s
     assert refusal(xapi.PIF.forget, management) == ["PIF_IS_MANAGEMENT_INTERFACE", management]
 
 
+@pytest.mark.rule("PIF.reconfigure_ip")
 def test_the_management_interface_keeps_an_address(xapi: Any, management: str) -> None:
     """PIF.reconfigure_ip with None: PIF_IS_MANAGEMENT_INTERFACE [pif]."""
     refused = refusal(xapi.PIF.reconfigure_ip, management, "None", "", "", "", "")
     assert refused == ["PIF_IS_MANAGEMENT_INTERFACE", management]
 
 
+@pytest.mark.rule("PIF defaults")
 def test_there_is_one_management_interface(xapi: Any, host: str, management: str) -> None:
     """A host is managed over one interface, which is up and has an address."""
     pifs = [pif for pif in xapi.PIF.get_all_records().values() if pif["host"] == host and pif["management"]]
@@ -53,6 +57,7 @@ def test_a_nic_goes_down_and_comes_up(xapi: Any, nic: str) -> None:
     assert xapi.PIF.get_currently_attached(nic) is True
 
 
+@pytest.mark.rule("PIF defaults")
 def test_an_interface_takes_the_mtu_of_its_network(xapi: Any, made: Made, nic: str) -> None:
     """Plugging an interface gives it its network's MTU."""
     network = xapi.PIF.get_network(nic)
@@ -65,6 +70,7 @@ def test_an_interface_takes_the_mtu_of_its_network(xapi: Any, made: Made, nic: s
     assert xapi.PIF.get_MTU(nic) == "1400"
 
 
+@pytest.mark.rule("PIF.unplug PIF_DOES_NOT_ALLOW_UNPLUG")
 @pytest.mark.requires("PIF.set_disallow_unplug")
 def test_an_interface_that_must_stay_up_stays_up(xapi: Any, made: Made, nic: str) -> None:
     """PIF.unplug: PIF_DOES_NOT_ALLOW_UNPLUG [pif]."""
@@ -73,6 +79,7 @@ def test_an_interface_that_must_stay_up_stays_up(xapi: Any, made: Made, nic: str
     assert refusal(xapi.PIF.unplug, nic) == ["PIF_DOES_NOT_ALLOW_UNPLUG", nic]
 
 
+@pytest.mark.rule("PIF.unplug VIF_IN_USE")
 def test_an_interface_with_a_running_vm_stays_up(xapi: Any, made: Made, nic: str, target: Target) -> None:
     """PIF.unplug: VIF_IN_USE [network, vif]."""
     network = xapi.PIF.get_network(nic)
@@ -82,6 +89,7 @@ def test_an_interface_with_a_running_vm_stays_up(xapi: Any, made: Made, nic: str
     assert refusal(xapi.PIF.unplug, nic) == ["VIF_IN_USE", network, vif]
 
 
+@pytest.mark.rule("PIF.reconfigure_ip")
 @pytest.mark.parametrize(
     ("params", "parameter"),
     [
@@ -97,6 +105,7 @@ def test_an_address_that_is_none_is_refused(xapi: Any, nic: str, params: tuple[s
     assert refusal(xapi.PIF.reconfigure_ip, nic, *params) == ["INVALID_IP_ADDRESS_SPECIFIED", parameter]
 
 
+@pytest.mark.rule("PIF.reconfigure_ip")
 def test_an_interface_has_the_address_that_it_is_given(xapi: Any, made: Made, nic: str) -> None:
     """PIF.reconfigure_ip writes mode, IP, netmask and gateway; None takes them away."""
     made.later(xapi.PIF.reconfigure_ip, nic, "None", "", "", "", "")
@@ -109,6 +118,7 @@ def test_an_interface_has_the_address_that_it_is_given(xapi: Any, made: Made, ni
     assert [record[field] for field in fields] == ["None", "", "", ""]
 
 
+@pytest.mark.rule("PIF.reconfigure_ipv6")
 @pytest.mark.requires("PIF.reconfigure_ipv6")
 @pytest.mark.parametrize("address", ["2001:db8::9", "192.0.2.9/24", "x/64"])
 def test_an_ipv6_address_has_its_prefix(xapi: Any, nic: str, server: Server, address: str) -> None:
@@ -119,23 +129,27 @@ def test_an_ipv6_address_has_its_prefix(xapi: Any, nic: str, server: Server, add
     assert refused == ["INVALID_CIDR_ADDRESS_SPECIFIED", "IPv6"]
 
 
+@pytest.mark.rule("PIF.introduce")
 def test_a_mac_that_is_none_is_not_introduced(xapi: Any, host: str) -> None:
     """PIF.introduce: MAC_INVALID [mac]."""
     assert refusal(xapi.PIF.introduce, host, "frob", "eth99") == ["MAC_INVALID", "frob"]
 
 
+@pytest.mark.rule("PIF.introduce")
 def test_a_device_is_introduced_once(xapi: Any, host: str, management: str) -> None:
     """PIF.introduce: DUPLICATE_PIF_DEVICE_NAME [device]."""
     base = next(pif for pif in xapi.PIF.get_all_records().values() if pif["host"] == host and pif["physical"])
     assert refusal(xapi.PIF.introduce, host, base["MAC"], base["device"]) == ["DUPLICATE_PIF_DEVICE_NAME", base["device"]]
 
 
+@pytest.mark.rule("PIF.introduce")
 def test_a_nic_that_is_not_there_is_not_introduced(xapi: Any, host: str) -> None:
     """PIF.introduce: COULD_NOT_FIND_NETWORK_INTERFACE_WITH_SPECIFIED_DEVICE_NAME_AND_MAC_ADDRESS [device, mac]."""
     code = "COULD_NOT_FIND_NETWORK_INTERFACE_WITH_SPECIFIED_DEVICE_NAME_AND_MAC_ADDRESS"
     assert refusal(xapi.PIF.introduce, host, "02:00:00:00:00:99", "eth99") == [code, "eth99", "02:00:00:00:00:99"]
 
 
+@pytest.mark.rule("PIF.scan")
 def test_a_forgotten_nic_is_found_again(xapi: Any, made: Made, host: str, nic: str) -> None:
     """PIF.forget removes the PIF of a NIC; PIF.scan makes it again, with the same device and address."""
     before = xapi.PIF.get_record(nic)
@@ -148,6 +162,7 @@ def test_a_forgotten_nic_is_found_again(xapi: Any, made: Made, host: str, nic: s
     xapi.PIF.plug(found[0][0])
 
 
+@pytest.mark.rule("PIF.scan")
 def test_a_scan_finds_nothing_twice(xapi: Any, host: str, nic: str) -> None:
     """PIF.scan makes PIFs only for NICs that have none."""
     before = sorted(xapi.PIF.get_all())
@@ -162,6 +177,7 @@ def test_a_property_that_no_nic_has_is_refused(xapi: Any, nic: str, name: str, v
     assert refusal(xapi.PIF.set_property, nic, name, value) == ["INVALID_VALUE", "properties", f"{name} = {value}"]
 
 
+@pytest.mark.rule("PIF defaults")
 @pytest.mark.requires("PIF.set_property")
 def test_a_nic_has_the_property_that_it_is_given(xapi: Any, made: Made, nic: str) -> None:
     """PIF.set_property writes into properties; on is the default of gro."""
@@ -183,18 +199,21 @@ def test_a_nic_is_no_vlan_to_destroy(xapi: Any, nic: str) -> None:
     assert refusal(xapi.PIF.destroy, nic) == ["PIF_IS_PHYSICAL"]
 
 
+@pytest.mark.rule("management_reconfigure")
 def test_a_host_is_not_managed_over_an_interface_without_an_address(xapi: Any, nic: str, server: Server) -> None:
     """host.management_reconfigure: PIF_HAS_NO_NETWORK_CONFIGURATION, since modern releases with the PIF."""
     refused = refusal(xapi.host.management_reconfigure, nic)
     assert refused == ["PIF_HAS_NO_NETWORK_CONFIGURATION", *server.as_of(boston=[], modern=[nic])]
 
 
+@pytest.mark.rule("management_reconfigure")
 def test_managing_a_host_over_its_management_interface_changes_nothing(xapi: Any, management: str) -> None:
     """host.management_reconfigure with the interface that it is."""
     xapi.host.management_reconfigure(management)
     assert xapi.PIF.get_management(management) is True
 
 
+@pytest.mark.rule("management_reconfigure")
 @pytest.mark.requires("pool.management_reconfigure")
 def test_a_pool_is_managed_over_a_network_that_all_hosts_have(xapi: Any, made: Made, host: str) -> None:
     """pool.management_reconfigure: PIF_NOT_PRESENT [host, network]."""

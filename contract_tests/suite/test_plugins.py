@@ -25,6 +25,7 @@ NOWHERE: Final = "vm-data/contract/nowhere"
 LINKS: Final = {"dev1_name": "ctrct-a", "dev2_name": "ctrct-b"}
 
 
+@pytest.mark.rule("host.call_plugin XENAPI_MISSING_PLUGIN")
 def test_a_plugin_that_is_not_there_is_named_in_a_task_too(xapi: Any, host: str, made: Made) -> None:
     """XENAPI_MISSING_PLUGIN [plugin], as the task of an asynchronous call has it."""
     task = made.keep_task(xapi.Async.host.call_plugin(host, "no-such-plugin", "main", {}))
@@ -104,11 +105,13 @@ def test_plugins_have_a_version(plugins: Plugins) -> None:
     assert re.fullmatch(r"\d+\.\d+", plugins.values("dom0_plugin_version.py", "get_version"))
 
 
+@pytest.mark.rule("host.call_plugin errors of plugins")
 def test_a_function_that_is_not_there_is_named(plugins: Plugins) -> None:
     """UNKNOWN_XENAPI_PLUGIN_FUNCTION [function]."""
     assert plugins.refused("xenstore.py", "dance") == ["UNKNOWN_XENAPI_PLUGIN_FUNCTION", "dance"]
 
 
+@pytest.mark.rule("host.call_plugin errors of plugins")
 def test_an_exception_of_a_plugin_has_its_function_class_and_text(plugins: Plugins) -> None:
     """XENAPI_PLUGIN_EXCEPTION [function, class, text]."""
     code, function, kind, text = plugins.refused("console.py", "get_console_log", dom_id="99999999")
@@ -132,6 +135,7 @@ def test_a_record_that_is_not_there_is_refused(plugins: Plugins, domain: tuple[s
     assert answer[:2] == ["XENAPI_PLUGIN_EXCEPTION", "read_record"]
 
 
+@pytest.mark.rule("xenstore_data")
 def test_the_data_of_a_vm_are_in_its_domains_xenstore(xapi: Any, plugins: Plugins, domain: tuple[str, str]) -> None:
     """VM.xenstore_data of a running VM is pushed live."""
     vm, domid = domain
@@ -141,6 +145,7 @@ def test_the_data_of_a_vm_are_in_its_domains_xenstore(xapi: Any, plugins: Plugin
     xapi.VM.remove_from_xenstore_data(vm, "vm-data/contract-live")
 
 
+@pytest.mark.rule("xenstore_data")
 def test_what_is_written_below_vm_data_comes_back(xapi: Any, plugins: Plugins, domain: tuple[str, str]) -> None:
     """Writes to vm-data come back into VM.xenstore_data."""
     vm, domid = domain

@@ -34,6 +34,7 @@ def chosen(xapi: Any, three: dict[str, str]) -> Any:
 EVERYTHING = {"small", "large", "template"}
 
 
+@pytest.mark.rule("query expressions")
 def test_an_expression_chooses_by_name(xapi: Any, three: dict[str, str]) -> None:
     """Columns are spelt with two underscores; the answer has whole records."""
     name = xapi.VM.get_name_label(three["small"])
@@ -41,12 +42,14 @@ def test_an_expression_chooses_by_name(xapi: Any, three: dict[str, str]) -> None
     assert xapi.VM.get_all_records_where(f'field "name__label" = "{name}"') == {vm: xapi.VM.get_record(vm)}
 
 
+@pytest.mark.rule("query expressions")
 def test_the_sides_and_the_quotes_may_be_swapped(xapi: Any, three: dict[str, str]) -> None:
     """Either side may be the field, and quotes may be single."""
     name = xapi.VM.get_name_label(three["small"])
     assert list(xapi.VM.get_all_records_where(f"'{name}' = field 'name__label'")) == [three["small"]]
 
 
+@pytest.mark.rule("query expressions")
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
@@ -69,6 +72,7 @@ def test_an_expression_chooses(chosen: Any, expression: str, expected: set[str])
     assert chosen(expression) == expected
 
 
+@pytest.mark.rule("query text form")
 def test_an_empty_set_is_a_pair_of_parentheses(chosen: Any, xapi: Any, three: dict[str, str]) -> None:
     """The text of an empty set is "()"."""
     xapi.VM.set_tags(three["large"], ["tagged"])
@@ -76,6 +80,7 @@ def test_an_empty_set_is_a_pair_of_parentheses(chosen: Any, xapi: Any, three: di
     xapi.VM.set_tags(three["large"], [])
 
 
+@pytest.mark.rule("query expressions")
 def test_references_can_be_chosen_by(xapi: Any, made: Made) -> None:
     """A reference compares as its text: the devices of one VM in one call."""
     vm = made.vm()
@@ -89,6 +94,7 @@ def test_the_short_form_answers_references(xapi: Any, three: dict[str, str]) -> 
     assert xapi.VM.get_all_where(f'field "name__label" = "{name}"') == [three["large"]]
 
 
+@pytest.mark.rule("query refused")
 @pytest.mark.parametrize("text", ["frobnicate", 'field "name__label" =', "(true", 'field name__label = "a"'])
 def test_a_bad_expression_is_refused(xapi: Any, text: str) -> None:
     """INVALID_VALUE [expression, why]."""

@@ -59,6 +59,7 @@ def test_a_uuid_is_not_its_reference(xapi: Any, host: str) -> None:
     assert xapi.host.get_uuid(host) not in host
 
 
+@pytest.mark.rule("dispatch releases")
 def test_a_release_shows_its_own_fields(xapi: Any, server: Server, halted: str) -> None:
     """A field that a release lacks is in no record."""
     eras = ("boston", "tampa", "clearwater", "modern")
@@ -68,6 +69,7 @@ def test_a_release_shows_its_own_fields(xapi: Any, server: Server, halted: str) 
     assert {field for field in VM_FIELDS if field in xapi.VM.get_record(halted)} == expected
 
 
+@pytest.mark.rule("VM.create")
 def test_a_new_vm(xapi: Any, made: Made) -> None:
     """What VM.create fills in: halted, nowhere, never started, with metrics of its own and a seed for MACs."""
     vm = made.vm()
@@ -94,6 +96,7 @@ def test_a_new_vm(xapi: Any, made: Made) -> None:
     assert xapi.VM_metrics.get_record(record["metrics"])["start_time"].value == NEVER
 
 
+@pytest.mark.rule("VM.create")
 def test_a_new_vm_s_memory_and_processors_are_as_asked(xapi: Any, made: Made) -> None:
     """Numbers come back as text."""
     vm = made.vm(VCPUs_max="3", VCPUs_at_startup="2", memory_static_max=str(512 * MIB))
@@ -115,6 +118,7 @@ def test_a_field_is_set_and_read(xapi: Any, made: Made) -> None:
     assert xapi.VM.get_tags(vm) == ["y"]
 
 
+@pytest.mark.rule("wire enum")
 def test_an_enumeration_takes_any_case(xapi: Any, made: Made, server: Server) -> None:
     """Words of an enumeration are compared without regard to case and stored as the model spells them."""
     vm = made.vm()

@@ -23,12 +23,14 @@ def login(client: Any, *params: str) -> str:
     return str(answer["Value"])
 
 
+@pytest.mark.rule("session ref")
 def test_a_session_reference_is_opaque(session: Any, xapi: Any) -> None:
     """The reference is a secret that the uuid does not tell."""
     assert re.fullmatch(r"OpaqueRef:[0-9a-f-]{36}", session.handle)
     assert xapi.session.get_uuid(session.handle) not in session.handle
 
 
+@pytest.mark.rule("session.login as root", "session record")
 def test_a_local_superuser_s_session(session: Any, xapi: Any, host: str) -> None:
     """A session of the host's own root: no user object, no subject, no parent."""
     record = xapi.session.get_record(session.handle)
@@ -44,6 +46,7 @@ def test_a_local_superuser_s_session(session: Any, xapi: Any, host: str) -> None
     }
 
 
+@pytest.mark.rule("session.login parameters")
 @pytest.mark.parametrize("more", [(), ("1.0",)])
 def test_a_login_takes_two_or_three_parameters(client: Any, target: Target, more: tuple[str, ...]) -> None:
     """The client's API version may be given or left out."""
@@ -51,6 +54,7 @@ def test_a_login_takes_two_or_three_parameters(client: Any, target: Target, more
     assert client.session.logout(reference) == {"Status": "Success", "Value": ""}
 
 
+@pytest.mark.rule("session.login parameters")
 @pytest.mark.requires("session.get_originator")
 def test_a_login_may_name_its_program(client: Any, target: Target) -> None:
     """The fourth parameter is kept as the session's originator."""
@@ -59,6 +63,7 @@ def test_a_login_may_name_its_program(client: Any, target: Target) -> None:
     client.session.logout(reference)
 
 
+@pytest.mark.rule("session.login SESSION_AUTHENTICATION_FAILED")
 def test_a_wrong_password_is_refused(client: Any, target: Target) -> None:
     """SESSION_AUTHENTICATION_FAILED names the user."""
     details = description(client.session.login_with_password(target.user, "not " + target.password))
@@ -66,6 +71,7 @@ def test_a_wrong_password_is_refused(client: Any, target: Target) -> None:
     assert len(details) == 3
 
 
+@pytest.mark.rule("session.logout")
 def test_every_login_is_a_session_of_its_own(client: Any, target: Target) -> None:
     """Logging out of one session leaves the other."""
     first, second = login(client, target.user, target.password), login(client, target.user, target.password)
@@ -76,6 +82,7 @@ def test_every_login_is_a_session_of_its_own(client: Any, target: Target) -> Non
     client.session.logout(second)
 
 
+@pytest.mark.rule("session.logout")
 def test_a_session_that_was_logged_out_is_invalid(client: Any, target: Target) -> None:
     """Every call with it answers SESSION_INVALID [session], the logout too."""
     reference = login(client, target.user, target.password)
@@ -84,11 +91,13 @@ def test_a_session_that_was_logged_out_is_invalid(client: Any, target: Target) -
     assert description(client.session.logout(reference)) == ["SESSION_INVALID", reference]
 
 
+@pytest.mark.rule("SESSION_INVALID")
 def test_a_session_that_never_was_is_invalid(client: Any) -> None:
     """An unknown reference gets SESSION_INVALID [session]."""
     assert description(client.VM.get_all(UNKNOWN)) == ["SESSION_INVALID", UNKNOWN]
 
 
+@pytest.mark.rule("SESSION_INVALID")
 def test_the_official_client_logs_in_again(other: Any) -> None:
     """SESSION_INVALID is what makes the official client renew its session."""
     lost = other.handle
@@ -98,6 +107,7 @@ def test_the_official_client_logs_in_again(other: Any) -> None:
     other.session.logout(other.handle)
 
 
+@pytest.mark.rule("session.slave_local_login_with_password")
 def test_a_local_session_needs_no_pool(client: Any, target: Target) -> None:
     """slave_local_login_with_password opens a session of this host alone; local_logout ends it."""
     answer = client.session.slave_local_login_with_password(target.user, target.password)
@@ -110,12 +120,14 @@ def test_sessions_are_not_listed(xapi: Any) -> None:
     assert refusal(xapi.session.get_all) == ["MESSAGE_METHOD_UNKNOWN", "session.get_all"]
 
 
+@pytest.mark.rule("pool-internal message")
 def test_calls_between_hosts_are_not_for_clients(xapi: Any, halted: str) -> None:
     """A message of hosts to one another is refused to a client's session."""
     text = 'Internal API "VM.hard_reboot_internal" call attempted with non-pool (external) session'
     assert refusal(xapi.VM.hard_reboot_internal, halted) == ["INTERNAL_ERROR", text]
 
 
+@pytest.mark.rule("session record")
 def test_a_session_carries_other_config(xapi: Any, session: Any) -> None:
     """A client may note things on its session."""
     xapi.session.add_to_other_config(session.handle, "note", "a")
@@ -124,6 +136,7 @@ def test_a_session_carries_other_config(xapi: Any, session: Any) -> None:
     assert "note" not in xapi.session.get_other_config(session.handle)
 
 
+@pytest.mark.rule("session.slave_local_login_with_password")
 def test_a_local_session_is_in_no_database(client: Any, target: Target) -> None:
     """Its own record is not there: HANDLE_INVALID ["session", reference]."""
     local = client.session.slave_local_login_with_password(target.user, target.password)["Value"]
@@ -132,12 +145,14 @@ def test_a_local_session_is_in_no_database(client: Any, target: Target) -> None:
     assert description(client.pool.get_all(local)) == ["SESSION_INVALID", local]
 
 
+@pytest.mark.rule("session.slave_login")
 def test_hosts_prove_that_they_belong_to_the_pool(client: Any, host: str) -> None:
     """SESSION_AUTHENTICATION_FAILED [host or "localhost", message] without the pool's secret."""
     assert description(client.session.slave_login(host, "no secret"))[:2] == ["SESSION_AUTHENTICATION_FAILED", host]
     assert description(client.session.slave_local_login("no secret"))[:2] == ["SESSION_AUTHENTICATION_FAILED", "localhost"]
 
 
+@pytest.mark.rule("session ref")
 def test_nothing_else_opens_the_door(xapi: Any, session: Any, client: Any, host: str, made: Made) -> None:
     """Neither the session's uuid nor the reference of any other object, and nothing that is nearly the reference."""
     uuid, own = xapi.session.get_uuid(session.handle), session.handle
@@ -145,6 +160,7 @@ def test_nothing_else_opens_the_door(xapi: Any, session: Any, client: Any, host:
         assert description(client.pool.get_all(guess)) == ["SESSION_INVALID", guess]
 
 
+@pytest.mark.rule("session.logout ends waits", "event.from SESSION_INVALID")
 def test_logging_out_ends_a_wait_for_events(target: Target, client: Any) -> None:
     """A blocked event.from of a session that is logged out gets SESSION_INVALID [session] long before its timeout."""
     reference = login(client, target.user, target.password)

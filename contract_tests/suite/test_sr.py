@@ -21,6 +21,7 @@ def introduced(xapi: Any, made: Made) -> str:
     return sr
 
 
+@pytest.mark.rule("SR.introduce")
 def test_an_introduced_repository_is_unplugged(xapi: Any, introduced: str) -> None:
     """Its sizes are unknown and it has no plug."""
     record = xapi.SR.get_record(introduced)
@@ -35,28 +36,33 @@ def test_an_introduced_repository_is_unplugged(xapi: Any, introduced: str) -> No
     }
 
 
+@pytest.mark.rule("SR.introduce SR_UUID_EXISTS")
 def test_a_repository_is_introduced_once(xapi: Any, made: Made, introduced: str) -> None:
     """SR_UUID_EXISTS [uuid]."""
     taken = xapi.SR.get_uuid(introduced)
     assert refusal(xapi.SR.introduce, taken, made.name(), "", "nfs", "user", False, {}) == ["SR_UUID_EXISTS", taken]
 
 
+@pytest.mark.rule("SR_HAS_NO_PBDS of a VDI's operation")
 def test_a_repository_without_plugs_makes_no_disks(made: Made, introduced: str) -> None:
     """SR_HAS_NO_PBDS [sr]."""
     assert refusal(lambda: made.vdi(SR=introduced)) == ["SR_HAS_NO_PBDS", introduced]
 
 
+@pytest.mark.rule("SR check 4")
 def test_a_repository_without_plugs_is_not_destroyed(xapi: Any, introduced: str) -> None:
     """SR_HAS_NO_PBDS [sr]: only a host that sees it could erase it."""
     assert refusal(xapi.SR.destroy, introduced) == ["SR_HAS_NO_PBDS", introduced]
 
 
+@pytest.mark.rule("SR.forget")
 def test_a_forgotten_repository_is_gone(xapi: Any, introduced: str) -> None:
     """Forget removes it from the database."""
     xapi.SR.forget(introduced)
     assert refusal(xapi.SR.get_record, introduced) == ["HANDLE_INVALID", "SR", introduced]
 
 
+@pytest.mark.rule("PBD.create PBD_EXISTS")
 def test_a_plug_is_made_and_destroyed(xapi: Any, introduced: str, host: str) -> None:
     """One plug per repository and host: PBD_EXISTS [sr, host, pbd]."""
     record = {"SR": introduced, "host": host, "device_config": {"server": "nowhere.invalid", "serverpath": "/a"}, "other_config": {}}
@@ -68,6 +74,7 @@ def test_a_plug_is_made_and_destroyed(xapi: Any, introduced: str, host: str) -> 
     assert xapi.SR.get_PBDs(introduced) == []
 
 
+@pytest.mark.rule("PBD.plug")
 def test_plugging_what_is_plugged_is_no_error(xapi: Any, sr: str, host: str) -> None:
     """PBD.plug may be repeated."""
     pbd = next(ref for ref in xapi.SR.get_PBDs(sr) if xapi.PBD.get_host(ref) == host)
@@ -75,11 +82,13 @@ def test_plugging_what_is_plugged_is_no_error(xapi: Any, sr: str, host: str) -> 
     assert xapi.PBD.get_currently_attached(pbd) is True
 
 
+@pytest.mark.rule("SR.create SR_UNKNOWN_DRIVER")
 def test_a_driver_that_does_not_exist_is_named(xapi: Any, made: Made, host: str) -> None:
     """SR_UNKNOWN_DRIVER [type]."""
     assert refusal(xapi.SR.create, host, {}, "0", made.name(), "", "frobfs", "user", False, {}) == ["SR_UNKNOWN_DRIVER", "frobfs"]
 
 
+@pytest.mark.rule("SR.scan")
 def test_a_scan_keeps_the_disks(xapi: Any, disk: str, sr: str) -> None:
     """SR.scan finds what is there."""
     before = xapi.VDI.get_record(disk)

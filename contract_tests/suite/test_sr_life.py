@@ -46,6 +46,7 @@ def unplug(xapi: Any, sr: str) -> list[str]:
     return plugs
 
 
+@pytest.mark.rule("SR.create")
 def test_a_new_repository_is_plugged(xapi: Any, shelf: str, host: str, folder: dict[str, str]) -> None:
     """SR.create makes the row and one plug for the host."""
     record = xapi.SR.get_record(shelf)
@@ -56,12 +57,14 @@ def test_a_new_repository_is_plugged(xapi: Any, shelf: str, host: str, folder: d
     assert (facts["host"], facts["SR"], facts["device_config"], facts["currently_attached"]) == (host, shelf, folder, True)
 
 
+@pytest.mark.rule("SR check 3")
 def test_a_plugged_repository_is_neither_destroyed_nor_forgotten(xapi: Any, shelf: str) -> None:
     """SR_HAS_PBD [sr]; allowed_operations says so."""
     assert (refusal(xapi.SR.destroy, shelf), refusal(xapi.SR.forget, shelf)) == (["SR_HAS_PBD", shelf], ["SR_HAS_PBD", shelf])
     assert not {"destroy", "forget"} & set(xapi.SR.get_allowed_operations(shelf))
 
 
+@pytest.mark.rule("SR check 4")
 def test_a_repository_without_plugs_is_not_destroyed(xapi: Any, shelf: str) -> None:
     """SR_HAS_NO_PBDS [sr]."""
     for plug in unplug(xapi, shelf):
@@ -69,6 +72,7 @@ def test_a_repository_without_plugs_is_not_destroyed(xapi: Any, shelf: str) -> N
     assert refusal(xapi.SR.destroy, shelf) == ["SR_HAS_NO_PBDS", shelf]
 
 
+@pytest.mark.rule("SR check 5")
 def test_a_repository_with_disks_is_not_destroyed(xapi: Any, made: Made, shelf: str) -> None:
     """SR_NOT_EMPTY []."""
     vdi = made.vdi(SR=shelf)
@@ -79,6 +83,7 @@ def test_a_repository_with_disks_is_not_destroyed(xapi: Any, made: Made, shelf: 
     xapi.VDI.destroy(vdi)
 
 
+@pytest.mark.rule("SR.destroy SR_INDESTRUCTIBLE")
 def test_a_repository_may_be_protected(xapi: Any, shelf: str) -> None:
     """SR_INDESTRUCTIBLE [sr]."""
     xapi.SR.add_to_other_config(shelf, "indestructible", "true")
@@ -86,6 +91,7 @@ def test_a_repository_may_be_protected(xapi: Any, shelf: str) -> None:
     assert refusal(xapi.SR.destroy, shelf) == ["SR_INDESTRUCTIBLE", shelf]
 
 
+@pytest.mark.rule("SR.destroy")
 def test_a_destroyed_repository_is_gone(xapi: Any, shelf: str) -> None:
     """With its plugs."""
     plugs = unplug(xapi, shelf)
@@ -94,6 +100,7 @@ def test_a_destroyed_repository_is_gone(xapi: Any, shelf: str) -> None:
     assert refusal(xapi.PBD.get_record, plugs[0]) == ["HANDLE_INVALID", "PBD", plugs[0]]
 
 
+@pytest.mark.rule("VDI check 3", "SR_HAS_NO_PBDS of a VDI's operation")
 @pytest.mark.parametrize("method", ["create", "snapshot", "clone", "destroy", "resize"])
 def test_an_unplugged_repository_s_disks_rest(xapi: Any, made: Made, server: Server, shelf: str, method: str) -> None:
     """SR_HAS_NO_PBDS [sr] for whatever needs the disk."""
@@ -113,6 +120,7 @@ def test_an_unplugged_repository_s_disks_rest(xapi: Any, made: Made, server: Ser
         xapi.PBD.plug(plug)
 
 
+@pytest.mark.rule("SR check 2")
 @pytest.mark.requires("SR.update")
 def test_a_folder_s_driver_has_no_update(xapi: Any, shelf: str) -> None:
     """SR_OPERATION_NOT_SUPPORTED [sr] without the feature SR_UPDATE."""
@@ -120,6 +128,7 @@ def test_a_folder_s_driver_has_no_update(xapi: Any, shelf: str) -> None:
     assert "update" not in xapi.SR.get_allowed_operations(shelf)
 
 
+@pytest.mark.rule("VDI.introduce", "SR check 2")
 def test_a_folder_s_driver_introduces_nothing(xapi: Any, shelf: str) -> None:
     """SR_OPERATION_NOT_SUPPORTED [sr] without the feature VDI_INTRODUCE."""
     params: tuple[object, ...] = ("", "x", "", shelf, "user", False, False, {}, "x", {}, {})
@@ -134,12 +143,14 @@ def test_a_folder_keeps_no_copies_of_databases(xapi: Any, shelf: str) -> None:
     assert refusal(xapi.SR.enable_database_replication, shelf) == ["SR_OPERATION_NOT_SUPPORTED", shelf]
 
 
+@pytest.mark.rule("SR.assert_can_host_ha_statefile")
 def test_a_folder_hosts_no_statefile(xapi: Any, shelf: str) -> None:
     """The statefile of HA needs an SR that is shared, or one that every host sees."""
     code, named = refusal(xapi.SR.assert_can_host_ha_statefile, shelf)[:2]
     assert (code in {"SR_NOT_SHARABLE", "SR_HAS_NO_PBDS", "SR_OPERATION_NOT_SUPPORTED"}, named) == (True, shelf)
 
 
+@pytest.mark.rule("SR.set_shared SR_HAS_MULTIPLE_PBDS")
 def test_one_plug_makes_no_sharing(xapi: Any, shelf: str) -> None:
     """set_shared may be taken back while there is one plug."""
     for value in (True, False):
@@ -147,6 +158,7 @@ def test_one_plug_makes_no_sharing(xapi: Any, shelf: str) -> None:
         assert xapi.SR.get_shared(shelf) is value
 
 
+@pytest.mark.rule("SR.set_shared SR_HAS_MULTIPLE_PBDS", "PBD.plug SR_NOT_SHARABLE")
 def test_sharing_is_kept_while_there_are_several_plugs(xapi: Any, shelf: str, folder: dict[str, str]) -> None:
     """SR_HAS_MULTIPLE_PBDS [pbds]; an SR that is not shared is plugged at one host: SR_NOT_SHARABLE [sr, host]."""
     others = [other for other in xapi.host.get_all() if other not in {xapi.PBD.get_host(plug) for plug in xapi.SR.get_PBDs(shelf)}]
@@ -159,11 +171,13 @@ def test_sharing_is_kept_while_there_are_several_plugs(xapi: Any, shelf: str, fo
     xapi.PBD.destroy(second)
 
 
+@pytest.mark.rule("dispatch MESSAGE_DEPRECATED", "SR.make")
 def test_making_instead_of_creating_was_given_up(xapi: Any, host: str) -> None:
     """MESSAGE_DEPRECATED []."""
     assert refusal(xapi.SR.make, host, {}, "0", "x", "", "file", "user", {}) == ["MESSAGE_DEPRECATED"]
 
 
+@pytest.mark.rule("SR.scan")
 def test_sizes_follow_the_disks(xapi: Any, made: Made, shelf: str) -> None:
     """virtual_allocation is the sum of the sizes after a scan, and a scan removes "dirty"."""
     vdis = [made.vdi(size, SR=shelf) for size in (8 * MIB, 16 * MIB)]
@@ -173,6 +187,7 @@ def test_sizes_follow_the_disks(xapi: Any, made: Made, shelf: str) -> None:
     assert "dirty" not in xapi.SR.get_other_config(shelf)
 
 
+@pytest.mark.rule("VDI.forget")
 def test_a_forgotten_disk_is_found_by_the_next_scan(xapi: Any, made: Made, shelf: str) -> None:
     """VDI.forget removes the row alone."""
     vdi = made.vdi(SR=shelf)
@@ -184,6 +199,7 @@ def test_a_forgotten_disk_is_found_by_the_next_scan(xapi: Any, made: Made, shelf
     assert (found != vdi, xapi.VDI.get_virtual_size(found), xapi.VDI.get_managed(found)) == (True, size, True)
 
 
+@pytest.mark.rule("SR.introduce")
 def test_a_forgotten_repository_is_introduced_with_its_disks(xapi: Any, made: Made, shelf: str, host: str, folder: dict[str, str]) -> None:
     """SR.forget, SR.introduce, PBD.create, PBD.plug and SR.scan bring everything back."""
     vdi = made.vdi(SR=shelf)
@@ -200,6 +216,7 @@ def test_a_forgotten_repository_is_introduced_with_its_disks(xapi: Any, made: Ma
     assert xapi.VDI.get_SR(found) == again
 
 
+@pytest.mark.rule("task waits for other operations", "SR is marked for one operation at a time")
 def test_disks_are_made_one_after_another(xapi: Any, session: Any, made: Made, shelf: str) -> None:
     """An SR does one thing at a time: of calls that come at once none is refused."""
     record: dict[str, Any] = {"name_label": made.name(), "name_description": "", "SR": shelf, "virtual_size": str(4 * MIB), "type": "user"}
@@ -212,6 +229,7 @@ def test_disks_are_made_one_after_another(xapi: Any, session: Any, made: Made, s
     until(lambda: xapi.SR.get_current_operations(shelf) == {}, "the repository's being idle")
 
 
+@pytest.mark.rule("PBD.unplug VDI_IN_USE")
 def test_a_repository_in_use_is_not_unplugged(xapi: Any, made: Made, shelf: str) -> None:
     """VDI_IN_USE [vdis] while a running VM has a disk there."""
     vm = made.vm(HARDWARE)
@@ -226,12 +244,14 @@ def test_a_repository_in_use_is_not_unplugged(xapi: Any, made: Made, shelf: str)
     xapi.PBD.plug(plug)
 
 
+@pytest.mark.rule("PBD.destroy OPERATION_NOT_ALLOWED")
 def test_a_plug_in_use_is_not_destroyed(xapi: Any, shelf: str) -> None:
     """OPERATION_NOT_ALLOWED ["PBD is currently attached"]."""
     (plug,) = xapi.SR.get_PBDs(shelf)
     assert refusal(xapi.PBD.destroy, plug) == ["OPERATION_NOT_ALLOWED", "PBD is currently attached"]
 
 
+@pytest.mark.rule("PBD.create VALUE_NOT_SUPPORTED")
 def test_who_is_master_is_not_the_client_s_to_say(xapi: Any, shelf: str, host: str) -> None:
     """VALUE_NOT_SUPPORTED: the key SRmaster is XAPI's own."""
     for plug in unplug(xapi, shelf):

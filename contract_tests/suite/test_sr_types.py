@@ -60,11 +60,13 @@ def drivers(xapi: Any) -> dict[str, dict[str, Any]]:
     return {row["type"]: row for row in xapi.SM.get_all_records().values()}
 
 
+@pytest.mark.rule("SM types")
 def test_the_types_are_those_that_have_drivers(xapi: Any) -> None:
     """SR.get_supported_types lists them."""
     assert set(xapi.SR.get_supported_types()) == set(drivers(xapi))
 
 
+@pytest.mark.rule("SM features")
 @pytest.mark.parametrize("sr_type", FEATURES)
 def test_a_driver_says_what_it_can_do(xapi: Any, sr_type: str) -> None:
     """SM.capabilities holds the features of the type."""
@@ -75,11 +77,13 @@ def test_a_driver_says_what_it_can_do(xapi: Any, sr_type: str) -> None:
     assert set(FEATURES[sr_type]) - said == set()
 
 
+@pytest.mark.rule("SM features of no driver")
 def test_no_driver_resizes_disks_in_use(xapi: Any) -> None:
     """VDI_RESIZE_ONLINE is nobody's."""
     assert [name for name, row in drivers(xapi).items() if "VDI_RESIZE_ONLINE" in row["capabilities"]] == []
 
 
+@pytest.mark.rule("SM features of 2012")
 @pytest.mark.requires("VDI.enable_cbt")
 def test_chains_of_vhds_track_changes(xapi: Any) -> None:
     """VDI_CONFIG_CBT is a feature of the drivers that chain VHDs, and of no release before it."""
@@ -88,6 +92,7 @@ def test_chains_of_vhds_track_changes(xapi: Any) -> None:
     assert "VDI_CONFIG_CBT" not in known["iso"]["capabilities"]
 
 
+@pytest.mark.rule("SM features")
 @pytest.mark.requires("SM.get_features")
 def test_features_have_versions(xapi: Any) -> None:
     """SM.features maps the same names to numbers."""
@@ -96,6 +101,7 @@ def test_features_have_versions(xapi: Any) -> None:
         assert all(int(version) >= 1 for version in row["features"].values())
 
 
+@pytest.mark.rule("SM features of 2012")
 def test_no_old_release_tracks_changes(xapi: Any, server: Server) -> None:
     """What came after 2012 is in no driver of then."""
     if server.era == "modern":
@@ -104,6 +110,7 @@ def test_no_old_release_tracks_changes(xapi: Any, server: Server) -> None:
     assert {"VDI_CONFIG_CBT", "THIN_PROVISIONING"} & said == set()
 
 
+@pytest.mark.rule("SR.create SR_BACKEND_FAILURE", "SR.probe")
 @pytest.mark.parametrize("method", ["create", "probe"])
 @pytest.mark.parametrize(("sr_type", "config", "number"), MISSING)
 def test_a_driver_says_what_it_misses(
@@ -123,6 +130,7 @@ def test_a_driver_says_what_it_misses(
     assert xapi.SR.get_by_name_label(name) == []
 
 
+@pytest.mark.rule("SR.create SR_UNKNOWN_DRIVER")
 @pytest.mark.parametrize("method", ["create", "probe", "introduce"])
 def test_a_type_that_nobody_drives_is_named(xapi: Any, made: Made, host: str, method: str) -> None:
     """SR_UNKNOWN_DRIVER [type]."""
@@ -134,6 +142,7 @@ def test_a_type_that_nobody_drives_is_named(xapi: Any, made: Made, host: str, me
     assert refusal(getattr(xapi.SR, method), *calls[method]) == ["SR_UNKNOWN_DRIVER", "frobfs"]
 
 
+@pytest.mark.rule("SR.create SR_BACKEND_FAILURE")
 def test_a_device_that_is_not_there_makes_no_sr(xapi: Any, made: Made, host: str) -> None:
     """The driver of LVM looks for its device: SR_BACKEND_FAILURE_19."""
     config = {"device": f"/dev/{made.name()}"}
@@ -163,6 +172,7 @@ def iqn(xapi: Any, host: str) -> str:
     return texts(document, "TargetIQN")[0]
 
 
+@pytest.mark.rule("SR.probe of iSCSI")
 def test_who_names_no_target_is_shown_all(xapi: Any, host: str) -> None:
     """SR_BACKEND_FAILURE_96 with the list of IQNs."""
     code, document = asked(xapi, host, {})
@@ -171,6 +181,7 @@ def test_who_names_no_target_is_shown_all(xapi: Any, host: str) -> None:
     assert texts(document, "TargetIQN")[0].startswith("iqn.")
 
 
+@pytest.mark.rule("SR.probe of iSCSI")
 def test_who_names_no_lun_is_shown_all(xapi: Any, host: str, iqn: str) -> None:
     """SR_BACKEND_FAILURE_107 with the list of LUNs."""
     code, document = asked(xapi, host, {"targetIQN": iqn})
@@ -180,6 +191,7 @@ def test_who_names_no_lun_is_shown_all(xapi: Any, host: str, iqn: str) -> None:
     assert all(int(size) > 0 for size in texts(document, "size"))
 
 
+@pytest.mark.rule("SR.probe")
 def test_a_lun_is_probed(xapi: Any, host: str, iqn: str) -> None:
     """The SRs on a LUN, as a document: none or one."""
     _, document = asked(xapi, host, {"targetIQN": iqn})

@@ -48,6 +48,7 @@ def test_leaving_what_was_never_joined_is_no_error(xapi: Any, host: str) -> None
     assert xapi.host.get_external_auth_type(host) == ""
 
 
+@pytest.mark.rule("session of subjects")
 def test_nobody_of_a_directory_is_logged_in(xapi: Any, session: Any) -> None:
     """get_all_subject_identifiers is empty, and logging nobody out is no error."""
     assert xapi.session.get_all_subject_identifiers() == []

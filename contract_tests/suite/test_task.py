@@ -14,6 +14,7 @@ from contract_tests.waiting import finished
 VOID = {"", "<value></value>", "<value/>"}
 
 
+@pytest.mark.rule("task created", "task.create")
 def test_a_new_task_is_pending(xapi: Any, made: Made) -> None:
     """A client's own task waits with nothing done."""
     record = xapi.task.get_record(made.task())
@@ -32,11 +33,13 @@ def test_a_new_task_is_pending(xapi: Any, made: Made) -> None:
     assert record["name_description"] == "made by the contract suite"
 
 
+@pytest.mark.rule("task created")
 def test_a_task_runs_somewhere(xapi: Any, made: Made) -> None:
     """resident_on is the host that executes it."""
     assert xapi.task.get_resident_on(made.task()) in xapi.host.get_all()
 
 
+@pytest.mark.rule("task.destroy finished")
 def test_a_destroyed_task_is_gone(xapi: Any, made: Made) -> None:
     """A task that has ended is deleted at once."""
     task = made.keep_task(xapi.Async.VM.get_possible_hosts(made.vm()))
@@ -45,6 +48,7 @@ def test_a_destroyed_task_is_gone(xapi: Any, made: Made) -> None:
     assert refusal(xapi.task.get_record, task) == ["HANDLE_INVALID", "task", task]
 
 
+@pytest.mark.rule("task success")
 def test_an_async_call_leaves_its_result(xapi: Any, made: Made) -> None:
     """The result is the XML-RPC value of what the call would have answered."""
     task = made.keep_task(xapi.Async.VM.clone(made.vm(), made.name()))
@@ -55,6 +59,7 @@ def test_an_async_call_leaves_its_result(xapi: Any, made: Made) -> None:
     assert xapi.VM.get_power_state(made.keep_vm(match.group(1))) == "Halted"
 
 
+@pytest.mark.rule("task name")
 def test_an_async_call_bears_its_full_name(xapi: Any, made: Made) -> None:
     """The task is named as the call was."""
     task = made.keep_task(xapi.Async.VM.clone(made.vm(), made.name()))
@@ -64,6 +69,7 @@ def test_an_async_call_bears_its_full_name(xapi: Any, made: Made) -> None:
     assert record["finished"].value >= record["created"].value
 
 
+@pytest.mark.rule("task result")
 def test_an_async_list_is_an_array(xapi: Any, made: Made, host: str) -> None:
     """Lists in a result are arrays of XML-RPC."""
     result = finished(xapi, made.keep_task(xapi.Async.VM.get_possible_hosts(made.vm())))["result"]
@@ -71,6 +77,7 @@ def test_an_async_list_is_an_array(xapi: Any, made: Made, host: str) -> None:
     assert f"<value>{host}</value>" in result
 
 
+@pytest.mark.rule("task result")
 def test_an_async_call_without_a_result_leaves_none(xapi: Any, made: Made) -> None:
     """Void is empty text or an empty value."""
     record = finished(xapi, made.keep_task(xapi.Async.VM.update_allowed_operations(made.vm())))
@@ -78,6 +85,7 @@ def test_an_async_call_without_a_result_leaves_none(xapi: Any, made: Made) -> No
     assert record["result"] in VOID
 
 
+@pytest.mark.rule("task refused for its meaning", "task failure")
 def test_an_async_refusal_is_in_the_task(xapi: Any, made: Made) -> None:
     """What a call refuses, its task tells with all parameters."""
     vm = made.vm()
@@ -88,6 +96,7 @@ def test_an_async_refusal_is_in_the_task(xapi: Any, made: Made) -> None:
     assert record["finished"].value > NEVER
 
 
+@pytest.mark.rule("task refused for its form")
 def test_an_async_call_with_a_wrong_count_makes_no_task(xapi: Any, halted: str) -> None:
     """Counts and types are refused at once."""
     code, name, *numbers = refusal(xapi.Async.VM.start, halted)
@@ -96,17 +105,20 @@ def test_an_async_call_with_a_wrong_count_makes_no_task(xapi: Any, halted: str) 
     assert numbers == ["3", "1"]
 
 
+@pytest.mark.rule("task refused for its meaning")
 def test_an_async_call_on_a_dead_reference_fails_in_its_task(xapi: Any, made: Made) -> None:
     """HANDLE_INVALID is for the task to tell."""
     record = finished(xapi, made.keep_task(xapi.Async.VM.pause(DEAD)))
     assert (record["status"], record["error_info"]) == ("failure", ["HANDLE_INVALID", "VM", DEAD])
 
 
+@pytest.mark.rule("dispatch spelling")
 def test_the_underscore_spelling_has_no_async_form(xapi: Any, halted: str) -> None:
     """Async goes before the dotted name only."""
     assert refusal(getattr(xapi, "Async.VM_start"), halted, False, False)[0] == "MESSAGE_METHOD_UNKNOWN"
 
 
+@pytest.mark.rule("task first end")
 def test_cancelling_what_has_ended_changes_nothing(xapi: Any, made: Made) -> None:
     """The first end counts."""
     task = made.keep_task(xapi.Async.VM.get_possible_hosts(made.vm()))
@@ -115,6 +127,7 @@ def test_cancelling_what_has_ended_changes_nothing(xapi: Any, made: Made) -> Non
     assert xapi.task.get_status(task) == "success"
 
 
+@pytest.mark.rule("task cancelled")
 def test_a_cancelled_copy_is_made_whole_or_not_at_all(xapi: Any, made: Made, sr: str) -> None:
     """A copy that is cancelled ends as cancelled and leaves nothing, or was quicker and leaves the whole disk."""
     vdi = made.vdi(64 * MIB)
@@ -129,6 +142,7 @@ def test_a_cancelled_copy_is_made_whole_or_not_at_all(xapi: Any, made: Made, sr:
     assert xapi.VDI.get_current_operations(vdi) == {}
 
 
+@pytest.mark.rule("task setters")
 def test_a_task_carries_other_config(xapi: Any, made: Made) -> None:
     """Clients note things on tasks."""
     task = made.task()
@@ -136,6 +150,7 @@ def test_a_task_carries_other_config(xapi: Any, made: Made) -> None:
     assert xapi.task.get_other_config(task)["note"] == "a"
 
 
+@pytest.mark.rule("task setters")
 @pytest.mark.requires("task.set_status", "task.set_result")
 def test_a_client_may_finish_its_own_task(xapi: Any, made: Made) -> None:
     """Progress, result and status of a client's own task are the client's to set."""
@@ -148,6 +163,7 @@ def test_a_client_may_finish_its_own_task(xapi: Any, made: Made) -> None:
     assert (record["status"], record["result"]) == ("success", "done")
 
 
+@pytest.mark.rule("task of a synchronous call")
 def test_a_call_that_waits_leaves_no_task(xapi: Any, made: Made) -> None:
     """The task of a call that is not Async goes with the call."""
     vm = made.vm()
@@ -157,6 +173,7 @@ def test_a_call_that_waits_leaves_no_task(xapi: Any, made: Made) -> None:
     assert [task for task in new if task["name_label"] == "VM.clone" and task["status"] != "pending"] == []
 
 
+@pytest.mark.rule("task marks")
 def test_no_mark_outlives_its_operation(xapi: Any, made: Made) -> None:
     """When a task has ended nothing bears its mark."""
     vm = made.vm()

@@ -78,6 +78,7 @@ def test_a_new_disk_reads_as_zeros(made: Made, exported: Any) -> None:
     assert exported(made.vdi(SIZE)) == bytes(SIZE)
 
 
+@pytest.mark.rule("PUT /import_raw_vdi")
 def test_raw_bytes_come_back(made: Made, imported: Any, exported: Any) -> None:
     """What was written is read, to the byte."""
     vdi, body = made.vdi(SIZE), pattern("a")
@@ -93,6 +94,7 @@ def test_the_last_write_counts(made: Made, imported: Any, exported: Any) -> None
     assert exported(vdi) == sparse("b")
 
 
+@pytest.mark.rule("PUT /import_raw_vdi")
 def test_a_vhd_is_taken_apart(made: Made, imported: Any, exported: Any) -> None:
     """Importing a VHD writes the disk in it."""
     vdi, block = made.vdi(SIZE), pattern("c", BLOCK_BYTES)
@@ -100,6 +102,7 @@ def test_a_vhd_is_taken_apart(made: Made, imported: Any, exported: Any) -> None:
     assert exported(vdi) == bytes(BLOCK_BYTES) + block + bytes(BLOCK_BYTES) + block
 
 
+@pytest.mark.rule("GET /export_raw_vdi")
 def test_a_vhd_is_put_together(made: Made, imported: Any, exported: Any) -> None:
     """Exporting as VHD gives a valid file of the whole disk."""
     vdi = made.vdi(SIZE)
@@ -151,6 +154,7 @@ def test_a_clone_has_the_bytes_and_goes_its_own_way(xapi: Any, made: Made, impor
     assert (exported(vdi), exported(clone)) == (sparse("source"), pattern("clone"))
 
 
+@pytest.mark.rule("VDI.copy")
 def test_a_copy_has_the_bytes(xapi: Any, made: Made, sr: str, imported: Any, exported: Any) -> None:
     """VDI.copy copies every byte."""
     vdi = made.vdi(SIZE)
@@ -166,6 +170,7 @@ def test_a_grown_disk_keeps_its_bytes(xapi: Any, made: Made, imported: Any, expo
     assert exported(vdi) == pattern("j") + bytes(int(xapi.VDI.get_virtual_size(vdi)) - SIZE)
 
 
+@pytest.mark.rule("VM.revert")
 def test_reverting_brings_the_bytes_back(xapi: Any, made: Made, imported: Any, exported: Any) -> None:
     """After VM.revert the disk reads as at the snapshot."""
     vdi = made.vdi(SIZE)
@@ -180,6 +185,7 @@ def test_reverting_brings_the_bytes_back(xapi: Any, made: Made, imported: Any, e
     assert exported(made.keep_vdi(xapi.VBD.get_VDI(device))) == sparse("then")
 
 
+@pytest.mark.rule("GET /export_raw_vdi")
 def test_an_export_says_what_it_is(made: Made, transfer: Any) -> None:
     """Content types tell raw from VHD."""
     vdi = made.vdi(SIZE)
@@ -188,6 +194,7 @@ def test_an_export_says_what_it_is(made: Made, transfer: Any) -> None:
     assert (raw.headers["content-type"], vhd.headers["content-type"]) == ("application/octet-stream", "application/vhd")
 
 
+@pytest.mark.rule("HTTP ways to log in")
 def test_a_name_and_a_password_will_do(target: Target, made: Made, xapi: Any) -> None:
     """Basic authentication stands in for a session."""
     vdi, task = made.vdi(SIZE), made.task()
@@ -197,6 +204,7 @@ def test_a_name_and_a_password_will_do(target: Target, made: Made, xapi: Any) ->
     assert (reply.status, len(reply.body), finished(xapi, task)["status"]) == (200, SIZE, "success")
 
 
+@pytest.mark.rule("HTTP ways to log in")
 def test_a_session_may_come_as_a_cookie(target: Target, session: Any, made: Made, xapi: Any) -> None:
     """The session may stand in the header Cookie."""
     vdi, task = made.vdi(SIZE), made.task()
@@ -205,6 +213,7 @@ def test_a_session_may_come_as_a_cookie(target: Target, session: Any, made: Made
     assert (reply.status, len(reply.body), finished(xapi, task)["status"]) == (200, SIZE, "success")
 
 
+@pytest.mark.rule("HTTP 401")
 def test_a_stranger_gets_nothing(target: Target, made: Made) -> None:
     """Without a session: 401 and how to authenticate."""
     reply = target.request("GET", f"/export_raw_vdi?{urlencode({'vdi': made.vdi(SIZE), 'format': 'raw'})}")
@@ -212,12 +221,14 @@ def test_a_stranger_gets_nothing(target: Target, made: Made) -> None:
     assert reply.headers["www-authenticate"].startswith("Basic realm=")
 
 
+@pytest.mark.rule("PUT /import_raw_vdi")
 def test_an_unknown_format_is_not_found(transfer: Any, made: Made) -> None:
     """404, and the task has failed."""
     reply, task = transfer("GET", "/export_raw_vdi", vdi=made.vdi(SIZE), format="frob")
     assert (reply.status, task["status"]) == (404, "failure")
 
 
+@pytest.mark.rule("HTTP task_id")
 def test_a_disk_that_is_not_there_fails_its_task(transfer: Any) -> None:
     """The task tells what was wrong."""
     reply, task = transfer("GET", "/export_raw_vdi", vdi=DEAD, format="raw")
@@ -225,6 +236,7 @@ def test_a_disk_that_is_not_there_fails_its_task(transfer: Any) -> None:
     assert task["status"] == "failure"
 
 
+@pytest.mark.rule("PUT /import_raw_vdi")
 def test_bytes_that_are_no_vhd_fail_their_task(transfer: Any, made: Made) -> None:
     """A corrupt image is noticed, and the disk can still be destroyed."""
     vdi = made.vdi(SIZE)
@@ -233,6 +245,7 @@ def test_bytes_that_are_no_vhd_fail_their_task(transfer: Any, made: Made) -> Non
     assert task["error_info"] != []
 
 
+@pytest.mark.rule("HTTP task_id")
 def test_a_disk_is_free_after_its_transfer(xapi: Any, made: Made, imported: Any) -> None:
     """Nothing holds the disk when the task has ended."""
     vdi = made.vdi(SIZE)
@@ -243,6 +256,7 @@ def test_a_disk_is_free_after_its_transfer(xapi: Any, made: Made, imported: Any)
     assert refusal(xapi.VDI.get_record, vdi) == ["HANDLE_INVALID", "VDI", vdi]
 
 
+@pytest.mark.rule("HTTP task_id")
 def test_a_transfer_that_breaks_off_fails_its_task(target: Target, session: Any, xapi: Any, made: Made) -> None:
     """When the client goes away in the middle the task fails and the disk is free."""
     vdi, task = made.vdi(SIZE), made.task()
@@ -265,6 +279,7 @@ def test_a_disk_in_use_is_not_overwritten(xapi: Any, made: Made, transfer: Any) 
     assert (task["status"], task["error_info"][:2]) == ("failure", ["VDI_IN_USE", vdi])
 
 
+@pytest.mark.rule("VDI.copy into")
 def test_a_copy_may_go_into_a_disk_that_is_there(xapi: Any, made: Made, server: Server, imported: Any, exported: Any) -> None:
     """VDI.copy with into_vdi makes no new disk, and needs one that is large enough: VDI_TOO_SMALL [vdi, size] (after 6.2)."""
     if server.era != "modern":

@@ -33,6 +33,7 @@ def tunnel(xapi: Any, made: Made, transport: str) -> str:
     return tunnel
 
 
+@pytest.mark.rule("tunnel.create")
 def test_a_tunnel_has_an_access_interface(xapi: Any, transport: str, tunnel: str) -> None:
     """The access PIF: named tunnelN, not physical, with a local MAC, up at once; the tunnel's status is active."""
     access = xapi.PIF.get_record(xapi.tunnel.get_access_PIF(tunnel))
@@ -62,6 +63,7 @@ def test_a_tunnel_goes_down_with_what_carries_it(xapi: Any, made: Made, transpor
     assert (xapi.PIF.get_currently_attached(access), xapi.PIF.get_currently_attached(transport)) == (True, True)
 
 
+@pytest.mark.rule("tunnel.create TRANSPORT_PIF_NOT_CONFIGURED")
 def test_a_tunnel_needs_an_address_to_go_over(xapi: Any, made: Made, nic: str) -> None:
     """TRANSPORT_PIF_NOT_CONFIGURED [pif]."""
     network = made.private_network()
@@ -82,6 +84,7 @@ def test_a_tunnel_s_network_is_new_to_its_host(xapi: Any, host: str, transport: 
     assert refusal(xapi.tunnel.create, transport, network) == ["NETWORK_ALREADY_CONNECTED", host, connected]
 
 
+@pytest.mark.rule("PIF.forget")
 @pytest.mark.parametrize("which", ["transport", "access"])
 def test_the_ends_of_a_tunnel_are_not_forgotten(xapi: Any, transport: str, tunnel: str, which: str) -> None:
     """PIF.forget: PIF_TUNNEL_STILL_EXISTS [pif]."""
@@ -89,6 +92,7 @@ def test_the_ends_of_a_tunnel_are_not_forgotten(xapi: Any, transport: str, tunne
     assert refusal(xapi.PIF.forget, pif) == ["PIF_TUNNEL_STILL_EXISTS", pif]
 
 
+@pytest.mark.rule("VLAN.create IS_TUNNEL_ACCESS_PIF")
 def test_a_tunnel_carries_no_vlan(xapi: Any, made: Made, tunnel: str) -> None:
     """VLAN.create: IS_TUNNEL_ACCESS_PIF [pif]."""
     access = xapi.tunnel.get_access_PIF(tunnel)

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from contract_tests.capabilities import Server
-from contract_tests.made import MIB, Made
+from contract_tests.made import MARK, MIB, Made
 from contract_tests.refusals import DEAD, NULL, refusal
 from contract_tests.target import Target
 from contract_tests.waiting import finished
@@ -37,12 +37,13 @@ def introduced(xapi: Any, made: Made) -> Any:
     return introduce
 
 
+@pytest.mark.rule("pool_patch")
 @pytest.mark.requires("export_raw_vdi")
 def test_what_is_no_patch_fails_the_task_of_its_upload(
     target: Target, session: Any, xapi: Any, server: Server, made: Made, sr: str
 ) -> None:
     """PUT /pool_patch_upload: the client's task says INVALID_PATCH, since Ely INVALID_UPDATE; nothing is left."""
-    before = (xapi.pool_patch.get_all(), len(xapi.VDI.get_all()))
+    before = (xapi.pool_patch.get_all(), strange_disks(xapi, sr))
     task = made.task()
     query = urlencode({"session_id": session.handle, "task_id": task, "sr_id": sr})
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -52,15 +53,23 @@ def test_what_is_no_patch_fails_the_task_of_its_upload(
         "failure",
         ["INVALID_UPDATE" if server.has("pool_update.introduce") else "INVALID_PATCH"],
     )
-    assert (xapi.pool_patch.get_all(), len(xapi.VDI.get_all())) == before
+    assert (xapi.pool_patch.get_all(), strange_disks(xapi, sr)) == before
 
 
+def strange_disks(xapi: Any, sr: str) -> set[str]:
+    """The disks of an SR that no test made."""
+    disks = xapi.VDI.get_all_records_where('field "type" = "user" and field "managed" = "true"').items()
+    return {ref for ref, vdi in disks if vdi["SR"] == sr and MARK not in vdi["other_config"]}
+
+
+@pytest.mark.rule("pool_update")
 @pytest.mark.requires("pool_update.introduce")
 def test_a_blank_disk_is_no_update(xapi: Any, made: Made) -> None:
     """pool_update.introduce: INVALID_UPDATE for what cannot be mounted."""
     assert refusal(xapi.pool_update.introduce, made.vdi(8 * MIB)) == ["INVALID_UPDATE", "Please upload a valid package."]
 
 
+@pytest.mark.rule("pool_patch", "pool_update")
 @pytest.mark.parametrize(
     ("message", "params", "cls"),
     [
@@ -85,6 +94,7 @@ def test_what_is_not_there_is_not_applied(xapi: Any, server: Server, host: str, 
     assert told == ["HANDLE_INVALID", cls, params[0]]
 
 
+@pytest.mark.rule("repositories")
 @pytest.mark.requires("Repository.introduce")
 def test_a_repository_is_as_it_was_introduced(xapi: Any, made: Made, introduced: Any) -> None:
     """Repository.introduce: a row that knows nothing of what is there yet."""
@@ -101,6 +111,7 @@ def test_a_repository_is_as_it_was_introduced(xapi: Any, made: Made, introduced:
     }
 
 
+@pytest.mark.rule("repositories")
 @pytest.mark.requires("Repository.introduce")
 @pytest.mark.parametrize(
     ("changes", "told"),
@@ -126,6 +137,7 @@ def test_keys_that_are_none(xapi: Any, made: Made, introduced: Any) -> None:
     assert xapi.Repository.get_gpgkey_path(one) == "RPM-GPG-KEY-contract"
 
 
+@pytest.mark.rule("repositories")
 @pytest.mark.requires("Repository.introduce")
 @pytest.mark.parametrize("same", ["label", "url"])
 def test_a_repository_is_known_once(made: Made, introduced: Any, same: str) -> None:
@@ -136,6 +148,7 @@ def test_a_repository_is_known_once(made: Made, introduced: Any, same: str) -> N
     assert refusal(lambda: introduced(*again)) == ["REPOSITORY_ALREADY_EXISTS", one]
 
 
+@pytest.mark.rule("repositories")
 @pytest.mark.requires("Repository.introduce", "pool.add_repository")
 def test_a_repository_in_use_is_not_forgotten(xapi: Any, made: Made, introduced: Any, pool: str) -> None:
     """REPOSITORY_IS_IN_USE [] while the pool uses it."""
@@ -147,6 +160,7 @@ def test_a_repository_in_use_is_not_forgotten(xapi: Any, made: Made, introduced:
     assert refusal(xapi.Repository.forget, one) == ["REPOSITORY_IS_IN_USE"]
 
 
+@pytest.mark.rule("pool.sync_updates")
 @pytest.mark.requires("pool.sync_updates")
 def test_without_repositories_there_is_nothing_to_synchronise(xapi: Any, pool: str) -> None:
     """NO_REPOSITORIES_CONFIGURED []."""
@@ -155,6 +169,7 @@ def test_without_repositories_there_is_nothing_to_synchronise(xapi: Any, pool: s
     assert refusal(xapi.pool.sync_updates, pool, False, "", "") == ["NO_REPOSITORIES_CONFIGURED"]
 
 
+@pytest.mark.rule("pool.sync_updates")
 @pytest.mark.requires("pool.configure_update_sync")
 @pytest.mark.parametrize(("frequency", "day"), [("daily", "1"), ("daily", "-1"), ("weekly", "7"), ("weekly", "-1")])
 def test_days_that_are_none(xapi: Any, pool: str, frequency: str, day: str) -> None:

@@ -21,6 +21,7 @@ def images(xapi: Any) -> list[str]:
     return found
 
 
+@pytest.mark.rule("VBD.create autodetect")
 def test_an_automatic_device_is_the_first_free_one(xapi: Any, made: Made) -> None:
     """Autodetect takes the lowest free number."""
     vm = made.vm()
@@ -30,6 +31,7 @@ def test_an_automatic_device_is_the_first_free_one(xapi: Any, made: Made) -> Non
     assert xapi.VBD.get_userdevice(made.vbd(vm)) == "0"
 
 
+@pytest.mark.rule("VBD.create metrics")
 def test_a_new_device_is_detached(xapi: Any, made: Made, disk: str) -> None:
     """A new VBD of a halted VM is not attached and has metrics."""
     record = xapi.VBD.get_record(made.vbd(made.vm(), disk))
@@ -46,6 +48,7 @@ def test_a_new_device_is_detached(xapi: Any, made: Made, disk: str) -> None:
     assert xapi.VBD_metrics.get_record(record["metrics"])["io_read_kbs"] == 0.0
 
 
+@pytest.mark.rule("VBD.create DEVICE_ALREADY_EXISTS")
 def test_a_device_number_is_used_once(xapi: Any, made: Made, disk: str) -> None:
     """DEVICE_ALREADY_EXISTS [device]."""
     vm = made.vm()
@@ -53,30 +56,35 @@ def test_a_device_number_is_used_once(xapi: Any, made: Made, disk: str) -> None:
     assert refusal(lambda: made.vbd(vm, userdevice="3")) == ["DEVICE_ALREADY_EXISTS", "3"]
 
 
+@pytest.mark.rule("VBD.create INVALID_DEVICE")
 def test_a_device_must_have_a_name_that_exists(made: Made, disk: str) -> None:
     """INVALID_DEVICE [device]."""
     vm = made.vm()
     assert refusal(lambda: made.vbd(vm, disk, userdevice="frob")) == ["INVALID_DEVICE", "frob"]
 
 
+@pytest.mark.rule("VBD.create VBD_CDS_MUST_BE_READONLY")
 def test_a_cd_is_read_only(made: Made) -> None:
     """VBD_CDS_MUST_BE_READONLY []."""
     vm = made.vm()
     assert refusal(lambda: made.vbd(vm, mode="RW")) == ["VBD_CDS_MUST_BE_READONLY"]
 
 
+@pytest.mark.rule("VBD.create VBD_NOT_REMOVABLE_MEDIA")
 def test_a_disk_is_not_empty(made: Made) -> None:
     """Only drives may be empty."""
     vm = made.vm()
     assert refusal(lambda: made.vbd(vm, type="Disk", mode="RO")) == ["VBD_NOT_REMOVABLE_MEDIA", "in constructor"]
 
 
+@pytest.mark.rule("VBD.create VDI_READONLY")
 def test_a_read_only_disk_is_not_written(made: Made) -> None:
     """VDI_READONLY [vdi]."""
     vm, vdi = made.vm(), made.vdi(read_only=True)
     assert refusal(lambda: made.vbd(vm, vdi)) == ["VDI_READONLY", vdi]
 
 
+@pytest.mark.rule("VBD check 6")
 def test_a_halted_vm_s_device_is_not_plugged(xapi: Any, made: Made, halted: str, disk: str) -> None:
     """VM_BAD_POWER_STATE names the VM."""
     vbd = made.vbd(halted, disk)
@@ -85,6 +93,7 @@ def test_a_halted_vm_s_device_is_not_plugged(xapi: Any, made: Made, halted: str,
     xapi.VBD.destroy(vbd)
 
 
+@pytest.mark.rule("VBD.plug")
 def test_a_disk_is_plugged_into_a_running_vm(xapi: Any, made: Made, guest: str, disk: str) -> None:
     """Plug gives the device a name and attaches it; unplug takes it away."""
     vbd = made.vbd(guest, disk)
@@ -99,6 +108,7 @@ def test_a_disk_is_plugged_into_a_running_vm(xapi: Any, made: Made, guest: str, 
     assert "unplug" not in xapi.VBD.get_allowed_operations(vbd)
 
 
+@pytest.mark.rule("VBD check 5")
 def test_a_device_is_plugged_once(xapi: Any, made: Made, guest: str, disk: str) -> None:
     """DEVICE_ALREADY_ATTACHED [vbd] and DEVICE_ALREADY_DETACHED [vbd]."""
     vbd = made.vbd(guest, disk)
@@ -107,6 +117,7 @@ def test_a_device_is_plugged_once(xapi: Any, made: Made, guest: str, disk: str) 
     assert refusal(xapi.VBD.plug, vbd) == ["DEVICE_ALREADY_ATTACHED", vbd]
 
 
+@pytest.mark.rule("VBD.destroy OPERATION_NOT_ALLOWED")
 def test_an_attached_device_is_not_destroyed(xapi: Any, made: Made, guest: str, disk: str) -> None:
     """OPERATION_NOT_ALLOWED with both uuids."""
     vbd = made.vbd(guest, disk)
@@ -115,6 +126,7 @@ def test_an_attached_device_is_not_destroyed(xapi: Any, made: Made, guest: str, 
     assert refusal(xapi.VBD.destroy, vbd) == ["OPERATION_NOT_ALLOWED", text]
 
 
+@pytest.mark.rule("VBD check 2")
 def test_a_device_may_be_made_to_stay(xapi: Any, made: Made, guest: str, disk: str) -> None:
     """VBD_NOT_UNPLUGGABLE [vbd]."""
     vbd = made.vbd(guest, disk, unpluggable=False)
@@ -122,6 +134,7 @@ def test_a_device_may_be_made_to_stay(xapi: Any, made: Made, guest: str, disk: s
     assert refusal(xapi.VBD.unplug, vbd) == ["VBD_NOT_UNPLUGGABLE", vbd]
 
 
+@pytest.mark.rule("VBD check 14")
 def test_a_written_disk_is_not_plugged_twice(xapi: Any, made: Made, guest: str, running: str, disk: str) -> None:
     """VDI_IN_USE [vdi]."""
     here, there = made.vbd(guest, disk), made.vbd(running, disk)
@@ -131,6 +144,7 @@ def test_a_written_disk_is_not_plugged_twice(xapi: Any, made: Made, guest: str, 
     xapi.VBD.destroy(there)
 
 
+@pytest.mark.rule("VBD check 9")
 def test_a_guest_without_drivers_takes_no_disk(xapi: Any, made: Made, bare: str, disk: str) -> None:
     """VM_MISSING_PV_DRIVERS [vm]."""
     vbd = made.vbd(bare, disk)
@@ -138,6 +152,7 @@ def test_a_guest_without_drivers_takes_no_disk(xapi: Any, made: Made, bare: str,
     xapi.VBD.destroy(vbd)
 
 
+@pytest.mark.rule("VBD check 4")
 def test_an_empty_drive_has_nothing_to_eject(xapi: Any, made: Made) -> None:
     """VBD_IS_EMPTY [vbd]."""
     vbd = made.vbd(made.vm())
@@ -145,6 +160,7 @@ def test_an_empty_drive_has_nothing_to_eject(xapi: Any, made: Made) -> None:
     assert refusal(xapi.VBD.eject, vbd) == ["VBD_IS_EMPTY", vbd]
 
 
+@pytest.mark.rule("VBD check 4")
 def test_an_image_is_inserted_and_ejected(xapi: Any, made: Made, images: list[str]) -> None:
     """A full drive takes no other image; an ejected one is empty."""
     vbd = made.vbd(made.vm())
@@ -157,6 +173,7 @@ def test_an_image_is_inserted_and_ejected(xapi: Any, made: Made, images: list[st
     assert {"insert"} == {"insert", "eject"} & set(xapi.VBD.get_allowed_operations(vbd))
 
 
+@pytest.mark.rule("VBD.insert and eject")
 def test_a_running_vm_s_drive_changes_its_image(xapi: Any, made: Made, images: list[str]) -> None:
     """Insert and eject work while the VM runs."""
     vm = made.vm(HARDWARE)
@@ -168,12 +185,14 @@ def test_a_running_vm_s_drive_changes_its_image(xapi: Any, made: Made, images: l
     assert xapi.VBD.get_empty(vbd) is True
 
 
+@pytest.mark.rule("VBD check 3")
 def test_a_disk_is_no_drive(xapi: Any, made: Made, disk: str) -> None:
     """VBD_NOT_REMOVABLE_MEDIA [vbd]."""
     vbd = made.vbd(made.vm(), disk)
     assert refusal(xapi.VBD.eject, vbd) == ["VBD_NOT_REMOVABLE_MEDIA", vbd]
 
 
+@pytest.mark.rule("VBD.set_mode")
 def test_a_halted_vm_s_device_changes_its_mode(xapi: Any, made: Made, disk: str) -> None:
     """set_mode is for halted VMs."""
     vbd = made.vbd(made.vm(), disk)
@@ -181,6 +200,7 @@ def test_a_halted_vm_s_device_changes_its_mode(xapi: Any, made: Made, disk: str)
     assert xapi.VBD.get_mode(vbd) == "RO"
 
 
+@pytest.mark.rule("VM states of inner checks", "VBD.set_mode")
 def test_a_running_vm_s_device_keeps_its_mode(xapi: Any, made: Made, running: str, disk: str) -> None:
     """VM_BAD_POWER_STATE names the VM."""
     vbd = made.vbd(running, disk)
@@ -188,6 +208,7 @@ def test_a_running_vm_s_device_keeps_its_mode(xapi: Any, made: Made, running: st
     xapi.VBD.destroy(vbd)
 
 
+@pytest.mark.rule("VM.get_allowed_VBD_devices")
 def test_free_device_numbers_are_offered(xapi: Any, made: Made, server: Server, disk: str) -> None:
     """The allowed devices are those of the release, less those in use."""
     vm = made.vm()

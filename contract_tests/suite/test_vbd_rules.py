@@ -11,6 +11,7 @@ from contract_tests.made import HARDWARE, Made
 from contract_tests.refusals import NULL, refusal
 
 
+@pytest.mark.rule("VBD.create INVALID_DEVICE")
 @pytest.mark.parametrize("device", ["5", "xvdb", "xvdc1", "sdb", "hdc"])
 def test_a_device_may_be_a_number_or_a_name(xapi: Any, made: Made, disk: str, device: str) -> None:
     """Userdevice is stored as it is given."""
@@ -18,6 +19,7 @@ def test_a_device_may_be_a_number_or_a_name(xapi: Any, made: Made, disk: str, de
     assert xapi.VBD.get_userdevice(vbd) == device
 
 
+@pytest.mark.rule("VBD.create INVALID_DEVICE")
 @pytest.mark.parametrize("device", ["", "xvd", "frob", "-1"])
 def test_other_devices_do_not_exist(made: Made, disk: str, device: str) -> None:
     """INVALID_DEVICE [device]."""
@@ -25,6 +27,7 @@ def test_other_devices_do_not_exist(made: Made, disk: str, device: str) -> None:
     assert refusal(lambda: made.vbd(vm, disk, userdevice=device)) == ["INVALID_DEVICE", device]
 
 
+@pytest.mark.rule("VBD.create VDI_INCOMPATIBLE_TYPE")
 @pytest.mark.parametrize("kind", ["ha_statefile", "redo_log"])
 def test_what_ha_writes_is_in_no_vm(made: Made, kind: str) -> None:
     """VDI_INCOMPATIBLE_TYPE [vdi, type]."""
@@ -32,12 +35,14 @@ def test_what_ha_writes_is_in_no_vm(made: Made, kind: str) -> None:
     assert refusal(lambda: made.vbd(vm, vdi)) == ["VDI_INCOMPATIBLE_TYPE", vdi, kind]
 
 
+@pytest.mark.rule("VBD.create attached")
 def test_nobody_says_that_a_halted_vm_s_device_is_attached(xapi: Any, made: Made, disk: str) -> None:
     """currently_attached and device in the record count for suspended VMs alone."""
     vbd = made.vbd(made.vm(), disk, currently_attached=True, device="xvdz")
     assert (xapi.VBD.get_currently_attached(vbd), xapi.VBD.get_device(vbd)) == (False, "")
 
 
+@pytest.mark.rule("VBD.destroy")
 def test_a_device_goes_with_its_metrics(xapi: Any, made: Made, disk: str) -> None:
     """Both rows are gone, and the disk knows nothing of it."""
     vbd = made.vbd(made.vm(), disk)
@@ -48,6 +53,7 @@ def test_a_device_goes_with_its_metrics(xapi: Any, made: Made, disk: str) -> Non
     assert xapi.VDI.get_VBDs(disk) == []
 
 
+@pytest.mark.rule("VBD check 14")
 def test_a_disk_in_use_elsewhere_keeps_a_vm_from_starting(xapi: Any, made: Made, disk: str) -> None:
     """VDI_IN_USE [vdi]: somebody else writes it."""
     first, second = made.vm(HARDWARE), made.vm(HARDWARE)
@@ -59,6 +65,7 @@ def test_a_disk_in_use_elsewhere_keeps_a_vm_from_starting(xapi: Any, made: Made,
     assert refusal(xapi.VBD.assert_attachable, there)[:2] == ["VDI_IN_USE", disk]
 
 
+@pytest.mark.rule("VBD check 14")
 def test_a_sharable_disk_is_written_by_two(xapi: Any, made: Made) -> None:
     """Sharable disks are no reason to refuse."""
     vdi = made.vdi(sharable=True)
@@ -68,6 +75,7 @@ def test_a_sharable_disk_is_written_by_two(xapi: Any, made: Made) -> None:
         assert xapi.VBD.get_currently_attached(vbd) is True
 
 
+@pytest.mark.rule("VBD check 14")
 def test_readers_bear_one_another(xapi: Any, made: Made, disk: str) -> None:
     """Two VMs that only read start both."""
     for vm in (made.vm(), made.vm()):
@@ -75,6 +83,7 @@ def test_readers_bear_one_another(xapi: Any, made: Made, disk: str) -> None:
         assert xapi.VBD.assert_attachable(vbd) == ""
 
 
+@pytest.mark.rule("VBD check 15")
 def test_a_disk_that_became_read_only_is_not_written(xapi: Any, made: Made, disk: str) -> None:
     """VDI_READONLY [vdi] when it is attached."""
     vbd = made.vbd(made.vm(), disk)
@@ -84,6 +93,7 @@ def test_a_disk_that_became_read_only_is_not_written(xapi: Any, made: Made, disk
     xapi.VDI.set_read_only(disk, False)
 
 
+@pytest.mark.rule("DISK_VBD_MUST_BE_READWRITE_FOR_HVM")
 def test_an_emulated_disk_is_writable(xapi: Any, made: Made, disk: str) -> None:
     """DISK_VBD_MUST_BE_READWRITE_FOR_HVM [vbd] at start."""
     vm = made.vm(HARDWARE)
@@ -91,6 +101,7 @@ def test_an_emulated_disk_is_writable(xapi: Any, made: Made, disk: str) -> None:
     assert refusal(xapi.VM.start, vm, False, False) == ["DISK_VBD_MUST_BE_READWRITE_FOR_HVM", vbd]
 
 
+@pytest.mark.rule("VBD check 11")
 def test_a_suspended_vm_s_drive_keeps_its_image(xapi: Any, made: Made, guest: str, disk: str) -> None:
     """VM_BAD_POWER_STATE [vm, "halted, running", "suspended"] of insert; the drive was there before."""
     drive = made.vbd(guest)
@@ -99,6 +110,7 @@ def test_a_suspended_vm_s_drive_keeps_its_image(xapi: Any, made: Made, guest: st
     assert not {"insert", "eject"} & set(xapi.VBD.get_allowed_operations(drive))
 
 
+@pytest.mark.rule("VBD check 6")
 @pytest.mark.parametrize("operation", ["plug", "unplug", "unplug_force"])
 def test_a_halted_vm_s_device_rests(xapi: Any, made: Made, halted: str, disk: str, operation: str) -> None:
     """VM_BAD_POWER_STATE [vm, "running", "halted"], and allowed_operations says so."""
@@ -117,6 +129,7 @@ def test_a_device_is_taken_by_force(xapi: Any, made: Made, guest: str, disk: str
     assert xapi.VBD.get_currently_attached(vbd) is False
 
 
+@pytest.mark.rule("VBD.set_mode")
 def test_a_device_s_mode_must_fit_its_disk(xapi: Any, made: Made) -> None:
     """VDI_READONLY [vdi] of set_mode; VBD_CDS_MUST_BE_READONLY [] of a drive's."""
     vm = made.vm()
@@ -127,6 +140,7 @@ def test_a_device_s_mode_must_fit_its_disk(xapi: Any, made: Made) -> None:
     xapi.VDI.set_read_only(vdi, False)
 
 
+@pytest.mark.rule("VBD check 3")
 def test_what_is_pulled_out_is_no_drive_s(xapi: Any, made: Made, disk: str) -> None:
     """VBD_NOT_REMOVABLE_MEDIA [vbd] of insert and eject."""
     vbd = made.vbd(made.vm(), disk)
@@ -134,6 +148,7 @@ def test_what_is_pulled_out_is_no_drive_s(xapi: Any, made: Made, disk: str) -> N
     assert not {"insert", "eject"} & set(xapi.VBD.get_allowed_operations(vbd))
 
 
+@pytest.mark.rule("VBD qos")
 def test_priorities_are_kept(xapi: Any, made: Made, disk: str) -> None:
     """qos_algorithm_params of ionice are what the client wrote."""
     vbd = made.vbd(made.vm(), disk, qos_algorithm_type="ionice", qos_algorithm_params={"sched": "rt", "class": "highest"})
@@ -143,12 +158,14 @@ def test_priorities_are_kept(xapi: Any, made: Made, disk: str) -> None:
     assert record["qos_supported_algorithms"] == []
 
 
+@pytest.mark.rule("VM.get_allowed_VBD_devices")
 def test_emulated_devices_are_few_where_they_were(xapi: Any, made: Made, server: Server) -> None:
     """get_allowed_VBD_devices of a hardware-virtual VM without drivers: 0 to 3 in 2012, 0 to 254 today."""
     last = server.as_of(boston=3, modern=254)
     assert xapi.VM.get_allowed_VBD_devices(made.vm(HARDWARE)) == [str(number) for number in range(last + 1)]
 
 
+@pytest.mark.rule("VM.get_allowed_VBD_devices")
 def test_the_control_domain_takes_many(xapi: Any, dom0: str) -> None:
     """0 to 255, less those in use."""
     allowed = xapi.VM.get_allowed_VBD_devices(dom0)

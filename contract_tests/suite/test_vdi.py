@@ -10,6 +10,7 @@ from contract_tests.made import HARDWARE, MARK, MIB, Made
 from contract_tests.refusals import NEVER, NULL, refusal
 
 
+@pytest.mark.rule("VDI.create")
 def test_a_new_disk(xapi: Any, made: Made, sr: str) -> None:
     """A new disk is managed, present, unused, and at least as large as asked."""
     vdi = made.vdi(8 * MIB, name_description="a disk")
@@ -30,6 +31,7 @@ def test_a_new_disk(xapi: Any, made: Made, sr: str) -> None:
     assert record["location"] != ""
 
 
+@pytest.mark.rule("VDI.create")
 def test_an_odd_size_is_rounded_up(xapi: Any, made: Made) -> None:
     """Drivers make whole units."""
     size = int(xapi.VDI.get_virtual_size(made.vdi(5 * MIB + 1)))
@@ -37,6 +39,7 @@ def test_an_odd_size_is_rounded_up(xapi: Any, made: Made) -> None:
     assert size % 512 == 0
 
 
+@pytest.mark.rule("VDI.destroy")
 def test_a_destroyed_disk_is_gone(xapi: Any, made: Made, sr: str) -> None:
     """The reference is dead and the repository has forgotten it."""
     vdi = made.vdi()
@@ -45,6 +48,7 @@ def test_a_destroyed_disk_is_gone(xapi: Any, made: Made, sr: str) -> None:
     assert vdi not in xapi.SR.get_VDIs(sr)
 
 
+@pytest.mark.rule("VDI.destroy")
 def test_a_destroyed_disk_takes_its_unplugged_devices(xapi: Any, made: Made, disk: str) -> None:
     """VBDs that point at nothing are destroyed too."""
     vm = made.vm()
@@ -54,6 +58,7 @@ def test_a_destroyed_disk_takes_its_unplugged_devices(xapi: Any, made: Made, dis
     assert xapi.VM.get_VBDs(vm) == []
 
 
+@pytest.mark.rule("VDI check 4", "VDI allowed operations")
 def test_a_disk_in_use_is_not_destroyed(xapi: Any, made: Made, disk: str) -> None:
     """VDI_IN_USE [vdi, operation], and allowed_operations says so beforehand."""
     vm = made.vm(HARDWARE)
@@ -76,12 +81,14 @@ def test_a_disk_in_use_can_be_snapshotted(xapi: Any, made: Made, disk: str) -> N
     assert xapi.VDI.get_snapshot_of(snapshot) == disk
 
 
+@pytest.mark.rule("VDI.resize")
 def test_a_disk_grows(xapi: Any, disk: str) -> None:
     """Resize makes a disk larger."""
     xapi.VDI.resize(disk, str(32 * MIB))
     assert int(xapi.VDI.get_virtual_size(disk)) >= 32 * MIB
 
 
+@pytest.mark.rule("VDI.resize")
 def test_a_disk_does_not_shrink(xapi: Any, made: Made) -> None:
     """The driver refuses with an error of its own."""
     vdi = made.vdi(32 * MIB)
@@ -90,12 +97,14 @@ def test_a_disk_does_not_shrink(xapi: Any, made: Made) -> None:
     assert xapi.VDI.get_virtual_size(vdi) == size
 
 
+@pytest.mark.rule("VDI check 6", "VDI.resize_online")
 def test_no_driver_grows_disks_in_use(xapi: Any, disk: str, sr: str) -> None:
     """resize_online is refused: SR_OPERATION_NOT_SUPPORTED [sr]."""
     assert "resize_online" not in xapi.VDI.get_allowed_operations(disk)
     assert refusal(xapi.VDI.resize_online, disk, str(32 * MIB)) == ["SR_OPERATION_NOT_SUPPORTED", sr]
 
 
+@pytest.mark.rule("VDI.snapshot")
 def test_a_snapshot_of_a_disk(xapi: Any, made: Made, disk: str) -> None:
     """A snapshot is dated, knows its disk, has its size and its notes."""
     snapshot = made.keep_vdi(xapi.VDI.snapshot(disk))
@@ -107,6 +116,7 @@ def test_a_snapshot_of_a_disk(xapi: Any, made: Made, disk: str) -> None:
     assert xapi.VDI.get_snapshots(disk) == [snapshot]
 
 
+@pytest.mark.rule("VDI.snapshot")
 def test_a_snapshot_outlives_its_disk(xapi: Any, made: Made) -> None:
     """Destroying the disk leaves the snapshot, which then has none."""
     vdi = made.vdi()
@@ -116,6 +126,7 @@ def test_a_snapshot_outlives_its_disk(xapi: Any, made: Made) -> None:
     assert xapi.VDI.get_snapshot_of(snapshot) in {NULL, vdi}
 
 
+@pytest.mark.rule("VDI.clone")
 def test_a_clone_of_a_disk(xapi: Any, made: Made, disk: str) -> None:
     """A clone is a plain disk like its source."""
     clone = made.keep_vdi(xapi.VDI.clone(disk))
@@ -125,6 +136,7 @@ def test_a_clone_of_a_disk(xapi: Any, made: Made, disk: str) -> None:
     assert new["uuid"] != old["uuid"]
 
 
+@pytest.mark.rule("VDI.copy")
 def test_a_copy_of_a_disk(xapi: Any, made: Made, disk: str, sr: str) -> None:
     """A copy is a full disk of its own with the same name."""
     copy = made.keep_vdi(xapi.VDI.copy(disk, sr))
@@ -137,6 +149,7 @@ def test_a_copy_of_a_disk(xapi: Any, made: Made, disk: str, sr: str) -> None:
     )
 
 
+@pytest.mark.rule("VHD chain split")
 def test_the_chain_of_a_snapshot_is_of_unmanaged_disks(xapi: Any, made: Made, disk: str, sr: str) -> None:
     """What disks share below them is never managed, and cannot be mistaken for a client's disk."""
     before = set(xapi.SR.get_VDIs(sr))
@@ -146,6 +159,7 @@ def test_the_chain_of_a_snapshot_is_of_unmanaged_disks(xapi: Any, made: Made, di
     assert {xapi.VDI.get_managed(ref) for ref in named} <= {False}
 
 
+@pytest.mark.rule("VDI names")
 def test_a_disk_is_renamed(xapi: Any, made: Made, disk: str) -> None:
     """Name and description are the client's to change."""
     name = made.name()
@@ -161,11 +175,13 @@ def test_forgetting_in_the_database_alone_is_for_hosts(xapi: Any, disk: str) -> 
     assert xapi.VDI.get_managed(disk) is True
 
 
+@pytest.mark.rule("dispatch MESSAGE_DEPRECATED")
 def test_force_unlock_was_given_up(xapi: Any, disk: str) -> None:
     """MESSAGE_DEPRECATED []."""
     assert refusal(xapi.VDI.force_unlock, disk) == ["MESSAGE_DEPRECATED"]
 
 
+@pytest.mark.rule("SR check 2")
 def test_the_tools_repository_makes_no_disks(xapi: Any, made: Made) -> None:
     """SR_OPERATION_NOT_SUPPORTED [sr]."""
     tools = [ref for ref, sr in xapi.SR.get_all_records().items() if sr["other_config"].get("xenserver_tools_sr") == "true"]
@@ -174,6 +190,7 @@ def test_the_tools_repository_makes_no_disks(xapi: Any, made: Made) -> None:
     assert refusal(lambda: made.vdi(SR=tools[0])) == ["SR_OPERATION_NOT_SUPPORTED", tools[0]]
 
 
+@pytest.mark.rule("SR.scan")
 def test_a_repository_counts_its_disks(xapi: Any, made: Made, sr: str) -> None:
     """virtual_allocation is the sum of the sizes."""
     before = int(xapi.SR.get_virtual_allocation(sr))
@@ -191,12 +208,14 @@ def test_changed_blocks_are_tracked_on_demand(xapi: Any, disk: str) -> None:
     assert xapi.VDI.get_cbt_enabled(disk) is False
 
 
+@pytest.mark.rule("VDI check 10")
 @pytest.mark.requires("VDI.data_destroy")
 def test_only_a_snapshot_s_data_is_destroyed(xapi: Any, disk: str) -> None:
     """OPERATION_NOT_ALLOWED names the disk."""
     assert refusal(xapi.VDI.data_destroy, disk) == ["OPERATION_NOT_ALLOWED", f"VDI is not a snapshot: {disk}"]
 
 
+@pytest.mark.rule("VDI check 11")
 def test_a_shared_disk_is_not_snapshotted(xapi: Any, made: Made) -> None:
     """VDI_IS_SHARABLE [vdi]."""
     vdi = made.vdi(sharable=True)
@@ -204,6 +223,7 @@ def test_a_shared_disk_is_not_snapshotted(xapi: Any, made: Made) -> None:
     assert "snapshot" not in xapi.VDI.get_allowed_operations(vdi)
 
 
+@pytest.mark.rule("VDI.snapshot and clone: cbt_enabled")
 @pytest.mark.requires("VDI.enable_cbt")
 def test_a_snapshot_keeps_tracking_and_a_clone_does_not(xapi: Any, made: Made, disk: str) -> None:
     """cbt_enabled goes with the snapshot."""
@@ -212,6 +232,7 @@ def test_a_snapshot_keeps_tracking_and_a_clone_does_not(xapi: Any, made: Made, d
     assert (xapi.VDI.get_cbt_enabled(snapshot), xapi.VDI.get_cbt_enabled(clone)) == (True, False)
 
 
+@pytest.mark.rule("VDI check 13")
 @pytest.mark.requires("VDI.enable_cbt")
 def test_a_snapshot_is_not_tracked_anew(xapi: Any, made: Made, disk: str) -> None:
     """OPERATION_NOT_ALLOWED names the snapshot."""
@@ -219,6 +240,7 @@ def test_a_snapshot_is_not_tracked_anew(xapi: Any, made: Made, disk: str) -> Non
     assert refusal(xapi.VDI.enable_cbt, snapshot) == ["OPERATION_NOT_ALLOWED", f"VDI is a snapshot: {snapshot}"]
 
 
+@pytest.mark.rule("VDI check 10")
 @pytest.mark.requires("VDI.data_destroy")
 def test_a_snapshot_without_tracking_keeps_its_data(xapi: Any, made: Made, disk: str) -> None:
     """VDI_NO_CBT_METADATA [vdi]."""
@@ -226,6 +248,7 @@ def test_a_snapshot_without_tracking_keeps_its_data(xapi: Any, made: Made, disk:
     assert refusal(xapi.VDI.data_destroy, snapshot) == ["VDI_NO_CBT_METADATA", snapshot]
 
 
+@pytest.mark.rule("VDI.data_destroy")
 @pytest.mark.requires("VDI.data_destroy")
 def test_a_tracked_snapshot_s_data_is_destroyed(xapi: Any, made: Made, disk: str) -> None:
     """What is left is the record of changed blocks: type cbt_metadata."""

@@ -52,6 +52,7 @@ def snapshot(xapi: Any, made: Made, disk: str) -> str:
 # ---- in use ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("VDI check 4", "VDI allowed operations")
 @pytest.mark.parametrize("operation", ["destroy", "resize", "forget", "copy", "update"])
 def test_a_disk_in_use_is_left_alone(xapi: Any, sr: str, held: str, operation: str) -> None:
     """VDI_IN_USE [vdi, operation] while it is plugged, and allowed_operations says so."""
@@ -60,6 +61,7 @@ def test_a_disk_in_use_is_left_alone(xapi: Any, sr: str, held: str, operation: s
     assert operation not in xapi.VDI.get_allowed_operations(held)
 
 
+@pytest.mark.rule("VDI check 4")
 @pytest.mark.parametrize("operation", ["snapshot", "clone"])
 def test_a_disk_in_use_is_split(xapi: Any, made: Made, held: str, operation: str) -> None:
     """Snapshot and clone are live-safe."""
@@ -67,6 +69,7 @@ def test_a_disk_in_use_is_split(xapi: Any, made: Made, held: str, operation: str
     made.keep_vdi(getattr(xapi.VDI, operation)(held))
 
 
+@pytest.mark.rule("VDI check 4")
 @pytest.mark.requires("VDI.enable_cbt")
 def test_a_disk_in_use_is_tracked(xapi: Any, held: str) -> None:
     """enable_cbt and disable_cbt are live-safe."""
@@ -75,6 +78,7 @@ def test_a_disk_in_use_is_tracked(xapi: Any, held: str) -> None:
     xapi.VDI.disable_cbt(held)
 
 
+@pytest.mark.rule("VDI check 4")
 def test_a_disk_that_is_only_read_is_copied(xapi: Any, made: Made, server: Server, disk: str, sr: str) -> None:
     """After 2012 a copy bears readers: VDI_IN_USE [vdi, "copy"] before."""
     vm = made.vm()
@@ -89,6 +93,7 @@ def test_a_disk_that_is_only_read_is_copied(xapi: Any, made: Made, server: Serve
 # ---- what the driver, the kind and the flags forbid ------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("VDI check 9 SR_OPERATION_NOT_SUPPORTED")
 def test_the_tools_are_not_destroyed(xapi: Any, tools: str) -> None:
     """SR_OPERATION_NOT_SUPPORTED [sr]."""
     images = xapi.SR.get_VDIs(tools)
@@ -98,6 +103,7 @@ def test_the_tools_are_not_destroyed(xapi: Any, tools: str) -> None:
     assert "destroy" not in xapi.VDI.get_allowed_operations(images[0])
 
 
+@pytest.mark.rule("VDI check 6")
 @pytest.mark.parametrize("operation", ["resize", "generate_config"])
 def test_an_image_of_a_library_is_as_it_is(xapi: Any, tools: str, host: str, operation: str) -> None:
     """SR_OPERATION_NOT_SUPPORTED [sr] without the driver's feature."""
@@ -111,6 +117,7 @@ def test_an_image_of_a_library_is_as_it_is(xapi: Any, tools: str, host: str, ope
     assert refusal(calls[operation]) == ["SR_OPERATION_NOT_SUPPORTED", tools]
 
 
+@pytest.mark.rule("VDI check 9 VDI_IS_A_PHYSICAL_DEVICE")
 def test_a_physical_device_is_not_destroyed(xapi: Any) -> None:
     """VDI_IS_A_PHYSICAL_DEVICE [vdi] in a repository of type udev."""
     devices = [vdi for sr in xapi.SR.get_all_records().values() if sr["type"] == "udev" for vdi in sr["VDIs"]]
@@ -119,12 +126,14 @@ def test_a_physical_device_is_not_destroyed(xapi: Any) -> None:
     assert refusal(xapi.VDI.destroy, devices[0]) == ["VDI_IS_A_PHYSICAL_DEVICE", devices[0]]
 
 
+@pytest.mark.rule("VDI check 11")
 def test_a_shared_disk_is_not_split(xapi: Any, made: Made) -> None:
     """VDI_IS_SHARABLE [vdi] of a snapshot; a copy is no split."""
     vdi = made.vdi(sharable=True)
     assert refusal(xapi.VDI.snapshot, vdi) == ["VDI_IS_SHARABLE", vdi]
 
 
+@pytest.mark.rule("VDI check 11")
 def test_a_forgetful_disk_is_not_snapshotted(xapi: Any, server: Server, resetting: str, sr: str) -> None:
     """VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION []; after 2012 a copy is refused too."""
     expected = ["VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION"]
@@ -133,12 +142,14 @@ def test_a_forgetful_disk_is_not_snapshotted(xapi: Any, server: Server, resettin
         assert refusal(xapi.VDI.copy, resetting, sr) == expected
 
 
+@pytest.mark.rule("VDI check 13")
 @pytest.mark.requires("VDI.enable_cbt")
 def test_a_forgetful_disk_is_not_tracked(xapi: Any, resetting: str) -> None:
     """VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION [] of enable_cbt."""
     assert refusal(xapi.VDI.enable_cbt, resetting) == ["VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION"]
 
 
+@pytest.mark.rule("VDI check 8")
 @pytest.mark.requires("VDI.enable_cbt")
 def test_a_tracked_disk_does_not_forget(xapi: Any, disk: str) -> None:
     """VDI_CBT_ENABLED [vdi] of set_on_boot."""
@@ -146,6 +157,7 @@ def test_a_tracked_disk_does_not_forget(xapi: Any, disk: str) -> None:
     assert refusal(xapi.VDI.set_on_boot, disk, "reset") == ["VDI_CBT_ENABLED", disk]
 
 
+@pytest.mark.rule("VDI check 13")
 @pytest.mark.requires("VDI.enable_cbt")
 @pytest.mark.parametrize("operation", ["enable_cbt", "disable_cbt"])
 def test_only_disks_of_vms_are_tracked(xapi: Any, made: Made, operation: str) -> None:
@@ -154,6 +166,7 @@ def test_only_disks_of_vms_are_tracked(xapi: Any, made: Made, operation: str) ->
     assert refusal(getattr(xapi.VDI, operation), vdi) == ["VDI_INCOMPATIBLE_TYPE", vdi, "crashdump"]
 
 
+@pytest.mark.rule("VDI check 12")
 @pytest.mark.parametrize("kind", ["ha_statefile", "redo_log"])
 def test_what_ha_writes_is_not_copied(xapi: Any, made: Made, sr: str, kind: str) -> None:
     """OPERATION_NOT_ALLOWED."""
@@ -162,6 +175,7 @@ def test_what_ha_writes_is_not_copied(xapi: Any, made: Made, sr: str, kind: str)
     assert "copy" not in xapi.VDI.get_allowed_operations(vdi)
 
 
+@pytest.mark.rule("VDI check 1", "rolling upgrade blocks")
 @pytest.mark.requires("VDI.enable_cbt")
 def test_a_pool_in_upgrade_does_nothing_new(xapi: Any, made: Made, disk: str) -> None:
     """NOT_SUPPORTED_DURING_UPGRADE [] for operations that hosts of the older release do not know."""
@@ -174,6 +188,7 @@ def test_a_pool_in_upgrade_does_nothing_new(xapi: Any, made: Made, disk: str) ->
     made.keep_vdi(xapi.VDI.snapshot(disk))
 
 
+@pytest.mark.rule("VDI check 6")
 @pytest.mark.requires("VDI.revert")
 def test_no_driver_reverts(xapi: Any, snapshot: str, sr: str) -> None:
     """SR_OPERATION_NOT_SUPPORTED [sr] without VDI_REVERT."""
@@ -183,18 +198,21 @@ def test_no_driver_reverts(xapi: Any, snapshot: str, sr: str) -> None:
 # ---- what the calls themselves ask for -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("VDI.create", "VHD size")
 @pytest.mark.parametrize("size", [0, 3000 << 30])
 def test_no_driver_makes_disks_of_that_size(made: Made, size: int) -> None:
     """Its own error: SR_BACKEND_FAILURE_<n>."""
     assert refusal(lambda: made.vdi(size))[0].startswith("SR_BACKEND_FAILURE_")
 
 
+@pytest.mark.rule("VDI.create")
 @pytest.mark.requires("VDI.data_destroy")
 def test_a_log_of_changes_is_not_made_by_hand(made: Made) -> None:
     """VDI_INCOMPATIBLE_TYPE for type cbt_metadata."""
     assert refusal(lambda: made.vdi(type="cbt_metadata"))[0] == "VDI_INCOMPATIBLE_TYPE"
 
 
+@pytest.mark.rule("VDI.copy")
 def test_a_copy_needs_somewhere_to_go(xapi: Any, disk: str) -> None:
     """Without an SR: HANDLE_INVALID."""
     assert refusal(xapi.VDI.copy, disk, NULL)[0] == "HANDLE_INVALID"
@@ -206,6 +224,7 @@ def test_a_uuid_that_nobody_has_is_invalid(xapi: Any) -> None:
     assert refusal(xapi.VDI.get_by_uuid, nobody) == ["UUID_INVALID", "VDI", nobody]
 
 
+@pytest.mark.rule("VDI flags")
 def test_flags_are_written(xapi: Any, disk: str) -> None:
     """sharable, read_only and allow_caching are the client's to change."""
     for field, value in (("sharable", True), ("read_only", True), ("allow_caching", True)):
@@ -214,6 +233,7 @@ def test_flags_are_written(xapi: Any, disk: str) -> None:
     xapi.VDI.set_read_only(disk, False)
 
 
+@pytest.mark.rule("VDI.snapshot")
 def test_a_snapshot_copies_what_is_said_of_its_disk(xapi: Any, made: Made) -> None:
     """Tags, xenstore_data, on_boot, allow_caching and read_only go with a snapshot and with a clone."""
     vdi = made.vdi(xenstore_data={"vm-data/a": "b"}, tags=["blue"])
@@ -226,6 +246,7 @@ def test_a_snapshot_copies_what_is_said_of_its_disk(xapi: Any, made: Made) -> No
         assert {name: new[name] for name in same} == {name: old[name] for name in same}
 
 
+@pytest.mark.rule("VDI.destroy")
 def test_a_suspend_image_that_is_destroyed_is_forgotten(xapi: Any, guest: str) -> None:
     """VM.suspend_VDI becomes NULL."""
     xapi.VM.suspend(guest)
@@ -240,6 +261,7 @@ def test_the_sum_is_of_the_bytes(xapi: Any, made: Made) -> None:
     assert (first == second, len(first), int(first, 16) > 0) == (True, 32, True)
 
 
+@pytest.mark.rule("VDI.get_nbd_info")
 @pytest.mark.requires("VDI.get_nbd_info")
 def test_a_disk_is_offered_over_nbd_only_where_a_network_is_for_that(xapi: Any, disk: str) -> None:
     """VDI.get_nbd_info lists nothing without a network of purpose nbd."""

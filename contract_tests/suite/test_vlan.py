@@ -34,6 +34,7 @@ def untagged(xapi: Any, vlan: str) -> str:
     return pif
 
 
+@pytest.mark.rule("VLAN.create")
 def test_a_vlan_has_a_pif_of_its_own(xapi: Any, nic: str, vlan: str) -> None:
     """The untagged PIF: not physical, the NIC's device and MTU, the tag, a dummy MAC, up at once."""
     base, pif = xapi.PIF.get_record(nic), xapi.PIF.get_record(untagged(xapi, vlan))
@@ -45,6 +46,7 @@ def test_a_vlan_has_a_pif_of_its_own(xapi: Any, nic: str, vlan: str) -> None:
     assert (record["tagged_PIF"], record["tag"], record["other_config"]) == (nic, TAG, {})
 
 
+@pytest.mark.rule("VLAN.destroy")
 def test_a_vlan_goes_with_its_pif(xapi: Any, nic: str, vlan: str) -> None:
     """VLAN.destroy removes both."""
     pif = untagged(xapi, vlan)
@@ -54,24 +56,28 @@ def test_a_vlan_goes_with_its_pif(xapi: Any, nic: str, vlan: str) -> None:
     assert xapi.PIF.get_VLAN_slave_of(nic) == []
 
 
+@pytest.mark.rule("VLAN.create VLAN_TAG_INVALID")
 @pytest.mark.parametrize("tag", ["-1", "4095", "100000"])
 def test_a_tag_is_12_bits(xapi: Any, made: Made, nic: str, tag: str) -> None:
     """VLAN_TAG_INVALID [tag] outside of 0 to 4094."""
     assert refusal(xapi.VLAN.create, nic, tag, made.private_network()) == ["VLAN_TAG_INVALID", tag]
 
 
+@pytest.mark.rule("VLAN.create PIF_VLAN_EXISTS")
 def test_a_tag_is_used_once_on_a_nic(xapi: Any, made: Made, nic: str, vlan: str) -> None:
     """PIF_VLAN_EXISTS [device]."""
     device = xapi.PIF.get_device(nic)
     assert refusal(xapi.VLAN.create, nic, TAG, made.private_network()) == ["PIF_VLAN_EXISTS", device]
 
 
+@pytest.mark.rule("VLAN.create PIF_IS_VLAN")
 def test_a_vlan_lies_on_no_vlan(xapi: Any, made: Made, vlan: str) -> None:
     """PIF_IS_VLAN [pif], before the tag is looked at."""
     pif = untagged(xapi, vlan)
     assert refusal(xapi.VLAN.create, pif, "5000", made.private_network()) == ["PIF_IS_VLAN", pif]
 
 
+@pytest.mark.rule("VLAN.create NETWORK_ALREADY_CONNECTED")
 def test_a_network_is_connected_once_to_a_host(xapi: Any, host: str, nic: str, network: str) -> None:
     """NETWORK_ALREADY_CONNECTED [host, the pif that connects it], before the tag is looked at."""
     pifs = xapi.PIF.get_all_records().items()
@@ -79,6 +85,7 @@ def test_a_network_is_connected_once_to_a_host(xapi: Any, host: str, nic: str, n
     assert refusal(xapi.VLAN.create, nic, "5000", network) == ["NETWORK_ALREADY_CONNECTED", host, connected]
 
 
+@pytest.mark.rule("VLAN.create NETWORK_UNMANAGED")
 @pytest.mark.requires("network.get_managed")
 def test_a_network_of_somebody_else_takes_no_vlan(xapi: Any, made: Made, nic: str) -> None:
     """NETWORK_UNMANAGED [network], before all else."""
@@ -86,12 +93,14 @@ def test_a_network_of_somebody_else_takes_no_vlan(xapi: Any, made: Made, nic: st
     assert refusal(xapi.VLAN.create, nic, "5000", network) == ["NETWORK_UNMANAGED", network]
 
 
+@pytest.mark.rule("network.destroy NETWORK_CONTAINS_PIF")
 def test_a_network_with_a_vlan_stays(xapi: Any, vlan: str) -> None:
     """network.destroy: NETWORK_CONTAINS_PIF [pifs]."""
     pif = untagged(xapi, vlan)
     assert refusal(xapi.network.destroy, xapi.PIF.get_network(pif)) == ["NETWORK_CONTAINS_PIF", pif]
 
 
+@pytest.mark.rule("PIF.forget")
 @pytest.mark.parametrize("which", ["tagged", "untagged"])
 def test_what_a_vlan_is_made_of_is_not_forgotten(xapi: Any, nic: str, vlan: str, which: str) -> None:
     """PIF.forget: PIF_VLAN_STILL_EXISTS [pif]."""
@@ -99,6 +108,7 @@ def test_what_a_vlan_is_made_of_is_not_forgotten(xapi: Any, nic: str, vlan: str,
     assert refusal(xapi.PIF.forget, pif) == ["PIF_VLAN_STILL_EXISTS", pif]
 
 
+@pytest.mark.rule("VLAN.destroy")
 def test_a_vlan_with_a_running_vm_stays(xapi: Any, made: Made, vlan: str, target: Target) -> None:
     """VLAN.destroy: VIF_IN_USE [network, vif]."""
     network = xapi.PIF.get_network(untagged(xapi, vlan))
@@ -124,6 +134,7 @@ def test_a_vlan_goes_down_and_comes_up(xapi: Any, vlan: str) -> None:
     assert xapi.PIF.get_currently_attached(pif) is True
 
 
+@pytest.mark.rule("PIF.create_VLAN")
 def test_the_old_form_makes_a_vlan(xapi: Any, made: Made, host: str, nic: str) -> None:
     """PIF.create_VLAN answers the PIF; PIF.destroy removes it with its VLAN."""
     device = xapi.PIF.get_device(nic)
@@ -134,12 +145,14 @@ def test_the_old_form_makes_a_vlan(xapi: Any, made: Made, host: str, nic: str) -
     assert refusal(xapi.VLAN.get_record, vlan) == ["HANDLE_INVALID", "VLAN", vlan]
 
 
+@pytest.mark.rule("PIF.create_VLAN")
 def test_the_old_form_needs_a_device_of_the_host(xapi: Any, made: Made, host: str, server: Server) -> None:
     """PIF.create_VLAN: INVALID_VALUE ["device", name]."""
     del server
     assert refusal(xapi.PIF.create_VLAN, "eth99", made.private_network(), host, OTHER) == ["INVALID_VALUE", "device", "eth99"]
 
 
+@pytest.mark.rule("pool.create_VLAN_from_PIF")
 def test_a_pool_has_a_vlan_on_every_host(xapi: Any, made: Made, nic: str) -> None:
     """pool.create_VLAN_from_PIF answers one PIF for each live host with an interface on the network of the given one."""
     siblings = xapi.network.get_PIFs(xapi.PIF.get_network(nic))
@@ -154,6 +167,7 @@ def test_a_pool_has_a_vlan_on_every_host(xapi: Any, made: Made, nic: str) -> Non
     assert nic in {xapi.VLAN.get_tagged_PIF(record["VLAN_master_of"]) for record in records}
 
 
+@pytest.mark.rule("pool.create_VLAN_from_PIF")
 def test_a_pool_has_a_vlan_on_every_host_or_on_none(xapi: Any, made: Made, nic: str, vlan: str) -> None:
     """pool.create_VLAN_from_PIF takes back what it made when a host refuses."""
     before = sorted(xapi.VLAN.get_all())

@@ -26,6 +26,7 @@ def disks(xapi: Any, vm: str) -> list[str]:
     return [device["VDI"] for device in devices if device["type"] == "Disk"]
 
 
+@pytest.mark.rule("VM.snapshot")
 def test_a_snapshot_is_a_template_of_its_vm(xapi: Any, made: Made, source: str) -> None:
     """A snapshot is halted, a template, dated and named; its VM knows it."""
     name = made.name()
@@ -49,6 +50,7 @@ def test_a_snapshot_is_a_template_of_its_vm(xapi: Any, made: Made, source: str) 
     assert xapi.VM.get_snapshots(source) == [snapshot]
 
 
+@pytest.mark.rule("VM.snapshot")
 def test_a_snapshot_copies_what_a_vm_is(xapi: Any, made: Made, source: str) -> None:
     """Description, tags, memory, seed and devices are the source's."""
     old = xapi.VM.get_record(source)
@@ -61,6 +63,7 @@ def test_a_snapshot_copies_what_a_vm_is(xapi: Any, made: Made, source: str) -> N
     assert new["metrics"] not in {NULL, old["metrics"]}
 
 
+@pytest.mark.rule("VM.snapshot")
 def test_a_snapshot_snapshots_the_disks(xapi: Any, made: Made, source: str, disk: str) -> None:
     """The disk of a snapshot is a snapshot of the disk."""
     snapshot = made.keep_vm(xapi.VM.snapshot(source, made.name()))
@@ -72,6 +75,7 @@ def test_a_snapshot_snapshots_the_disks(xapi: Any, made: Made, source: str, disk
     assert disks(xapi, source) == [disk]
 
 
+@pytest.mark.rule("VM.snapshot")
 def test_a_running_vm_s_snapshot_is_halted(xapi: Any, made: Made, running: str) -> None:
     """A snapshot of a running VM has its disks, not its memory; it notes the state."""
     snapshot = made.keep_vm(xapi.VM.snapshot(running, made.name()))
@@ -79,6 +83,7 @@ def test_a_running_vm_s_snapshot_is_halted(xapi: Any, made: Made, running: str) 
     assert xapi.VM.get_snapshot_info(snapshot)["power-state-at-snapshot"] == "Running"
 
 
+@pytest.mark.rule("VM.checkpoint")
 def test_a_checkpoint_has_the_memory(xapi: Any, made: Made, guest: str) -> None:
     """A checkpoint is suspended with an image of its own; the VM runs on."""
     checkpoint = made.keep_vm(xapi.VM.checkpoint(guest, made.name()))
@@ -88,6 +93,7 @@ def test_a_checkpoint_has_the_memory(xapi: Any, made: Made, guest: str) -> None:
     assert xapi.VM.get_power_state(guest) == "Running"
 
 
+@pytest.mark.rule("VM.snapshot parents")
 def test_snapshots_form_a_line(xapi: Any, made: Made) -> None:
     """The newest snapshot is the VM's parent, the one before is its parent; destroying one joins the ends."""
     vm = made.vm()
@@ -100,6 +106,7 @@ def test_snapshots_form_a_line(xapi: Any, made: Made) -> None:
     assert xapi.VM.get_snapshots(vm) == [first]
 
 
+@pytest.mark.rule("VM.revert")
 def test_reverting_brings_the_vm_back(xapi: Any, made: Made, source: str) -> None:
     """Fields are as they were, the disk is a new one made from the snapshot, the VM is the same."""
     snapshot = made.keep_vm(xapi.VM.snapshot(source, made.name()))
@@ -116,6 +123,7 @@ def test_reverting_brings_the_vm_back(xapi: Any, made: Made, source: str) -> Non
     assert xapi.VDI.get_snapshot_of(kept) == after
 
 
+@pytest.mark.rule("VM.clone")
 def test_a_clone_is_a_vm_of_its_own(xapi: Any, made: Made, source: str) -> None:
     """A clone is no snapshot, has the new name, a new seed and new devices."""
     name = made.name()
@@ -131,6 +139,7 @@ def test_a_clone_is_a_vm_of_its_own(xapi: Any, made: Made, source: str) -> None:
     assert new["metrics"] != old["metrics"]
 
 
+@pytest.mark.rule("VM.clone")
 def test_a_clone_has_addresses_of_its_own(xapi: Any, made: Made, source: str) -> None:
     """Every MAC of a clone is chosen anew, whoever chose the source's."""
     fixed = made.vif(source, device="1", MAC="02:16:3e:00:00:01")
@@ -143,6 +152,7 @@ def test_a_clone_has_addresses_of_its_own(xapi: Any, made: Made, source: str) ->
     assert not set(new.values()) & set(old.values())
 
 
+@pytest.mark.rule("VM.clone")
 def test_a_clone_has_disks_of_its_own(xapi: Any, made: Made, source: str, disk: str) -> None:
     """The clone's disk is another one of the same size and mark."""
     clone = made.keep_vm(xapi.VM.clone(source, made.name()))
@@ -153,6 +163,7 @@ def test_a_clone_has_disks_of_its_own(xapi: Any, made: Made, source: str, disk: 
     assert new["other_config"][MARK] == made.label
 
 
+@pytest.mark.rule("VM.clone of a template")
 def test_a_clone_of_a_template_is_a_template(xapi: Any, made: Made, template: str) -> None:
     """is_a_template is as the source's; the clone remembers where it came from."""
     clone = made.keep_vm(xapi.VM.clone(template, made.name()))
@@ -161,12 +172,14 @@ def test_a_clone_of_a_template_is_a_template(xapi: Any, made: Made, template: st
     assert record["other_config"]["base_template_name"] == xapi.VM.get_name_label(template)
 
 
+@pytest.mark.rule("VM.clone of a snapshot")
 def test_a_clone_of_a_snapshot_is_a_template(xapi: Any, made: Made, snapshot: str) -> None:
     """A snapshot's clone is a template and no snapshot."""
     clone = made.keep_vm(xapi.VM.clone(snapshot, made.name()))
     assert (xapi.VM.get_is_a_template(clone), xapi.VM.get_is_a_snapshot(clone)) == (True, False)
 
 
+@pytest.mark.rule("VM.copy")
 @pytest.mark.parametrize("place", ["the same repository", "a named repository"])
 def test_a_copy_is_whole(xapi: Any, made: Made, source: str, sr: str, place: str) -> None:
     """Copy makes full disks, in the repository that is named or in the source's."""
@@ -178,6 +191,7 @@ def test_a_copy_is_whole(xapi: Any, made: Made, source: str, sr: str, place: str
     assert xapi.VM.get_power_state(copy) == "Halted"
 
 
+@pytest.mark.rule("VM.destroy")
 def test_a_destroyed_vm_takes_its_devices_and_leaves_its_disks(xapi: Any, source: str, disk: str) -> None:
     """VBDs, VIFs and metrics go with the VM; VDIs stay."""
     record = xapi.VM.get_record(source)
@@ -188,6 +202,7 @@ def test_a_destroyed_vm_takes_its_devices_and_leaves_its_disks(xapi: Any, source
     assert xapi.VDI.get_VBDs(disk) == []
 
 
+@pytest.mark.rule("VM.provision")
 def test_provisioning_makes_the_disks(xapi: Any, made: Made, sr: str) -> None:
     """The template's list of disks becomes real ones, and the template a VM."""
     device = f'<disk device="0" size="{16 * MIB}" sr="{xapi.SR.get_uuid(sr)}" bootable="true" type="system"/>'
@@ -205,6 +220,7 @@ def test_provisioning_makes_the_disks(xapi: Any, made: Made, sr: str) -> None:
     assert "start" in xapi.VM.get_allowed_operations(vm)
 
 
+@pytest.mark.rule("VM.copy to ISOs")
 def test_a_copy_to_images_is_refused(xapi: Any, made: Made, source: str) -> None:
     """OPERATION_NOT_ALLOWED [text]: a repository of images holds no disks."""
     images = [ref for ref, sr in xapi.SR.get_all_records().items() if sr["content_type"] == "iso"]
@@ -215,6 +231,7 @@ def test_a_copy_to_images_is_refused(xapi: Any, made: Made, source: str) -> None
     assert xapi.VM.get_current_operations(source) == {}
 
 
+@pytest.mark.rule("VM.clone")
 def test_a_clone_shares_the_image_in_its_drive(xapi: Any, made: Made) -> None:
     """A CD is not copied."""
     isos = {ref for ref, sr in xapi.SR.get_all_records().items() if sr["content_type"] == "iso"}
@@ -228,6 +245,7 @@ def test_a_clone_shares_the_image_in_its_drive(xapi: Any, made: Made) -> None:
     assert (drive["type"], drive["VDI"], drive["empty"]) == ("CD", images[0], False)
 
 
+@pytest.mark.rule("VM.clone of a snapshot")
 def test_a_snapshot_of_the_past_can_be_cloned_and_started(xapi: Any, made: Made, source: str) -> None:
     """Clone, unmark, start: how a VM is made from a snapshot."""
     snapshot = made.keep_vm(xapi.VM.snapshot(source, made.name()))

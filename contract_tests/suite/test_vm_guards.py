@@ -85,6 +85,18 @@ def expected(server: Server, name: str) -> list[str]:
     return [word for word in words if word not in CAME_WITH or server.has(CAME_WITH[word])]
 
 
+@pytest.mark.rule(
+    "VM allowed halted",
+    "VM allowed paused",
+    "VM allowed suspended",
+    "VM allowed running",
+    "VM allowed running without drivers",
+    "VM allowed user template",
+    "VM allowed default template",
+    "VM allowed snapshot",
+    "VM allowed checkpoint",
+    "VM allowed dom0",
+)
 @pytest.mark.parametrize("name", ALLOWED)
 def test_allowed_operations(request: pytest.FixtureRequest, xapi: Any, server: Server, name: str) -> None:
     """Each kind of VM in each state lists its operations, in the server's order."""
@@ -92,6 +104,7 @@ def test_allowed_operations(request: pytest.FixtureRequest, xapi: Any, server: S
     assert xapi.VM.get_allowed_operations(vm) == expected(server, name)
 
 
+@pytest.mark.rule("VM states", "VM states of any, whatever they are")
 @pytest.mark.parametrize("name", ["halted", "running", "paused", "suspended", "bare", "template", "snapshot", "dom0"])
 def test_what_is_allowed_is_valid_and_nothing_else(request: pytest.FixtureRequest, xapi: Any, name: str) -> None:
     """assert_operation_valid refuses exactly what allowed_operations does not list."""
@@ -103,6 +116,7 @@ def test_what_is_allowed_is_valid_and_nothing_else(request: pytest.FixtureReques
         xapi.VM.assert_operation_valid(vm, operation)
 
 
+@pytest.mark.rule("VM check 1")
 def test_a_blocked_operation_says_why(xapi: Any, made: Made) -> None:
     """OPERATION_BLOCKED [vm, the reason given], before any look at the power state; unblocking allows it again."""
     vm = made.vm()
@@ -114,31 +128,37 @@ def test_a_blocked_operation_says_why(xapi: Any, made: Made) -> None:
     assert "start" in xapi.VM.get_allowed_operations(vm)
 
 
+@pytest.mark.rule("VM check 4")
 def test_a_template_does_not_start(xapi: Any, template: str) -> None:
     """VM_IS_TEMPLATE [vm, operation]."""
     assert refusal(xapi.VM.start, template, False, False) == ["VM_IS_TEMPLATE", template, "start"]
 
 
+@pytest.mark.rule("VM check 2")
 def test_a_template_in_the_wrong_state_is_in_the_wrong_state(xapi: Any, template: str) -> None:
     """The power state is looked at before the template's mark."""
     assert refusal(xapi.VM.pause, template) == ["VM_BAD_POWER_STATE", template, "running", "halted"]
 
 
+@pytest.mark.rule("VM check 5")
 def test_a_snapshot_does_not_start(xapi: Any, snapshot: str) -> None:
     """VM_IS_SNAPSHOT [vm, operation], although a snapshot is a template too."""
     assert refusal(xapi.VM.start, snapshot, False, False) == ["VM_IS_SNAPSHOT", snapshot, "start"]
 
 
+@pytest.mark.rule("VM check 5")
 def test_a_snapshot_is_not_provisioned(xapi: Any, snapshot: str) -> None:
     """Provisioning is for templates that are no snapshots: VM_IS_SNAPSHOT [vm, operation]."""
     assert refusal(xapi.VM.provision, snapshot) == ["VM_IS_SNAPSHOT", snapshot, "provision"]
 
 
+@pytest.mark.rule("VM check 6")
 def test_only_a_template_is_provisioned(xapi: Any, halted: str) -> None:
     """PROVISION_ONLY_ALLOWED_ON_TEMPLATE []."""
     assert refusal(xapi.VM.provision, halted) == ["PROVISION_ONLY_ALLOWED_ON_TEMPLATE"]
 
 
+@pytest.mark.rule("VM check 6")
 def test_only_a_snapshot_is_reverted_to(xapi: Any, halted: str, server: Server) -> None:
     """REVERT_ONLY_ALLOWED_ON_SNAPSHOT []."""
     details = refusal(xapi.VM.revert, halted)
@@ -146,6 +166,7 @@ def test_only_a_snapshot_is_reverted_to(xapi: Any, halted: str, server: Server) 
     assert xapi.VM.get_power_state(halted) == "Halted"
 
 
+@pytest.mark.rule("VM check 10")
 @pytest.mark.parametrize("operation", ["pause", "hard_shutdown", "clean_reboot"])
 def test_the_control_domain_is_left_alone(xapi: Any, dom0: str, server: Server, operation: str) -> None:
     """OPERATION_NOT_ALLOWED [text]; asked without doing it."""
@@ -153,11 +174,13 @@ def test_the_control_domain_is_left_alone(xapi: Any, dom0: str, server: Server, 
     assert refusal(xapi.VM.assert_operation_valid, dom0, operation) == ["OPERATION_NOT_ALLOWED", text]
 
 
+@pytest.mark.rule("VM check 4", "VM.destroy")
 def test_a_default_template_is_not_destroyed(xapi: Any, default_template: str) -> None:
     """VM_IS_TEMPLATE [vm, destroy]; asked without doing it."""
     assert refusal(xapi.VM.assert_operation_valid, default_template, "destroy") == ["VM_IS_TEMPLATE", default_template, "destroy"]
 
 
+@pytest.mark.rule("VM allowed user template", "VM.set_is_a_template")
 def test_a_vm_becomes_a_template_and_a_vm_again(xapi: Any, made: Made, server: Server) -> None:
     """set_is_a_template changes what is allowed."""
     vm = made.vm()
@@ -167,6 +190,7 @@ def test_a_vm_becomes_a_template_and_a_vm_again(xapi: Any, made: Made, server: S
     assert xapi.VM.get_allowed_operations(vm) == expected(server, "halted")
 
 
+@pytest.mark.rule("VM check 13")
 def test_quiesced_snapshots_need_a_guest_that_can(xapi: Any, running: str, server: Server) -> None:
     """VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED [vm]; the newest releases have removed the message."""
     details = refusal(xapi.VM.snapshot_with_quiesce, running, "quiesced")

@@ -56,6 +56,7 @@ def perform(xapi: Any, made: Made, host: str) -> Any:
     return call
 
 
+@pytest.mark.rule("VM states", "VM check 2")
 @pytest.mark.parametrize(("state", "operation"), REFUSED)
 def test_an_operation_in_the_wrong_state_is_refused(request: pytest.FixtureRequest, perform: Any, state: str, operation: str) -> None:
     """VM_BAD_POWER_STATE [vm, the states that allow it, the state that it has], in lower case."""
@@ -63,6 +64,7 @@ def test_an_operation_in_the_wrong_state_is_refused(request: pytest.FixtureReque
     assert refusal(perform, operation, vm) == ["VM_BAD_POWER_STATE", vm, STATES[operation], state]
 
 
+@pytest.mark.rule("VM.start", "VM running row", "VM_metrics")
 def test_a_started_vm_runs_on_a_host(xapi: Any, running: str, host: str) -> None:
     """A running VM has a domain, a host, processors and a start time."""
     record = xapi.VM.get_record(running)
@@ -74,12 +76,14 @@ def test_a_started_vm_runs_on_a_host(xapi: Any, running: str, host: str) -> None
     assert record["current_operations"] == {}
 
 
+@pytest.mark.rule("VM running row")
 def test_a_guest_that_is_up_is_measured(xapi: Any, running: str) -> None:
     """A guest with PV drivers tells its host about itself: VM_guest_metrics comes after the start."""
     metrics = until(lambda: xapi.VM.get_guest_metrics(running).replace(NULL, ""), "the guest's metrics")
     assert xapi.VM_guest_metrics.get_record(metrics)["last_updated"].value > NEVER
 
 
+@pytest.mark.rule("VM consoles")
 def test_a_running_vm_has_a_screen(xapi: Any, running: str) -> None:
     """A console over RFB, whose location names it."""
     consoles = {ref: xapi.console.get_record(ref) for ref in xapi.VM.get_consoles(running)}
@@ -90,6 +94,7 @@ def test_a_running_vm_has_a_screen(xapi: Any, running: str) -> None:
     assert screens[0]["location"].endswith(f"/console?uuid={screens[0]['uuid']}")
 
 
+@pytest.mark.rule("VM.start")
 def test_a_vm_may_start_paused(xapi: Any, made: Made) -> None:
     """Start with start_paused ends Paused, with a domain."""
     vm = made.vm(HARDWARE)
@@ -101,6 +106,7 @@ def test_a_vm_may_start_paused(xapi: Any, made: Made) -> None:
     assert (xapi.VM.get_power_state(vm), xapi.VM.get_domid(vm)) == ("Running", domid)
 
 
+@pytest.mark.rule("VM.start_on")
 def test_a_vm_may_start_on_a_named_host(xapi: Any, made: Made, host: str) -> None:
     """start_on runs the VM on the host that was named."""
     vm = made.vm(HARDWARE)
@@ -108,6 +114,7 @@ def test_a_vm_may_start_on_a_named_host(xapi: Any, made: Made, host: str) -> Non
     assert (xapi.VM.get_power_state(vm), xapi.VM.get_resident_on(vm)) == ("Running", host)
 
 
+@pytest.mark.rule("VM.pause and unpause")
 def test_pausing_keeps_the_domain(xapi: Any, guest: str) -> None:
     """Pause and unpause change the state and nothing of the domain."""
     domid = xapi.VM.get_domid(guest)
@@ -117,6 +124,7 @@ def test_pausing_keeps_the_domain(xapi: Any, guest: str) -> None:
     assert (xapi.VM.get_power_state(guest), xapi.VM.get_domid(guest)) == ("Running", domid)
 
 
+@pytest.mark.rule("VM.clean_shutdown")
 @pytest.mark.parametrize("operation", ["clean_shutdown", "hard_shutdown"])
 def test_a_shutdown_leaves_no_domain(xapi: Any, guest: str, operation: str) -> None:
     """A halted VM has no domain, no host and no console."""
@@ -127,6 +135,7 @@ def test_a_shutdown_leaves_no_domain(xapi: Any, guest: str, operation: str) -> N
     assert xapi.VM_metrics.get_VCPUs_number(record["metrics"]) == "0"
 
 
+@pytest.mark.rule("VM halted row")
 def test_a_shutdown_detaches_the_devices(xapi: Any, made: Made, disk: str) -> None:
     """Devices are attached while a VM runs and detached when it is halted."""
     vm = made.vm(HARDWARE)
@@ -139,6 +148,7 @@ def test_a_shutdown_detaches_the_devices(xapi: Any, made: Made, disk: str) -> No
     assert (xapi.VBD.get_currently_attached(vbd), xapi.VIF.get_currently_attached(vif)) == (False, False)
 
 
+@pytest.mark.rule("VM.clean_reboot")
 @pytest.mark.parametrize("operation", ["clean_reboot", "hard_reboot"])
 def test_a_reboot_makes_a_new_domain(xapi: Any, guest: str, operation: str) -> None:
     """After a reboot the VM runs in a newer domain."""
@@ -148,6 +158,7 @@ def test_a_reboot_makes_a_new_domain(xapi: Any, guest: str, operation: str) -> N
     assert int(xapi.VM.get_domid(guest)) > before
 
 
+@pytest.mark.rule("VM.hard_reboot")
 def test_a_paused_vm_may_be_rebooted_hard(xapi: Any, guest: str) -> None:
     """hard_reboot of a paused VM ends Running."""
     xapi.VM.pause(guest)
@@ -155,6 +166,7 @@ def test_a_paused_vm_may_be_rebooted_hard(xapi: Any, guest: str) -> None:
     assert xapi.VM.get_power_state(guest) == "Running"
 
 
+@pytest.mark.rule("VM.hard_shutdown")
 def test_a_paused_vm_may_be_shut_down_hard(xapi: Any, guest: str) -> None:
     """hard_shutdown of a paused VM ends Halted."""
     xapi.VM.pause(guest)
@@ -162,6 +174,7 @@ def test_a_paused_vm_may_be_shut_down_hard(xapi: Any, guest: str) -> None:
     assert xapi.VM.get_power_state(guest) == "Halted"
 
 
+@pytest.mark.rule("VM.suspend", "VM suspend image")
 def test_suspending_writes_an_image(xapi: Any, guest: str) -> None:
     """A suspended VM has no domain and no host, and a VDI of type suspend."""
     xapi.VM.suspend(guest)
@@ -170,6 +183,7 @@ def test_suspending_writes_an_image(xapi: Any, guest: str) -> None:
     assert xapi.VDI.get_type(record["suspend_VDI"]) == "suspend"
 
 
+@pytest.mark.rule("VM.resume")
 def test_resuming_removes_the_image(xapi: Any, guest: str, host: str) -> None:
     """After resume the VM runs and its suspend image is gone."""
     xapi.VM.suspend(guest)
@@ -180,6 +194,7 @@ def test_resuming_removes_the_image(xapi: Any, guest: str, host: str) -> None:
     assert refusal(xapi.VDI.get_record, image) == ["HANDLE_INVALID", "VDI", image]
 
 
+@pytest.mark.rule("VM.resume")
 def test_a_vm_may_resume_paused(xapi: Any, guest: str) -> None:
     """Resume with start_paused ends Paused."""
     xapi.VM.suspend(guest)
@@ -187,6 +202,7 @@ def test_a_vm_may_resume_paused(xapi: Any, guest: str) -> None:
     assert xapi.VM.get_power_state(guest) == "Paused"
 
 
+@pytest.mark.rule("VM.suspend", "VM suspended row")
 def test_devices_stay_attached_while_suspended(xapi: Any, made: Made, guest: str) -> None:
     """A suspended VM keeps its hold on its devices."""
     vif = made.vif(guest, device=xapi.VM.get_allowed_VIF_devices(guest)[0])
@@ -197,6 +213,7 @@ def test_devices_stay_attached_while_suspended(xapi: Any, made: Made, guest: str
     assert xapi.VIF.get_currently_attached(vif) is False
 
 
+@pytest.mark.rule("VM.hard_shutdown")
 def test_a_suspended_vm_may_be_shut_down_hard(xapi: Any, guest: str) -> None:
     """hard_shutdown of a suspended VM throws its image away."""
     xapi.VM.suspend(guest)
@@ -206,6 +223,7 @@ def test_a_suspended_vm_may_be_shut_down_hard(xapi: Any, guest: str) -> None:
     assert refusal(xapi.VDI.get_record, image) == ["HANDLE_INVALID", "VDI", image]
 
 
+@pytest.mark.rule("VM.shutdown")
 @pytest.mark.requires("VM.shutdown")
 def test_shutdown_is_clean_or_hard(xapi: Any, guest: str) -> None:
     """Shutdown ends Halted."""
@@ -213,6 +231,7 @@ def test_shutdown_is_clean_or_hard(xapi: Any, guest: str) -> None:
     assert xapi.VM.get_power_state(guest) == "Halted"
 
 
+@pytest.mark.rule("VM check 12")
 @pytest.mark.parametrize("operation", ["clean_shutdown", "clean_reboot"])
 def test_a_guest_without_drivers_cannot_be_asked(xapi: Any, server: Server, bare: str, operation: str) -> None:
     """Without PV drivers a guest hears no request: VM_LACKS_FEATURE [vm], in 2012 VM_MISSING_PV_DRIVERS [vm]."""
@@ -220,6 +239,7 @@ def test_a_guest_without_drivers_cannot_be_asked(xapi: Any, server: Server, bare
     assert refusal(getattr(xapi.VM, operation), bare) == [code, bare]
 
 
+@pytest.mark.rule("VM.start")
 def test_an_async_start_ends_running(xapi: Any, made: Made) -> None:
     """When the task has succeeded the VM runs."""
     vm = made.vm(HARDWARE)
@@ -227,6 +247,7 @@ def test_an_async_start_ends_running(xapi: Any, made: Made) -> None:
     assert xapi.VM.get_power_state(vm) == "Running"
 
 
+@pytest.mark.rule("VM.start_on check 8 HOST_NOT_ENOUGH_FREE_MEMORY")
 def test_a_host_without_room_refuses(xapi: Any, made: Made, host: str) -> None:
     """HOST_NOT_ENOUGH_FREE_MEMORY [needed, available] in bytes."""
     vm = made.vm(HARDWARE, **dict.fromkeys(("memory_static_max", "memory_dynamic_max", "memory_dynamic_min"), str(2**43)))
@@ -237,6 +258,7 @@ def test_a_host_without_room_refuses(xapi: Any, made: Made, host: str) -> None:
     assert xapi.VM.get_current_operations(vm) == {}
 
 
+@pytest.mark.rule("VM.start VDI_IN_USE")
 def test_a_disk_in_use_is_not_shared(xapi: Any, made: Made, disk: str) -> None:
     """A VM whose disk another one writes does not start: VDI_IN_USE [vdi]."""
     first, second = made.vm(HARDWARE), made.vm(HARDWARE)
@@ -247,6 +269,7 @@ def test_a_disk_in_use_is_not_shared(xapi: Any, made: Made, disk: str) -> None:
     assert xapi.VM.get_power_state(second) == "Halted"
 
 
+@pytest.mark.rule("VM.assert_can_boot_here")
 def test_a_host_that_can_boot_it_is_possible(xapi: Any, made: Made, host: str) -> None:
     """get_possible_hosts names the hosts on which a VM could start, and assert_can_boot_here agrees."""
     vm = made.vm(HARDWARE)
@@ -254,6 +277,7 @@ def test_a_host_that_can_boot_it_is_possible(xapi: Any, made: Made, host: str) -
     assert xapi.VM.assert_can_boot_here(vm, host) == ""
 
 
+@pytest.mark.rule("VM memory limits")
 def test_memory_limits_have_an_order(xapi: Any, made: Made, server: Server) -> None:
     """static_min <= dynamic_min <= dynamic_max <= static_max."""
     vm = made.vm()
@@ -267,6 +291,7 @@ def test_memory_limits_have_an_order(xapi: Any, made: Made, server: Server) -> N
     ]
 
 
+@pytest.mark.rule("VM memory limits")
 def test_memory_limits_are_kept(xapi: Any, made: Made) -> None:
     """Four limits in their order are accepted."""
     vm = made.vm()
@@ -276,6 +301,7 @@ def test_memory_limits_are_kept(xapi: Any, made: Made) -> None:
     assert [record[f"memory_{name}"] for name in names] == [str(2**28), str(2**29), str(2**29), str(2**29)]
 
 
+@pytest.mark.rule("VM.start_on check 1", "VM VCPUs")
 def test_a_vm_starts_with_at_most_all_its_processors(xapi: Any, made: Made, server: Server) -> None:
     """0 < VCPUs_at_startup <= VCPUs_max."""
     vm = made.vm(VCPUs_max="2", VCPUs_at_startup="2")

@@ -32,12 +32,14 @@ def value_of(reply: Reply) -> str:
     return found.group(1)
 
 
+@pytest.mark.rule("wire reply")
 def test_a_reply_is_text_xml_with_status_200(posted: Any) -> None:
     """A success is HTTP 200 with content type text/xml."""
     reply = posted("pool.get_all")
     assert (reply.status, reply.headers["content-type"].partition(";")[0]) == (200, "text/xml")
 
 
+@pytest.mark.rule("wire failure")
 def test_a_failure_is_http_200_too(posted: Any) -> None:
     """A refusal travels in the reply's struct, never in the HTTP status."""
     reply = posted("VM.get_record", DEAD)
@@ -45,6 +47,7 @@ def test_a_failure_is_http_200_too(posted: Any) -> None:
     assert answer_of(reply) == {"Status": "Failure", "ErrorDescription": ["HANDLE_INVALID", "VM", DEAD]}
 
 
+@pytest.mark.rule("wire reply")
 def test_any_origin_may_read_a_reply(posted: Any) -> None:
     """Browsers' clients need Access-Control-Allow-Origin: *."""
     assert posted("pool.get_all").headers["access-control-allow-origin"] == "*"
@@ -57,33 +60,39 @@ def test_a_reply_has_no_white_space_between_tags(posted: Any) -> None:
     assert re.findall(r">\s+<", body) == []
 
 
+@pytest.mark.rule("wire string")
 def test_text_travels_bare(posted: Any, host: str) -> None:
     """A string has no <string> tag around it."""
     assert "<string>" not in posted("host.get_record", host).text
     assert value_of(posted("host.get_name_label", host)).isprintable()
 
 
+@pytest.mark.rule("wire int")
 def test_an_integer_travels_as_text(posted: Any, host: str) -> None:
     """A 64-bit integer is its decimal text without a type."""
     assert re.fullmatch(r"\d+", value_of(posted("host.get_API_version_major", host)))
 
 
+@pytest.mark.rule("wire bool")
 def test_a_boolean_is_one_or_zero(posted: Any, dom0: str) -> None:
     """Booleans are <boolean>1</boolean> and <boolean>0</boolean>."""
     assert value_of(posted("VM.get_is_control_domain", dom0)) == "<boolean>1</boolean>"
     assert value_of(posted("VM.get_is_a_template", dom0)) == "<boolean>0</boolean>"
 
 
+@pytest.mark.rule("wire float")
 def test_a_float_is_a_double(posted: Any, dom0: str) -> None:
     """Floats are <double>."""
     assert value_of(posted("VM.get_HVM_shadow_multiplier", dom0)) == "<double>1</double>"
 
 
+@pytest.mark.rule("wire datetime")
 def test_what_never_happened_is_dated_1970(posted: Any, halted: str) -> None:
     """Dates are compact and in UTC; the first second of 1970 means never."""
     assert value_of(posted("VM.get_snapshot_time", halted)) == "<dateTime.iso8601>19700101T00:00:00Z</dateTime.iso8601>"
 
 
+@pytest.mark.rule("wire void")
 def test_void_is_an_empty_value(posted: Any, halted: str) -> None:
     """A call without a result answers with an empty string."""
     answer = answer_of(posted("VM.set_name_description", halted, "looked at"))
@@ -97,6 +106,7 @@ def test_every_path_of_a_client_is_served(posted: Any, path: str) -> None:
     assert answer["Status"] == "Success"
 
 
+@pytest.mark.rule("dispatch spelling")
 @pytest.mark.parametrize("spelling", ["VM.get_name_label", "VM_get_name_label"])
 def test_a_method_has_two_spellings(posted: Any, xapi: Any, halted: str, spelling: str) -> None:
     """Class.method and Class_method are the same."""
@@ -104,6 +114,7 @@ def test_a_method_has_two_spellings(posted: Any, xapi: Any, halted: str, spellin
     assert answer == {"Status": "Success", "Value": xapi.VM.get_name_label(halted)}
 
 
+@pytest.mark.rule("wire listMethods")
 def test_methods_are_listed_without_a_session(client: Any) -> None:
     """system.listMethods needs no session and answers a bare list."""
     methods = client.system.listMethods()
@@ -111,6 +122,7 @@ def test_methods_are_listed_without_a_session(client: Any) -> None:
     assert {"VM.start", "VM.get_record", "session.login_with_password", "event.next"} <= set(methods)
 
 
+@pytest.mark.rule("wire prolog")
 def test_a_request_needs_no_prolog_and_no_string_tags(target: Target, session: Any, halted: str, xapi: Any) -> None:
     """The XML declaration is optional, and so is <string>."""
     params = "".join(f"<param><value>{text}</value></param>" for text in (session.handle, halted))
@@ -119,6 +131,7 @@ def test_a_request_needs_no_prolog_and_no_string_tags(target: Target, session: A
     assert answer == {"Status": "Success", "Value": xapi.VM.get_uuid(halted)}
 
 
+@pytest.mark.rule("wire string")
 @pytest.mark.parametrize("text", ["a < b & c > d", 'quoted "twice"', "größer als 20 €", "日本語", "tab\tnew\nline", "  around  "])
 def test_text_comes_back_as_it_was_given(xapi: Any, made: Made, text: str) -> None:
     """Markup, other alphabets and white space survive the way there and back."""
@@ -128,6 +141,7 @@ def test_text_comes_back_as_it_was_given(xapi: Any, made: Made, text: str) -> No
     assert (xapi.VM.get_name_description(vm), xapi.VM.get_other_config(vm)["text"]) == (text, text)
 
 
+@pytest.mark.rule("wire int")
 @pytest.mark.parametrize(
     "form", ["<value>7</value>", "<value><string>7</string></value>", "<value><int>7</int></value>", "<value><i4>7</i4></value>"]
 )
@@ -141,6 +155,7 @@ def test_an_integer_is_taken_in_every_form(target: Target, session: Any, xapi: A
     assert xapi.VM.get_user_version(vm) == "7"
 
 
+@pytest.mark.rule("wire no fault", "wire malformed")
 def test_malformed_xml_is_no_call(target: Target, server: Server, xapi: Any) -> None:
     """What is no XML gets an HTTP error (until 6.1 an XML-RPC fault), and the server goes on."""
     reply = target.post_xml("<methodCall><methodName>VM.get_all</methodName><params>")
@@ -151,6 +166,7 @@ def test_malformed_xml_is_no_call(target: Target, server: Server, xapi: Any) -> 
     assert xapi.pool.get_all() != []
 
 
+@pytest.mark.rule("wire body limit")
 def test_a_body_above_the_limit_is_no_call(target: Target, xapi: Any) -> None:
     """More than 300 KiB are refused by HTTP or by a closed connection, and the server goes on."""
     body = call_body("VM.get_by_name_label", DEAD, "x" * REQUEST_LIMIT_BYTES)
@@ -203,6 +219,7 @@ def test_a_client_may_close_the_connection(target: Target, session: Any) -> None
         assert b"OpaqueRef:" in response.read()
 
 
+@pytest.mark.rule("wire OPTIONS")
 def test_browsers_may_ask_first(target: Target) -> None:
     """OPTIONS is answered, for clients that run in a browser."""
     reply = target.request("OPTIONS", "/")

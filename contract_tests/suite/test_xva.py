@@ -11,7 +11,7 @@ import pytest
 
 from contract_tests import xva
 from contract_tests.capabilities import Server
-from contract_tests.made import MIB, Made, forgiving
+from contract_tests.made import MIB, Made, forgiving, namesakes
 from contract_tests.target import Reply, Target
 from contract_tests.waiting import finished
 
@@ -112,11 +112,13 @@ def content(transfer: Any, vdi: str) -> bytes:
 # ---- what an archive is ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("GET /export")
 def test_metadata_comes_first(source: str, exported: Any) -> None:
     """The first file of an archive is ova.xml."""
     assert next(iter(xva.files(exported(source)))) == "ova.xml"
 
 
+@pytest.mark.rule("GET /export")
 def test_an_export_is_a_download(source: str, transfer: Any) -> None:
     """The reply names the file that it is and the kind that it has."""
     reply, _ = transfer("GET", "/export", ref=source)
@@ -131,6 +133,7 @@ def test_a_vm_is_named_by_uuid_as_well(xapi: Any, source: str, transfer: Any) ->
     assert xva.objects(reply.body, "VM")[0]["name_label"] == xapi.VM.get_name_label(source)
 
 
+@pytest.mark.rule("GET /export")
 def test_every_chunk_has_its_checksum(source: str, exported: Any) -> None:
     """Behind each chunk stands a file with its checksum."""
     assert xva.wrong_checksums(exported(source)) == []
@@ -180,6 +183,7 @@ def test_the_disk_of_the_metadata_is_the_disk_of_the_chunks(source: str, exporte
     assert {name.rpartition("/")[0] for name in xva.chunks(archive)} == named
 
 
+@pytest.mark.rule("GET /export")
 def test_an_archive_may_be_packed(source: str, exported: Any) -> None:
     """use_compression=true packs with gzip."""
     packed = exported(source, use_compression="true")
@@ -187,12 +191,14 @@ def test_an_archive_may_be_packed(source: str, exported: Any) -> None:
     assert list(xva.files(packed)) == list(xva.files(exported(source)))
 
 
+@pytest.mark.rule("GET /export")
 def test_only_what_stands_still_is_exported(running: str, transfer: Any) -> None:
     """A running VM is refused with the states that would do."""
     _, task = transfer("GET", "/export", ref=running)
     assert task["error_info"] == ["VM_BAD_POWER_STATE", running, "halted, suspended", "running"]
 
 
+@pytest.mark.rule("VM check 1")
 def test_a_blocked_export_is_refused(xapi: Any, source: str, transfer: Any) -> None:
     """blocked_operations holds for exports too."""
     xapi.VM.set_blocked_operations(source, {"export": "not this one"})
@@ -209,6 +215,7 @@ def test_the_mark_of_an_export_goes_with_it(xapi: Any, source: str, exported: An
 # ---- in --------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("PUT /import")
 def test_a_vm_comes_back_with_its_bytes(xapi: Any, source: str, exported: Any, imported: Any, transfer: Any) -> None:
     """An imported VM has the disk that was exported, to the byte."""
     [vm] = imported(exported(source))
@@ -217,6 +224,7 @@ def test_a_vm_comes_back_with_its_bytes(xapi: Any, source: str, exported: Any, i
     assert content(transfer, disk) == content(transfer, disk_of(xapi, source))
 
 
+@pytest.mark.rule("PUT /import")
 def test_a_vm_comes_back_as_it_was(xapi: Any, source: str, exported: Any, imported: Any) -> None:
     """Every field that is not another VM's own is as it was."""
     [vm] = imported(exported(source))
@@ -224,6 +232,7 @@ def test_a_vm_comes_back_as_it_was(xapi: Any, source: str, exported: Any, import
     assert {name: new[name] for name in new if name not in LATER} == {name: old[name] for name in old if name not in LATER}
 
 
+@pytest.mark.rule("PUT /import")
 def test_an_imported_vm_is_another(xapi: Any, source: str, exported: Any, imported: Any) -> None:
     """It has a uuid, a seed and a MAC address of its own."""
     [vm] = imported(exported(source))
@@ -261,6 +270,7 @@ def test_a_vm_that_is_here_is_not_replaced_by_one_no_newer(source: str, exported
     assert refused(exported(source), restore="true") == ["VM_TO_IMPORT_IS_NOT_NEWER_VERSION", source, "0", "0"]
 
 
+@pytest.mark.rule("PUT /import")
 def test_a_restored_vm_is_the_one_that_was(xapi: Any, source: str, exported: Any, imported: Any) -> None:
     """Restored after it was destroyed, it has its uuid and its addresses."""
     archive, uuid, disk = exported(source), xapi.VM.get_uuid(source), disk_of(xapi, source)
@@ -274,6 +284,7 @@ def test_a_restored_vm_is_the_one_that_was(xapi: Any, source: str, exported: Any
 # ---- refusals --------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("PUT /import")
 def test_vms_do_not_live_among_isos(xapi: Any, source: str, exported: Any, transfer: Any) -> None:
     """An SR of ISOs is refused: 400."""
     isos = [ref for ref, sr in xapi.SR.get_all_records().items() if sr["content_type"] == "iso" and sr["type"] == "iso"]
@@ -284,6 +295,7 @@ def test_vms_do_not_live_among_isos(xapi: Any, source: str, exported: Any, trans
     assert task["error_info"][0] == "SR_OPERATION_NOT_SUPPORTED"
 
 
+@pytest.mark.rule("PUT /import")
 def test_bodies_in_chunks_are_forbidden(made: Made, source: str, exported: Any, transfer: Any) -> None:
     """HTTP's chunked transfer is refused: 403."""
     archive = exported(source)
@@ -298,10 +310,10 @@ def test_bodies_in_chunks_are_forbidden(made: Made, source: str, exported: Any, 
 
 def test_a_changed_byte_is_noticed(xapi: Any, source: str, exported: Any, refused: Any) -> None:
     """A chunk that does not fit its checksum ends the import, and nothing of it stays."""
-    archive, count = exported(source), len(xapi.VM.get_all())
+    archive, before = exported(source), namesakes(xapi, source)
     begin = pattern("begin")
     assert refused(archive.replace(begin, begin[::-1]))[0] == "IMPORT_ERROR"
-    assert len(xapi.VM.get_all()) == count
+    assert namesakes(xapi, source) == before
 
 
 def test_force_passes_over_checksums(xapi: Any, source: str, exported: Any, imported: Any, transfer: Any) -> None:
@@ -322,11 +334,13 @@ def test_what_a_newer_release_wrote_is_not_read(source: str, exported: Any, refu
 # ---- metadata alone --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("GET /export_metadata")
 def test_metadata_alone_has_no_disks(source: str, exported: Any) -> None:
     """/export_metadata is an archive of ova.xml and nothing else."""
     assert list(xva.files(exported(source, "/export_metadata"))) == ["ova.xml"]
 
 
+@pytest.mark.rule("GET /export_metadata")
 def test_metadata_alone_says_how_long_it_is(source: str, transfer: Any) -> None:
     """Its length is known beforehand."""
     reply, _ = transfer("GET", "/export_metadata", ref=source)
@@ -339,6 +353,7 @@ def test_running_vms_have_metadata_too(xapi: Any, running: str, exported: Any) -
     assert (record["uuid"], record["power_state"]) == (xapi.VM.get_uuid(running), "Running")
 
 
+@pytest.mark.rule("GET /export_metadata")
 @pytest.mark.requires("VM.shutdown")
 @pytest.mark.parametrize(("wish", "count"), [("true", 2), ("false", 1)])
 def test_snapshots_are_told_when_wished(wish: str, count: int, xapi: Any, made: Made, source: str, exported: Any) -> None:
@@ -353,15 +368,17 @@ def test_a_snapshot_alone_has_no_metadata_to_export(snapshot: str, transfer: Any
     assert task["error_info"] == ["OPERATION_NOT_ALLOWED", "Exporting metadata of a snapshot is not allowed"]
 
 
+@pytest.mark.rule("PUT /import_metadata")
 def test_a_dry_run_makes_nothing(xapi: Any, source: str, exported: Any, transfer: Any) -> None:
     """dry_run=true says whether an import would do, and does nothing."""
     archive = exported(source, "/export_metadata", export_snapshots="false")
-    count = len(xapi.VM.get_all())
+    before = namesakes(xapi, source)
     _, task = transfer("PUT", "/import_metadata", archive, dry_run="true")
     assert (task["status"], task["error_info"]) == ("success", [])
-    assert len(xapi.VM.get_all()) == count
+    assert namesakes(xapi, source) == before
 
 
+@pytest.mark.rule("PUT /import_metadata")
 def test_metadata_brings_a_vm_back_over_its_disk(xapi: Any, source: str, exported: Any, imported: Any) -> None:
     """A VM that was destroyed is restored over the disk that survived it."""
     archive, uuid, disk = exported(source, "/export_metadata", export_snapshots="false"), xapi.VM.get_uuid(source), disk_of(xapi, source)
@@ -370,6 +387,7 @@ def test_metadata_brings_a_vm_back_over_its_disk(xapi: Any, source: str, exporte
     assert (xapi.VM.get_uuid(vm), disk_of(xapi, vm)) == (uuid, disk)
 
 
+@pytest.mark.rule("PUT /import_metadata")
 def test_disks_that_are_not_here_are_missed(xapi: Any, server: Server, source: str, exported: Any, refused: Any) -> None:
     """Metadata whose disk is gone is refused with where the disk should be."""
     archive, disk = exported(source, "/export_metadata", export_snapshots="false"), disk_of(xapi, source)
