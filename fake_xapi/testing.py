@@ -136,8 +136,13 @@ class _Served:
 class FleetMaker(Protocol):
     """What the fixture ``xapi_fleet`` gives."""
 
-    def __call__(self, hosts: int = 1, personality: str = "latest", seed: int = 0, settings: Settings | None = None) -> list[SimulatedXapi]:
-        """Simulated hosts that live as long as the test; ``settings`` say whose password, and how long operations take (no time)."""
+    def __call__(
+        self, hosts: int = 1, personality: str = "latest", seed: int = 0, settings: Settings | None = None, port: int = 0
+    ) -> list[SimulatedXapi]:
+        """Simulated hosts that live as long as the test; ``settings`` say whose password, and how long operations take (no time).
+
+        ``port`` is theirs at their own addresses; 0 takes one that is free.
+        """
         ...
 
 
@@ -150,8 +155,10 @@ def xapi_fleet() -> Iterator[FleetMaker]:
 
     fleets: list[_Served] = []
 
-    def make(hosts: int = 1, personality: str = "latest", seed: int = 0, settings: Settings | None = None) -> list[SimulatedXapi]:
-        order = Order(hosts, seed, personality, port=0, has_own_addresses=has_all_loopback())
+    def make(
+        hosts: int = 1, personality: str = "latest", seed: int = 0, settings: Settings | None = None, port: int = 0
+    ) -> list[SimulatedXapi]:
+        order = Order(hosts, seed, personality, port=port, has_own_addresses=has_all_loopback())
         fleets.append(_Served(order, settings or Settings()))
         return fleets[-1].hosts()
 

@@ -35,6 +35,8 @@ PROGRAMS: Mapping[str, Program] = {
         Program("postgres", "postgresql", "keeps a cell's instances", ("/usr/lib/postgresql/*/bin",)),
         Program("initdb", "postgresql", "makes a private PostgreSQL cluster", ("/usr/lib/postgresql/*/bin",)),
         Program("rabbitmq-server", "rabbitmq-server", "carries messages between cells", ("/usr/lib/rabbitmq/bin",)),
+        Program("node", "nodejs", "runs the clients of XenAPI that are written in JavaScript"),
+        Program("npm", "npm", "gets those clients"),
         Program("chromium", "chromium", "shows the dashboard to its tests"),
         Program("epmd", "erlang-base", "tells RabbitMQ's nodes where they are", ("/usr/lib/erlang/*/bin", "/usr/lib/erlang/bin")),
     )

@@ -22,6 +22,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "postgresql": ("postgres", "initdb"),
     "rabbitmq": ("rabbitmq-server", "epmd"),
     "browser": ("chromium",),
+    "node": ("node", "npm"),
     "disk_tools": ("qemu-img", "mke2fs"),
 }
 BEGIN_FIRST = frozenset({"test_shown_commands.py", "test_chaos.py", "test_distributed.py"})

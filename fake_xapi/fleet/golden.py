@@ -309,7 +309,7 @@ def _storage(edit: Edit, host: Id, hardware: Hardware) -> Id:
     """The SRs that are a host's own; the local storage is answered."""
     local = edit.create(
         "SR", name_label="Local storage", type=hardware.sr_type, content_type="user", physical_size=hardware.storage_bytes,
-        physical_utilisation=4 * 1024 * 1024, other_config={"i18n-key": "local-storage", "i18n-original-value-name_label": "Local storage"},
+        physical_utilisation=0, other_config={"i18n-key": "local-storage", "i18n-original-value-name_label": "Local storage"},
     )  # fmt: skip
     discs = edit.create(
         "SR", name_label="DVD drives", name_description="Physical DVD drives", type="udev", content_type="iso", sm_config={"type": "cd"}
