@@ -81,10 +81,10 @@ def reconfigure_everywhere(call: Call, network: Id) -> None:
 def local_management_reconfigure(call: Call, interface: str) -> None:
     """Manage a host that has lost its master over another bridge, so that it is found again.
 
-    Failures POOL_NOT_IN_EMERGENCY_MODE [] while it has its master, INTERFACE_HAS_NO_IP [bridge].
+    Failures NOT_IN_EMERGENCY_MODE [] while it has its master, INTERFACE_HAS_NO_IP [bridge].
     """
     if call.machines.stored_error is None:
-        raise Failure("POOL_NOT_IN_EMERGENCY_MODE")
+        raise Failure("NOT_IN_EMERGENCY_MODE")
     for pif in call.world[call.host]["PIFs"]:
         row = call.world[pif]
         if call.world[row["network"]]["bridge"] == interface and row["ip_configuration_mode"] != "None":

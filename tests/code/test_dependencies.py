@@ -14,6 +14,7 @@ from tests.code.sources import ALL, PRODUCT, ROOT, sources
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 USED_BY_OTHER_MEANS: Mapping[str, str] = {
+    "ansible": "a program",
     "asyncpg": "SQLAlchemy loads it by the name in a database's URL",
     "greenlet": "SQLAlchemy's asyncio extension stands on it",
     "hypothesis": "tests only",

@@ -11,7 +11,7 @@ def test_a_host_that_has_lost_its_master_moves_its_management_by_hand() -> None:
     async def body(pool: Pool) -> None:
         second = pool.fleet.hosts[SECOND]
         session = await at(second, *LOCAL_LOGIN)
-        assert await refused(second, "host.local_management_reconfigure", session, "xenbr1") == ["POOL_NOT_IN_EMERGENCY_MODE"]
+        assert await refused(second, "host.local_management_reconfigure", session, "xenbr1") == ["NOT_IN_EMERGENCY_MODE"]
         pifs = [pif for pif in pool.row(pool.host(SECOND))["PIFs"] if pool.world[pif]["device"] == "eth1"]
         pool.kill(MASTER)
         assert await refused(second, "host.local_management_reconfigure", session, "xenbr1") == ["INTERFACE_HAS_NO_IP", "xenbr1"]

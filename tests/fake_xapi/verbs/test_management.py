@@ -105,7 +105,7 @@ def test_a_host_that_has_its_master_is_managed_through_it() -> None:
     async def body(host: Host) -> list[str]:
         return await host.refused("host.local_management_reconfigure", "xenbr0")
 
-    assert over_host(body) == ["POOL_NOT_IN_EMERGENCY_MODE"]
+    assert over_host(body) == ["NOT_IN_EMERGENCY_MODE"]
 
 
 def test_all_interfaces_are_forgotten_and_the_nics_found_again() -> None:
