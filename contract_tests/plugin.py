@@ -15,11 +15,13 @@ from contract_tests.exercised import CALLS, Ear, ExercisedReport
 from contract_tests.html_report import HtmlReport
 from contract_tests.report import FACT, RULES, JsonReport
 from contract_tests.target import Target
+from contract_tests.turns import turn
 
 SUITE = Path(__file__).parent / "suite"
 MARKERS = (
     "requires(*capabilities): the test needs a message, field or feature that not every release has; it is skipped elsewhere",
     "rule(*rules): the rules of contract_tests.rules that the test holds the server to",
+    "alone: nothing else of the run may happen while the test runs, since it changes the pool or its host",
     "last: the test runs after all others",
 )
 HIDDEN = "********"
@@ -78,6 +80,15 @@ def fact_of(item: pytest.Item) -> str:
     """What a test holds the server to: its docstring, else its name as a sentence."""
     said = getattr(getattr(item, "function", None), "__doc__", None) or item.name.removeprefix("test_").replace("_", " ")
     return " ".join(said.split())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Keep tests of other processes away from a test that must be alone."""
+    if not is_ours(item):
+        return (yield)
+    with turn(item.config.option.xapi_url, is_shared=item.get_closest_marker("alone") is None):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

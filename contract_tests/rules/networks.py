@@ -23,6 +23,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "VM.get_allowed_VIF_devices",
         "VIF.plug and unplug",
         "VIF.plug VM_BAD_POWER_STATE",
+        "VIF.plug VM_MISSING_PV_DRIVERS",
         "VIF.destroy",
         "VIF.move",
         "VIF locking",
@@ -45,6 +46,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "Bond.create PIF_BOND_NEEDS_MORE_MEMBERS",
         "Bond.create PIF_ALREADY_BONDED",
         "Bond.create PIF_VLAN_EXISTS",
+        "Bond.create IS_TUNNEL_ACCESS_PIF",
         "Bond.create moves what lies on members",
         "Bond.destroy",
         "Bond lacp",
@@ -62,11 +64,13 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "PIF.reconfigure_ipv6",
         "PIF defaults",
         "management_reconfigure",
+        "PIF names",
     ),
 }
 
 UNSEEN: Mapping[str, str] = {
     "VIF.create HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED": "needs a pool with HA",
+    "VIF.plug of dom0": "the control domain has no interface of its own",
     "VIF.plug over SR-IOV": "needs a NIC with functions",
     "VLAN.create PIF_UNMANAGED": "needs a NIC that XAPI does not manage",
     "VLAN.create VLAN_IN_USE": "the bridge must be somebody else's in dom0",

@@ -8,6 +8,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
     "pools, hosts and updates": (
         "pool.join itself",
         "pool.join SESSION_AUTHENTICATION_FAILED",
+        "pool.join of nobody",
         "pool.eject of the master",
         "pool.recover_slaves",
         "pool.is_slave",
@@ -24,6 +25,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "host.call_plugin XENAPI_MISSING_PLUGIN",
         "host.call_plugin errors of plugins",
         "host.dmesg and others",
+        "host.list_methods",
         "host_metrics",
         "pool.enable_ha",
         "pool.disable_ha",
@@ -40,6 +42,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
     "migration": (
         "VM.pool_migrate to the same host",
         "VM.pool_migrate states",
+        "VM.pool_migrate network",
         "host.migrate_receive",
         "host.migrate_receive HOST_CANNOT_ATTACH_NETWORK",
         "VM.migrate_send VDI_NOT_IN_MAP",
@@ -47,6 +50,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "VM.migrate_send copy within a pool",
         "VM.migrate_send states",
         "VM.migrate_send within a pool",
+        "VM.migrate_send HOST_DISABLED",
         "VM.migrate_send VDI_CBT_ENABLED",
         "VDI.pool_migrate",
     ),
@@ -60,11 +64,15 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "GET /export_metadata",
         "PUT /import_raw_vdi",
         "GET /export_raw_vdi",
+        "GET /rrd_updates",
+        "GET /vm_rrd and host_rrd",
+        "CONNECT /console",
         "blob",
     ),
     "guests": (
         "xenstore_data",
         "VM.call_plugin",
+        "data sources",
     ),
     "a fresh host": (
         "fresh pool",

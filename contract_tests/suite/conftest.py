@@ -16,8 +16,9 @@ from contract_tests.made import HARDWARE, MIB, Made, leftovers
 from contract_tests.plugin import target_of
 from contract_tests.refusals import NULL
 from contract_tests.report import SERVER
-from contract_tests.spare_nics import alone, is_spare
+from contract_tests.spare_nics import is_spare
 from contract_tests.target import Target
+from contract_tests.turns import turn
 from contract_tests.waiting import until
 
 UNUSABLE_SR_TYPES: Final = frozenset({"iso", "udev"})
@@ -127,7 +128,7 @@ def dom0(xapi: Any, host: str) -> str:
 @pytest.fixture
 def nic(xapi: Any, host: str, target: Target) -> Iterator[str]:
     """A NIC of the master of which nothing is made, alone in the hands of the test: its PIF."""
-    with alone(target.url):
+    with turn(target.url, about="nics"):
         pifs = {ref: pif for ref, pif in xapi.PIF.get_all_records().items() if pif["host"] == host}
         spare = sorted((pif["device"], ref) for ref, pif in pifs.items() if is_spare(pif))
         if not spare:

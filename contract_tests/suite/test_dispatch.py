@@ -222,3 +222,11 @@ def test_a_message_of_a_later_release_does_not_exist(xapi: Any, server: Server, 
         if not server.has(f"VM.{name}"):
             assert refusal(getattr(xapi.VM, name), halted, *params) == ["MESSAGE_METHOD_UNKNOWN", f"VM.{name}"]
     assert server.has("VM.get_domain_type") == ("domain_type" in xapi.VM.get_record(halted))
+
+
+@pytest.mark.rule("dispatch MESSAGE_REMOVED")
+def test_a_verb_that_was_removed_says_so(xapi: Any, server: Server) -> None:
+    """MESSAGE_REMOVED [], before any reference is looked at: protection policies were given up."""
+    if server.era != "modern":
+        pytest.skip(f"{server.summary} has no removed-messages")
+    assert refusal(xapi.VMPP.protect_now, DEAD) == ["MESSAGE_REMOVED"]

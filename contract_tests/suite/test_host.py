@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+import XenAPI
 
 from contract_tests.refusals import refusal
 
@@ -127,3 +128,24 @@ def test_a_driver_is_known(xapi: Any, name: str) -> None:
     """The storage drivers are listed, each with a row of its own."""
     assert name in xapi.SR.get_supported_types()
     assert name in {driver["type"] for driver in xapi.SM.get_all_records().values()}
+
+
+@pytest.mark.rule("host.list_methods")
+def test_a_host_lists_its_methods(xapi: Any, session: Any) -> None:
+    """host.list_methods is what system.listMethods is, for those who are logged in, or is not implemented."""
+    try:
+        assert xapi.host.list_methods() == session.system.listMethods()
+    except XenAPI.Failure as failure:
+        assert failure.details[0] == "NOT_IMPLEMENTED"  # noqa: PT017  # both are right
+
+
+@pytest.mark.rule("data sources")
+@pytest.mark.parametrize("cls", ["host", "VM"])
+def test_what_is_measured_can_be_asked_for(xapi: Any, host: str, running: str, cls: str) -> None:
+    """get_data_sources are records with names and units; query_data_source answers a number."""
+    owner = host if cls == "host" else running
+    sources = getattr(xapi, cls).get_data_sources(owner)
+    keys = {"name_label", "name_description", "enabled", "standard", "units", "min", "max", "value"}
+    assert all(keys <= set(source) for source in sources)
+    assert "cpu0" in {source["name_label"] for source in sources if source["enabled"]}
+    assert isinstance(getattr(xapi, cls).query_data_source(owner, "cpu0"), float)

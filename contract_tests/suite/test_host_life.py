@@ -10,6 +10,7 @@ import pytest
 from contract_tests.made import Made
 from contract_tests.refusals import refusal
 
+pytestmark = pytest.mark.alone
 GOING_DOWN = frozenset({"reboot", "shutdown"})
 
 

@@ -198,3 +198,21 @@ def test_a_tracked_disk_does_not_move(xapi: Any, made: Made, source: str, disk: 
     """Changed blocks are tracked where a disk is."""
     xapi.VDI.enable_cbt(disk)
     assert refusal(xapi.VDI.pool_migrate, disk, made.sr, {}) == ["VDI_CBT_ENABLED", disk]
+
+
+@pytest.mark.rule("VM.pool_migrate network")
+@MODERN_MAPS
+def test_a_migration_over_a_network_needs_an_interface_there(xapi: Any, guest: str, host: str, made: Made) -> None:
+    """PIF_NOT_PRESENT [host, network]."""
+    network = made.private_network()
+    assert refusal(xapi.VM.pool_migrate, guest, host, {"network": network}) == ["PIF_NOT_PRESENT", host, network]
+
+
+@pytest.mark.rule("VM.migrate_send HOST_DISABLED")
+@pytest.mark.alone
+@MODERN_MAPS
+def test_nothing_is_sent_to_a_disabled_host(xapi: Any, guest: str, dest: dict[str, str], host: str, made: Made) -> None:
+    """HOST_DISABLED [host]."""
+    xapi.host.disable(host)
+    made.later(xapi.host.enable, host)
+    assert refusal(xapi.VM.migrate_send, guest, dest, True, {}, {}, {}) == ["HOST_DISABLED", host]

@@ -8,7 +8,7 @@ import pytest
 
 from contract_tests.capabilities import Server
 from contract_tests.made import Made
-from contract_tests.refusals import refusal
+from contract_tests.refusals import NULL, refusal
 from contract_tests.suite.conftest import booted
 from contract_tests.target import Target
 
@@ -221,3 +221,11 @@ def test_a_pool_is_managed_over_a_network_that_all_hosts_have(xapi: Any, made: M
     refused = refusal(xapi.pool.management_reconfigure, network)
     assert (refused[0], refused[2]) == ("PIF_NOT_PRESENT", network)
     assert refused[1] in xapi.host.get_all()
+
+
+@pytest.mark.rule("PIF names")
+def test_a_nic_s_bridge_and_network_are_named_after_it(xapi: Any, host: str) -> None:
+    """The bridge of ethN is xenbrN."""
+    pifs = [pif for pif in xapi.PIF.get_all_records().values() if pif["host"] == host and pif["physical"]]
+    bridges = {pif["device"]: xapi.network.get_bridge(pif["network"]) for pif in pifs if pif["bond_slave_of"] == NULL}
+    assert bridges == {device: device.replace("eth", "xenbr") for device in bridges}

@@ -171,3 +171,9 @@ def _at(target: Target, address: str) -> Target:
     parts = urllib.parse.urlsplit(target.url)
     port = f":{parts.port}" if parts.port else ""
     return replace(target, url=f"{parts.scheme}://{address}{port}")
+
+
+@pytest.mark.rule("pool.join of nobody")
+def test_a_master_that_nobody_is_is_not_joined(xapi: Any) -> None:
+    """JOINING_HOST_SERVICE_FAILED or JOINING_HOST_CONNECTION_FAILED, after what the pool itself forbids."""
+    assert refusal(xapi.pool.join, "no-such-host.invalid", "root", "x")[0].startswith("JOINING_HOST_")

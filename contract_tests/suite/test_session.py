@@ -180,3 +180,11 @@ def test_logging_out_ends_a_wait_for_events(target: Target, client: Any) -> None
     thread.join(30)
     assert not thread.is_alive()
     assert [description(answer) for answer in answers] == [["SESSION_INVALID", reference]]
+
+
+@pytest.mark.rule("session.change_password")
+def test_a_password_is_changed_by_who_knows_it(xapi: Any, target: Target) -> None:
+    """A local superuser sets the password, here to what it was: it still opens the door."""
+    assert xapi.session.change_password(target.password, target.password) == ""
+    with target.session() as again:
+        assert again.xenapi.session.get_is_local_superuser(again.handle) is True

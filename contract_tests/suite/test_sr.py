@@ -103,3 +103,13 @@ def test_a_repository_has_room(xapi: Any, sr: str) -> None:
     record = xapi.SR.get_record(sr)
     assert 0 <= int(record["physical_utilisation"]) < int(record["physical_size"])
     until(lambda: {"scan", "vdi_create", "vdi_destroy"} <= set(xapi.SR.get_allowed_operations(sr)), "the repository's being idle")
+
+
+@pytest.mark.rule("PBD.unplug")
+def test_unplugging_what_is_unplugged_is_no_error(xapi: Any, made: Made, host: str) -> None:
+    """PBD.unplug may be repeated."""
+    sr = xapi.SR.introduce(str(uuid.uuid4()), made.name(), "", "ext", "user", False, {})
+    made.later(xapi.SR.forget, sr)
+    plug = xapi.PBD.create({"host": host, "SR": sr, "device_config": {"device": "/dev/none"}, "other_config": {}})
+    made.later(xapi.PBD.destroy, plug)
+    assert [xapi.PBD.unplug(plug), xapi.PBD.unplug(plug), xapi.PBD.get_currently_attached(plug)] == ["", "", False]

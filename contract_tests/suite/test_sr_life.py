@@ -273,3 +273,26 @@ def test_live_hosts_are_those_that_are_plugged(xapi: Any, shelf: str, host: str)
         assert xapi.SR.get_live_hosts(shelf) == [host]
     except XenAPI.Failure as failure:
         assert failure.details[0] in {"INTERNAL_ERROR", "MESSAGE_METHOD_UNKNOWN"}  # noqa: PT017  # either way is right
+
+
+@pytest.mark.rule("VDI check 9 VDI_HAS_RRDS", "SR check 5")
+@pytest.mark.parametrize("operation", ["destroy", "forget"])
+def test_what_keeps_the_metrics_of_a_repository_stays(xapi: Any, made: Made, shelf: str, operation: str, server: Server) -> None:
+    """VDI_HAS_RRDS [vdi]; such a disk does not keep its SR from being destroyed."""
+    if server.era != "modern":
+        pytest.skip(f"{server.summary} has no disks-of-metrics")
+    record = {"name_label": made.name(), "name_description": "", "SR": shelf, "virtual_size": str(4 * MIB), "type": "rrd"}
+    disk = xapi.VDI.create({**record, "sharable": False, "read_only": False, "other_config": made.mark()})
+    assert refusal(getattr(xapi.VDI, operation), disk) == ["VDI_HAS_RRDS", disk]
+
+
+@pytest.mark.rule("VM.start_on check 5 VM_REQUIRES_SR")
+def test_a_vm_starts_where_its_disks_are(xapi: Any, made: Made, shelf: str, host: str) -> None:
+    """VM_REQUIRES_SR [vm, sr] where the SR of a disk is not plugged."""
+    vm = made.vm()
+    made.vbd(vm, made.vdi(SR=shelf))
+    plugs = unplug(xapi, shelf)
+    refused = refusal(xapi.VM.start_on, vm, host, False, False)
+    for plug in plugs:
+        xapi.PBD.plug(plug)
+    assert refused == ["VM_REQUIRES_SR", vm, shelf]

@@ -182,3 +182,21 @@ def test_no_mark_outlives_its_operation(xapi: Any, made: Made) -> None:
     made.keep_vm(record["result"].removeprefix("<value>").removesuffix("</value>"))
     marks = (xapi.VM.get_current_operations(vm), xapi.VBD.get_current_operations(vbd), xapi.VIF.get_current_operations(vif))
     assert marks == ({}, {}, {})
+
+
+@pytest.mark.rule("task.cancel")
+def test_cancelling_what_nobody_can_stop_is_no_error(xapi: Any, made: Made) -> None:
+    """A pending task of the client's own bears the wish to be cancelled, and goes on."""
+    task = made.task()
+    xapi.task.cancel(task)
+    record = xapi.task.get_record(task)
+    assert (record["status"], list(record["current_operations"].values())) == ("pending", ["cancel"])
+
+
+@pytest.mark.rule("task.destroy unfinished")
+def test_a_task_that_is_not_over_is_destroyed_later(xapi: Any, made: Made) -> None:
+    """It bears the wish to be destroyed, and is there until it has ended."""
+    task = made.task()
+    xapi.task.destroy(task)
+    record = xapi.task.get_record(task)
+    assert (record["status"], "destroy" in record["current_operations"].values()) == ("pending", True)

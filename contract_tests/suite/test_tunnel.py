@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from contract_tests.capabilities import Server
 from contract_tests.made import Made
 from contract_tests.refusals import refusal
 
@@ -114,3 +115,12 @@ def test_a_tunnel_has_a_protocol(xapi: Any, made: Made, transport: str, protocol
     tunnel = xapi.tunnel.create(transport, made.private_network(), *given)
     made.later(xapi.tunnel.destroy, tunnel)
     assert xapi.tunnel.get_protocol(tunnel) == protocol
+
+
+@pytest.mark.rule("Bond.create IS_TUNNEL_ACCESS_PIF")
+def test_a_tunnel_is_no_member_of_a_bond(xapi: Any, made: Made, tunnel: str, server: Server) -> None:
+    """Bond.create: IS_TUNNEL_ACCESS_PIF [pif], since 6.1."""
+    if server.era == "boston":
+        pytest.skip(f"{server.summary} has no check-of-tunnels")
+    access = xapi.tunnel.get_access_PIF(tunnel)
+    assert refusal(xapi.Bond.create, made.private_network(), [access], "", "balance-slb") == ["IS_TUNNEL_ACCESS_PIF", access]

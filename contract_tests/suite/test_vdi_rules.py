@@ -175,6 +175,7 @@ def test_what_ha_writes_is_not_copied(xapi: Any, made: Made, sr: str, kind: str)
     assert "copy" not in xapi.VDI.get_allowed_operations(vdi)
 
 
+@pytest.mark.alone
 @pytest.mark.rule("VDI check 1", "rolling upgrade blocks")
 @pytest.mark.requires("VDI.enable_cbt")
 def test_a_pool_in_upgrade_does_nothing_new(xapi: Any, made: Made, disk: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contract_tests.capabilities import Server
-from contract_tests.made import Made
+from contract_tests.made import HARDWARE, Made
 from contract_tests.refusals import refusal
 
 
@@ -173,3 +173,13 @@ def test_a_network_in_use_keeps_its_locking(xapi: Any, made: Made, guest: str) -
     vif = made.vif(guest, network=network, device=xapi.VM.get_allowed_VIF_devices(guest)[0])
     xapi.VIF.plug(vif)
     assert refusal(xapi.network.set_default_locking_mode, network, "disabled") == ["VIF_IN_USE", network, vif]
+
+
+@pytest.mark.rule("VIF.plug VM_MISSING_PV_DRIVERS")
+def test_a_guest_without_drivers_takes_no_nic(xapi: Any, made: Made) -> None:
+    """VM_MISSING_PV_DRIVERS [vm] of plug and unplug while a hardware-virtual guest runs without them."""
+    vm = made.vm(HARDWARE)
+    plugged = made.vif(vm)
+    xapi.VM.start(vm, False, False)
+    late = made.vif(vm, device="1")
+    assert [refusal(xapi.VIF.unplug, plugged), refusal(xapi.VIF.plug, late)] == [["VM_MISSING_PV_DRIVERS", vm]] * 2

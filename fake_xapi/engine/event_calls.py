@@ -88,7 +88,17 @@ def _batch(world: World, parts: tuple[list[Id], list[Id], list[Id]]) -> list[dic
 
 
 async def event_from(call: RunningCall, classes: list[str], token: str, timeout: float) -> Wire:  # noqa: ASYNC109  # the message's parameter
-    """What changed since a token: at once when something has, else when something does, or empty after the time."""
+    """What changed since a token: at once when something has, else when something does, or empty after the time.
+
+    The releases of 2012 made it of the same parts as ``event.next``: when it ends, what the session has registered for is forgotten.
+    """
+    told = await _changed(call, classes, token, timeout)
+    if call.world.personality.era in OLD_ERAS:
+        call.xapi.events.lapse(call.session)
+    return told
+
+
+async def _changed(call: RunningCall, classes: list[str], token: str, timeout: float) -> Wire:  # noqa: ASYNC109  # as above
     world, events = call.world, call.xapi.events
     interest, generation = interest_in(world, classes), parse_token(world, token)
     deadline_s = asyncio.get_running_loop().time() + timeout
@@ -104,7 +114,7 @@ async def event_from(call: RunningCall, classes: list[str], token: str, timeout:
 
 
 async def event_next(call: RunningCall) -> Wire:
-    """The events that the session has registered for, when there are some."""
+    """The events that the session has registered for, when there are some; SESSION_INVALID [ref] when they lapse meanwhile."""
     events = call.xapi.events
     while True:
         batch = events.next_batch(call.session)
@@ -113,6 +123,8 @@ async def event_next(call: RunningCall) -> Wire:
             return Wire([_told(call.world, event, now) for event in batch])
         await events.wait(events.registered(call.session), call.session, None)
         check_session(call)
+        if call.world.personality.era in OLD_ERAS and not events.is_registered(call.session):
+            raise Failure("SESSION_INVALID", Handle(call.session))
 
 
 def event_register(call: RunningCall, classes: list[str]) -> None:

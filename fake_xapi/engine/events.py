@@ -109,6 +109,15 @@ class Events:
             if known.interest == Interest():
                 self._drop(session)
 
+    def lapse(self, session: Id) -> None:
+        """Drop what a session has registered for, whoever waits for it."""
+        if session in self._registered:
+            self.forget_session(session)
+
+    def is_registered(self, session: Id) -> bool:
+        """Whether a session has registered for anything."""
+        return session in self._registered
+
     def forget_session(self, session: Id) -> None:
         """A session has ended."""
         self._drop(session)

@@ -196,6 +196,24 @@ def test_a_reader_who_falls_behind_the_queue_of_2012_is_told_once() -> None:
     over_xapi(body, "clearwater")
 
 
+@pytest.mark.parametrize(("release", "refused"), [("boston", True), ("tampa", True), ("clearwater", True), ("latest", False)])
+def test_event_from_ends_what_the_session_registered_for_in_2012(release: str, refused: bool) -> None:
+    async def body(kit: Kit) -> None:
+        await kit.call("event.register", ["vm"])
+        waiter = asyncio.create_task(kit.refused("event.next") if refused else kit.call("event.next"))
+        await asyncio.sleep(1)
+        await kit.call("event.from", ["pool"], "", 0.0)
+        kit.make("VM")
+        answer = await waiter
+        if refused:
+            assert answer == ["SESSION_INVALID", kit.session]
+            assert (await kit.refused("event.next"))[0] == "SESSION_NOT_REGISTERED"
+        else:
+            assert [event["operation"] for event in answer] == ["add"]
+
+    over_xapi(body, release)
+
+
 def test_those_who_wait_for_a_change_hear_of_it_in_the_order_in_which_they_came() -> None:
     async def body(kit: Kit) -> None:
         token, order = await _token(kit), []
