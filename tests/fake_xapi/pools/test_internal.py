@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fake_xapi.datamodel.types import NULL_REF
 from tests.fake_xapi.pools.fleets import MASTER, SECOND, Pool, at, over_pool, refused
 
 
@@ -63,5 +64,39 @@ def test_hosts_take_part_in_ha_or_not() -> None:
         for method in ("ha_disarm_fencing", "ha_join_liveset", "ha_stop_daemon", "ha_release_resources"):
             await at(pool.xapi, f"host.{method}", session, second)
         assert pool.row(second)["ha_statefiles"] == ()
+
+    over_pool(body)
+
+
+def test_a_host_attaches_the_statefiles_before_ha_begins_and_gives_them_up() -> None:
+    async def body(pool: Pool) -> None:
+        second = pool.host(SECOND)
+        session = await at(pool.xapi, "session.slave_login", second, await pool.call("pool.initial_auth"))
+        statefile = pool.world.ref(next(pool.world.ids("VDI")))
+        await at(pool.xapi, "host.preconfigure_ha", session, second, [statefile], NULL_REF, "1")
+        assert pool.row(second)["ha_statefiles"] == (statefile,)
+        await at(pool.xapi, "host.ha_disable_failover_decisions", session, second)
+        await at(pool.xapi, "host.ha_wait_for_shutdown_via_statefile", session, second)
+        await at(pool.xapi, "host.ha_release_resources", session, second)
+        assert pool.row(second)["ha_statefiles"] == ()
+
+    over_pool(body)
+
+
+def test_what_concerns_daemons_of_a_real_host_leaves_the_world_as_it_is() -> None:
+    async def body(pool: Pool) -> None:
+        second = pool.host(SECOND)
+        session = await at(pool.xapi, "session.slave_login", second, await pool.call("pool.initial_auth"))
+        before = pool.world.fork()
+        await at(pool.xapi, "host.request_backup", session, second, "7", True)
+        await at(pool.xapi, "host.request_config_file_sync", session, second, "0123")
+        await at(pool.xapi, "host.signal_networking_change", session)
+        await at(pool.xapi, "host.notify", session, "kind", "params")
+        await at(pool.xapi, "pool.ha_schedule_plan_recomputation", session)
+        await at(pool.xapi, "host.update_master", session, second, str(pool.row(pool.host(MASTER))["address"]))
+        assert {cls: [pool.world[each] for each in pool.world.ids(cls)] for cls in ("host", "pool", "VM", "SR")} == {
+            cls: [before[each] for each in before.ids(cls)] for cls in ("host", "pool", "VM", "SR")
+        }
+        assert pool.is_live(second)
 
     over_pool(body)
