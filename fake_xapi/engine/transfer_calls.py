@@ -30,3 +30,9 @@ def begin_transfer(xapi: Xapi, name: str, session: Id, task_ref: str) -> Running
     xapi.tasks.remember(call.task)
     xapi.calls[call.task] = call
     return call
+
+
+def unseen_call(xapi: Xapi, name: str) -> RunningCall:
+    """What happens of itself, as a call that nobody sees: it has no session and no task. ``name``: "VM.key"."""
+    cls, _, verb = name.partition(".")
+    return RunningCall(xapi, Message(cls, verb, "custom", (), VOID, release=0, roles="", is_async=False), name, 0)

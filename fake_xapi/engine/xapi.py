@@ -26,7 +26,7 @@ from fake_xapi.engine.sessions import Sessions
 from fake_xapi.engine.settings import Settings
 from fake_xapi.engine.surroundings import ALONE, Surroundings
 from fake_xapi.engine.tasks import Tasks
-from fake_xapi.engine.transfer_calls import begin_transfer
+from fake_xapi.engine.transfer_calls import begin_transfer, unseen_call
 from fake_xapi.state.chance import Chance
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
@@ -207,6 +207,10 @@ class Xapi:
     def begin_transfer(self, name: str, session: Id, task_ref: str) -> RunningCall:
         """A handler's transfer as a call."""
         return begin_transfer(self, name, session, task_ref)
+
+    def unseen_call(self, name: str) -> RunningCall:
+        """What happens of itself, as a call without session and task."""
+        return unseen_call(self, name)
 
     def server_identity(self) -> tuple[str, str]:
         """The certificate with which its host serves clients, and its key, as PEM; made now if the host has none yet."""

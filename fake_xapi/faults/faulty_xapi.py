@@ -77,6 +77,10 @@ class FaultyXapi:
         """As the XAPI itself."""
         return self._xapi.begin_transfer(name, session, task_ref)
 
+    def unseen_call(self, name: str) -> RunningCall:
+        """As the XAPI itself."""
+        return self._xapi.unseen_call(name)
+
     def server_identity(self) -> tuple[str, str]:
         """As the XAPI itself."""
         return self._xapi.server_identity()

@@ -116,7 +116,7 @@ KEYS: Mapping[str, Key] = {
     ),
     "sim.drivers": Key("drivers", _one_of("new", "old", "none"), "new, old, none", "its PV drivers; without them it tells nothing"),
     "sim.dhcp": Key("dhcp", _one_of("lease", "none"), "lease, none", "whether a DHCP server answers it where nothing tells it an address"),
-    "sim.load": Key("load", _one_of("idle", "steady", "bursty"), "idle, steady, bursty", "how busy it is, as its metrics show; else by its uuid"),
+    "sim.load": Key("load", _one_of("idle", "steady", "bursty"), "idle, steady, bursty", "how busy its metrics show it; else by its uuid"),
 }  # fmt: skip
 """Every key, as docs/how-to/tell-a-guest-what-to-do.md lists them."""
 

@@ -18,7 +18,7 @@ from fake_xapi.transports.http_transfers import serve_transfer
 from fake_xapi.transports.ports import Router, Xapi
 from fake_xapi.transports.requests import Codecs, Head
 from fake_xapi.transports.streams import BodyLost, BodyStream
-from fake_xapi.transports.transfers import Handlers
+from fake_xapi.transports.transfers import TALKS, Handler, Handlers, find_handler
 from fake_xapi.transports.turns import Turn, Turns
 
 _LOOPBACK = "127."
@@ -142,6 +142,7 @@ class Connection(asyncio.Protocol):
         self._body_bytes = 0
         self._length: int | None = None
         self._expects_continue = False
+        self._is_talk = False
         self._is_in_head = True
         self._began = self._last_active
 
@@ -163,8 +164,11 @@ class Connection(asyncio.Protocol):
         self._is_in_head = False
         if self._is_ending:
             return
-        if (self._parser.get_method(), self._url.partition(b"?")[0]) in self._site.handlers:
-            self._open_stream()
+        method, path = self._parser.get_method(), self._url.partition(b"?")[0]
+        handler = find_handler(self._site.handlers, method, path)
+        if handler is not None:
+            self._is_talk = self._parser.should_upgrade() and path in TALKS
+            self._open_stream(handler)
         elif self._length is not None and self._length > self._site.limits.rpc_body_bytes:
             self._refuse(413, "The request is too large")
         elif self._expects_continue:
@@ -185,16 +189,23 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The parser is through; the body of a client that wishes for another protocol is still to come."""
         self._is_unparsed = self._parser.should_upgrade()
-        if not (self._is_unparsed and self._length):
+        if not (self._is_unparsed and (self._length or self._is_talk)):
             self._complete()
 
     def _take_unparsed(self, data: bytes) -> None:
-        """Go on with a request whose wish for another protocol is not granted: its body, then nothing more."""
+        """Go on with a talk; of a request whose wish for another protocol is not granted take the body, then nothing more."""
+        if self._is_talk:
+            self._talk_on(data)
+            return
         left = (self._length or 0) - self._body_bytes
         if left > 0:
             self.on_body(data[:left])
             if self._body_bytes == self._length:
                 self._complete()
+
+    def _talk_on(self, data: bytes) -> None:
+        if self._stream is not None and data:
+            self._stream.feed(data)
 
     def _complete(self) -> None:
         """Answer, or wait for one's turn."""
@@ -257,22 +268,21 @@ class Connection(asyncio.Protocol):
 
     # ---- transfers --------------------------------------------------------------------------------------------------------
 
-    def _open_stream(self) -> None:
+    def _open_stream(self, handler: Handler) -> None:
         head = self._head()
-        self._stream = stream = BodyStream(self._length, self._turns.hold, self._turns.release)
+        self._stream = stream = BodyStream(None if self._is_talk else self._length, self._turns.hold, self._turns.release)
         if self._expects_continue:
             stream.on_first_read(lambda: self._transport.write(CONTINUE))
-        self._turns.now_or_later(lambda: self._transfer(head, stream))
+        self._turns.now_or_later(lambda: self._transfer(handler, head, stream))
 
-    def _transfer(self, head: Head, body: BodyStream) -> None:
+    def _transfer(self, handler: Handler, head: Head, body: BodyStream) -> None:
         xapi = self._xapi()
         if xapi is None:
             self.drop()
         else:
-            self._turns.start(head.path, self._run_transfer(xapi, head, body))
+            self._turns.start(head.path, self._run_transfer(handler, xapi, head, body))
 
-    async def _run_transfer(self, xapi: Xapi, head: Head, body: BodyStream) -> None:
-        handler = self._site.handlers[head.method, head.path.encode()]
+    async def _run_transfer(self, handler: Handler, xapi: Xapi, head: Head, body: BodyStream) -> None:
         keep_alive = False
         try:
             keep_alive = await serve_transfer(handler, xapi, head, body, self._transport, lambda: self._turns.drained)
@@ -339,7 +349,7 @@ class Connection(asyncio.Protocol):
         limits = self._site.limits
         if self._stream is None and self._began:
             return self._began + limits.request_timeout_s
-        is_waiting_for_us = self._turns.task is not None and self._stream is None and self._turns.drained is None
+        is_waiting_for_us = self._turns.task is not None and (self._stream is None or self._is_talk) and self._turns.drained is None
         return (self._time() if is_waiting_for_us else self._last_active) + limits.idle_timeout_s
 
     def _restart_timer(self, delay_s: float, then: Turn) -> None:

@@ -39,6 +39,12 @@ def reply_head(status: int, headers: Iterable[tuple[str, str]], *, keep_alive: b
     return "\r\n".join(lines).encode("latin-1") + b"\r\n" + _NEVER_CACHED + _CONNECTION[keep_alive] + b"\r\n"
 
 
+def talk_head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
+    """The head after which both sides speak another protocol: it says nothing of lengths, nor that the connection closes."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers)]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n" + _NEVER_CACHED + b"\r\n"
+
+
 def page(status: int, text: str = "") -> bytes:
     """A page for people, in the shape of XAPI's own."""
     phrase = HTTPStatus(status).phrase.lower()

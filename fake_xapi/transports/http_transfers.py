@@ -6,15 +6,17 @@ May not know what a handler does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 
 from fake_xapi.datamodel.failure import Failure
-from fake_xapi.transports.http_replies import HTML, page, reply_head
+from fake_xapi.transports.http_replies import HTML, page, reply_head, talk_head
 from fake_xapi.transports.ports import Xapi
 from fake_xapi.transports.requests import Head
-from fake_xapi.transports.streams import BodyStream
-from fake_xapi.transports.transfers import BadRequest, Handler, TransferRequest
+from fake_xapi.transports.streams import BodyLost, BodyStream
+from fake_xapi.transports.transfers import BadRequest, Handler, Talk, TransferAnswer, TransferRequest
 
 _STATUSES: Mapping[str, int] = {
     "RBAC_PERMISSION_DENIED": 403,
@@ -47,11 +49,40 @@ async def serve_transfer(
     except BadRequest as bad:
         _write(transport, _page(bad.status, bad.text, [], keep_alive=head.keep_alive and body.is_complete))
     else:
+        if answer.talk is not None:
+            await _talk(answer, answer.talk, body, transport, drained)
+            return False
         keep_alive = head.keep_alive and answer.length is not None and body.is_complete
         start = reply_head(answer.status, answer.headers, keep_alive=keep_alive, length=answer.length)
         await _send(start, answer.pieces, transport, drained)
         return keep_alive
     return head.keep_alive
+
+
+async def _talk(answer: TransferAnswer, talk: Talk, body: BodyStream, transport: asyncio.WriteTransport, drained: Drained) -> None:
+    """Let both sides talk until one of them has enough."""
+    _write(transport, talk_head(answer.status, answer.headers))
+    with contextlib.suppress(BodyLost, ConnectionError):
+        await talk(_Client(body, transport, drained))
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """The client of a talk, at the other end of a connection."""
+
+    pieces: BodyStream
+    transport: asyncio.WriteTransport
+    drained: Drained
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it has not read yet what it was sent."""
+        return self.drained() is not None
+
+    def send(self, content: bytes) -> None:
+        """Send something to it."""
+        if content:
+            _write(self.transport, content)
 
 
 async def _send(start: bytes, pieces: Iterator[bytes], transport: asyncio.WriteTransport, drained: Drained) -> None:

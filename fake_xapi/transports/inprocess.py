@@ -13,7 +13,7 @@ from fake_xapi.dom0.disks import Disk
 from fake_xapi.engine.records import Records
 from fake_xapi.transports.handlers import HANDLERS
 from fake_xapi.transports.ports import Xapi, is_plain
-from fake_xapi.transports.transfers import BadRequest, TransferAnswer, TransferRequest
+from fake_xapi.transports.transfers import BadRequest, TransferAnswer, TransferRequest, find_handler
 from fake_xapi.transports.vdis import find_vdi, open_for_import, settle_import
 
 
@@ -63,10 +63,10 @@ class InProcess:
     async def _transfer(
         self, method: bytes, path: str, parameters: Mapping[str, str], pieces: AsyncIterator[bytes], length: int | None
     ) -> TransferAnswer:
-        handler = HANDLERS.get((method, path.encode()))
+        handler = find_handler(HANDLERS, method, path.encode())
         if handler is None:
             raise BadRequest(404, f"No handler for {method.decode()} {path}")
-        return await handler(TransferRequest(self._xapi, parameters, parameters.get("session_id"), pieces, length))
+        return await handler(TransferRequest(self._xapi, parameters, parameters.get("session_id"), pieces, length, path=path))
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -116,6 +116,10 @@ class Xapi(Protocol):
         """The task of a transfer: the client's own, or with "" one that nobody sees."""
         ...
 
+    def unseen_call(self, name: str) -> RunningCall:
+        """What happens of itself ("VM.key"), as a call that has no session and no task."""
+        ...
+
     def begin_transfer(self, name: str, session: int, task_ref: str) -> RunningCall:
         """A transfer as a call of its own ("VM.export"), whose task is the client's or a new one."""
         ...

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.transports.ports import Credential, Xapi
@@ -38,21 +39,57 @@ class TransferRequest:
     path: str = ""
 
 
+class Peer(Protocol):
+    """The client of a talk."""
+
+    @property
+    def pieces(self) -> AsyncIterator[bytes]:
+        """What it says, as it comes; BodyLost when it goes."""
+        ...
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it has not read yet what it was sent."""
+        ...
+
+    def send(self, content: bytes) -> None:
+        """Send something. ConnectionError when it is gone."""
+        ...
+
+
+Talk = Callable[[Peer], Awaitable[None]]
+"""Goes on until it is over; what it raises of BodyLost and ConnectionError is an end like any other."""
+
+
 @dataclass(frozen=True, slots=True)
 class TransferAnswer:
     """What goes back: ``length`` bytes in ``pieces``, which must be read to their end or closed.
 
     With a length of None the reply ends with its connection. ``status`` is HTTP's: 302 with a Location sends the client elsewhere.
+    With a ``talk`` there are no pieces: after the head both sides say what they like, until one of them ends it.
     """
 
     headers: tuple[tuple[str, str], ...] = ()
     length: int | None = 0
     pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
     status: int = 200
+    talk: Talk | None = None
 
 
 Handler = Callable[[TransferRequest], Awaitable[TransferAnswer]]
 """Raises Failure (told to the task as well) or BadRequest."""
 
 Handlers = Mapping[tuple[bytes, bytes], Handler]
-"""By method and path."""
+"""By method and path; one whose path ends with a slash takes all paths below it that have none of their own."""
+
+
+def find_handler(handlers: Handlers, method: bytes, path: bytes) -> Handler | None:
+    """What serves a path, None when nothing does."""
+    exact = handlers.get((method, path))
+    if exact is not None or path.count(b"/") < 2:
+        return exact
+    return handlers.get((method, path[: path.index(b"/", 1) + 1])) if path.startswith(b"/") else None
+
+
+TALKS: frozenset[bytes] = frozenset({b"/console", b"/remotecmd"})
+"""The paths at which a client that wishes for another protocol may get it."""
