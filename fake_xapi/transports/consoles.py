@@ -6,11 +6,14 @@ After the head a graphical console speaks RFB, a text console is the text itself
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlencode
 
-from fake_xapi.dom0.screens import screen_of
+from fake_xapi.dom0.glyphs import glyph
+from fake_xapi.dom0.jpeg import picture
+from fake_xapi.dom0.screens import Screen, screen_of
 from fake_xapi.guest.console_log import console_text
 from fake_xapi.guest.keyboard import BACKSPACE, ENTER, press_reset, type_keys
 from fake_xapi.state.ids import NULL, Id, class_of
@@ -238,7 +241,39 @@ class _Watch:
             self.timer.cancel()
 
 
+# ---- a picture ------------------------------------------------------------------------------------------------------------------
+
+_LEVELS: dict[bool, tuple[int, int]] = {True: (29, 255), False: (0, 170)}
+"""How light the ground and the letters of a title are, and those of any other line."""
+
+
+async def _snapshot(admitted: Admitted) -> TransferAnswer:
+    """A picture of the screen, as JPEG."""
+    world, found = admitted.xapi.world, _console(admitted)
+    answer = await _open(admitted, "get_vncsnapshot/host_console", "/vncsnapshot", lambda talk: TransferAnswer(talk=talk))
+    if answer.talk is None:
+        return answer
+    screen = screen_of(world, world[found]["VM"])
+    content = picture(screen.columns, 2 * screen.rows, _blocks(screen))
+    admitted.task.result("")
+    return TransferAnswer((("Content-Type", "image/jpeg"),), len(content), iter((content,)))
+
+
+def _blocks(screen: Screen) -> Iterator[tuple[int, ...]]:
+    """Each line of text is two rows of blocks."""
+    for number, line in enumerate(screen.lines):
+        for half in (slice(0, 8), slice(8, 16)):
+            for character in line:
+                yield _block(glyph(character)[half], is_title=number == 0)
+
+
+@lru_cache(maxsize=512)
+def _block(rows: tuple[int, ...], *, is_title: bool) -> tuple[int, ...]:
+    return tuple(_LEVELS[is_title][bits >> (7 - place) & 1] for bits in rows for place in range(8))
+
+
 HANDLERS: Handlers = {
     (b"CONNECT", b"/console"): admitting("connect_console", _connect),
     (b"GET", b"/console"): admitting("connect_console_ws", _websocket),
+    (b"GET", b"/vncsnapshot"): admitting("get_vncsnapshot", _snapshot),
 }
