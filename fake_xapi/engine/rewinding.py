@@ -14,11 +14,12 @@ from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.call import RunningCall
 from fake_xapi.guest.life import begin_life
 from fake_xapi.lifecycle.rules import POOL
+from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL
 from fake_xapi.state.layout import layouts
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
-from fake_xapi.verbs import host_access, host_updates, snapshot_policies
+from fake_xapi.verbs import host_access, host_updates, passthrough, snapshot_policies
 from fake_xapi.verbs.media import follow_if_needed
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ async def _end_calls(xapi: Xapi) -> None:
 
 
 def free(world: World) -> None:
-    """Nobody works on what was under way: pending tasks are gone, and what they held is free."""
+    """Nobody works on what was under way: pending tasks are gone, what they held is free, and no VM is on its way to a host."""
     with world.edit() as edit:
+        _forget_places(world, edit)
         for layout in layouts().values():
             if "current_operations" in layout.index and layout.cls != "task":
                 for identity, row in world.rows(layout.cls):
@@ -71,6 +73,13 @@ def free(world: World) -> None:
         for task, row in world.rows("task"):
             if row["status"] == "pending":
                 edit.destroy(task)
+
+
+def _forget_places(world: World, edit: Edit) -> None:
+    for vm, row in world.rows("VM"):
+        if row["scheduled_to_be_resident_on"]:
+            edit.set(vm, scheduled_to_be_resident_on=NULL)
+            passthrough.release(edit, vm)
 
 
 def _awaken(xapi: Xapi) -> None:

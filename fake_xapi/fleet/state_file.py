@@ -16,6 +16,8 @@ from immutables import Map
 from fake_xapi.datamodel.personality import personality
 from fake_xapi.dom0.blocks import BLOCK_BYTES, Block, BlockFile, HollowFile
 from fake_xapi.dom0.disks import Disk, DiskStore
+from fake_xapi.engine.derive import derive
+from fake_xapi.engine.rewinding import free
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.golden import golden
 from fake_xapi.fleet.hardware import Hardware
@@ -116,24 +118,12 @@ def _order(path: Path, plain: Any) -> Order:
 def _world(host: Any, order: Order) -> World:
     base = golden(order.personality, order.hardware, min(order.pool_size, order.hosts)).world.value
     world = World(restore(host["state"], base), host["seed"], personality(host["release"]))
-    _end_calls(world)
+    world.derive = derive
+    if any(row["status"] == "pending" for _, row in world.rows("task")):
+        free(world)
     _end_sessions(world)
     release_all(world)
     return world
-
-
-def _end_calls(world: World) -> None:
-    """Nobody works on what was under way: pending tasks are gone, and what they held is free."""
-    pending = {world.ref(task): task for task, row in world.rows("task") if row["status"] == "pending"}
-    if not pending:
-        return
-    with world.edit() as edit:
-        for cls in ("VM", "VBD", "VIF", "VDI", "SR", "host", "pool"):
-            for identity, row in world.rows(cls):
-                if row["current_operations"]:
-                    edit.set(identity, current_operations={})
-        for task in pending.values():
-            edit.destroy(task)
 
 
 def _end_sessions(world: World) -> None:

@@ -9,8 +9,10 @@ from typing import TypeVar
 
 from immutables import Map
 
-from fake_xapi.state.ids import CLASS_MASK, Id, class_names, number_of
-from fake_xapi.state.layout import layouts_by_number
+from fake_xapi.datamodel.catalogue import datamodel
+from fake_xapi.datamodel.model import Relation
+from fake_xapi.state.ids import CLASS_MASK, NULL, Id, class_names, number_of
+from fake_xapi.state.layout import Layout, layouts, layouts_by_number
 from fake_xapi.state.row import Row
 
 K = TypeVar("K")
@@ -72,11 +74,39 @@ def restored(now: Value, then: Value, keeping: Container[str] = ()) -> tuple[Val
     if not differences:
         return None
     generation = now.generation + 1
-    changes = [Change(change.identity, change.old, _anew(change, generation)) for change in differences]
+    changes = [Change(change.identity, change.old, _anew(change, generation)) for change in _rejoined(now, differences, keeping)]
     rows = [(number_of(change.identity), row) for change in changes for row in (change.old, change.new) if row is not None]
     labels = _as_then(now.names, then.names, [(number, label) for number, row in rows if (label := _cell(row, "name_index")) is not None])
     uuids = _as_then(now.uuids, then.uuids, [uuid for _, row in rows if (uuid := _cell(row, "uuid_index")) is not None])
     return Value(tables_after(now.tables, changes), labels, uuids, now.ordinals, generation), tuple(changes)
+
+
+def _rejoined(now: Value, changes: list[Change], keeping: Container[str]) -> list[Change]:
+    """The changes, with the ends of relations between what is restored and what is kept made to agree: a task's session may be gone."""
+    after = {change.identity: change for change in changes}
+    for relation in datamodel().relations:
+        if relation.to_class in keeping and relation.from_class not in keeping:
+            _rejoin(now, after, layouts()[relation.from_class], layouts()[relation.to_class], relation)
+    return list(after.values())
+
+
+def _rejoin(now: Value, after: dict[Id, Change], source: Layout, target: Layout, relation: Relation) -> None:
+    here, there = source.index[relation.from_field], target.index[relation.to_field]
+    kept = now.tables[target.number]
+    members: dict[Id, list[Id]] = {identity: [] for identity in kept}
+    for identity, row in tables_after(now.tables, list(after.values()))[source.number].items():
+        other: Id = row.values[here]
+        if other in members:
+            members[other].append(identity)
+        elif other:
+            after[identity] = Change(identity, now.get(identity), _with(row, here, NULL))
+    for identity, row in kept.items():
+        if row.values[there] != (found := tuple(sorted(members[identity]))):
+            after[identity] = Change(identity, row, _with(row, there, found))
+
+
+def _with(row: Row, place: int, cell: object) -> Row:
+    return Row(row.layout, (*row.values[:place], cell, *row.values[place + 1 :]), row.created, row.modified)
 
 
 def _as_then(now: Map[K, V], then: Map[K, V], keys: Iterable[K]) -> Map[K, V]:

@@ -13,7 +13,7 @@ from fake_xapi.dom0.blocks import BLOCK_BYTES
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.state_file import load_fleet, save_fleet
-from fake_xapi.state.ids import Id
+from fake_xapi.state.ids import NULL, Id
 from fake_xapi.state.storage import BadWorldFile
 from fake_xapi.state.value import diff
 
@@ -89,12 +89,13 @@ def test_calls_that_were_under_way_have_ended(tmp_path: Path) -> None:
         world = fleet.hosts["xs00001"].world
         with world.edit() as edit:
             tasks = [edit.create("task", name_label="t", status=status) for status in ("pending", "success")]
-            vm = edit.create("VM", name_label="busy")
-            edit.set(vm, current_operations={world.ref(tasks[0]): "start"})
+            vm = edit.create("VM", name_label="busy", metrics=edit.create("VM_metrics"))
+            edit.set(vm, current_operations={world.ref(tasks[0]): "start"}, scheduled_to_be_resident_on=fleet.hosts["xs00001"].host)
 
     saved(tmp_path / "f", change)
     world = load_fleet(tmp_path / "f").worlds["xs00001"]
-    assert world[world.named("VM", "busy")[0]]["current_operations"] == {}
+    row = world[world.named("VM", "busy")[0]]
+    assert (row["current_operations"], row["scheduled_to_be_resident_on"], "start" in row["allowed_operations"]) == ({}, NULL, True)
     assert [row["status"] for _, row in world.rows("task")] == ["success"]
 
 

@@ -66,6 +66,21 @@ def test_classes_that_are_kept_stay_as_they_are() -> None:
     assert world.count("VM") == 2
 
 
+def test_what_is_restored_and_what_is_kept_agree_about_each_other() -> None:
+    world = empty_world()
+    with world.edit() as edit:
+        stays, goes = edit.create("session"), edit.create("session")
+        old, orphan = edit.create("task", session=stays), edit.create("task", session=goes)
+    then = world.value
+    with world.edit() as edit:
+        edit.destroy(old)
+        young = edit.create("task", session=stays)
+        edit.destroy(goes)
+    world.become(then, keeping=("session",))
+    assert (world[stays]["tasks"], world[old]["session"], world[orphan]["session"]) == ((old,), stays, NULL)
+    assert (list(world.ids("session")), world.get(young)) == ([stays], None)
+
+
 def test_becoming_what_it_is_changes_nothing() -> None:
     world, _ = eventful()
     before = world.value

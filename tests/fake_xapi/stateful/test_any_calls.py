@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from fake_xapi.fleet.fleet import Order
-from fake_xapi.lifecycle.registry import LIFECYCLES
 from fake_xapi.state import storage
 from fake_xapi.state.ids import Id, class_of
 from fake_xapi.state.value import Value, diff
 from fake_xapi.state.world import World
+from tests.fake_xapi.stateful import holding
 from tests.fake_xapi.stateful.cache import EventCache
 from tests.fake_xapi.stateful.room import Room
 
@@ -159,48 +159,13 @@ class AnyCalls(RuleBasedStateMachine):
     @invariant()
     def what_always_holds(self) -> None:
         self.forks_stand_still()
-        self.both_ends_of_every_relation_agree()
-        self.a_cache_kept_from_events_is_the_database()
-        self.nobody_holds_what_nobody_does()
-        self.what_is_shown_is_what_the_rules_say_now()
+        holding.both_ends_of_every_relation_agree(self.room.world)
+        holding.a_cache_kept_from_events_is_the_database(self.room.world, self.cache, self.room.call)
+        holding.nobody_holds_what_nobody_does(self.room.world)
+        holding.what_is_shown_is_what_the_rules_say_now(self.room.world)
 
     def forks_stand_still(self) -> None:
         assert all(world.value is value for world, value in self.forks)
-
-    def both_ends_of_every_relation_agree(self) -> None:
-        world = self.room.world
-        for cls in world.personality.classes:
-            for identity, row in world.rows(cls):
-                for link in row.layout.links.values():
-                    for other in _members(row.values[link.index]):
-                        assert world.get(other) is not None, f"{cls}.{row.layout.names[link.index]} leads to nothing"
-                        assert identity in _members(world[other].values[link.other_index])
-                for mirror in row.layout.mirrors.values():
-                    for other in _members(row.values[mirror.index]):
-                        assert identity in _members(world[other].values[mirror.other_index])
-
-    def a_cache_kept_from_events_is_the_database(self) -> None:
-        room, cache = self.room, self.cache
-        cache.follow(room.call("event.from", ["*"], cache.token, 0.0))
-        told = [model.name for model in room.world.personality.classes.values() if model.has_events and model.exposes_get_all]
-        for cls in told:
-            if room.world.count(cls) or cls.lower() in cache.tables:
-                assert cache.differences(cls, room.call(f"{cls}.get_all_records")) == []
-
-    def nobody_holds_what_nobody_does(self) -> None:
-        """Every mark in ``current_operations`` is of a task that is under way."""
-        world = self.room.world
-        pending = {world.ref(task) for task, row in world.rows("task") if row["status"] == "pending"}
-        for cls in ("VM", "VBD", "VIF", "VDI", "SR", "host"):
-            for _, row in world.rows(cls):
-                assert row["current_operations"].keys() <= pending
-
-    def what_is_shown_is_what_the_rules_say_now(self) -> None:
-        """No ``allowed_operations`` is stale, whatever changed elsewhere."""
-        world = self.room.world
-        for cls, rules in LIFECYCLES.items():
-            for identity, row in world.rows(cls):
-                assert row["allowed_operations"] == rules.allowed(world, identity), f"{cls} {world.ref(identity)}"
 
     # ---- how -------------------------------------------------------------------------------------------------------------------
 
@@ -220,12 +185,6 @@ def _is_of_lifecycle(details: list[str], ref: str) -> bool:
     """Whether an object itself was said not to be ready; that another one is busy, an SR or a disk, is no lie of this one's."""
     is_about_others = bool(details) and details[0] == "OTHER_OPERATION_IN_PROGRESS" and ref not in details
     return bool(details) and details[0] in OF_LIFECYCLE and not is_about_others
-
-
-def _members(value: Any) -> tuple[Id, ...]:
-    if isinstance(value, tuple):
-        return value
-    return (value,) if value else ()
 
 
 class AnyCallsOf2012(AnyCalls):
