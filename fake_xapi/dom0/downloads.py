@@ -29,10 +29,13 @@ def web_address(url: str) -> SplitResult | None:
 def is_loopback(url: str) -> bool:
     """Whether a URL is plain HTTP on this machine."""
     parts = web_address(url)
-    if parts is None or parts.scheme != "http" or parts.hostname is None:
-        return False
+    return parts is not None and parts.scheme == "http" and is_here(parts.hostname or "")
+
+
+def is_here(host: str) -> bool:
+    """Whether a host's name or address is this machine's own; no name is looked up."""
     try:
-        return parts.hostname == "localhost" or ip_address(parts.hostname).is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from fake_xapi.datamodel.personality import Era
 from fake_xapi.dom0 import loads, traffic
-from fake_xapi.dom0.loads import DiskLoad, Rhythm, Signal
+from fake_xapi.dom0.loads import REQUEST_BYTES, DiskLoad, Signal, remembered
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
@@ -69,7 +69,7 @@ def vcpus(world: World, vm: Row) -> int:
     return (metrics["VCPUs_number"] if metrics is not None else 0) or int(vm["VCPUs_at_startup"])
 
 
-def _vcpus(world: World, row: Row, uuid: str, guest: Rhythm) -> Iterator[Source]:
+def _vcpus(world: World, row: Row, uuid: str, guest: Signal) -> Iterator[Source]:
     signals = [loads.vcpu(uuid, guest, number) for number in range(vcpus(world, row))]
     for number, signal in enumerate(signals):
         yield Source(f"cpu{number}", f"CPU{number} usage", "(fraction)", signal, "DERIVE", 1.0)
@@ -79,13 +79,13 @@ def _vcpus(world: World, row: Row, uuid: str, guest: Rhythm) -> Iterator[Source]
         yield Source("cpu_usage", "Domain CPU usage", "(fraction)", usage, "DERIVE", 1.0, standard=False)
 
 
-def _memory(world: World, row: Row, guest: Rhythm) -> Iterator[Source]:
+def _memory(world: World, row: Row, guest: Signal) -> Iterator[Source]:
     metrics = world.get(row["metrics"])
     actual = float((metrics["memory_actual"] if metrics is not None else 0) or row["memory_dynamic_max"])
     yield Source("memory", "Memory currently allocated to VM", "B", constant(actual))
     yield Source("memory_target", "Target of VM balloon driver", "B", constant(float(row["memory_target"] or row["memory_dynamic_max"])))
     if not row["is_control_domain"] and row["guest_metrics"]:
-        free: Signal = lambda at_s: actual / KIB * (0.7 - 0.5 * guest.at(at_s))  # noqa: E731  # as above
+        free: Signal = lambda at_s: actual / KIB * (0.7 - 0.5 * guest(at_s))  # noqa: E731  # as above
         yield Source("memory_internal_free", "Memory used as reported by the guest agent", "KiB", free)
 
 
@@ -100,7 +100,7 @@ _RUNSTATES: tuple[tuple[str, str, Callable[[float], float]], ...] = (
 """The states of a domain and what part of the time it is in each: they add up to all of it."""
 
 
-def _runstates(world: World, row: Row, guest: Rhythm) -> Iterator[Source]:
+def _runstates(world: World, row: Row, guest: Signal) -> Iterator[Source]:
     for state, meaning, part in _RUNSTATES:
         signal = _of_guest(guest, part)
         yield Source(f"runstate_{state}", f"Fraction of time that {meaning}", "(fraction)", signal, "DERIVE", standard=False)
@@ -112,8 +112,8 @@ def _runstates(world: World, row: Row, guest: Rhythm) -> Iterator[Source]:
         yield Source("runnable_vcpus", "Fraction of time that VCPUs are runnable", "(fraction)", share, "DERIVE", standard=False)
 
 
-def _of_guest(guest: Rhythm, part: Callable[[float], float]) -> Signal:
-    return lambda at_s: max(0.0, part(guest.at(at_s)))
+def _of_guest(guest: Signal, part: Callable[[float], float]) -> Signal:
+    return lambda at_s: max(0.0, part(guest(at_s)))
 
 
 def _vif_flows(world: World, vm: Row, vif: Id) -> traffic.Flows:
@@ -137,17 +137,22 @@ def of_interface(kind: str, device: str, called: str, flows: traffic.Flows) -> I
 Disks = list[DiskLoad]
 
 
-def _vbd(world: World, vbd: Id, guest: Rhythm) -> Iterator[Source]:
+def _vbd(world: World, vbd: Id, guest: Signal) -> Iterator[Source]:
     row = world[vbd]
     if row["type"] != "Disk" or not row["VDI"]:
         return
-    device = row["device"] or f"xvd{chr(ord('a') + int(row['userdevice'] or 0) % 26)}"
+    device = row["device"] or f"xvd{chr(ord('a') + _position(row['userdevice']) % 26)}"
     yield from of_disks(world.personality.era, f"vbd_{device}_{{}}", f"device '{device}'", "VDI", [loads.disk_load(world.uuid(vbd), guest)])
+
+
+def _position(userdevice: str) -> int:
+    """Where a disk that has no device yet would be; one whose device is no number, as of an introduced VBD, is the first."""
+    return int(userdevice) if userdevice.isdecimal() and len(userdevice) < 5 else 0
 
 
 def of_disks(era: Era, form: str, called: str, kind: str, disks: Disks) -> Iterator[Source]:
     """What is done to one disk, or to all of an SR."""
-    ways = {way: total(disk.rate(way) for disk in disks) for way in ("read", "write")}
+    ways = {way: remembered(total(disk.rate(way) for disk in disks)) for way in ("read", "write")}
     for way, done in (("read", "Reads from"), ("write", "Writes to")):
         yield Source(form.format(way), f"{done} {called}, in B/s", "B/s", ways[way], "DERIVE")
     if era != "boston":
@@ -166,14 +171,13 @@ def _requests(form: str, kind: str, disks: Disks, ways: Mapping[str, Signal]) ->
         ("total", f"All {kind} I/O, in MiB/s", total(ways.values())),
     ):
         yield Source(form.format(f"io_throughput_{way}"), text, "MiB/s", _scaled(signal, 1.0 / MIB), "ABSOLUTE")
-    requests = {way: total(disk.requests(way) for disk in disks) for way in ("read", "write")}
     for way, text, signal in (
-        ("read", "Read requests per second", requests["read"]),
-        ("write", "Write requests per second", requests["write"]),
-        ("total", "I/O Requests per second", total(requests.values())),
+        ("read", "Read requests per second", ways["read"]),
+        ("write", "Write requests per second", ways["write"]),
+        ("total", "I/O Requests per second", total(ways.values())),
     ):
-        yield Source(form.format(f"iops_{way}"), text, "requests/s", signal, "ABSOLUTE")
-    wait = total(disk.wait() for disk in disks)
+        yield Source(form.format(f"iops_{way}"), text, "requests/s", _scaled(signal, 1.0 / REQUEST_BYTES), "ABSOLUTE")
+    wait = remembered(total(disk.wait() for disk in disks))
     yield Source(form.format("iowait"), "Total I/O wait time (all requests) per second", "s/s", wait, "ABSOLUTE")
     yield Source(form.format("inflight"), "Number of I/O requests currently in flight", "requests", lambda at_s: float(int(wait(at_s))))
     latency = total(disk.latency() for disk in disks[:1])

@@ -218,15 +218,23 @@ def _share(world: World, pif: Id) -> tuple[float, Id]:
 
 def _vifs(world: World, pif: Id) -> Iterator[Id]:
     """The VIFs whose traffic an interface carries: on its network, and on the networks of what lies on it."""
-    row = world[pif]
-    for vif in world[row["network"]]["VIFs"]:
-        vm = world.get(world[vif]["VM"])
-        if vm is not None and vm["resident_on"] == row["host"]:
-            yield vif
-    for vlan in row["VLAN_slave_of"]:
-        yield from _vifs(world, world[vlan]["untagged_PIF"])
-    for tunnel in row["tunnel_transport_PIF_of"]:
-        yield from _vifs(world, world[tunnel]["access_PIF"])
+    for carried in _carried(world, pif):
+        row = world[carried]
+        for vif in world[row["network"]]["VIFs"]:
+            vm = world.get(world[vif]["VM"])
+            if vm is not None and vm["resident_on"] == row["host"]:
+                yield vif
+
+
+def _carried(world: World, pif: Id) -> list[Id]:
+    """An interface and all that lies on it, each once: those that a client introduced may lie on one another."""
+    found = [pif]
+    for below in found:
+        row = world[below]
+        above = [world[vlan]["untagged_PIF"] for vlan in row["VLAN_slave_of"]]
+        above += [world[tunnel]["access_PIF"] for tunnel in row["tunnel_transport_PIF_of"]]
+        found.extend(one for one in dict.fromkeys(above) if one not in found)
+    return found
 
 
 def _sum(parts: Iterable[Traffic]) -> Traffic:

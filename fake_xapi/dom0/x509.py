@@ -73,7 +73,7 @@ def pem_of(certificate: x509.Certificate) -> str:
 def self_signed(bits: Callable[[int], int], names: Iterable[str], now: datetime) -> tuple[str, str]:
     """A certificate that a host makes for itself, and its key, both as PEM. The same bits make the same certificate."""
     key = ec.derive_private_key(bits(_KEY_BITS) + 1, _CURVE)
-    known = tuple(dict.fromkeys(name for name in names if name)) or ("localhost",)
+    known = tuple(dict.fromkeys(plain for name in names if (plain := name.encode("ascii", "ignore").decode()))) or ("localhost",)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, known[0][:64])])
     builder = (
         x509.CertificateBuilder()

@@ -156,16 +156,36 @@ def _number_as_text(value: Any) -> Any:
 
 def _int_in(world: World, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if not isinstance(value, str):
+        number: int | None = int(value)
+    elif isinstance(value, str):
+        number = _number(value)
+    else:
         raise mismatch(world, "int64", value)
-    if not re.fullmatch(r"-?(\d[\d_]*|0[xX][\da-fA-F_]+)", value):
+    if number is None or not -(1 << 63) <= number < 1 << 63:
         raise (
             mismatch(world, "int64", value)
             if world.personality.era in ("boston", "tampa")
             else internal_error('Failure("Int64.of_string")')
         )
-    return int(value, 0) if "x" in value.lower() else int(value)
+    return number
+
+
+_INTEGER = re.compile(r"(-?)(?:([0-9][0-9_]{0,40})|0[xX]([0-9a-fA-F][0-9a-fA-F_]{0,40}))").fullmatch
+
+
+def _number(text: str) -> int | None:
+    """What a text says as OCaml reads it, None for no integer: underscores mean nothing, hexadecimal ones are bits of 64."""
+    found = _INTEGER(text)
+    if found is None:
+        return None
+    sign, decimal, bits = found.groups()
+    magnitude = int(decimal.replace("_", "")) if bits is None else _signed(int(bits.replace("_", ""), 16))
+    return -magnitude if sign else magnitude
+
+
+def _signed(bits: int) -> int:
+    """64 bits as a number; more than those stay what they are."""
+    return bits - (1 << 64) if 1 << 63 <= bits < 1 << 64 else bits
 
 
 def _bool_in(world: World, value: Any) -> bool:

@@ -20,6 +20,8 @@ from fake_xapi.state.world import World
 
 Predicate = Callable[[World, Id, Row], bool]
 Term = Callable[[World, Id, Row], str | None]
+MAX_DEPTH = 64
+"""Parentheses and ``not`` inside one another: nobody asks so, and every one costs room on the stack."""
 
 _TOKENS = re.compile(r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<word>[A-Za-z_]+)|(?P<mark>[()=]))""")
 
@@ -50,6 +52,7 @@ class _Parser:
         self._columns = _columns(cls)
         self._tokens = _tokens(expression)
         self._place = 0
+        self._depth = 0
 
     def whole(self) -> Predicate:
         predicate = self._either()
@@ -78,18 +81,27 @@ class _Parser:
             raise _Bad(f"expected {token}, found {self._peek() or 'the end'}")
 
     def _either(self) -> Predicate:
-        left = self._both()
+        parts = [self._both()]
         while self._accept("or"):
-            left = _or(left, self._both())
-        return left
+            parts.append(self._both())
+        return _any(parts) if len(parts) > 1 else parts[0]
 
     def _both(self) -> Predicate:
-        left = self._single()
+        parts = [self._single()]
         while self._accept("and"):
-            left = _and(left, self._single())
-        return left
+            parts.append(self._single())
+        return _all(parts) if len(parts) > 1 else parts[0]
 
     def _single(self) -> Predicate:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise _Bad(f"more than {MAX_DEPTH} expressions inside one another")
+        try:
+            return self._bare()
+        finally:
+            self._depth -= 1
+
+    def _bare(self) -> Predicate:
         if self._accept("not"):
             return _not(self._single())
         if self._accept("("):
@@ -134,12 +146,12 @@ def _unquoted(token: str) -> str:
     return re.sub(r"\\(.)", r"\1", token[1:-1])
 
 
-def _or(left: Predicate, right: Predicate) -> Predicate:
-    return lambda world, identity, row: left(world, identity, row) or right(world, identity, row)
+def _any(parts: list[Predicate]) -> Predicate:
+    return lambda world, identity, row: any(part(world, identity, row) for part in parts)
 
 
-def _and(left: Predicate, right: Predicate) -> Predicate:
-    return lambda world, identity, row: left(world, identity, row) and right(world, identity, row)
+def _all(parts: list[Predicate]) -> Predicate:
+    return lambda world, identity, row: all(part(world, identity, row) for part in parts)
 
 
 def _not(inside: Predicate) -> Predicate:

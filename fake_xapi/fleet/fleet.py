@@ -247,6 +247,8 @@ class Fleet:
     def _name_at(self, address: str) -> str | None:
         """The host at an address, or at an address and port where hosts share one."""
         where, _, port = address.partition(":")
+        if port and not (port.isascii() and port.isdigit() and len(port) < 6):
+            return None
         if not self.order.has_own_addresses:
             return self._by_site.get((where, int(port or 80)))
         return None if port and int(port) not in self._ports else self._by_site.get((where, 0))

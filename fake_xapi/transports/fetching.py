@@ -1,4 +1,4 @@
-"""Fetches what is behind a URL, as its bytes come.
+"""Fetches what is behind a URL on this machine, as its bytes come. Nothing is ever asked of another one.
 
 May not know what they are.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import urlsplit
 
 from fake_xapi.datamodel.failure import Failure
+from fake_xapi.dom0.downloads import is_here, web_address
 from fake_xapi.transports.remotes import CONNECT_S, read_head, request_head, split_address, unreachable, unverified
 
 _PIECE_BYTES = 256 << 10
@@ -18,9 +18,11 @@ _PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
 async def fetch(url: str) -> AsyncIterator[bytes]:
     """The body behind an http or https URL. Failure INVALID_VALUE ["url", url]; CANNOT_CONTACT_HOST [address] when it cannot be had."""
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
+    parts = web_address(url)
+    if parts is None or parts.hostname is None:
         raise Failure("INVALID_VALUE", "url", url)
+    if not is_here(parts.hostname):
+        raise unreachable(parts.hostname)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     context = unverified() if parts.scheme == "https" else None
     try:

@@ -1,6 +1,6 @@
 """How one simulated pool reaches another as its client: without a wire where both are in this process, over HTTP where not.
 
-May not know what is asked of the other pool.
+Nothing on another machine is ever dialled. May not know what is asked of the other pool.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.wire import escape, xml_value
 from fake_xapi.datamodel.xml_values import MalformedXml, exactly, parse, value_of
 from fake_xapi.dom0.disks import Disk, DiskStore
+from fake_xapi.dom0.downloads import is_here
 from fake_xapi.dom0.vhd_write import VhdImage
 from fake_xapi.transports.inprocess import InProcess
 from fake_xapi.transports.ports import Xapi
@@ -101,6 +102,8 @@ class HttpRemote:
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = split_address(self._address, 443 if self._is_secure else 80)
+        if not is_here(host):
+            raise ValueError(f"{host} is another machine")
         return await asyncio.open_connection(host, port, ssl=unverified() if self._is_secure else None)
 
 

@@ -29,9 +29,10 @@ def kind_of(pif: AnyRow) -> Kind:
 
 
 def layers(rows: Rows, pif: Id) -> Iterator[tuple[Kind, Id]]:
-    """An interface and everything below it, down to a bond or a NIC."""
-    at = pif
-    while (row := rows.get(at)) is not None:
+    """An interface and everything below it, down to a bond or a NIC. Each once: those that were introduced may lie on one another."""
+    at, seen = pif, set[Id]()
+    while at not in seen and (row := rows.get(at)) is not None:
+        seen.add(at)
         kind = kind_of(row)
         yield kind, at
         if kind not in _BELOW:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.lifecycle.editions import require
-from fake_xapi.state.ids import Id
+from fake_xapi.state.ids import NULL, Id
 from fake_xapi.verbs.call import Call, Verb
 
 _PORTS = range(1, 65536)
@@ -100,9 +100,17 @@ def forget(call: Call, member: Id) -> None:
         edit.destroy(member)
 
 
+def given(call: Call, record: Mapping[str, Any], field: str, cls: str) -> Id:
+    """The object that a record must name; HANDLE_INVALID [class, NULL] when it does not."""
+    found: Id = record.get(field, NULL)
+    if call.world.get(found) is None:
+        raise Failure("HANDLE_INVALID", cls, Handle(NULL))
+    return found
+
+
 def create_cache(call: Call, record: Mapping[str, Any]) -> Id:
     """Storage for what a host caches of a site. PVS_CACHE_STORAGE_ALREADY_PRESENT [site, host] for a second one."""
-    site, host = record["site"], record["host"]
+    site, host = (given(call, record, name, cls) for name, cls in (("site", "PVS_site"), ("host", "host")))
     if any(call.world[known]["host"] == host for known in call.world[site]["cache_storage"]):
         raise Failure("PVS_CACHE_STORAGE_ALREADY_PRESENT", Handle(site), Handle(host))
     with call.world.edit() as edit:

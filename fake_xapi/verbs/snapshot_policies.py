@@ -59,7 +59,7 @@ _MESSAGES: Mapping[str, str] = {
 
 def create(call: Call, kind: Kind, record: dict[str, Any]) -> Id:
     """A policy. INVALID_VALUE for what its schedule or its number of kept snapshots may not be."""
-    fields = dict(record)
+    fields = {kind.frequency: "daily", **record}
     fields[kind.schedule] = checked(kind.schedule, fields[kind.frequency], fields.get(kind.schedule, {}))
     check_retained(kind.retained, fields.get(kind.retained, RETAINED[0]))
     with call.world.edit() as edit:

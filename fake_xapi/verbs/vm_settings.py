@@ -102,7 +102,7 @@ async def wait_memory_target_live(call: Call, vm: Id) -> None:
 
 def set_shadow_multiplier(call: Call, vm: Id, value: float) -> None:
     """How much room for shadow pages; INVALID_VALUE below 1 (one that needs none has any)."""
-    if value < 1.0:
+    if not 1.0 <= value < float("inf"):
         raise Failure("INVALID_VALUE", "HVM_shadow_multiplier", f"{value:.16g}")
     with call.world.edit() as edit:
         edit.set(vm, HVM_shadow_multiplier=value)

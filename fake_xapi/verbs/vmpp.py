@@ -28,7 +28,7 @@ _OFTEN = ("hourly", "daily", "weekly")
 def create(call: Call, record: dict[str, Any]) -> Id:
     """A policy. INVALID_VALUE for what it may not say, VMPP_ARCHIVE_MORE_FREQUENT_THAN_BACKUP []."""
     archive = record.get("archive_frequency", "never")
-    _check_archive(archive, record["backup_frequency"])
+    _check_archive(archive, record.get("backup_frequency", "daily"))
     plan = checked("archive_schedule", archive, record.get("archive_schedule", {}))
     return snapshot_policies.create(call, _VMPP, {**record, "archive_schedule": plan})
 
