@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,9 +25,15 @@ def get(target: Target, session: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def lately() -> str:
-    """Five minutes ago, in seconds since 1970."""
-    return str(int(time.time()) - 300)
+def lately(xapi: Any, host: str) -> str:
+    """Five minutes ago by the host's clock, in seconds since 1970."""
+    now = xmlrpc_date(xapi.host.get_servertime(host))
+    return str(int(now.timestamp()) - 300)
+
+
+def xmlrpc_date(date: Any) -> datetime:
+    """A date of the wire."""
+    return datetime.strptime(date.value, "%Y%m%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 @pytest.mark.rule("GET /rrd_updates")

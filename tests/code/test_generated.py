@@ -11,7 +11,10 @@ from scenarios import coverage
 from tests.code.sources import ROOT
 
 GENERATED: Mapping[Path, Callable[[], str]] = {coverage.PAGE: coverage.page}
-MEASURED: Mapping[str, str] = {"benchmarks.md": "inova bench --markdown docs/generated/benchmarks.md"}
+MEASURED: Mapping[str, str] = {
+    "benchmarks.md": "inova bench --markdown docs/generated/benchmarks.md",
+    "exercised.json": "python -m scenarios.coverage --record",
+}
 """Files of docs/generated that hold what was measured, so that they differ from run to run, and who writes them."""
 
 

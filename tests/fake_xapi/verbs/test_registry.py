@@ -8,8 +8,10 @@ import pytest
 
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.model import Message
+from fake_xapi.datamodel.personality import personality
 from fake_xapi.verbs.declined import DECLINED
 from fake_xapi.verbs.registry import VERBS
+from tests.fake_xapi.engine.test_accessors import sample
 from tests.fake_xapi.verbs.hosts import Host, over_host
 
 
@@ -39,3 +41,18 @@ def test_what_is_declined_is_refused_as_the_table_says(name: str) -> None:
         return await host.refused(name, host.host if name.startswith("host.") else crash, "ftp://nowhere", {})
 
     assert over_host(body) == [DECLINED[name].code, name]
+
+
+REFUSED = {
+    message.wire_name: ["MESSAGE_REMOVED"] if message.is_removed else ["MESSAGE_DEPRECATED"]
+    for message in personality().messages.values()
+    if message.is_removed or message.is_deprecated_stub
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_xapi_has_removed_is_refused_before_anything_is_looked_at(name: str) -> None:
+    async def body(host: Host) -> list[str]:
+        return await host.refused(name, *(sample(param.type) for param in personality().messages[name].params))
+
+    assert over_host(body) == REFUSED[name]
