@@ -16,6 +16,7 @@ import click
 from fake_xapi.control import cli as control_cli
 from fake_xapi.control import world_cli
 from fake_xapi.control.serving import Watch, loop_of, watch_of, watch_options, watched
+from fake_xapi.replay import cli as replay_cli
 
 if TYPE_CHECKING:
     from fake_xapi.engine.settings import Settings
@@ -48,7 +49,7 @@ def sim() -> None:
     """Simulate XenServer hosts that real XenAPI clients can talk to."""
 
 
-for _name, _group in {**control_cli.COMMANDS, **world_cli.COMMANDS}.items():
+for _name, _group in {**control_cli.COMMANDS, **world_cli.COMMANDS, **replay_cli.COMMANDS}.items():
     sim.add_command(_group, _name)
 
 

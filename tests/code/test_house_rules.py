@@ -57,6 +57,7 @@ MUTATORS = frozenset({"add", "append", "appendleft", "clear", "extend", "insert"
 CLOCK_READERS: Mapping[str, str] = {
     "compute_core/cli.py::_serve": "the command tells the cloud what date it is when it starts; from then on the loop counts",
     "fake_xapi/cli.py::_serve": "as above, for the simulated hosts",
+    "fake_xapi/replay/cli.py::_clock": "a recording tells when real servers answered",
     "scenarios/testbed.py::over_http": "as above, for a rehearsal on real sockets",
 }
 """path::function that reads the wall clock, and why it may."""
