@@ -81,21 +81,34 @@ def _rhythm(uuid: str, wish: str) -> Rhythm:
     return Rhythm(kind, 600.0 * 12**length, phase, int(seed * 2**32))
 
 
-def rhythm(uuid: str, vm: AnyRow) -> Rhythm:
-    """How busy a VM's guest is, as it is wished."""
-    return _rhythm(uuid, wishes_of(vm["other_config"]).load)
+def remembered(signal: Signal) -> Signal:
+    """The same quantity, reckoned once for each moment however many others are made of it."""
+    last_s, value = -math.inf, 0.0
+
+    def at(at_s: float) -> float:
+        nonlocal last_s, value
+        if at_s != last_s:
+            last_s, value = at_s, signal(at_s)
+        return value
+
+    return at
 
 
-def vcpu(uuid: str, guest: Rhythm, number: int) -> Signal:
+def rhythm(uuid: str, vm: AnyRow) -> Signal:
+    """How busy a VM's guest is, as it is wished: from 0 to 1."""
+    return remembered(_rhythm(uuid, wishes_of(vm["other_config"]).load).at)
+
+
+def vcpu(uuid: str, guest: Signal, number: int) -> Signal:
     """What one VCPU of a guest does: not all do as much."""
     part, seed = draws(f"vcpu {uuid} {number}", 2)
     factor, own = 0.6 + 0.4 * part, int(seed * 2**32)
-    return lambda at_s: guest.at(at_s) * factor * (1.0 + _NOISE * noise(own, at_s)) / (1.0 + _NOISE)
+    return lambda at_s: guest(at_s) * factor * (1.0 + _NOISE * noise(own, at_s)) / (1.0 + _NOISE)
 
 
 # ---- disks -----------------------------------------------------------------------------------------------------------------------
 
-_REQUEST_BYTES = 16_384.0
+REQUEST_BYTES = 16_384.0
 _MIB = 1 << 20
 
 
@@ -103,31 +116,32 @@ _MIB = 1 << 20
 class DiskLoad:
     """What a guest does to one disk: bytes per second each way at its busiest, and how long a request takes at rest."""
 
-    guest: Rhythm
+    guest: Signal
     most: Mapping[str, float]
     latency_us: float
 
     def rate(self, way: str) -> Signal:
-        """Bytes per second, ``read`` or ``write``."""
-        most = self.most[way]
-        return lambda at_s: most * self.guest.at(at_s)
-
-    def requests(self, way: str) -> Signal:
-        """Requests per second."""
-        most = self.most[way] / _REQUEST_BYTES
-        return lambda at_s: most * self.guest.at(at_s)
+        """Bytes per second, ``read`` or ``write``; in requests of ``REQUEST_BYTES``."""
+        most, guest = self.most[way], self.guest
+        return lambda at_s: most * guest(at_s)
 
     def latency(self) -> Signal:
         """Microseconds that a request takes: more, the busier the guest is."""
-        return lambda at_s: self.latency_us * (1.0 + 3.0 * self.guest.at(at_s))
+        at_rest, guest = self.latency_us, self.guest
+        return lambda at_s: at_rest * (1.0 + 3.0 * guest(at_s))
 
     def wait(self) -> Signal:
         """Seconds of waiting in a second, over all requests: also how many are in the queue."""
-        requests = sum(self.most.values()) / _REQUEST_BYTES
-        return lambda at_s: requests * self.guest.at(at_s) * self.latency_us * (1.0 + 3.0 * self.guest.at(at_s)) / 1e6
+        seconds, guest = sum(self.most.values()) / REQUEST_BYTES * self.latency_us / 1e6, self.guest
+
+        def at(at_s: float) -> float:
+            busy = guest(at_s)
+            return seconds * busy * (1.0 + 3.0 * busy)
+
+        return at
 
 
-def disk_load(uuid: str, guest: Rhythm) -> DiskLoad:
+def disk_load(uuid: str, guest: Signal) -> DiskLoad:
     """The load of a VBD: 1 to 8 MiB/s at the most, read and written; 200 to 800 microseconds."""
     read, write, latency = draws(f"disk {uuid}", 3)
     return DiskLoad(guest, {"read": _MIB * 8**read, "write": _MIB * 8**write}, 200.0 * 4**latency)

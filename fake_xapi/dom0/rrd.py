@@ -76,12 +76,16 @@ class Recording:
 
     def row(self, archive: Archive, at_s: int, cfs: Sequence[str]) -> list[float]:
         """The row of an archive that ends at a time: for each consolidation in turn all sources."""
+        return [value for part in self.rows(archive, at_s, cfs) for value in part]
+
+    def rows(self, archive: Archive, at_s: int, cfs: Sequence[str]) -> list[list[float]]:
+        """The same, for each consolidation a row of its own."""
         moments = [at_s - archive.step_s * place / archive.looks for place in range(archive.looks - 1, -1, -1)]
         known = [moment for moment in moments if self.is_known(moment)]
         if len(known) < _LEAST_KNOWN * len(moments):
-            return [UNKNOWN] * (len(cfs) * len(self.sources))
+            return [[UNKNOWN] * len(self.sources)] * len(cfs)
         seen = list(zip(*([source.at(moment) for source in self.sources] for moment in known), strict=True))
-        return [CONSOLIDATIONS[cf](values) for cf in cfs for values in seen]
+        return [[CONSOLIDATIONS[cf](values) for values in seen] for cf in cfs]
 
     def at(self, now_s: float) -> list[float]:
         """What is measured now."""

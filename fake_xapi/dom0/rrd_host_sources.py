@@ -50,27 +50,12 @@ class _Busy:
 
     def __init__(self, world: World, host: Id, row: Row) -> None:
         guests = (vm for vm in row["resident_VMs"] if not world[vm]["is_control_domain"])
-        self._parts = [_guest_cpus(world, vm) for vm in guests]
-        self._seed = int(loads.draws(f"host {world.uuid(host)}", 1)[0] * 2**32)
-        self._count = max(1, len(row["host_CPUs"]))
-        self._last = (-1.0, 0.0)
-
-    def control_domain(self, at_s: float) -> float:
+        seed, count = int(loads.draws(f"host {world.uuid(host)}", 1)[0] * 2**32), max(1, len(row["host_CPUs"]))
+        taken = loads.remembered(total(_guest_cpus(world, vm) for vm in guests))
+        self.control_domain: Signal = loads.remembered(lambda at_s: 0.05 + 0.02 * loads.noise(seed, at_s) + 0.1 * taken(at_s))
         """What dom0 does: a little of its own, and a part of what guests do."""
-        return 0.05 + 0.02 * loads.noise(self._seed, at_s) + 0.1 * self._guests(at_s)
-
-    def average(self, at_s: float) -> float:
+        self.average: Signal = loads.remembered(lambda at_s: min(1.0, (taken(at_s) + self.control_domain(at_s)) / count))
         """Of all CPUs, 0 to 1."""
-        return min(1.0, (self._guests(at_s) + self.control_domain(at_s)) / self._count)
-
-    def cpus(self, at_s: float) -> float:
-        """CPUs that are taken."""
-        return self.average(at_s) * self._count
-
-    def _guests(self, at_s: float) -> float:
-        if self._last[0] != at_s:
-            self._last = (at_s, sum(part(at_s) for part in self._parts))
-        return self._last[1]
 
 
 def _guest_cpus(world: World, vm: Id) -> Signal:
@@ -78,7 +63,7 @@ def _guest_cpus(world: World, vm: Id) -> Signal:
     row, uuid = world[vm], world.uuid(vm)
     guest, count = loads.rhythm(uuid, row), vcpus(world, row) if row["power_state"] == "Running" else 0
     spans = spans_of_vm(world, vm, row)
-    return lambda at_s: guest.at(at_s) * count * 0.8 if any(start <= at_s < end for start, end in spans) else 0.0
+    return lambda at_s: guest(at_s) * count * 0.8 if any(start <= at_s < end for start, end in spans) else 0.0
 
 
 def _memory(world: World, host: Id, row: Row) -> Iterator[Source]:
@@ -110,7 +95,8 @@ def _interfaces(world: World, row: Row) -> Iterator[Source]:
     sums: list[traffic.Flows] = []
     for pif in row["PIFs"]:
         of_pif = world[pif]
-        flows = traffic.pif_flows(world, pif)
+        rx, tx = traffic.pif_flows(world, pif)
+        flows = loads.remembered(rx), loads.remembered(tx)
         if of_pif["physical"]:
             sums.append(flows)
         if of_pif["VLAN"] < 0:

@@ -98,11 +98,16 @@ def _cells(values: Sequence[str]) -> str:
 # ---- one whole database ----------------------------------------------------------------------------------------------------------
 
 
-def kept_archives() -> Iterator[tuple[Archive, str]]:
-    """The archives of a database, each for one consolidation."""
+def _archives(recording: Recording, now_s: float) -> Iterator[tuple[Archive, str, list[list[str]]] | None]:
+    """The archives of a database, each for one consolidation with its rows, oldest first; None after each row that was reckoned."""
     for archive in ARCHIVES:
-        for cf in KEPT if archive.steps > 1 else KEPT[:1]:
-            yield archive, cf
+        cfs = KEPT if archive.steps > 1 else KEPT[:1]
+        by_cf: dict[str, list[list[str]]] = {cf: [] for cf in cfs}
+        for at_s in oldest_first(archive, now_s):
+            for cf, row in zip(cfs, recording.rows(archive, at_s, cfs), strict=True):
+                by_cf[cf].append([number(value) for value in row])
+            yield None
+        yield from ((archive, cf, rows) for cf, rows in by_cf.items())
 
 
 def database_xml(recording: Recording, now_s: float) -> Iterator[str]:
@@ -115,16 +120,19 @@ def database_xml(recording: Recording, now_s: float) -> Iterator[str]:
             f"<min>{number(source.least)}</min><max>{number(source.most)}</max><last_ds>{value}</last_ds><value>{value}</value>"
             "<unknown_sec>0</unknown_sec></ds>"
         )
-    for archive, cf in kept_archives():
-        yield f"<rra><cf>{cf}</cf><pdp_per_row>{archive.steps}</pdp_per_row><params><xff>{_XFF}</xff></params><cdp_prep>"
-        yield "".join(
-            "<ds><primary_value>0.0</primary_value><secondary_value>0.0</secondary_value>"
-            f"<value>{value}</value><unknown_datapoints>0</unknown_datapoints></ds>"
-            for value in now
-        )
-        yield "</cdp_prep><database>"
-        for at_s in oldest_first(archive, now_s):
-            yield f"<row>{_cells([number(value) for value in recording.row(archive, at_s, (cf,))])}</row>"
+    prepared = "".join(
+        "<ds><primary_value>0.0</primary_value><secondary_value>0.0</secondary_value>"
+        f"<value>{value}</value><unknown_datapoints>0</unknown_datapoints></ds>"
+        for value in now
+    )
+    for found in _archives(recording, now_s):
+        if found is None:
+            yield ""
+            continue
+        archive, cf, rows = found
+        yield f"<rra><cf>{cf}</cf><pdp_per_row>{archive.steps}</pdp_per_row><params><xff>{_XFF}</xff></params>"
+        yield f"<cdp_prep>{prepared}</cdp_prep><database>"
+        yield from (f"<row>{_cells(row)}</row>" for row in rows)
         yield "</database></rra>"
     yield "</rrd>"
 
@@ -141,10 +149,13 @@ def database_json(recording: Recording, now_s: float) -> Iterator[str]:
     ]  # fmt: skip
     yield f'{{"version":"{_VERSION}","step":"{STEP_S}","lastupdate":"{number(now_s)}","ds":{json.dumps(sources)},"rra":['
     prepared = [{"primary_value": "0.0", "secondary_value": "0.0", "value": value, "unknown_datapoints": "0"} for value in now]
-    for place, (archive, cf) in enumerate(kept_archives()):
+    comma = ""
+    for found in _archives(recording, now_s):
+        if found is None:
+            yield ""
+            continue
+        archive, cf, rows = found
         head = {"cf": cf, "pdp_per_row": str(archive.steps), "params": {"xff": _XFF}, "cdp_prep": {"ds": prepared}}
-        yield f'{"," if place else ""}{json.dumps(head)[:-1]},"database":['
-        for row, at_s in enumerate(oldest_first(archive, now_s)):
-            yield ("," if row else "") + json.dumps([number(value) for value in recording.row(archive, at_s, (cf,))])
-        yield "]}"
+        yield f'{comma}{json.dumps(head)[:-1]},"database":{json.dumps(rows)}}}'
+        comma = ","
     yield "]}"

@@ -27,6 +27,7 @@ USED_BY_OTHER_MEANS: Mapping[str, str] = {
     "types-jsonschema": "types",
     "types-psutil": "types",
     "types-pyyaml": "types",
+    "vncdotool": "a program",
 }
 """Declared distributions that no module of the product or of the tests imports, and what they are for."""
 
