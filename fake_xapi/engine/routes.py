@@ -18,6 +18,7 @@ from fake_xapi.engine.marshal import Marshal, Unmarshal, marshaller, texts_in, u
 from fake_xapi.lifecycle.registry import OPERATIONS
 from fake_xapi.verbs.call import Verb
 from fake_xapi.verbs.declined import DECLINED
+from fake_xapi.verbs.licensed import licensed
 from fake_xapi.verbs.migration_journey import FOREIGN
 from fake_xapi.verbs.registry import VERBS
 
@@ -89,6 +90,7 @@ def _enters(message: Message, param: Parameter) -> Unmarshal:
 
 def _route(message: Message) -> Route:
     verb = ENGINE_VERBS.get(message.wire_name) or VERBS.get(message.wire_name)
+    verb = licensed(message.wire_name, verb) if verb is not None else None
     first = message.params[0].type if message.params else None
     return Route(
         message,

@@ -9,7 +9,7 @@ from fake_xapi.guest import machine
 from fake_xapi.lifecycle.guests import configured_domain_type
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id, make_id
-from fake_xapi.verbs import attachment, guidance, memory, passthrough
+from fake_xapi.verbs import attachment, guidance, memory, passthrough, vm_bios
 from fake_xapi.verbs.call import Call
 
 _ORDINAL = make_id(0, 1)
@@ -141,6 +141,7 @@ def settle(edit: Edit, vm: Id) -> None:
     """What a start decides anew of a VM: how it boots, and what that costs beyond its memory."""
     row = edit[vm]
     edit.set(vm, domain_type=configured_domain_type(row), memory_overhead=memory.overhead_bytes(row))
+    vm_bios.settle(edit, vm)
     forget_guest(edit, vm)
 
 

@@ -10,7 +10,7 @@ from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
-from fake_xapi.verbs import memory, passthrough, rolling_upgrade
+from fake_xapi.verbs import memory, passthrough, rolling_upgrade, vm_groups
 from fake_xapi.verbs.call import Call
 from fake_xapi.verbs.pif_kinds import local_pif
 
@@ -176,6 +176,7 @@ def _preferred(call: Call, vm: Id, hosts: list[Id]) -> Id:
     if affinity in hosts:
         return affinity
     pool = call.world.get(POOL)
+    hosts = vm_groups.apart(call.world, vm, hosts)
     others = [host for host in hosts if pool is None or host != pool["master"]] or hosts
     return others[0] if len(others) == 1 else call.chance("placement").choice(others)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.guest.life import begin_life, end_life
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import cpu_levels, placement
+from fake_xapi.verbs import cpu_levels, placement, vm_groups
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.migration import assert_not_too_many, copy_memory, migrate
 from fake_xapi.verbs.migration_arrival import announce, arrive, domain_of, host_name
@@ -68,6 +68,7 @@ async def _to_host(call: Call, vm: Id, host: Id) -> None:
         with call.world.edit() as edit:
             domid = arrive(call, edit, vm, host, domain)
             announce(call, vm, f"migrated from host: {host_name(call, source)} to host: {host_name(call, host)}")
+        vm_groups.tell(call, vm)
         begin_life(call, vm, domid)
 
 

@@ -10,7 +10,7 @@ from fake_xapi.guest.requests import get_ready_to_sleep, shut_down
 from fake_xapi.lifecycle.guests import configured_domain_type, features
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import domains, ha_admission, passthrough, placement, suspension
+from fake_xapi.verbs import domains, ha_admission, passthrough, placement, suspension, vm_groups
 from fake_xapi.verbs.call import Call, Verb
 
 _CANCELLED_BY_HARD_REBOOT = frozenset({"clean_shutdown", "clean_reboot", "pool_migrate", "call_plugin", "suspend"})
@@ -43,6 +43,7 @@ async def _start(call: Call, vm: Id, wanted_host: Id, *, is_paused: bool) -> Non
             domid = domains.begin(call, edit, vm, host, is_paused=is_paused)
             ha_admission.is_to_run(edit, vm)
             _announce(call, "VM_STARTED", vm, f"started on host: {_host_name(call, host)}")
+        vm_groups.tell(call, vm)
         if not is_paused:
             begin_life(call, vm, domid)
         ha_admission.plan_anew(call)
@@ -101,6 +102,7 @@ async def pause(call: Call, vm: Id) -> None:
     with call.world.edit() as edit:
         edit.set(vm, power_state="Paused")
         _announce(call, "VM_PAUSED", vm, "paused")
+    vm_groups.tell(call, vm)
 
 
 async def unpause(call: Call, vm: Id) -> None:
@@ -109,6 +111,7 @@ async def unpause(call: Call, vm: Id) -> None:
     with call.world.edit() as edit:
         edit.set(vm, power_state="Running")
         _announce(call, "VM_UNPAUSED", vm, "unpaused")
+    vm_groups.tell(call, vm)
     begin_life(call, vm, call.world[vm]["domid"])
 
 
@@ -148,6 +151,7 @@ def _stop(call: Call, vm: Id) -> None:
         domains.halt(edit, vm, call.now())
         ha_admission.is_to_rest(edit, vm)
         _announce(call, "VM_SHUTDOWN", vm, "shutdown")
+    vm_groups.tell(call, vm)
     ha_admission.plan_anew(call)
 
 
@@ -197,6 +201,7 @@ async def suspend(call: Call, vm: Id) -> None:
     with call.world.edit() as edit:
         domains.suspend(edit, vm, image, call.now())
         _announce(call, "VM_SUSPENDED", vm, "suspended")
+    vm_groups.tell(call, vm)
 
 
 async def resume(call: Call, vm: Id, start_paused: bool, force: bool) -> None:
@@ -222,6 +227,7 @@ async def _resume(call: Call, vm: Id, wanted_host: Id, *, is_paused: bool) -> No
         with call.world.edit() as edit:
             domid = _wake(call, edit, vm, host, is_paused=is_paused)
             _announce(call, "VM_RESUMED", vm, f"resumed on host: {_host_name(call, host)}")
+        vm_groups.tell(call, vm)
         if not is_paused:
             begin_life(call, vm, domid)
 

@@ -102,12 +102,6 @@ def assert_agile(call: Call, vm: Id) -> None:
             raise Failure(_SHARED, Handle(sr))
 
 
-def copy_bios_strings(call: Call, vm: Id, host: Id) -> None:
-    """Give the VM the BIOS strings of a host."""
-    with call.world.edit() as edit:
-        edit.set(vm, bios_strings=edit[host]["bios_strings"])
-
-
 def query_services(call: Call, vm: Id) -> dict[str, str]:
     """The services of a system domain: simulated ones offer none."""
     return {}
@@ -139,7 +133,6 @@ VERBS: Mapping[str, Verb] = {
     "VM.query_data_source": query_data_source,
     "VM.record_data_source": record_data_source,
     "VM.forget_data_source_archives": forget_data_source_archives,
-    "VM.copy_bios_strings": copy_bios_strings,
     "VM.query_services": query_services,
     "VM.send_sysrq": send_sysrq,
     "VM.send_trigger": send_trigger,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.guest import balloon
+from fake_xapi.lifecycle.editions import is_restricted, require
 from fake_xapi.lifecycle.registry import LIFECYCLES
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs import ha_admission, ha_plan, memory
@@ -13,6 +14,7 @@ from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.setters import drops, puts, writes
 
 _PRIORITIES = frozenset({"restart", "best-effort", ""})
+_PLATFORM_OF_VENDOR_DEVICE = 2
 _VCPU_RULE = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"  # XAPI's own sign
 
 # ---- memory ----------------------------------------------------------------------------------------------------------------------
@@ -30,10 +32,29 @@ def _set_memory(call: Call, vm: Id, **limits: int) -> None:
         raise Failure(
             "MEMORY_CONSTRAINT_VIOLATION_ORDER" if "MEMORY_CONSTRAINT_VIOLATION_ORDER" in known else "MEMORY_CONSTRAINT_VIOLATION"
         )
+    _assert_may_balloon(call, vm, {name: limits.get(name, row[name]) for name in names})
     with call.world.edit() as edit:
         edit.set(vm, **limits)
         edit.set(vm, memory_overhead=memory.overhead_bytes(edit[vm]), memory_target=edit[vm]["memory_dynamic_max"])
     balloon.follow_target(call, vm)
+
+
+def _assert_may_balloon(call: Call, vm: Id, limits: Mapping[str, int]) -> None:
+    """A VM whose memory may not change has its dynamic limits at the static one: MEMORY_CONSTRAINT_VIOLATION_MAXPIN [reason]."""
+    if limits["memory_dynamic_min"] == limits["memory_dynamic_max"] == limits["memory_static_max"]:
+        return
+    world, row = call.world, call.world[vm]
+    metrics = world.get(row["metrics"])
+    reasons = (
+        ("DMC unavailable", is_restricted(world, "DMC")),
+        ("control domain", row["is_control_domain"]),
+        ("nested virt", metrics is not None and metrics["nested_virt"]),
+    )
+    for reason, is_so in reasons:
+        if is_so and "MEMORY_CONSTRAINT_VIOLATION_MAXPIN" in world.personality.errors:
+            raise Failure("MEMORY_CONSTRAINT_VIOLATION_MAXPIN", reason)
+        if is_so:
+            raise Failure("MEMORY_CONSTRAINT_VIOLATION")
 
 
 def set_memory_dynamic_max(call: Call, vm: Id, value: int) -> None:
@@ -196,12 +217,31 @@ def set_hvm_boot_policy(call: Call, vm: Id, value: str) -> None:
 
 def set_domain_type(call: Call, vm: Id, value: str) -> None:
     """What a halted VM boots as; the old HVM_boot_policy follows."""
-    state: str = call.world[vm]["power_state"]
-    if state != "Halted":
-        raise Failure("VM_BAD_POWER_STATE", Handle(vm), "halted", state.lower())
+    _assert_halted(call, vm)
+    if value == "unspecified":
+        raise Failure("INVALID_VALUE", "domain_type", value)
     with call.world.edit() as edit:
         policy = call.world[vm]["HVM_boot_policy"] or "BIOS order"
         edit.set(vm, domain_type=value, HVM_boot_policy=policy if value == "hvm" else "")
+
+
+def set_has_vendor_device(call: Call, vm: Id, value: bool) -> None:
+    """Whether a halted VM has the device for which Windows fetches drivers: with it, only newer hosts can run it.
+
+    LICENCE_RESTRICTION ["PCI_device_for_auto_update"], VM_BAD_POWER_STATE [vm, "halted", actual].
+    """
+    if value:
+        require(call.world, "PCI_device_for_auto_update")
+    _assert_halted(call, vm)
+    least = _PLATFORM_OF_VENDOR_DEVICE if value else 0
+    with call.world.edit() as edit:
+        edit.set(vm, has_vendor_device=value, hardware_platform_version=max(least, edit[vm]["hardware_platform_version"]))
+
+
+def _assert_halted(call: Call, vm: Id) -> None:
+    state: str = call.world[vm]["power_state"]
+    if state != "Halted":
+        raise Failure("VM_BAD_POWER_STATE", Handle(vm), "halted", state.lower())
 
 
 def _checked_number(field: str) -> Verb:
@@ -242,9 +282,7 @@ VERBS: Mapping[str, Verb] = {
     "VM.set_order": _checked_number("order"),
     "VM.set_suspend_VDI": writes("suspend_VDI"),
     "VM.set_appliance": writes("appliance"),
-    "VM.set_groups": writes("groups"),
-    "VM.set_bios_strings": writes("bios_strings"),
-    "VM.set_has_vendor_device": writes("has_vendor_device"),
+    "VM.set_has_vendor_device": set_has_vendor_device,
     "VM.set_actions_after_crash": writes("actions_after_crash"),
     "VM.set_NVRAM": writes("NVRAM"),
     "VM.add_to_NVRAM": puts("NVRAM"),

@@ -11,6 +11,7 @@ import pytest
 import fake_xapi
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.engine.durations import INSTANT, BadProfile, Duration, Durations, durations, profiles
+from fake_xapi.guest.behaviours import FROM_PROFILE
 
 SOURCES = Path(fake_xapi.__file__).parent
 
@@ -47,9 +48,10 @@ def test_what_does_not_vary_draws_nothing() -> None:
 
 
 def test_the_realistic_profile_names_what_the_simulator_asks_for_and_nothing_else() -> None:
-    asked = {action.name.partition("_")[2] for action in datamodel().http_actions if action.name.endswith("port_raw_vdi")}
+    actions = (action.name.partition("_")[2] for action in datamodel().http_actions if action.name.endswith("port_raw_vdi"))
+    asked = {*FROM_PROFILE, *actions}
     for source in SOURCES.rglob("*.py"):
-        asked |= set(re.findall(r"""(?:takes|Stage)\(\s*"([^"]+)\"""", source.read_text(encoding="utf-8")))
+        asked |= set(re.findall(r"""(?:takes|lasts)\(\s*"([^"]+)\"""", source.read_text(encoding="utf-8")))
     assert set(profiles()["realistic"].operations) == asked
 
 

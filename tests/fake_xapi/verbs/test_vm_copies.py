@@ -116,7 +116,9 @@ def test_a_copy_goes_to_another_sr_but_not_to_an_iso_library() -> None:
     async def body(host: Host) -> None:
         vm, *_ = await host.server()
         other = await host.call("SR.create", host.host, {"device": "/dev/sdb"}, str(50 * GIB), "other", "", "ext", "user", False, {})
-        isos = await host.call("SR.create", host.host, {"location": "/isos"}, "0", "isos", "", "iso", "iso", False, {})
+        isos = await host.call(
+            "SR.create", host.host, {"location": "/var/opt/xen/iso_import", "legacy_mode": "true"}, "0", "isos", "", "iso", "iso", False, {}
+        )
         made = await host.call("VM.copy", vm, "copy", other)
         assert host.world[host.world[host.row(made)["VBDs"][0]]["VDI"]]["SR"] == host.id(other)
         assert await host.refused("VM.copy", vm, "copy", isos) == ["OPERATION_NOT_ALLOWED", "Cannot copy a VM's disks to an ISO SR"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_xapi.verbs.hosts import GIB, MIB, NULL, Host, over_host
+from tests.fake_xapi.verbs.hosts import GIB, MIB, Host, over_host
 
 ORDER = ["MEMORY_CONSTRAINT_VIOLATION_ORDER"]
 VCPUS = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"
@@ -64,6 +64,7 @@ def test_memory_out_of_order_is_refused(method: str, params: tuple[int, ...]) ->
         ("set_ha_restart_priority", ("never",), ["INVALID_VALUE", "ha_restart_priority", "never"]),
         ("set_start_delay", ("-1",), ["INVALID_VALUE", "start_delay", "-1"]),
         ("set_order", ("-1",), ["INVALID_VALUE", "order", "-1"]),
+        ("set_domain_type", ("unspecified",), ["INVALID_VALUE", "domain_type", "unspecified"]),
         ("add_to_other_config", ("mac_seed", "x"), ["MAP_DUPLICATE_KEY", "VM", "other_config", "vm", "mac_seed"]),
     ],
 )
@@ -193,12 +194,49 @@ def test_what_is_measured_of_a_vm_and_of_its_host() -> None:
     over_host(body)
 
 
-def test_bios_strings_come_from_a_host() -> None:
+@pytest.mark.parametrize(
+    ("limits", "restrictions", "release", "refusal"),
+    [
+        ((0, MIB, GIB, GIB), {"restrict_dmc": "true"}, "latest", ["MEMORY_CONSTRAINT_VIOLATION_MAXPIN", "DMC unavailable"]),
+        ((0, MIB, GIB, GIB), {"restrict_dmc": "true"}, "tampa", ["MEMORY_CONSTRAINT_VIOLATION"]),
+        ((0, GIB, GIB, GIB), {"restrict_dmc": "true"}, "latest", []),
+        ((0, MIB, GIB, GIB), {"restrict_dmc": "false"}, "latest", []),
+    ],
+)
+def test_only_some_licences_let_memory_change(
+    limits: tuple[int, ...], restrictions: dict[str, str], release: str, refusal: list[str]
+) -> None:
     async def body(host: Host) -> None:
         vm = await host.vm()
-        host.set(host.host, bios_strings={"bios-vendor": "x"})
-        await host.call("VM.copy_bios_strings", vm, host.host)
-        assert host.row(vm)["bios_strings"] == {"bios-vendor": "x"}
-        await host.call("VM.set_suspend_VDI", vm, NULL)
+        host.set(host.world.ref(next(host.world.ids("pool"))), restrictions=restrictions)
+        static_min, dynamic_min, dynamic_max, static_max = (str(limit) for limit in limits)
+        params = (vm, static_min, static_max, dynamic_min, dynamic_max)
+        if refusal:
+            assert await host.refused("VM.set_memory_limits", *params) == refusal
+        else:
+            await host.call("VM.set_memory_limits", *params)
+
+    over_host(body, release)
+
+
+@pytest.mark.parametrize(("field", "reason"), [("is_control_domain", "control domain"), ("nested_virt", "nested virt")])
+def test_some_vms_have_all_their_memory_or_none(field: str, reason: str) -> None:
+    async def body(host: Host) -> list[str]:
+        vm = await host.vm()
+        host.set(host.world.ref(host.row(vm)["metrics"]) if field == "nested_virt" else vm, **{field: True})
+        return await host.refused("VM.set_memory_static_max", vm, str(2 * GIB))
+
+    assert over_host(body) == ["MEMORY_CONSTRAINT_VIOLATION_MAXPIN", reason]
+
+
+def test_a_vendor_device_asks_for_a_halted_vm_and_a_newer_platform() -> None:
+    async def body(host: Host) -> None:
+        vm = await host.vm(hardware_platform_version="0")
+        await host.call("VM.set_has_vendor_device", vm, True)
+        assert (host.row(vm)["has_vendor_device"], host.row(vm)["hardware_platform_version"]) == (True, 2)
+        await host.call("VM.start", vm, False, False)
+        assert await host.refused("VM.set_has_vendor_device", vm, False) == ["VM_BAD_POWER_STATE", vm, "halted", "running"]
+        host.set(host.world.ref(next(host.world.ids("pool"))), restrictions={"restrict_pci_device_for_auto_update": "true"})
+        assert await host.refused("VM.set_has_vendor_device", vm, True) == ["LICENCE_RESTRICTION", "PCI_device_for_auto_update"]
 
     over_host(body)
