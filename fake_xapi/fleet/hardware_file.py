@@ -64,9 +64,11 @@ KEYS: Mapping[str, Key] = {
 
 def read_hardware(path: Path) -> Hardware:
     """The machine that a file describes; what it does not name is usual. BadHardware says what is wrong, OSError for no file."""
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         given = json.loads(text)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise BadHardware(f"{path}: no JSON ({error}); write an object such as {_EXAMPLE}") from error
     except json.JSONDecodeError as error:
         raise BadHardware(f"{path}:{error.lineno}: no JSON ({error.msg}); write an object such as {_EXAMPLE}") from error
     if not isinstance(given, dict):

@@ -102,7 +102,7 @@ def _head(path: Path, file: IO[bytes]) -> Any:
         raise BadWorldFile(f"{path}: not a fleet of the format {FIRST_LINE.decode().strip()!r}; {_CURE}")
     try:
         return msgspec.msgpack.decode(file.read(int.from_bytes(file.read(LENGTH_BYTES), "big")))
-    except (msgspec.DecodeError, OverflowError, MemoryError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, MemoryError, RecursionError) as error:
         raise BadWorldFile(f"{path}: damaged ({error}); {_CURE}") from error
 
 

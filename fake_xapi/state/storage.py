@@ -49,7 +49,7 @@ def read_checked(path: Path) -> Any:
     """The plain values of a file that ``write_atomically`` wrote."""
     try:
         content = msgspec.msgpack.decode(path.read_bytes())
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadWorldFile(f"{path}: not a saved world ({error}); name another file, or remove this one to begin anew") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BadWorldFile(f"{path}: not a world of the format {FORMAT!r}; it was written by something else")

@@ -6,7 +6,6 @@ May not know what is talked about.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 
@@ -28,7 +27,7 @@ def websocket_answer(headers: Mapping[str, str], talk: Talk) -> TransferAnswer:
     key = headers.get("sec-websocket-key", "")
     try:
         is_key = len(base64.b64decode(key, validate=True)) == 16
-    except binascii.Error:
+    except ValueError:
         is_key = False
     if headers.get("upgrade", "").lower() != "websocket" or not is_key or headers.get("sec-websocket-version", _VERSION) != _VERSION:
         raise BadRequest(400, "This is no handshake of a websocket of version 13")
@@ -86,7 +85,7 @@ class _Websocket:
                     piece = self._taken(event)
                     if piece:
                         yield piece
-            except (RemoteProtocolError, LocalProtocolError, binascii.Error) as error:
+            except (RemoteProtocolError, LocalProtocolError, ValueError) as error:
                 raise ConnectionAbortedError("the client breaks the rules of websockets") from error
             if not self._is_open:
                 return

@@ -24,6 +24,9 @@ FLUSH_S = 5.0
 _MAGIC = b"inova database 1\n"
 _LENGTH_BYTES = 8
 _HEAD_BYTES = len(_MAGIC) + _LENGTH_BYTES
+_MOST_BYTES = 1 << 30
+"""No database is larger, packed or not."""
+_KEYS = frozenset({"pool", "seed", "personality", "state"})
 
 
 @dataclass(slots=True)
@@ -80,9 +83,15 @@ def content(disks: DiskStore, vdi: Id) -> dict[str, Any] | None:
         return None
     head = disks.read(vdi, 0, _HEAD_BYTES)
     length = int.from_bytes(head[len(_MAGIC) :], "big")
-    if not head.startswith(_MAGIC) or length > disks[vdi].size - _HEAD_BYTES:
+    if not head.startswith(_MAGIC) or length > min(disks[vdi].size - _HEAD_BYTES, _MOST_BYTES):
         return None
     try:
-        return dict(msgspec.msgpack.decode(zlib.decompress(disks.read(vdi, _HEAD_BYTES, length))))
-    except (zlib.error, msgspec.DecodeError):
+        unpacked = zlib.decompressobj().decompress(disks.read(vdi, _HEAD_BYTES, length), _MOST_BYTES)
+        return _checked(msgspec.msgpack.decode(unpacked))
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _checked(found: object) -> dict[str, Any] | None:
+    """What was read, when it has all that a copy has: whoever may write to a disk can write this."""
+    return found if isinstance(found, dict) and found.keys() >= _KEYS else None

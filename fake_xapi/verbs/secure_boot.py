@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import tarfile
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ def _certificates(packed: str) -> frozenset[str]:
     try:
         with tarfile.open(fileobj=io.BytesIO(base64.b64decode(packed, validate=True)), mode="r:") as archive:
             return frozenset(member.name.rpartition("/")[2] for member in archive)
-    except (binascii.Error, tarfile.TarError):
+    except (ValueError, tarfile.TarError):
         return frozenset()
 
 

@@ -35,7 +35,7 @@ _INTRODUCED = (
     *("xenstore_data", "sm_config", "managed", "virtual_size", "physical_utilisation", "metadata_of_pool", "is_a_snapshot"),
     *("snapshot_time", "snapshot_of", "cbt_enabled"),
 )
-"""The fields that the parameters of an introduction are, in order; the last came late."""
+"""The fields that the parameters of an introduction are, in order; those behind ``sm_config`` came later."""
 
 
 def introduce(call: Call, *values: Any) -> Id:
@@ -48,7 +48,7 @@ def introduce(call: Call, *values: Any) -> Id:
         raise Failure("UUID_INVALID", "VDI", fields["uuid"])
     with world.edit() as edit:
         made = storage.introduce_vdi(call, edit, sr, **fields)
-        storage.charge(edit, sr, physical=fields["physical_utilisation"], virtual=fields["virtual_size"])
+        storage.charge(edit, sr, physical=fields.get("physical_utilisation", 0), virtual=fields.get("virtual_size", 0))
     return made
 
 

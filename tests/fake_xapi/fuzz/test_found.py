@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from fake_xapi.engine.query import MAX_DEPTH
 from fake_xapi.fleet.fleet import Order
+from fake_xapi.fleet.hardware_file import BadHardware, read_hardware
+from fake_xapi.fleet.state_file import FIRST_LINE, load_fleet
+from fake_xapi.state.storage import BadWorldFile
 from tests.fake_xapi.stateful.room import Room
 
 NULL = "OpaqueRef:NULL"
@@ -133,3 +139,46 @@ def test_no_other_machine_is_ever_dialled(room: Room, where: str) -> None:
 def test_what_is_no_url_of_the_web_is_not_fetched(room: Room, url: str) -> None:
     sr = next(ref for ref in room.call("SR.get_all") if room.call("SR.get_content_type", ref) == "user")
     assert room.refusal("VM.import", url, sr, False, False) == ["INVALID_VALUE", "url", url]
+
+
+@pytest.mark.parametrize("release", ["boston", "clearwater", "latest"])
+def test_a_disk_is_introduced_by_each_release_with_the_parameters_that_it_has(release: str) -> None:
+    room = Room(Order(personality=release))
+    sr = next(ref for ref in room.call("SR.get_all") if room.call("SR.get_content_type", ref) == "user")
+    vdi = room.call("VDI.db_introduce", "11111111-2222-4333-8444-555555555555", "n", "d", sr, "user", False, False, {}, "there")
+    assert (room.call("VDI.get_name_label", vdi), room.call("VDI.get_location", vdi)) == ("n", "there")
+    room.close()
+
+
+def test_certificates_that_are_no_text_of_base64_make_no_pool_ready_for_secure_boot(room: Room) -> None:
+    pool = room.call("pool.get_all")[0]
+    room.call("pool.set_custom_uefi_certificates", pool, "\u00e9\u00e9\u00e9\u00e9")
+    assert room.call("pool.get_guest_secureboot_readiness", pool) == "not_ready"
+
+
+@pytest.mark.parametrize("content", [msgspec.msgpack.encode(7), b"\xa1\xff", msgspec.msgpack.encode({"pool": "x"}), b"\x91" * 5000])
+def test_what_lies_on_a_disk_where_a_database_could_is_not_believed(room: Room, content: bytes) -> None:
+    sr = next(ref for ref in room.call("SR.get_all") if room.call("SR.get_content_type", ref) == "user")
+    vdi = room.call(
+        "VDI.create",
+        {"SR": sr, "virtual_size": str(4 << 20), "type": "metadata", "sharable": False, "read_only": False, "other_config": {}},
+    )
+    packed = zlib.compress(content)
+    room.xapi.disks.write(room.world.find_ref(vdi), 0, b"inova database 1\n" + len(packed).to_bytes(8, "big") + packed)
+    assert room.call("VDI.read_database_pool_uuid", vdi) == ""
+
+
+@pytest.mark.parametrize("damage", [b"\xa1\xff", b"\x91" * 5000, b"\xc1", b""])
+def test_a_saved_fleet_that_is_damaged_is_refused_with_the_cure(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "fleet"
+    path.write_bytes(FIRST_LINE + len(damage).to_bytes(8, "big") + damage)
+    with pytest.raises(BadWorldFile, match="name another file, or remove this one to begin anew"):
+        load_fleet(path)
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[" * 100_000])
+def test_a_file_that_is_no_text_describes_no_hardware(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "hardware.json"
+    path.write_bytes(content)
+    with pytest.raises(BadHardware, match="no JSON"):
+        read_hardware(path)
