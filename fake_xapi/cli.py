@@ -6,6 +6,8 @@ import asyncio
 import errno
 import json
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +32,7 @@ LOGIN_DELAY_S = 5.0
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+Command = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,40 @@ def sim() -> None:
 
 for _name, _group in {**control_cli.COMMANDS, **world_cli.COMMANDS, **replay_cli.COMMANDS}.items():
     sim.add_command(_group, _name)
+
+
+_HOW = (
+    click.option("--storage", type=FILE, help="The servers, iSCSI targets and LUNs that all hosts can reach, as a JSON file."),
+    click.option("--user", default="root", show_default=True, help="The local superuser."),
+    click.option("--password", default="xenroot", show_default="xenroot", help="The local superuser's password."),
+    click.option("--profile", default="realistic", show_default=True, help="How long operations take: realistic, instant, or a JSON file."),
+    click.option(
+        "--busy",
+        default="wait",
+        show_default=True,
+        type=click.Choice(["wait", "refuse"]),
+        help="What happens to a call on an object with an operation in progress: it waits, as in XAPI, or is refused at once.",
+    ),
+    click.option(
+        "--plugins",
+        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        help="A folder of your own dom0 plugins: executables, and Python modules of functions; extensions of the API in its extensions/.",
+    ),
+    click.option(
+        "--directory", type=FILE, help="Users and groups of a domain that hosts may join (pool.enable_external_auth), as a JSON file."
+    ),
+    click.option("--tls-port", type=click.IntRange(0, 65535), help="Serve HTTPS at this port as well; 0 for one that is free."),
+    click.option("--certificates", type=FILE, help="Write the certificates of all hosts to this file, for clients to verify them with."),
+    watch_options,
+)
+"""How hosts are served, whatever they are."""
+
+
+def how_served(command: Command) -> Command:
+    """Give a command the options that say how hosts are served."""
+    for option in reversed(_HOW):
+        command = option(command)
+    return command
 
 
 @sim.command("hash-password")
@@ -86,28 +123,7 @@ def hash_password(password: str) -> None:
     type=click.Choice(["keep", "measure"]),
     help="Keep what is written to disks, or only measure it: large fleets need no room then, and read noise.",
 )
-@click.option("--storage", type=FILE, help="The servers, iSCSI targets and LUNs that all hosts can reach, as a JSON file.")
-@click.option("--user", default="root", show_default=True, help="The local superuser.")
-@click.option("--password", default="xenroot", show_default="xenroot", help="The local superuser's password.")
-@click.option("--profile", default="realistic", show_default=True, help="How long operations take: realistic, instant, or a JSON file.")
-@click.option(
-    "--busy",
-    default="wait",
-    show_default=True,
-    type=click.Choice(["wait", "refuse"]),
-    help="What happens to a call on an object with an operation in progress: it waits, as in XAPI, or is refused at once.",
-)
-@click.option(
-    "--plugins",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="A folder of your own dom0 plugins: executables, and Python modules of functions; extensions of the API in its folder extensions.",
-)
-@click.option(
-    "--directory", type=FILE, help="Users and groups of a domain that hosts may join (pool.enable_external_auth), as a JSON file."
-)
-@click.option("--tls-port", type=click.IntRange(0, 65535), help="Serve HTTPS at this port as well; 0 for one that is free.")
-@click.option("--certificates", type=FILE, help="Write the certificates of all hosts to this file, for clients to verify them with.")
-@watch_options
+@how_served
 @click.option("--state", type=FILE, help="Load the hosts, their VMs and disks from this file if it is there; save them to it at the end.")
 @click.option("--inventory", type=FILE, help="Write the hosts to this file as JSON when all of them answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print the inventory as JSON instead of a table.")
@@ -118,24 +134,59 @@ def serve(ctx: click.Context, /, **options: Any) -> None:
     Each host has an address of its own (127.0.1.1, 127.0.1.2, ...) and the same port. When every host answers, the inventory is written
     and printed, then one line that begins with "ready".
     """
-    from fake_xapi.engine.durations import BadProfile
-    from fake_xapi.state.storage import BadWorldFile
-
-    named = {name: options[name] for name in ("state", "inventory", "certificates", "tls_port", "as_json")}
-    try:
-        wishes = Wishes(**named, watch=watch_of(options))
-    except ValueError as refusal:
-        raise click.ClickException(str(refusal)) from refusal
-    for path in (wishes.state, wishes.inventory, wishes.certificates):
-        _check_folder(path)
-    try:
+    with _refusing():
+        wishes = _wishes(options)
         saved = _load(wishes.state)
         order = _order(ctx, saved)
         settings = _settings(options)
-    except (BadProfile, BadWorldFile, ValueError) as refusal:
+    _run(order, settings, saved, wishes)
+
+
+@sim.command()
+@click.argument("recording", type=replay_cli.RECORDING)
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="The port of every host; 0: a free one.")
+@replay_cli.keep_addresses
+@how_served
+@click.option("--state", type=FILE, help="Save the hosts to this file at the end.")
+@click.option("--inventory", type=FILE, help="Write the hosts to this file as JSON when all of them answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print the inventory as JSON instead of a table.")
+def replay(recording: Path, port: int, keep_addresses: bool, **options: Any) -> None:
+    """Serve hosts that look like those of a recording, and behave as any simulated host.
+
+    What the simulation cannot have is told first, line by line on standard error.
+    """
+    from dataclasses import replace
+
+    from fake_xapi.fleet.addresses import has_all_loopback
+
+    with _refusing():
+        wishes, settings = _wishes(options), _settings(options)
+        saved, report = replay_cli.standing(recording, keeps_addresses=keep_addresses)
+    for line in report.lines():
+        click.echo(line, err=True)
+    _run(replace(saved.order, port=port, has_own_addresses=has_all_loopback()), settings, saved, wishes)
+
+
+def _wishes(options: dict[str, Any]) -> Wishes:
+    named = {name: options[name] for name in ("state", "inventory", "certificates", "tls_port", "as_json")}
+    wishes = Wishes(**named, watch=watch_of(options))
+    for path in (wishes.state, wishes.inventory, wishes.certificates):
+        _check_folder(path)
+    return wishes
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Say what was refused as the command's own error."""
+    try:
+        yield
+    except ValueError as refusal:
         raise click.ClickException(str(refusal)) from refusal
     except OSError as refusal:
         raise click.ClickException(f"{refusal.filename}: {refusal.strerror}; name a file that can be read and written") from refusal
+
+
+def _run(order: Order, settings: Settings, saved: Saved | None, wishes: Wishes) -> None:
     with asyncio.Runner(loop_factory=loop_of(wishes.watch)) as runner:
         runner.run(_serve(order, settings, saved, wishes))
 

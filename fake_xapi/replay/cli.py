@@ -13,7 +13,9 @@ import click
 
 if TYPE_CHECKING:
     from fake_xapi.engine.clock import Clock
+    from fake_xapi.fleet.state_file import Saved
     from fake_xapi.replay.crawl import Found
+    from fake_xapi.replay.likeness import Report
     from fake_xapi.replay.proxy import Upstream
     from fake_xapi.replay.recording import Recorder
 
@@ -21,6 +23,13 @@ T = TypeVar("T")
 FILE = click.Path(path_type=Path, dir_okay=False)
 RECORDING = click.Path(path_type=Path, dir_okay=False, exists=True)
 MIB = 1 << 20
+SEED = "recorded"
+"""What refs of worlds made of recordings are derived from."""
+keep_addresses = click.option(
+    "--keep-addresses",
+    is_flag=True,
+    help="Let hosts say the addresses that they were recorded with: clients may be sent on to the real ones.",
+)
 
 
 @click.command()
@@ -141,4 +150,43 @@ def refusing() -> Iterator[None]:
         raise click.ClickException(f"{error.filename or 'the file'}: {error.strerror or error}; name a file that can be written") from error
 
 
-COMMANDS = {"record": record}
+@click.command("inventory")
+@click.argument("recording", type=RECORDING)
+@click.option("-o", "--output", required=True, type=FILE, help="The state file, for inova sim serve --state.")
+@keep_addresses
+def inventory(recording: Path, output: Path, *, keep_addresses: bool) -> None:
+    """Make a state file of a recording: simulated hosts that look like the recorded ones.
+
+    What the simulation cannot have is told line by line: fields that no release knows, refs that lead nowhere.
+    """
+    check_folder(output)
+    with refusing():
+        saved, report = standing(recording, keeps_addresses=keep_addresses)
+        run(_save(saved, output))
+    for line in report.lines():
+        click.echo(line)
+
+
+async def _save(saved: Saved, output: Path) -> None:
+    from fake_xapi.fleet.fleet import Fleet
+    from fake_xapi.fleet.state_file import save_fleet
+
+    fleet = Fleet(saved.order, before=saved)
+    try:
+        save_fleet(fleet, output)
+    finally:
+        await fleet.close()
+
+
+def standing(recording: Path, *, keeps_addresses: bool) -> tuple[Saved, Report]:
+    """The fleet that stands for a recorded server. BadRecording and NoLikeness when there is none to be made."""
+    from fake_xapi.replay.inventory import inventory as inventory_of
+    from fake_xapi.replay.likeness import likeness
+    from fake_xapi.replay.recording import read_calls
+    from fake_xapi.replay.standing import stand_in
+
+    world, report = likeness(inventory_of(read_calls(recording)), SEED)
+    return stand_in(world, keeps_addresses=keeps_addresses), report
+
+
+COMMANDS = {"record": record, "inventory": inventory}

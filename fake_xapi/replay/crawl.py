@@ -18,7 +18,6 @@ from fake_xapi.transports.remotes import read_head, request_head
 ANSWER_S = 600.0
 MOST_BYTES = 256 << 20
 EVENTS_S = 1.0
-ORIGINATOR = "inova record"
 _NO_RECORDS = frozenset({"event", "session"})
 
 
@@ -94,7 +93,7 @@ async def crawl(asker: Asker, user: str, password: str) -> Found:
 
 async def _logged_in(asker: Asker, user: str, password: str) -> str:
     try:
-        return str(await asker.call("session.login_with_password", user, password, "1.0", ORIGINATOR))
+        return str(await asker.call("session.login_with_password", user, password))
     except Failure as failure:
         raise CrawlError(
             _CURES.get(failure.code, "the server says {0}: {1}").format(failure.code, ", ".join(map(str, failure.params)))

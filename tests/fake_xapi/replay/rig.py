@@ -17,6 +17,7 @@ from fake_xapi.engine.settings import Settings
 from fake_xapi.fleet.addresses import has_all_loopback
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.serving import served
+from fake_xapi.fleet.state_file import Saved
 from fake_xapi.replay.notes import Notes
 from fake_xapi.replay.proxy import Proxy, Upstream, upstream
 from fake_xapi.replay.recording import Call, Recorder, read_calls
@@ -110,3 +111,14 @@ async def raw_server(answer: Callable[[asyncio.StreamReader, asyncio.StreamWrite
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def simulated_again(saved: Saved) -> AsyncIterator[str]:
+    """The URL of the first host of what was saved."""
+    fleet = Fleet(replace(saved.order, port=0, has_own_addresses=has_all_loopback()), before=saved)
+    try:
+        async with served(fleet):
+            yield url_of(fleet)
+    finally:
+        await fleet.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import XenAPI
 
+from fake_xapi.datamodel.personality import personality
 from fake_xapi.replay.recording import read_calls
 from fake_xapi.testing import FleetMaker, SimulatedXapi
 
@@ -110,3 +111,32 @@ def test_a_member_of_a_pool_names_its_master(xapi_fleet: FleetMaker, tmp_path: P
         session.xenapi.pool.join(master.url.removeprefix("http://"), "root", "xenroot")
     said = refused("record", "--upstream", member.url, "--output", str(tmp_path / "r"), "--crawl", "--password", "xenroot")
     assert f"record its master instead, with --upstream {master.url.rpartition(':')[0]}" in " ".join(said.split())
+
+
+def test_a_recording_becomes_a_state_file_that_is_served(xapi: SimulatedXapi, tmp_path: Path) -> None:
+    recording = crawled(xapi, tmp_path / "r")
+    said = done("inventory", str(recording), "-o", str(tmp_path / "state"))
+    assert said.splitlines()[0].endswith(f"of the release {personality().name}")
+    with running("serve", "--state", str(tmp_path / "state"), "--port", "0", "--profile", "instant") as (process, ready):
+        assert names(ready.split()[5].rstrip(",")) == names(xapi.url)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_a_recording_is_served_at_once_and_kept_at_the_end(xapi: SimulatedXapi, tmp_path: Path) -> None:
+    recording = crawled(xapi, tmp_path / "r")
+    options = ("--port", "0", "--profile", "instant", "--password", "another", "--state", str(tmp_path / "state"))
+    with running("replay", str(recording), *options) as (process, ready):
+        assert ready.startswith(f"ready: 1 hosts of {personality().name}")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert (tmp_path / "state").stat().st_size > 0
+
+
+@pytest.mark.parametrize("command", [("inventory", "-o", "state"), ("replay", "--port", "0")])
+def test_what_is_no_recording_of_a_host_is_refused_with_the_cure(command: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "r").write_text('{"format": "inova recording 1"}\n')
+    (tmp_path / "none").write_text("nothing")
+    name, *options = [str(tmp_path / part) if part == "state" else part for part in command]
+    assert "record with --crawl" in refused(name, str(tmp_path / "r"), *options)
+    assert "make one with inova sim record" in refused(name, str(tmp_path / "none"), *options)
