@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 if TYPE_CHECKING:
+    from contract_tests.run import Cases
     from contract_tests.target import Target
 
 # pytest's exit codes that are not 0 (passed) or 1 (failed): 2 interrupted; the rest never ran the suite.
@@ -39,6 +40,13 @@ class Unreachable(click.ClickException):
 @click.option("-k", "expression", help="Run only tests that match, as pytest's -k.")
 @click.option("--template", default="", help="Template that boots a guest with PV drivers; a real server needs one, a simulator does not.")
 @click.option("--insecure", is_flag=True, help="Accept any certificate of an https URL.")
+@click.option(
+    "--cases",
+    "cases_path",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="Hold the server to these cases, made by inova sim cases, in the place of the suite.",
+)
+@click.option("--mutating", is_flag=True, help="Run the cases that may change something as well.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Run tests in that many processes (needs pytest-xdist).")
 def contract(
     *,
@@ -50,23 +58,47 @@ def contract(
     expression: str | None,
     template: str,
     insecure: bool,
+    cases_path: Path | None,
+    mutating: bool,
     jobs: int,
 ) -> None:
     """Hold any XenAPI host, simulated or real, to the same behaviour.
 
-    The suite makes VMs, disks and networks of its own and removes them all. Exit codes: 0 every test passed, 1 some failed, 2 the
+    The suite makes VMs, disks and networks of its own and removes them all. With --cases the calls of a recording are asked again
+    instead, and answers of another shape are told; only calls that read, unless --mutating.
+
+    Exit codes: 0 every test passed, 1 some failed, 2 the
     suite could not begin.
     """
     from contract_tests.run import run
     from contract_tests.target import Target
 
     target = Target(url.rstrip("/"), user, password, template, insecure)
+    cases = _cases(cases_path, may_change=mutating, jobs=jobs)
     check(target)
     for path, option in ((json_path, "--json"), (html_path, "--html")):
         if path is not None and not path.absolute().parent.is_dir():
             raise click.BadParameter(f"there is no folder {path.absolute().parent} for it", param_hint=option)
-    code = run(target, json_path=json_path, html_path=html_path, expression=expression, jobs=jobs)
+    code = run(target, json_path=json_path, html_path=html_path, expression=expression, jobs=jobs, cases=cases)
     click.get_current_context().exit(EXIT_CODES.get(code, REFUSED))
+
+
+def _cases(path: Path | None, *, may_change: bool, jobs: int) -> Cases | None:
+    """The cases to run; what cannot be run is refused."""
+    from contract_tests.cases import BadCases, read_cases
+    from contract_tests.run import Cases
+
+    if path is None:
+        if may_change:
+            raise click.UsageError("--mutating is about --cases: name a file of them")
+        return None
+    if jobs > 1:
+        raise click.UsageError("cases are run in their order, for each may take what an earlier one answered: leave --jobs out")
+    try:
+        read_cases(path)
+    except BadCases as refusal:
+        raise Unreachable(str(refusal)) from refusal
+    return Cases(path, may_change)
 
 
 def check(target: Target) -> None:

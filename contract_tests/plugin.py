@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from contract_tests.cases import Replayer
 from contract_tests.exercised import CALLS, Ear, ExercisedReport
 from contract_tests.html_report import HtmlReport
+from contract_tests.replaying import REPLAYER, CaseItem, CasesFile, replayer
 from contract_tests.report import FACT, RULES, JsonReport
 from contract_tests.target import Target
 from contract_tests.turns import turn
@@ -25,6 +27,7 @@ MARKERS = (
     "last: the test runs after all others",
 )
 HIDDEN = "********"
+__all__ = ["replayer"]  # a fixture is a plugin's by standing in it
 EAR = pytest.StashKey[Ear]()
 
 
@@ -38,6 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--xapi-insecure", action="store_true", default=False, help="accept any certificate of an https URL")
     group.addoption("--xapi-json", default="", help="write the report to this file")
     group.addoption("--xapi-html", default="", help="write the report to this file as a page")
+    group.addoption("--xapi-cases", default="", help="a file of cases, made of a recording, to hold the server to")
+    group.addoption("--xapi-mutating", action="store_true", default=False, help="run the cases that may change something as well")
     group.addoption("--xapi-exercised", default="", help="write which messages each test sent to this file")
 
 
@@ -53,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     config.stash[EAR] = Ear()
+    config.stash[REPLAYER] = Replayer(target_of(config), config.option.xapi_mutating)
     if hasattr(config, "workerinput"):
         return
     if config.option.xapi_json:
@@ -65,7 +71,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def is_ours(item: pytest.Item) -> bool:
     """Whether a test belongs to the contract suite."""
-    return SUITE in item.path.parents
+    return isinstance(item, CaseItem) or SUITE in item.path.parents
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CasesFile | None:
+    """Collect the file of cases that was named."""
+    named: str = parent.config.option.xapi_cases
+    return CasesFile.from_parent(parent, path=file_path, nodeid=file_path.name) if named and file_path == Path(named).absolute() else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how long cases took beside what was recorded."""
+    for line in config.stash[REPLAYER].summary():
+        terminalreporter.write_line(line)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Log out whoever ran cases."""
+    session.config.stash[REPLAYER].close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,6 +101,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def fact_of(item: pytest.Item) -> str:
     """What a test holds the server to: its docstring, else its name as a sentence."""
+    if isinstance(item, CaseItem):
+        return item.fact
     said = getattr(getattr(item, "function", None), "__doc__", None) or item.name.removeprefix("test_").replace("_", " ")
     return " ".join(said.split())
 

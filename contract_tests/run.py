@@ -5,6 +5,7 @@ May not know how it was asked for: the command and other programs come in by the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,22 +17,49 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """A file of cases to run in the place of the suite, and whether those that change something are run."""
+
+    path: Path
+    may_change: bool = False
+
+    def arguments(self) -> list[str]:
+        """Pytest's arguments for them."""
+        path = str(self.path.absolute())
+        return [path, "--xapi-cases", path, *(["--xapi-mutating"] if self.may_change else [])]
+
+
 def run(
-    target: Target, *, json_path: Path | None = None, html_path: Path | None = None, expression: str | None = None, jobs: int = 1
+    target: Target,
+    *,
+    json_path: Path | None = None,
+    html_path: Path | None = None,
+    expression: str | None = None,
+    jobs: int = 1,
+    cases: Cases | None = None,
 ) -> int:
     """Run the tests against ``target`` and return pytest's exit code: 0 all passed, 1 some failed.
 
     ``expression`` chooses tests as pytest's -k does; more than one of ``jobs`` needs pytest-xdist.
     """
-    return int(pytest.main(arguments(target, json_path=json_path, html_path=html_path, expression=expression, jobs=jobs)))
+    said = arguments(target, json_path=json_path, html_path=html_path, expression=expression, jobs=jobs, cases=cases)
+    return int(pytest.main(said))
 
 
 def arguments(
-    target: Target, *, json_path: Path | None = None, html_path: Path | None = None, expression: str | None = None, jobs: int = 1
+    target: Target,
+    *,
+    json_path: Path | None = None,
+    html_path: Path | None = None,
+    expression: str | None = None,
+    jobs: int = 1,
+    cases: Cases | None = None,
 ) -> list[str]:
-    """Pytest's arguments: this suite alone, whatever configuration lies about where the command is run."""
+    """Pytest's arguments: this suite alone, or cases alone, whatever configuration lies about where the command is run."""
     return [
-        *("-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE), "-p", "contract_tests.plugin", "--pyargs", "contract_tests.suite"),
+        *("-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE), "-p", "contract_tests.plugin"),
+        *(["--pyargs", "contract_tests.suite"] if cases is None else cases.arguments()),
         *("--xapi-url", target.url, "--xapi-user", target.user, "--xapi-password", target.password, "--xapi-template", target.template),
         *(["--xapi-insecure"] if target.is_insecure else []),
         *(["--xapi-json", str(json_path.absolute())] if json_path else []),

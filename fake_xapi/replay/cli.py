@@ -189,4 +189,26 @@ def standing(recording: Path, *, keeps_addresses: bool) -> tuple[Saved, Report]:
     return stand_in(world, keeps_addresses=keeps_addresses), report
 
 
-COMMANDS = {"record": record, "inventory": inventory}
+@click.command("cases")
+@click.argument("recording", type=RECORDING)
+@click.option("-o", "--output", required=True, type=FILE, help="FILE.json for inova contract --cases, or FILE.py for pytest.")
+def cases(recording: Path, output: Path) -> None:
+    """Make cases for the contract of a recording: any other server can be held to answers of the same shape."""
+    from fake_xapi.replay.cases import as_json, as_python, document
+    from fake_xapi.replay.cases import cases as cases_of
+    from fake_xapi.replay.recording import read_calls, read_head
+
+    write = {".json": as_json, ".py": as_python}.get(output.suffix)
+    if write is None:
+        raise click.ClickException(f"{output}: cases are JSON or Python; name a file that ends with .json or .py")
+    check_folder(output)
+    with refusing():
+        made = document(cases_of(read_calls(recording)), str(read_head(recording).get("upstream", "")))
+        partial = output.with_name(f".{output.name}.partial")
+        partial.write_text(write(made), encoding="utf-8")
+        partial.replace(output)
+    changing = sum(case["changes"] for case in made["cases"])
+    click.echo(f"{output}: {len(made['cases'])} cases, {changing} of which may change something; {made['left_out']} with secrets left out")
+
+
+COMMANDS = {"record": record, "inventory": inventory, "cases": cases}

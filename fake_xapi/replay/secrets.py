@@ -141,12 +141,12 @@ def has_session(method: str, params: Sequence[Any]) -> bool:
     """Whether the first parameter of a call is its session; of a message that is not known, when it looks like one."""
     if not params or not isinstance(params[0], str):
         return False
-    known = _known().get(message_name(method))
+    known = known_messages().get(message_name(method))
     return params[0].startswith("OpaqueRef:") if known is None else known.needs_session
 
 
 @cache
-def _known() -> Mapping[str, Message]:
+def known_messages() -> Mapping[str, Message]:
     """Every message of any release by its dotted name, the newest form of it."""
     old = (message for model in datamodel().historical.values() for messages in model.messages.values() for message in messages)
     new = (message for cls in datamodel().classes.values() for message in cls.messages)
@@ -155,17 +155,17 @@ def _known() -> Mapping[str, Message]:
 
 @cache
 def _param_names(message: str) -> tuple[str, ...]:
-    known = _known().get(message)
+    known = known_messages().get(message)
     return tuple(param.name for param in known.params) if known is not None else ()
 
 
 @cache
 def _answers_session(message: str) -> bool:
-    known = _known().get(message)
+    known = known_messages().get(message)
     return known is not None and known.result.kind == "ref" and known.result.name == "session"
 
 
 @cache
 def _session_params(message: str) -> frozenset[str]:
-    known = _known().get(message)
+    known = known_messages().get(message)
     return frozenset(param.name for param in known.params if param.type.name == "session") if known is not None else frozenset()
