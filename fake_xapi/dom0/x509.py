@@ -52,7 +52,7 @@ def read_certificate(pem: str) -> x509.Certificate | None:
     """The certificate of a PEM text; None when it is none."""
     try:
         return x509.load_pem_x509_certificate(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         return None
 
 
@@ -60,7 +60,7 @@ def is_revocation_list(pem: str) -> bool:
     """Whether a PEM text is a list of revoked certificates."""
     try:
         x509.load_pem_x509_crl(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         return False
     return True
 

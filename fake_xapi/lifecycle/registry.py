@@ -82,7 +82,16 @@ def _sharers(rows: Rows, vdi: Id, vbd: Id) -> Iterable[Id]:
     return (other for other in row["VBDs"] if other != vbd)
 
 
-def _of_vdi(_rows: Rows, vdi: AnyRow, _identity: Id) -> Iterable[Id]:
+def _of_vdi(rows: Rows, vdi: AnyRow, _identity: Id) -> Iterable[Id]:
+    """Its VBDs, and the VMs that have them: what a disk does at boot decides where its VM may go."""
+    for vbd in vdi["VBDs"]:
+        yield vbd
+        row = rows.get(vbd)
+        if row is not None:
+            yield row["VM"]
+
+
+def _vbds_of_vdi(_rows: Rows, vdi: AnyRow, _identity: Id) -> Iterable[Id]:
     yield from vdi["VBDs"]
 
 
@@ -94,4 +103,4 @@ def _of_pbd(rows: Rows, pbd: AnyRow, _identity: Id) -> Iterable[Id]:
 
 
 _DEPENDENTS: Mapping[str, Callable[[Any, Any, Id], Iterable[Id]]] = {"VM": _of_vm, "VBD": _of_vbd, "VDI": _of_vdi, "PBD": _of_pbd}
-_DEPENDENTS_OF_MARKS: Mapping[str, Callable[[Any, Any, Id], Iterable[Id]]] = {"VM": _of_vm, "VBD": _disk_of_vbd, "VDI": _of_vdi}
+_DEPENDENTS_OF_MARKS: Mapping[str, Callable[[Any, Any, Id], Iterable[Id]]] = {"VM": _of_vm, "VBD": _disk_of_vbd, "VDI": _vbds_of_vdi}

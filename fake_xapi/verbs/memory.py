@@ -10,6 +10,8 @@ from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 
 MIB = 1 << 20
+MOST_BYTES = (1 << 63) - 1
+"""An int of the database is no larger."""
 _PAGES_PER_MIB = 256
 _INTERNAL_MIB = {"hvm": 1, "pv": 0, "pvh": 1, "pv_in_pvh": 1}
 _COMING = ("vm_start", "vm_resume", "vm_migrate")
@@ -25,7 +27,7 @@ def overhead_bytes(vm: AnyRow) -> int:
     shim_mib = 23 + static_max_mib // 90 if kind == "pv_in_pvh" else 0
     shadow_times = vm["HVM_shadow_multiplier"]
     shadow = max(1, int(shadow_mib * shadow_times)) if math.isfinite(shadow_times) else 1
-    return (_INTERNAL_MIB[kind] + 1 + shadow + vcpu_mib + shim_mib) * MIB
+    return min((_INTERNAL_MIB[kind] + 1 + shadow + vcpu_mib + shim_mib) * MIB, MOST_BYTES)
 
 
 def taken_bytes(vm: AnyRow) -> int:
@@ -46,6 +48,16 @@ def free_bytes(world: World, host: Id, *, besides: Id = 0) -> int:
     total: int = metrics["memory_total"] if metrics else 0
     taken = sum(taken_bytes(world[vm]) for vm in row["resident_VMs"] if vm != besides)
     return max(0, total - int(row["memory_overhead"]) - taken - _promised_bytes(world, host, row, besides))
+
+
+def spare_bytes(world: World, host: Id, *, besides: Id = 0) -> int:
+    """What a host would have left for VMs if those on it gave back all that they can spare: what XAPI reckons with before a VM comes."""
+    vms = (world[vm] for vm in world[host]["resident_VMs"] if vm != besides)
+    return free_bytes(world, host, besides=besides) + sum(_spared(vm) for vm in vms if not vm["is_control_domain"])
+
+
+def _spared(vm: AnyRow) -> int:
+    return max(0, int(vm["memory_target"] or vm["memory_dynamic_max"]) - int(vm["memory_dynamic_min"]))
 
 
 def _promised_bytes(world: World, host: Id, row: AnyRow, besides: Id) -> int:

@@ -182,3 +182,21 @@ def test_a_file_that_is_no_text_describes_no_hardware(tmp_path: Path, content: b
     path.write_bytes(content)
     with pytest.raises(BadHardware, match="no JSON"):
         read_hardware(path)
+
+
+def test_a_disk_that_is_cached_keeps_its_vm_where_it_is(room: Room) -> None:
+    vm = next(
+        ref
+        for ref in room.call("VM.get_all")
+        if room.call("VM.get_power_state", ref) == "Running" and not room.call("VM.get_is_control_domain", ref)
+    )
+    vdi = next(ref for vbd in room.call("VM.get_VBDs", vm) if (ref := room.call("VBD.get_VDI", vbd)) != NULL)
+    assert "pool_migrate" in room.call("VM.get_allowed_operations", vm)
+    room.call("VDI.set_allow_caching", vdi, True)
+    assert "pool_migrate" not in room.call("VM.get_allowed_operations", vm)
+
+
+def test_a_vm_of_countless_processors_takes_as_much_memory_as_an_int_can_say(room: Room) -> None:
+    vm = next(ref for ref in room.call("VM.get_all") if room.call("VM.get_power_state", ref) == "Halted")
+    room.call("VM.set_VCPUs_max", vm, str((1 << 63) - 1))
+    assert room.call("VM.get_memory_overhead", vm) <= (1 << 63) - 1

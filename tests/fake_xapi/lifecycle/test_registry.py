@@ -43,7 +43,7 @@ def test_a_change_concerns_those_whose_rules_look_at_it() -> None:
     made = scene()
     assert _named(made, "vm") == {"vbd", "vif"}
     assert _named(made, "vbd") == {"vm", "vdi"}
-    assert _named(made, "vdi") == {"vbd"}
+    assert _named(made, "vdi") == {"vbd", "vm"}
     assert _named(made, "pbd") == {"sr", "vdi"}
     assert _named(made, "host") == set()
     made.make("appliance", "VM_appliance").set("vm", appliance="@appliance")
