@@ -66,7 +66,7 @@ def record(
                     _tell(run(_crawl(server, recorder, user, password or "")))
                 else:
                     run(_forward(server, recorder, port))
-            click.echo(_summary(recorder))
+    click.echo(_summary(recorder), err=not crawl)  # whoever waited for "ready" may not listen any more
 
 
 @contextmanager

@@ -119,6 +119,28 @@ RUNS: Mapping[str, Finishes | Serves | Elsewhere] = {
     "./inova contract --url http://xenserver.example --user root --password secret --json contract.json": Finishes(
         "contract --url {url} --user root --password xenroot --json contract.json -k session", ("contract.json",)
     ),
+    "./inova sim record --upstream http://xenserver.example --output production.recording --crawl --password secret": Finishes(
+        "sim record --upstream {url} --output production.recording --crawl --password xenroot", ("production.recording",)
+    ),
+    "./inova sim record --upstream http://xenserver.example --output client.recording --port 8090": Serves(
+        "sim record --upstream {url} --output client.recording --port {port}", ("client.recording",)
+    ),
+    "./inova sim replay production.recording --port 8080 --inventory hosts.json": Serves(
+        "sim replay {recording} --port {port} --inventory hosts.json", ("hosts.json",)
+    ),
+    "./inova sim inventory production.recording --output production.state": Finishes(
+        "sim inventory {recording} --output production.state", ("production.state",)
+    ),
+    "./inova sim serve --state production.state --port 8080 --profile instant": Serves(
+        "sim serve --state {state} --port {port} --profile instant"
+    ),
+    "./inova sim cases client.recording --output cases.json": Finishes("sim cases {recording} --output cases.json", ("cases.json",)),
+    "./inova contract --url http://xenserver.example --user root --password secret --cases cases.json": Finishes(
+        "contract --url {url} --user root --password xenroot --cases {cases}"
+    ),
+    "./inova sim cases client.recording --output test_recorded.py": Finishes(
+        "sim cases {recording} --output test_recorded.py", ("test_recorded.py",)
+    ),
     "./inova bench": BENCH,
     "./inova bench --json bench.json": BENCH,
     "./inova test": Elsewhere("this test is a part of it"),
@@ -175,6 +197,21 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+@pytest.fixture(scope="module")
+def files(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """A recording of a host, and what is made of it."""
+    folder = tmp_path_factory.mktemp("recorded")
+    made = {name: folder / name for name in ("recording", "state", "cases.json")}
+    for arguments in (
+        f"sim record --upstream {hosts.url} --output {made['recording']} --crawl --password xenroot",
+        f"sim inventory {made['recording']} --output {made['state']}",
+        f"sim cases {made['recording']} --output {made['cases.json']}",
+    ):
+        with start(shlex.split(arguments), folder) as process:
+            assert process.wait(TIMEOUT_S) == 0
+    return {name.partition(".")[0]: path for name, path in made.items()}
+
+
 def test_the_table_holds_the_commands_that_the_pages_show() -> None:
     assert set(commands()) == set(RUNS)
 
@@ -185,10 +222,10 @@ def test_the_tools_that_the_pages_show_check_what_inova_test_checks() -> None:
 
 @pytest.mark.disk_tools
 @pytest.mark.parametrize("shown", [shown for shown, run in RUNS.items() if isinstance(run, Finishes)])
-def test_a_command_of_the_pages_comes_to_its_end(shown: str, hosts: Hosts, control: str, tmp_path: Path) -> None:
+def test_a_command_of_the_pages_comes_to_its_end(shown: str, hosts: Hosts, control: str, files: Mapping[str, Path], tmp_path: Path) -> None:
     run = RUNS[shown]
     assert isinstance(run, Finishes)
-    arguments = run.arguments.format(url=hosts.url, inventory=hosts.inventory, control=control)
+    arguments = run.arguments.format(url=hosts.url, inventory=hosts.inventory, control=control, **files)
     with start(shlex.split(arguments), tmp_path) as process:
         output, _ = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode in run.codes, output
@@ -196,10 +233,10 @@ def test_a_command_of_the_pages_comes_to_its_end(shown: str, hosts: Hosts, contr
 
 
 @pytest.mark.parametrize("shown", [shown for shown, run in RUNS.items() if isinstance(run, Serves)])
-def test_a_command_of_the_pages_serves_and_ends_when_asked(shown: str, hosts: Hosts, tmp_path: Path) -> None:
+def test_a_command_of_the_pages_serves_and_ends_when_asked(shown: str, hosts: Hosts, files: Mapping[str, Path], tmp_path: Path) -> None:
     run = RUNS[shown]
     assert isinstance(run, Serves)
-    arguments = run.arguments.format(url=hosts.url, inventory=hosts.inventory, port=free_port())
+    arguments = run.arguments.format(url=hosts.url, inventory=hosts.inventory, port=free_port(), **files)
     with serving(shlex.split(arguments), tmp_path) as process:
         assert [name for name in run.writes if not (tmp_path / name).stat().st_size] == []
     assert process.returncode == 0

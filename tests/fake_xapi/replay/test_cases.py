@@ -102,7 +102,8 @@ def test_a_call_reads_or_may_change_something(method: str, changes: bool) -> Non
         ("string", "12", "text"), ("int", "12", "number"), ("float", "0.5", "number"), ("bool", True, "bool"), ("VM ref", VM, "ref"),
         ("datetime", "20130801T10:00:00Z", "date"), ("VM ref set", [], {"list": None}), ("VM ref set", [VM], {"list": "ref"}),
         ("(VM ref -> VM record) map", {VM: {"domid": "1", "new": "1"}}, {"map": {"record": {"domid": "number", "new": "text"}}}),
-        ("VM record set", {"events": []}, {"record": {"events": {"list": None}}}), ("int option", None, "any"), ("string", {"a": 1}, {"record": {"a": "number"}}),
+        ("VM record set", {"events": []}, {"record": {"events": {"list": None}}}), ("int option", None, "any"),
+        ("string", {"a": 1}, {"record": {"a": "number"}}),
     ],
 )  # fmt: skip
 def test_the_shape_follows_from_the_type_and_where_it_does_not_fit_from_the_value(kind: str, value: Any, shape: Any) -> None:
