@@ -8,7 +8,7 @@ from typing import Literal
 from fake_xapi.guest import machine
 from fake_xapi.guest.prints import printed
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import domains, vm_groups
+from fake_xapi.verbs import domains, squeezing, vm_groups
 from fake_xapi.verbs.call import Call
 
 Exit = Literal["shutdown", "reboot", "crash"]
@@ -48,4 +48,6 @@ def end_domain(call: Call, vm: Id, how: Exit) -> Outcome:
             domains.begin(call, edit, vm, host, is_paused=False)
         call.announce(name, vm, f"VM '{row['name_label']}' (uuid: {call.world.uuid(vm)}) {word}")
     vm_groups.tell(call, vm)
+    if outcome == "Halted":
+        squeezing.balance(call, host)
     return outcome

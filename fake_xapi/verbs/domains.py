@@ -22,7 +22,7 @@ def begin(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
     row = edit[vm]
     rrd_notes.end_run(edit, vm, call.now())
     domain_type = configured_domain_type(row)
-    target: int = row["memory_dynamic_max"]
+    target = _memory_target(row)
     consoles = _open_consoles(call, edit, vm, host, domain_type)
     domid = consoles[0] // _ORDINAL
     edit.set(
@@ -41,6 +41,11 @@ def begin(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
     if row["metrics"]:
         _start_metrics(edit, row, domain_type, target, call.now())
     return domid
+
+
+def _memory_target(vm: Any) -> int:
+    """What the VM was given of its host's memory, within its limits."""
+    return int(min(max(vm["memory_target"] or vm["memory_dynamic_max"], vm["memory_dynamic_min"]), vm["memory_dynamic_max"]))
 
 
 def _open_consoles(call: Call, edit: Edit, vm: Id, host: Id, domain_type: str) -> list[Id]:

@@ -37,7 +37,7 @@ def survivors(world: World, failed: Collection[Id]) -> list[Id]:
 
 def restart_plan(world: World, vms: Iterable[Id], failed: Collection[Id]) -> dict[Id, Id]:
     """A host for each VM, the largest first; VMs that find none are left out."""
-    free = {host: memory.free_bytes(world, host) for host in survivors(world, failed)}
+    free = {host: memory.spare_bytes(world, host) for host in survivors(world, failed)}
     needed = {vm: memory.needed_bytes(world[vm]) for vm in vms}
     plan: dict[Id, Id] = {}
     for vm in sorted(needed, key=lambda vm: (-needed[vm], vm)):
@@ -68,7 +68,7 @@ def _ways_to_fail(world: World, hosts: list[Id], failures: int, vms: Collection[
     if comb(len(hosts), failures) <= MOST_COMBINATIONS:
         return combinations(hosts, failures)
     load = {host: sum(memory.needed_bytes(world[vm]) for vm in world[host]["resident_VMs"] if vm in vms) for host in hosts}
-    return [tuple(sorted(hosts, key=lambda host: (-load[host] - memory.free_bytes(world, host), host))[:failures])]
+    return [tuple(sorted(hosts, key=lambda host: (-load[host] - memory.spare_bytes(world, host), host))[:failures])]
 
 
 def _can_fail(world: World, failed: Collection[Id], vms: Collection[Id]) -> bool:

@@ -19,7 +19,7 @@ from fake_xapi.verbs.setters import writes
 
 def compute_free_memory(call: Call, host: Id) -> int:
     """Bytes left for VMs."""
-    return memory.free_bytes(call.world, host)
+    return memory.spare_bytes(call.world, host)
 
 
 def compute_memory_overhead(call: Call, host: Id) -> int:

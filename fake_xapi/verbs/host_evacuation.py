@@ -23,7 +23,7 @@ def plan_for(world: World, host: Id) -> Plan:
     """The largest VMs first, each to the host that has most room left."""
     vms = [vm for vm in world[host]["resident_VMs"] if not world[vm]["is_control_domain"]]
     targets = [other for other in ha_plan.survivors(world, {host}) if rolling_upgrade.is_not_older(world, host, other)]
-    free = {target: memory.free_bytes(world, target) for target in targets}
+    free = {target: memory.spare_bytes(world, target) for target in targets}
     plan: dict[Id, Id | Failure] = {}
     for vm in sorted(vms, key=lambda vm: (-memory.needed_bytes(world[vm]), vm)):
         plan[vm] = place = _unprotected(world, vm) or _place(world, vm, free)

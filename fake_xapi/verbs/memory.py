@@ -25,8 +25,8 @@ def overhead_bytes(vm: AnyRow) -> int:
     shadow_mib = math.ceil((256 * vcpus + 2 * static_max_mib) / _PAGES_PER_MIB)
     vcpu_mib = math.ceil(38 * vcpus / _PAGES_PER_MIB)
     shim_mib = 23 + static_max_mib // 90 if kind == "pv_in_pvh" else 0
-    shadow_times = vm["HVM_shadow_multiplier"]
-    shadow = max(1, int(shadow_mib * shadow_times)) if math.isfinite(shadow_times) else 1
+    wanted = shadow_mib * vm["HVM_shadow_multiplier"]
+    shadow = max(1, int(wanted)) if math.isfinite(wanted) else 1
     return min((_INTERNAL_MIB[kind] + 1 + shadow + vcpu_mib + shim_mib) * MIB, MOST_BYTES)
 
 

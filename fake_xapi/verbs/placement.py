@@ -72,7 +72,7 @@ def _misses_hvm(world: World, vm: Id, row: Row, host: Id, host_row: Row) -> Fail
 
 
 def _too_little_memory(world: World, vm: Id, row: Row, host: Id, _host_row: Row) -> Failure | None:
-    needed, free = memory.needed_bytes(row), memory.free_bytes(world, host, besides=vm)
+    needed, free = memory.needed_bytes(row), memory.spare_bytes(world, host, besides=vm)
     return Failure("HOST_NOT_ENOUGH_FREE_MEMORY", str(needed), str(free)) if needed > free else None
 
 

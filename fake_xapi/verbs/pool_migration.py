@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.guest import balloon
 from fake_xapi.guest.life import begin_life, end_life
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import cpu_levels, placement, vm_groups
+from fake_xapi.verbs import cpu_levels, placement, squeezing, vm_groups
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.migration import assert_not_too_many, copy_memory, migrate
 from fake_xapi.verbs.migration_arrival import announce, arrive, domain_of, host_name
@@ -56,20 +57,39 @@ def _assert_way(call: Call, host: Id, network_ref: str) -> None:
 
 
 async def _to_host(call: Call, vm: Id, host: Id) -> None:
-    """A guest that halts or moves on meanwhile is left as it is."""
+    """Move the domain; whatever becomes of it, both hosts share out what memory they have then."""
     source: Id = call.world[vm]["resident_on"]
     async with call.operating((host, "vm_migrate")):
-        await call.takes("VM.migrate.prepare", share=(0.0, 0.1))
-        await copy_memory(call, vm, host, begin=0.1)
-        domain = domain_of(call, vm)
-        if domain is None:
-            return
-        end_life(call, vm)
-        with call.world.edit() as edit:
-            domid = arrive(call, edit, vm, host, domain)
-            announce(call, vm, f"migrated from host: {host_name(call, source)} to host: {host_name(call, host)}")
-        vm_groups.tell(call, vm)
-        begin_life(call, vm, domid)
+        try:
+            await call.takes("VM.migrate.prepare", share=(0.0, 0.1))
+            if host != source:
+                await _fit(call, vm, host)
+            await _go(call, vm, source, host)
+        finally:
+            squeezing.balance(call, source)
+            squeezing.balance(call, host)
+
+
+async def _fit(call: Call, vm: Id, host: Id) -> None:
+    """Let the guest have no more than the other host has for it, before it goes."""
+    before = call.world[vm]["memory_target"]
+    await squeezing.make_room(call, vm, host)
+    if call.world[vm]["memory_target"] != before:
+        balloon.follow_target(call, vm)
+
+
+async def _go(call: Call, vm: Id, source: Id, host: Id) -> None:
+    """A guest that halts or moves on meanwhile is left as it is."""
+    await copy_memory(call, vm, host, begin=0.1)
+    domain = domain_of(call, vm)
+    if domain is None:
+        return
+    end_life(call, vm)
+    with call.world.edit() as edit:
+        domid = arrive(call, edit, vm, host, domain)
+        announce(call, vm, f"migrated from host: {host_name(call, source)} to host: {host_name(call, host)}")
+    vm_groups.tell(call, vm)
+    begin_life(call, vm, domid)
 
 
 async def migrate_in_boston(call: Call, vm: Id, dest: str, live: bool, options: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from fake_xapi.guest.requests import get_ready_to_sleep, shut_down
 from fake_xapi.lifecycle.guests import configured_domain_type, features
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import domains, ha_admission, passthrough, placement, suspension, vm_groups
+from fake_xapi.verbs import domains, ha_admission, passthrough, placement, squeezing, suspension, vm_groups
 from fake_xapi.verbs.call import Call, Verb
 
 _CANCELLED_BY_HARD_REBOOT = frozenset({"clean_shutdown", "clean_reboot", "pool_migrate", "call_plugin", "suspend"})
@@ -35,6 +35,7 @@ async def _start(call: Call, vm: Id, wanted_host: Id, *, is_paused: bool) -> Non
     async with call.operating(*_device_marks(call, vm), *_host_mark(place, "vm_start")):
         host = _take_place(call, vm, place, is_new_domain=True)
         try:
+            await squeezing.make_room(call, vm, host)
             await call.takes("VM.start")
         except BaseException:
             _give_up_place(call, vm)
@@ -90,9 +91,11 @@ def _take_place(call: Call, vm: Id, place: Id | Failure, *, is_new_domain: bool)
 
 
 def _give_up_place(call: Call, vm: Id) -> None:
+    host: Id = call.world[vm]["scheduled_to_be_resident_on"]
     with call.world.edit() as edit:
         edit.set(vm, scheduled_to_be_resident_on=0)
         passthrough.release(edit, vm)
+    squeezing.balance(call, host)
 
 
 async def pause(call: Call, vm: Id) -> None:
@@ -145,6 +148,7 @@ def _can_shut_itself_down(call: Call, vm: Id) -> bool:
 
 
 def _stop(call: Call, vm: Id) -> None:
+    host: Id = call.world[vm]["resident_on"]
     end_life(call, vm)
     with call.world.edit() as edit:
         suspension.destroy_image(call, vm)
@@ -152,6 +156,7 @@ def _stop(call: Call, vm: Id) -> None:
         ha_admission.is_to_rest(edit, vm)
         _announce(call, "VM_SHUTDOWN", vm, "shutdown")
     vm_groups.tell(call, vm)
+    squeezing.balance(call, host)
     ha_admission.plan_anew(call)
 
 
@@ -197,11 +202,13 @@ async def suspend(call: Call, vm: Id) -> None:
     except BaseException:
         suspension.discard(call, image)
         raise
+    host: Id = call.world[vm]["resident_on"]
     end_life(call, vm)
     with call.world.edit() as edit:
         domains.suspend(edit, vm, image, call.now())
         _announce(call, "VM_SUSPENDED", vm, "suspended")
     vm_groups.tell(call, vm)
+    squeezing.balance(call, host)
 
 
 async def resume(call: Call, vm: Id, start_paused: bool, force: bool) -> None:
@@ -220,6 +227,7 @@ async def _resume(call: Call, vm: Id, wanted_host: Id, *, is_paused: bool) -> No
     async with call.operating(*_device_marks(call, vm), *_host_mark(place, "vm_resume")):
         host = _take_place(call, vm, place, is_new_domain=False)
         try:
+            await squeezing.make_room(call, vm, host)
             await call.takes("VM.resume", bytes_moved=call.world[vm]["memory_target"])
         except BaseException:
             _give_up_place(call, vm)
