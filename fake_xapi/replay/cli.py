@@ -60,12 +60,11 @@ def record(
         server = upstream(url, authority, is_insecure=insecure)
         begin = Recorder.resume if resume else Recorder.create
         check_folder(output)
-        with begin(output, {"upstream": server.url}, most_mib * MIB) as recorder:
-            with _worth_keeping(recorder):
-                if crawl:
-                    _tell(run(_crawl(server, recorder, user, password or "")))
-                else:
-                    run(_forward(server, recorder, port))
+        with begin(output, {"upstream": server.url}, most_mib * MIB) as recorder, _worth_keeping(recorder):
+            if crawl:
+                _tell(run(_crawl(server, recorder, user, password or "")))
+            else:
+                run(_forward(server, recorder, port))
     click.echo(_summary(recorder), err=not crawl)  # whoever waited for "ready" may not listen any more
 
 

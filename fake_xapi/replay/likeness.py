@@ -14,6 +14,7 @@ from typing import Any
 from fake_xapi.datamodel.model import Field
 from fake_xapi.datamodel.personality import Personality
 from fake_xapi.datamodel.types import NULL_REF
+from fake_xapi.engine.derive import derive
 from fake_xapi.engine.records import visible_fields
 from fake_xapi.fleet.golden import golden
 from fake_xapi.fleet.roles import create_roles
@@ -31,6 +32,7 @@ from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
 
 _REF = re.compile(r"OpaqueRef:[0-9A-Za-z-]+")
+_MARKED = tuple(cls for cls, layout in layouts().items() if "current_operations" in layout.index)
 _FRESH = ("SM", "user")
 """Classes whose objects are the same on every host of a release: those of the fresh host, where a recording has none."""
 
@@ -44,7 +46,8 @@ class Report:
     """What became of a recording: ``unknown``, ``dangling`` and ``misfit`` count values by class and field.
 
     ``unknown``: fields and classes that the release does not have. ``dangling``: refs that lead to nothing that was recorded.
-    ``misfit``: values of another type than their field. ``filled``: classes that are the fresh host's.
+    ``misfit``: values of another type than their field. ``filled``: classes that are the fresh host's. ``ended``: how many calls were under
+    way, which nobody works on here.
     """
 
     release: str
@@ -53,12 +56,15 @@ class Report:
     dangling: Mapping[str, int]
     misfit: Mapping[str, int]
     filled: tuple[str, ...]
+    ended: int = 0
 
     def lines(self) -> Iterator[str]:
         """The report for people."""
         yield f"{sum(self.objects.values())} objects of {len(self.objects)} classes, of the release {self.release}"
         for title, counts in (("not known", self.unknown), ("leads nowhere", self.dangling), ("of another type", self.misfit)):
             yield from (f"{title}: {name} ({count} times)" for name, count in sorted(counts.items()))
+        if self.ended:
+            yield f"under way when it was recorded, and ended: {self.ended} tasks"
         if self.filled:
             yield f"as on a fresh host: {', '.join(self.filled)}"
 
@@ -90,9 +96,10 @@ def likeness(found: Inventory, seed: str) -> tuple[World, Report]:
         for cls, ref, record in _recorded(making):
             _write(making, cls, making.ids[ref], record)
         _settle(making)
+    ended = _end_calls(world)
     _wake_guests(world)
     world.value = _with_room_for_domains(world)
-    return world, _report(making)
+    return world, replace(_report(making), ended=ended)
 
 
 def _create(making: _Making) -> None:
@@ -174,6 +181,20 @@ def _settle(making: _Making) -> None:
             making.filled.append(cls)
             for _, row in fresh.rows(cls):
                 edit.create(cls, **dict(zip(row.layout.names, row.values, strict=True)))
+
+
+def _end_calls(world: World) -> int:
+    """Let nothing be under way: what it held is free, and may be what it may."""
+    pending = [task for task, row in world.rows("task") if row["status"] in ("pending", "cancelling")]
+    held = [identity for cls in _MARKED for identity, row in world.rows(cls) if row["current_operations"]]
+    world.derive = derive
+    with world.edit() as edit:
+        for identity in held:
+            edit.set(identity, current_operations={})
+        for task in pending:
+            edit.destroy(task)
+    world.derive = None
+    return len(pending)
 
 
 def _wake_guests(world: World) -> None:

@@ -19,6 +19,8 @@ MOST_KEPT = 64 << 20
 """A larger body is measured and not kept."""
 NO_ANSWER = "the server closed the connection before it answered"
 CLIENT_LEFT = "the client left before the answer came"
+_NO_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
+"""Another protocol from here on, or no HTTP at all."""
 Now = Callable[[], float]
 Seen = Callable[[Exchange], None]
 
@@ -123,7 +125,7 @@ class Answers:
 
     def end(self) -> None:
         """An answer without a length ends with its connection."""
-        if self.body is not None and self.status >= 200:
+        if self.body is not None and (self.status >= 200 or self.status == 101):
             self._answered(self.status, self.headers, self.body)
         self.body = None
 
@@ -144,7 +146,7 @@ class Watch:
         if not self._is_blind:
             try:
                 self._requests.parser.feed_data(piece)
-            except httptools.HttpParserError:  # another protocol from here on, or no HTTP at all
+            except _NO_HTTP:
                 self._is_blind = True
 
     def server_sent(self, piece: bytes) -> None:
@@ -153,7 +155,7 @@ class Watch:
             return
         try:
             self._answers.parser.feed_data(piece)
-        except httptools.HttpParserError:
+        except _NO_HTTP:
             self._is_blind = True
         if self._requests.open and self._requests.open[0].method in ("HEAD", "CONNECT") and self._answers.body is not None:
             self._is_blind = True

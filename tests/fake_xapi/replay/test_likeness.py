@@ -59,6 +59,19 @@ def test_what_cannot_be_taken_over_is_told_by_name(like: tuple[World, Report]) -
     ]
 
 
+def test_what_was_under_way_has_ended_and_what_it_held_is_free(tmp_path: Path) -> None:
+    vm = {**RECORDS["VM"][ref("vm")], "current_operations": {ref("task"): "start"}, "allowed_operations": []}
+    task = {"uuid": "", "name_label": "Async.VM.start", "status": "pending", "created": "20130801T10:00:00Z"}
+    more = (
+        {"method": "VM.get_record", "params": [ref("vm")], "result": vm},
+        {"method": "task.get_record", "params": [ref("task")], "result": task},
+    )
+    world, report = likeness(inventory(read_calls(recording(tmp_path / "r", more))), "seed")
+    found = world[world.by_uuid("VM", UUIDS["vm"])]
+    assert (found["current_operations"], "start" in found["allowed_operations"], world.count("task")) == ({}, True, 0)
+    assert "under way when it was recorded, and ended: 1 tasks" in list(report.lines())
+
+
 def test_the_dead_host_is_off_and_the_others_are_at_addresses_of_the_simulation(like: tuple[World, Report]) -> None:
     saved = stand_in(like[0])
     beta, alpha = hosts(like[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 from contextlib import suppress
@@ -12,10 +13,17 @@ from typing import Any
 import pytest
 import XenAPI
 
-from fake_xapi.fleet.fleet import Order
+from fake_xapi.engine.clock import Clock
+from fake_xapi.fleet.fleet import Fleet, Order
+from fake_xapi.fleet.serving import served
 from fake_xapi.replay.proxy import BadUpstream, upstream
+from fake_xapi.replay.recording import Recorder
+from fake_xapi.replay.session import Account, record, record_all
 from tests.fake_xapi.replay.rig import lines, official, proxied, raw_server, run, simulated, url_of
 from tests.fake_xapi.transports.serving import call, post, success
+
+NO_CHECK_TIME = 0x200000
+"""OpenSSL's flag: the simulated hosts live in 2012."""
 
 
 def test_the_official_client_lives_through_the_proxy_and_no_secret_is_written(tmp_path: Path) -> None:
@@ -144,6 +152,109 @@ def test_of_transfers_only_heads_sizes_and_hashes_are_written(tmp_path: Path) ->
         "got": {"bytes": len(picture), "sha256": hashlib.sha256(picture).hexdigest()},
     }  # fmt: skip
     assert "hush" not in (tmp_path / "r").read_text()
+
+
+def test_consoles_pass_as_well_whatever_is_spoken_there(tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" if head.startswith(b"CONNECT") else b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n")
+        writer.write(b"RFB 003.003\n" + await reader.readexactly(12))
+        writer.close()
+
+    async def body() -> list[bytes]:
+        found = []
+        async with raw_server(serve) as url, proxied(url, tmp_path / "r") as proxy:
+            for line in (b"CONNECT /console?ref=OpaqueRef:c", b"GET /console?ref=OpaqueRef:c"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+                writer.write(line + b" HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"\x00\xff<not HTTP>")
+                found += [head.split()[1], await reader.read()]
+                writer.close()
+        return found
+
+    spoken = b"RFB 003.003\n\x00\xff<not HTTP>"
+    assert run(body()) == [b"200", spoken, b"101", spoken]
+    assert [(line["method"], line["status"], line.get("lost")) for line in lines(tmp_path / "r")] == [
+        ("CONNECT", 200, None),
+        ("GET", 101, None),
+    ]
+
+
+def test_a_server_with_tls_is_verified_by_its_certificate(tmp_path: Path) -> None:
+    async def body() -> tuple[bool, list[str]]:
+        fleet = Fleet(Order(port=0))
+        try:
+            async with served(fleet, 0):
+                (tmp_path / "pem").write_text(fleet.certificates())
+                url = fleet.tls_url(0)
+                trusting = upstream(url, tmp_path / "pem")
+                assert trusting.context is not None
+                trusting.context.verify_flags |= NO_CHECK_TIME
+                async with proxied(trusting, tmp_path / "good") as proxy:
+                    was_there = bool(await official(proxy.url, lambda session: session.xenapi.VM.get_all()))
+                async with proxied(upstream(url), tmp_path / "bad") as proxy:
+                    _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+                    writer.write(post(call("VM.get_all", "OpaqueRef:s")))
+                    lost = [c.lost for c in await proxy.until(bool)]
+                    writer.close()
+                return was_there, lost
+        finally:
+            await fleet.close()
+
+    was_there, [lost] = run(body())
+    assert was_there
+    assert "CERTIFICATE_VERIFY_FAILED" in lost
+
+
+def test_nothing_secret_of_a_whole_crawl_is_written(tmp_path: Path) -> None:
+    def furnish(session: Any) -> None:
+        xapi = session.xenapi
+        vm = xapi.VM.get_by_name_label("Other install media")[0]
+        xapi.VM.add_to_xenstore_data(vm, "vm-data/password", "hush-xenstore")
+        xapi.secret.create({"value": "hush-secret", "other_config": {"password": "hush-other"}})
+        sr = xapi.SR.introduce("12345678-1234-4234-8234-123456789abc", "iscsi", "", "lvmoiscsi", "user", True, {})
+        host = xapi.host.get_all()[0]
+        config = {"target": "10.0.0.1", "chapuser": "joe", "chappassword": "hush-chap", "incoming_chappassword": "hush-incoming"}
+        xapi.PBD.create({"host": host, "SR": sr, "device_config": config, "other_config": {}})
+
+    async def body() -> set[str]:
+        async with simulated(Order()) as fleet:
+            url = url_of(fleet)
+            await official(url, furnish)
+            refs = {fleet.hosts["xs00001"].world.ref(session) for session in fleet.hosts["xs00001"].world.ids("session")}
+            with Recorder.create(tmp_path / "r", {"upstream": url}) as recorder:
+                await record_all(upstream(url), recorder, Clock(), Account("root", "xenroot"))
+            return refs
+
+    refs = run(body())
+    text = (tmp_path / "r").read_text()
+    assert [word for word in ("hush", "xenroot", *refs) if word in text] == []
+    assert [word for word in ("chapuser", "joe", "10.0.0.1", "vm-data/password", "********") if word not in text] == []
+
+
+def test_a_disk_that_is_full_ends_the_recording_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def body() -> None:
+        async with simulated(Order()) as fleet:
+            with Recorder.create(tmp_path / "r", {"upstream": "u"}) as recorder:
+                monkeypatch.setattr("fake_xapi.replay.recording.os.write", full)
+                ports: list[int] = []
+                working = asyncio.ensure_future(record(upstream(url_of(fleet)), recorder, Clock(), 0, asyncio.Event(), ports.append))
+                while not ports:  # noqa: ASYNC110  # a port is soon there
+                    await asyncio.sleep(0)
+                _, writer = await asyncio.open_connection("127.0.0.1", ports[0])
+                writer.write(post(call("VM.get_all", "OpaqueRef:s")))
+                try:
+                    await working
+                finally:
+                    writer.close()
+
+    with pytest.raises(OSError, match="No space left"):
+        run(body())
+    assert len((tmp_path / "r").read_bytes().splitlines()) == 1
 
 
 async def _die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
