@@ -175,4 +175,5 @@ def _quoted(words: Sequence[str]) -> str:
     return " ".join("'" + word.translate(_ESCAPES) + "'" for word in words)
 
 
-_ESCAPES = str.maketrans({"'": "\\'", "\\": "\\\\", "\n": " ", "\r": " "})
+_ESCAPES = {**dict.fromkeys((*range(32), 0x7F, *range(0x80, 0xA0), 0x2028, 0x2029), " "), **str.maketrans({"'": "\\'", "\\": "\\\\"})}
+"""Nothing that a caller writes begins a line, nor speaks to the terminal of who reads it."""

@@ -196,11 +196,19 @@ def _run(call: RunningCall, route: Route, values: list[Any]) -> Any:
 def _guarded(call: RunningCall, route: Route, values: list[Any]) -> Any:
     try:
         return route.body(call, *values)
-    except Failure:
-        raise
+    except Failure as failure:
+        raise _about_a_parameter(route, values, failure) from None
     except Exception as error:
         log.exception("%s failed in a way that XAPI does not know", call.name)
         raise internal_error(repr(error)) from error
+
+
+def _about_a_parameter(route: Route, values: list[Any], failure: Failure) -> Failure:
+    """A failure as it is; where a verb looked for the object of NULL, with the class of the parameter that is NULL."""
+    if failure.code != "HANDLE_INVALID" or failure.params[:1] != ("",):
+        return failure
+    kinds = (param.type for param, value in zip(route.message.params, values, strict=True) if param.type.is_ref and value == NULL)
+    return Failure("HANDLE_INVALID", next((kind.name for kind in kinds), ""), NULL_REF)
 
 
 def _wire(call: RunningCall, route: Route, value: Any) -> Any:
@@ -247,8 +255,8 @@ async def _body(call: RunningCall, route: Route, values: list[Any]) -> Any:
         return _guarded(call, route, values)
     try:
         return await route.body(call, *values)
-    except Failure:
-        raise
+    except Failure as failure:
+        raise _about_a_parameter(route, values, failure) from None
     except Exception as error:
         log.exception("%s failed in a way that XAPI does not know", call.name)
         raise internal_error(repr(error)) from error

@@ -5,6 +5,7 @@ May not know HTTP, nor what is transferred.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -57,23 +58,36 @@ def letting_in(action: str, work: Work) -> Handler:
 
     async def handle(request: TransferRequest) -> TransferAnswer:
         xapi = request.xapi
-        task = xapi.http_task(request.parameters.get("task_id", ""))
-        session = 0
         try:
             session = _authorise(request, action)
-            return await work(Admitted(request, session, task))
         except Failure as failure:
-            told = rendered(xapi.world, failure)
-            task.fail(told)
-            raise told from failure
-        except BadRequest as bad:
-            task.fail(bad.failure)
+            with contextlib.suppress(Failure):  # who is not let in does not hear whether there is such a task
+                _task(request).fail(rendered(xapi.world, failure))
             raise
+        try:
+            return await _told(Admitted(request, session, _task(request)), work)
         finally:
             if session and not isinstance(request.credential, str):
                 await answer_of(xapi.dispatch("session.logout", [xapi.world.ref(session)]))
 
     return handle
+
+
+def _task(request: TransferRequest) -> HttpTask:
+    return request.xapi.http_task(request.parameters.get("task_id", ""))
+
+
+async def _told(admitted: Admitted, work: Work) -> TransferAnswer:
+    """Work whose task hears how it failed."""
+    try:
+        return await work(admitted)
+    except Failure as failure:
+        told = rendered(admitted.xapi.world, failure)
+        admitted.task.fail(told)
+        raise told from failure
+    except BadRequest as bad:
+        admitted.task.fail(bad.failure)
+        raise
 
 
 async def answer_of(value: object) -> object:

@@ -18,19 +18,26 @@ PIECE_BYTES = 1 << 20
 
 def _find(request: TransferRequest) -> Id:
     """The blob that a request names; BadRequest 400 when it names none, 404 for one that is not there."""
-    world, parameters = request.xapi.world, request.parameters
+    parameters = request.parameters
     if "ref" not in parameters and "uuid" not in parameters:
         raise BadRequest(400, "Name the blob with ref= or uuid=")
-    blob = world.find_ref(parameters["ref"]) if "ref" in parameters else world.by_uuid("blob", parameters["uuid"])
-    if blob == NULL or class_of(blob) != "blob" or world.get(blob) is None:
+    blob = _found(request)
+    if blob == NULL:
         raise BadRequest(404, "Unknown reference")
     return blob
 
 
+def _found(request: TransferRequest) -> Id:
+    """The blob that a request names, NULL when it names none that is there: who has no session is not told which."""
+    world, parameters = request.xapi.world, request.parameters
+    blob = world.find_ref(parameters["ref"]) if "ref" in parameters else world.by_uuid("blob", parameters.get("uuid", ""))
+    return blob if blob and class_of(blob) == "blob" and world.get(blob) is not None else NULL
+
+
 async def _get(request: TransferRequest) -> TransferAnswer:
     """The bytes of a blob, without a word to who asks for a public one."""
-    blob = _find(request)
-    return _bytes_of(request, blob) if request.xapi.world[blob]["public"] else await _admitted_get(request)
+    blob = _found(request)
+    return _bytes_of(request, blob) if blob and request.xapi.world[blob]["public"] else await _admitted_get(request)
 
 
 async def _send(admitted: Admitted) -> TransferAnswer:

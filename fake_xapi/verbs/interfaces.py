@@ -96,7 +96,7 @@ def _tell_tunnels(edit: Edit, pif: Id) -> None:
     row = edit[pif]
     for tunnel in (*row["tunnel_access_PIF_of"], *row["tunnel_transport_PIF_of"]):
         ends = (edit[tunnel]["access_PIF"], edit[tunnel]["transport_PIF"])
-        is_active = all(edit[end]["currently_attached"] for end in ends)
+        is_active = all((other := edit.get(end)) is not None and other["currently_attached"] for end in ends)
         edit.put(tunnel, "status", "active", str(is_active).lower())
 
 

@@ -112,6 +112,9 @@ def update_snapshot_metadata(call: Call, vm: Id, snapshot_of: Id, snapshot_time:
             snapshot_time=snapshot_time,
             transportable_snapshot_id=transportable_snapshot_id,
         )
+        for vbd in edit[vm]["VBDs"]:
+            if edit[vbd]["VDI"]:
+                edit.set(edit[vbd]["VDI"])  # what may be done to a disk depends on whose it is
 
 
 VERBS: Mapping[str, Verb] = {

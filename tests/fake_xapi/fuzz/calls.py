@@ -33,6 +33,8 @@ SUMS_BYTES = frozenset({"VDI.checksum"})
 WAITS = frozenset({"event.from", "event.next", "event_from", "event_next"})
 PARTIAL = frozenset({"HOSTS_FAILED_TO_ENABLE_CACHING"})
 """What some of a pool's hosts did although others could not."""
+UNDER_WAY = frozenset({"VM.revert"})
+"""Its first step, the end of the domain, stays done when a later one fails, as in XAPI."""
 LONGEST_S = 30 * 86400.0
 """Of virtual time: no operation takes longer."""
 CPU_SECONDS = 5
@@ -133,6 +135,7 @@ class Chapter:
             if (
                 not complaint
                 and details[0] not in PARTIAL
+                and message.wire_name not in UNDER_WAY
                 and (is_settled or isinstance(answer, Reply))
                 and asyncio.get_running_loop().time() == began_s
             ):

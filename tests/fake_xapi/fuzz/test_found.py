@@ -200,3 +200,19 @@ def test_a_vm_of_countless_processors_takes_as_much_memory_as_an_int_can_say(roo
     vm = next(ref for ref in room.call("VM.get_all") if room.call("VM.get_power_state", ref) == "Halted")
     room.call("VM.set_VCPUs_max", vm, str((1 << 63) - 1))
     assert room.call("VM.get_memory_overhead", vm) <= (1 << 63) - 1
+
+
+def test_null_where_a_verb_needs_an_object_is_a_dead_handle_of_that_class(room: Room) -> None:
+    pif = room.call("PIF.get_all")[0]
+    assert room.refusal("host.enable_local_storage_caching", room.call("host.get_all")[0], NULL) == ["HANDLE_INVALID", "SR", NULL]
+    assert room.refusal("tunnel.create", pif, NULL, "gre") == ["HANDLE_INVALID", "network", NULL]
+    assert room.refusal("VM.get_record", NULL) == ["HANDLE_INVALID", "VM", NULL]
+
+
+def test_a_tunnel_that_has_lost_an_end_does_not_keep_an_interface_from_coming_up(room: Room) -> None:
+    pif = next(ref for ref in room.call("PIF.get_all") if not room.call("PIF.get_management", ref))
+    room.call("PIF.unplug", pif)
+    with room.world.edit() as edit:
+        tunnel = edit.create("tunnel", access_PIF=0, transport_PIF=room.world.find_ref(pif), status={"active": "true"})
+    room.call("PIF.plug", pif)
+    assert room.world[tunnel]["status"] == {"active": "false"}

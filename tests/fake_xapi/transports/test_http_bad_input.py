@@ -28,7 +28,7 @@ SMALL = Limits(rpc_body_bytes=1000, head_bytes=2000, request_timeout_s=0.05, idl
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + b"x" * 1001, 413),
         (b"GET /" + b"x" * 3000, 431),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 500, 431),
-        (b"CONNECT /console HTTP/1.1\r\n\r\n", 404),
+        (b"CONNECT /console HTTP/1.1\r\n\r\n", 401),
     ],
 )
 def test_what_is_no_request_is_refused_and_the_connection_closed(request_: bytes, status: int) -> None:
