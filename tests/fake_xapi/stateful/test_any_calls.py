@@ -82,7 +82,12 @@ class AnyCalls(RuleBasedStateMachine):
 
     @rule(pick=st.randoms(use_true_random=False))
     def make_a_vm(self, pick: Any) -> None:
-        vm = self.room.call("VM.clone", self._ref(pick, "VM", lambda row: row["is_default_template"]), "made")
+        """Of a template, unless that has got a disk whose SR is busy."""
+        template = self._ref(pick, "VM", lambda row: row["is_default_template"])
+        if self.room.refusal("VM.clone", template, "made"):
+            assert self.room.call("VM.get_VBDs", template)
+            return
+        vm = self.room.call("VM.get_by_name_label", "made")[-1]
         self.room.refusal("VM.provision", vm)
         network = self._ref(pick, "network")
         self.room.call("VIF.create", {"VM": vm, "network": network, "device": "0", "MAC": "", "MTU": "1500", **QOS})
