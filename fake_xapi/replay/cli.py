@@ -70,14 +70,14 @@ def record(
 
 @contextmanager
 def _worth_keeping(recorder: Recorder) -> Iterator[None]:
-    """Leave no recording behind that was begun here and has no answer in it."""
+    """Leave no recording behind that was begun here by somebody who did not get in."""
     from fake_xapi.replay.recording import read_calls
 
     is_new = recorder.lines == 1
     try:
         yield
     except BaseException:
-        if is_new and not any(call.is_answered for call in read_calls(recorder.path)):
+        if is_new and not any(call.is_answered and call.session for call in read_calls(recorder.path)):
             recorder.path.unlink()
         raise
 

@@ -1,23 +1,28 @@
 """Reads all that a XenServer tells of itself: every class's records, a first look at its events, and its data sources.
 
-Only reads. Speaks XML-RPC, which every release answers; may not know that somebody reads along.
+Only reads. Speaks JSON-RPC where it is answered, since large answers are read in a tenth of the time, else XML-RPC, which every
+release answers. May not know that somebody reads along.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.failure import Failure
+from fake_xapi.dom0.http_exchange import exchange
 from fake_xapi.replay.bodies import Unreadable, read_answered, written
-from fake_xapi.transports.remotes import read_head, request_head
 
 ANSWER_S = 600.0
 MOST_BYTES = 256 << 20
 EVENTS_S = 1.0
+_LIST = "system.listMethods"
 _NO_RECORDS = frozenset({"event", "session"})
 
 
@@ -38,40 +43,49 @@ class Asker:
     """A client of the server at a loopback port."""
 
     port: int
+    wire: str = "xmlrpc"
 
     async def call(self, method: str, *params: Any) -> Any:
         """One call. Failure when XAPI refuses it, CrawlError when nothing answers that can be read."""
         try:
-            return _result(await asyncio.wait_for(self._exchange(written(method, *params)), ANSWER_S))
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
+            return await asyncio.wait_for(self._exchange(method, params), ANSWER_S)
+        except (OSError, TimeoutError, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise CrawlError(f"{method} has no answer ({reason}). Is the host up, and does the URL name a XenServer?") from error
 
-    async def _exchange(self, body: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            writer.write(request_head("POST", "/RPC2", "127.0.0.1", "text/xml", len(body)) + body)
-            status, length = await read_head(reader)
-            if status != 200:
-                raise Unreadable(f"HTTP {status}")
-            return await _content(reader, length)
-        finally:
-            writer.close()
+    async def _exchange(self, method: str, params: Sequence[Any]) -> Any:
+        path, kind, write = _WIRES[self.wire]
+        async with exchange("POST", f"http://127.0.0.1:{self.port}{path}", {"Content-Type": kind}, write(method, *params)) as reply:
+            if reply.status != 200:
+                raise Unreadable(f"HTTP {reply.status}")
+            return _result(self.wire, await reply.content(MOST_BYTES))
 
 
-async def _content(reader: asyncio.StreamReader, length: int) -> bytes:
-    if length > MOST_BYTES:
-        raise Unreadable(f"an answer of {length} bytes")
-    if length >= 0:
-        return await reader.readexactly(length)
-    content = bytearray()
-    while (piece := await reader.read(1 << 20)) and len(content) <= MOST_BYTES:
-        content += piece
-    return bytes(content)
+def _json(method: str, *params: Any) -> bytes:
+    return orjson.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
 
 
-def _result(body: bytes) -> Any:
-    answered = read_answered("xmlrpc", body)
+_WIRES: Mapping[str, tuple[str, str, Callable[..., bytes]]] = {
+    "jsonrpc": ("/jsonrpc", "application/json", _json),
+    "xmlrpc": ("/RPC2", "text/xml", written),
+}
+
+
+async def fastest(port: int) -> Asker:
+    """A client that speaks what the server reads fastest. CrawlError when nothing answers at all."""
+    try:
+        await Asker(port, "jsonrpc").call(_LIST)
+    except Failure:
+        return Asker(port, "jsonrpc")
+    except CrawlError:
+        with contextlib.suppress(Failure):
+            await Asker(port).call(_LIST)
+        return Asker(port)
+    return Asker(port, "jsonrpc")
+
+
+def _result(wire: str, body: bytes) -> Any:
+    answered = read_answered(wire, body)
     if answered.error:
         raise Failure(*answered.error)
     return answered.result
@@ -110,7 +124,7 @@ _CURES = {
 async def _methods(asker: Asker) -> frozenset[str]:
     """The messages that the server lists; those of the newest release where it lists none."""
     try:
-        return frozenset(map(str, await asker.call("system.listMethods")))
+        return frozenset(map(str, await asker.call(_LIST)))
     except Failure:
         return frozenset(message.wire_name for cls in datamodel().classes.values() for message in cls.messages)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fake_xapi.engine.clock import Clock
-from fake_xapi.replay.crawl import Asker, CrawlError, Found, crawl
+from fake_xapi.replay.crawl import CrawlError, Found, crawl, fastest
 from fake_xapi.replay.notes import Notes
 from fake_xapi.replay.proxy import Proxy, Upstream
 from fake_xapi.replay.recording import Recorder
@@ -41,7 +41,7 @@ async def record_all(server: Upstream, recorder: Recorder, clock: Clock, account
     try:
         async with Proxy(server, notes, clock) as proxy:
             proxy.failed = failed.append
-            found = await crawl(Asker(await proxy.listen(0)), account.user, account.password)
+            found = await crawl(await fastest(await proxy.listen(0)), account.user, account.password)
     except CrawlError as error:
         if failed:
             raise CrawlError(f"{failed[0]}. Is the host up, and does the URL name it?") from error
