@@ -20,6 +20,8 @@ HIDDEN = "********"
 STAND_IN = "OpaqueRef:session-"
 _NAMED = r"passw|^pass$|passphrase|pwd|psecret|secret|chap(?!.*user)|token(?!_timeout)|credential|private.?key|psk|auth.?key|session_id"
 _SECRET = re.compile(_NAMED, re.IGNORECASE)
+_CREDENTIALS = re.compile(rf"^session\.|login|{_NAMED}", re.IGNORECASE)
+"""A message that nobody knows and that is called so may have been meant to let somebody in: all that it was told is left out."""
 _UUIDS_OF_SECRETS = re.compile(r"secret$", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _REF = re.compile(r"OpaqueRef:[0-9A-Za-z-]+")
@@ -65,6 +67,8 @@ class Scrubber:
         name = message_name(method)
         given = list(params[1:]) if has_session(method, params) else list(params)
         names, places = _param_names(name), _PARAMS.get(name, ())
+        if name not in known_messages() and _CREDENTIALS.search(name):
+            return [HIDDEN for _ in given]
         named = dict(zip(names, given, strict=False))
         said = [*names, *[""] * len(given)]
         if isinstance(named.get("key"), str) and isinstance(named.get("value"), str) and is_secret(named["key"], named["value"]):

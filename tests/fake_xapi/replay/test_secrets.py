@@ -19,6 +19,8 @@ KEPT = [
 ]
 HIDING: list[tuple[str, list[Any], list[Any] | None]] = [
     ("session.login_with_password", ["root", "hush"], ["root", HIDDEN]),
+    ("session.login_with_pasword", ["root", "hush"], [HIDDEN, HIDDEN]),
+    ("sesion.login", ["root", "hush", {"x": 1}], [HIDDEN, HIDDEN, HIDDEN]),
     ("session.slave_login", ["OpaqueRef:1", "a/b/c"], ["OpaqueRef:1", HIDDEN]),
     ("session.change_password", [SESSION, "old", "new"], [HIDDEN, HIDDEN]),
     ("Async.pool.join", [SESSION, "10.0.0.1", "root", "hush"], ["10.0.0.1", "root", HIDDEN]),
