@@ -83,8 +83,9 @@ class Made:
         self._rest.append(lambda: forgiving(undo, *params))
 
     def vm(self, base: dict[str, Any] | None = None, **fields: Any) -> str:
-        """A halted VM, paravirtual unless ``base`` says otherwise."""
-        record = {**(base or PARAVIRTUAL), "name_label": self.name(), "other_config": self.mark(), **fields}
+        """A halted VM, paravirtual unless ``base`` says otherwise, at home on the master: that is where the suite looks."""
+        home = self.xapi.pool.get_master(self.xapi.pool.get_all()[0])
+        record = {**(base or PARAVIRTUAL), "affinity": home, "name_label": self.name(), "other_config": self.mark(), **fields}
         return self.keep_vm(self.xapi.VM.create(record))
 
     def keep_vm(self, vm: str) -> str:

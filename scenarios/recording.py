@@ -33,6 +33,8 @@ def main(*, record: bool, workers: int, confirm: tuple[str, Path] | None) -> Non
     if record:
         known = {name for release in coverage.RELEASES for name in coverage.answers(personality(release))}
         exercised.keep({name: one for name, one in exercised.merged(runs(workers)).items() if name in known})
+    else:
+        exercised.keep(exercised.without_what_is_gone(exercised.read()))
     if confirm is not None:
         take_in(*confirm)
     coverage.PAGE.write_text(coverage.page(), encoding="utf-8")

@@ -18,6 +18,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -109,8 +110,8 @@ def checks(options: Options) -> list[Check]:
         Check("layers", tool("lint-imports")),
         Check("types", tool("mypy")),
         Check("tests", lambda folder: run_pytest(options, folder)),
-        Check("contract: latest", lambda folder: run_contract("latest", folder)),
-        Check("contract: clearwater", lambda folder: run_contract("clearwater", folder)),
+        *(Check(f"contract: {name}", partial(run_contract, name)) for name in ("latest", "clearwater", "tampa", "boston")),
+        Check("contract: pool of two", partial(run_contract, "latest", hosts=2)),
     ]
 
 
@@ -166,10 +167,10 @@ def junit_counts(junit: Path) -> Counts:
     return tests - failures - errors - skipped, failures + errors, skipped - gaps
 
 
-def run_contract(personality: str, folder: Path) -> Counts:
-    """The contract suite against a simulated host of one release, over HTTP. What that release lacks is not counted as skipped."""
+def run_contract(personality: str, folder: Path, hosts: int = 1) -> Counts:
+    """The contract suite against a simulated pool of one release, over HTTP. What that release lacks is not counted as skipped."""
     report = folder / "contract.json"
-    with simulated_host(personality, folder) as url:
+    with simulated_host(personality, folder, hosts) as url:
         command = [sys.executable, "-m", "scenarios.cli", "contract", "--url", url, "--user", "root", "--password", PASSWORD]
         done = subprocess.run([*command, "--json", str(report)], cwd=ROOT, check=False)
     if not report.exists():
@@ -188,8 +189,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def simulated_host(personality: str, folder: Path) -> Iterator[str]:
-    """One host of `inova sim serve` at a free port; yields its URL. RuntimeError when it ends before it is ready."""
+def simulated_host(personality: str, folder: Path, hosts: int = 1) -> Iterator[str]:
+    """A pool of `inova sim serve` at a free port; yields its master's URL. RuntimeError when it ends before it is ready."""
     inventory = folder / "inventory.json"
     command = [
         sys.executable,
@@ -198,7 +199,9 @@ def simulated_host(personality: str, folder: Path) -> Iterator[str]:
         "sim",
         "serve",
         "--hosts",
-        "1",
+        str(hosts),
+        "--pool-size",
+        str(hosts),
         "--port",
         str(free_port()),
         "--personality",

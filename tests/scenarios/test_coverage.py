@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import json
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,6 @@ from fake_xapi.verbs.declined import DECLINED
 from scenarios import coverage, exercised, recording
 from scenarios.coverage import INTERNAL, RELEASES, REMOVED, WITHDRAWN, Answer, Known, answers
 from scenarios.exercised import Exercise, merged
-from tests.code.sources import ROOT
 
 MOST_DECLINED = 120
 PROMISED = (
@@ -94,8 +91,9 @@ def test_a_message_is_answered_in_one_way(name: str, answer: Answer) -> None:
 
 def test_the_tests_that_are_most_about_a_message_are_named() -> None:
     one = {"latest": {"tests/t.py::wide": ["VM.start", "VM.clone"], "tests/t.py::narrow": ["VM.start"]}}
+    tests = ("contract_tests/suite/t.py::far", "tests/t.py::narrow", "tests/t.py::wide")
     two = {"boston": {"contract_tests/suite/t.py::far": ["VM.start", "VM.clone", "VM.destroy"]}}
-    assert merged([one, two])["VM.start"] == Exercise(("contract_tests/suite/t.py::far",), count=3, releases=("boston", "latest"))
+    assert merged([one, two])["VM.start"] == Exercise(tests, count=3, releases=("boston", "latest"))
 
 
 def test_what_is_kept_is_read(tmp_path: Path) -> None:
@@ -104,20 +102,27 @@ def test_what_is_kept_is_read(tmp_path: Path) -> None:
     assert exercised.read(tmp_path / "kept.json") == exercises
 
 
-@cache
-def defined_in(path: str) -> frozenset[str]:
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    names = {f.name for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef)}
-    return frozenset(names | {c.name for c in ast.walk(tree) if isinstance(c, ast.ClassDef)})
+@pytest.mark.parametrize(
+    ("test", "known"),
+    [
+        ("tests/scenarios/test_coverage.py::test_every_verb_is_exercised", True),
+        ("tests/scenarios/test_coverage.py::test_that_nobody_wrote", False),
+        ("tests/scenarios/test_of_nothing.py::test_x", False),
+        ("tests/fake_xapi/stateful/test_any_calls.py::TestAnyCalls::runTest", True),
+    ],
+)
+def test_a_test_is_there_while_its_file_defines_it(test: str, known: bool) -> None:
+    assert exercised.is_there(test) is known
 
 
-def is_there(test: str) -> bool:
-    path, *names = test.split("::")
-    return (ROOT / path).exists() and (set(names) <= defined_in(path) or names[-1] == "runTest")
+def test_what_is_gone_is_left_out() -> None:
+    here, gone = "tests/scenarios/test_coverage.py::test_every_verb_is_exercised", "tests/nowhere.py::test_x"
+    exercises = {"VM.start": Exercise((gone, here), 3, ("latest",)), "VM.clone": Exercise((gone,), 1, ("latest",))}
+    assert exercised.without_what_is_gone(exercises) == {"VM.start": Exercise((here,), 3, ("latest",))}
 
 
 def test_every_test_on_record_is_there() -> None:
-    assert sorted({test for one in exercised.read().values() for test in one.tests if not is_there(test)}) == []
+    assert sorted({test for one in exercised.read().values() for test in one.tests if not exercised.is_there(test)}) == []
 
 
 def test_every_message_on_record_is_one() -> None:

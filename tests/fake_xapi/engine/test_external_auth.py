@@ -18,7 +18,7 @@ EMPTY: dict[str, str] = {}
 def facts(kit: Kit) -> list[tuple[str, str, dict[str, str]]]:
     """What the hosts say of their external authentication."""
     names = ("external_auth_type", "external_auth_service_name", "external_auth_configuration")
-    return [tuple(row[name] for name in names) for _, row in sorted(kit.world.rows("host"))]  # type: ignore[misc]  # three names
+    return [tuple(row[name] for name in names) for _, row in sorted(kit.world.rows("host"))]
 
 
 def with_directory() -> Settings:

@@ -13,6 +13,7 @@ import uvloop
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.personality import Personality, personality
 from fake_xapi.dom0.disks import DiskStore
+from fake_xapi.engine.call import RunningCall
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
 from fake_xapi.transports.connection import Limits
@@ -58,6 +59,28 @@ class Answering:
 
     def http_task(self, task_ref: str) -> HttpTask:
         raise Failure("HANDLE_INVALID", "task", task_ref)
+
+    @property
+    def host(self) -> int:
+        return 0
+
+    def authority(self, host: int) -> str:
+        raise Failure("HANDLE_INVALID", "host", str(host))
+
+    def server_identity(self) -> tuple[str, str]:
+        return "", ""
+
+    def now(self) -> str:
+        return "20120801T00:00:00Z"
+
+    def audit_lines(self, since: str) -> list[str]:
+        return [since]
+
+    def unseen_call(self, name: str) -> RunningCall:
+        raise Failure("NOT_IMPLEMENTED", name)
+
+    def begin_transfer(self, name: str, session: int, task_ref: str) -> RunningCall:
+        raise Failure("NOT_IMPLEMENTED", f"{name} {session} {task_ref}")
 
 
 @dataclass

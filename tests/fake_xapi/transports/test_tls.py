@@ -7,6 +7,7 @@ import ssl
 import xmlrpc.client
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -61,7 +62,7 @@ def test_the_official_client_verifies_every_host_of_a_fleet_with_one_file() -> N
     async def body() -> None:
         async with fleet_of(3) as fleet:
             certificates = fleet.certificates()
-            heard = [await in_thread(lambda number=number: logged_in(fleet.tls_url(number), certificates)) for number in range(3)]
+            heard = [await in_thread(partial(logged_in, fleet.tls_url(number), certificates)) for number in range(3)]
             assert heard == [["xs00001"], ["xs00002"], ["xs00003"]]
 
     run(body())

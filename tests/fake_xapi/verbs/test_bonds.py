@@ -132,8 +132,19 @@ def test_a_bond_is_one_interface_made_of_several() -> None:
         first, second = await nic(host, 1), await nic(host, 2)
         on = await network(host, MTU="9000")
         made, master = await bond(host, first, second, first, on=on)
-        names = ("device", "device_name", "MAC", "physical", "currently_attached", "MTU", "VLAN", "network", "properties", "management")
-        shown = ("bond0", "bond0", "02:00:00:00:00:01", False, True, 9000, -1, host.id(on), {"gro": "on"}, False)
+        names: tuple[str, ...] = (
+            "device",
+            "device_name",
+            "MAC",
+            "physical",
+            "currently_attached",
+            "MTU",
+            "VLAN",
+            "network",
+            "properties",
+            "management",
+        )
+        shown: tuple[Any, ...] = ("bond0", "bond0", "02:00:00:00:00:01", False, True, 9000, -1, host.id(on), {"gro": "on"}, False)
         assert fields_of(host, master, *names) == shown
         names = ("master", "slaves", "primary_slave", "mode", "properties", "links_up", "auto_update_mac")
         shown = (host.id(master), (host.id(first), host.id(second)), host.id(first), "balance-slb", {}, 2, True)

@@ -42,7 +42,10 @@ def test_a_console_is_read_by_the_number_of_its_domain() -> None:
         (
             "console",
             "get_console_log",
-            ["XENAPI_PLUGIN_EXCEPTION", "get_console_log", "IOError", "[Errno 2] No such file or directory: '/var/log/xen/guest/console.9'"],
+            [
+                *("XENAPI_PLUGIN_EXCEPTION", "get_console_log", "IOError"),
+                "[Errno 2] No such file or directory: '/var/log/xen/guest/console.9'",
+            ],
         ),
     ],
 )

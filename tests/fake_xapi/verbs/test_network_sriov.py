@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -203,7 +204,7 @@ def test_a_network_of_functions_takes_nothing_else() -> None:
     over_host(body)
 
 
-async def _there(host: Host, **model: str) -> str:
+async def _there(host: Host, **model: Any) -> str:
     """The PIF of another host's functions."""
     other = await second_host(host)
     there = await capable(host, ref=other, **model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_a_vlan_has_an_interface_of_its_own_that_is_up() -> None:
         assert fields_of(host, made, "tagged_PIF", "untagged_PIF", "tag") == (host.id(base), host.id(pif), 7)
         assert fields_of(host, base, "VLAN_slave_of") == ((host.id(made),),)
         names = ("device", "VLAN", "MAC", "physical", "currently_attached", "VLAN_master_of", "metrics", "properties", "management")
-        shown = ("eth1", 7, "fe:ff:ff:ff:ff:ff", False, True, host.id(made), host.row(base)["metrics"], {}, False)
+        shown: tuple[Any, ...] = ("eth1", 7, "fe:ff:ff:ff:ff:ff", False, True, host.id(made), host.row(base)["metrics"], {}, False)
         assert fields_of(host, pif, *names) == shown
         await host.call("VLAN.destroy", made)
         assert (host.world.count("VLAN"), host.world.count("PIF"), host.world.count("PIF_metrics")) == (0, 2, 1)
