@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,10 @@ class Done:
 
 Outcome = Done | Failure | None
 """What came of a call; None when it was cut off."""
+
+
+_BEHIND: ContextVar[RunningCall | None] = ContextVar("behind", default=None)
+"""The call behind which something goes on by itself: nobody cancels that with the call."""
 
 
 class RunningCall:
@@ -176,6 +181,9 @@ class RunningCall:
         self.stop_if_cancelled()
 
     async def _pause(self, seconds: float) -> None:
+        if _BEHIND.get() is self:
+            await asyncio.sleep(seconds)
+            return
         self.stop_if_cancelled()
         loop = asyncio.get_running_loop()
         self._cancelling = loop.create_future()
@@ -199,8 +207,8 @@ class RunningCall:
         self.stop_if_cancelled()
 
     def stop_if_cancelled(self) -> None:
-        """Raise TASK_CANCELLED when somebody has cancelled the task."""
-        if self._is_cancelled:
+        """Raise TASK_CANCELLED when somebody has cancelled the task; what goes on behind the call goes on all the same."""
+        if self._is_cancelled and _BEHIND.get() is not self:
             raise Failure("TASK_CANCELLED", Handle(self.task))
 
     async def perform(self, message: str, *params: Any) -> Any:
@@ -209,7 +217,9 @@ class RunningCall:
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Let work go on behind the call."""
-        self.xapi.spawn(name, work)
+        context = copy_context()
+        context.run(_BEHIND.set, self)
+        self.xapi.spawn(name, work, context)
 
     def stop(self, name: str) -> None:
         """Cancel background work."""

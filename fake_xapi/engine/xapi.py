@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextvars import Context
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -142,10 +143,10 @@ class Xapi:
         if call is not None:
             call.cancel()
 
-    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, name: str, work: Coroutine[Any, Any, None], context: Context | None = None) -> None:
         """Let work go on by itself until it ends or the XAPI does; one of that name that still runs is cancelled first."""
         self.stop(name)
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = asyncio.get_running_loop().create_task(work, name=name, context=context)
         self._background[name] = task
         task.add_done_callback(self._ended)
 

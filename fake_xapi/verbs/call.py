@@ -126,7 +126,7 @@ class Call(Protocol):
         ...
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Let work go on behind the call. One of that name that still runs is cancelled first; all end with the XAPI."""
+        """Let work go on behind the call, though that is cancelled. One of that name that still runs ends first; all end with the XAPI."""
         ...
 
     def stop(self, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from fake_xapi.guest.life import begin_life, end_life
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
-from fake_xapi.verbs import domains, storage, suspension, vdi_disks
+from fake_xapi.verbs import chains, domains, storage, suspension, vdi_disks
 from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.device_copies import copy_cards, copy_modules
 from fake_xapi.verbs.mac_addresses import derived_mac
@@ -80,7 +80,11 @@ async def _duplicate(call: Call, vm: Id, new_name: str, make: MakeDisk) -> Id:
     disks = await make_disks(call, vm, make)
     row = call.world[vm]
     sleeps = row["power_state"] == "Suspended" and not row["is_a_snapshot"]
-    image = await make(row["suspend_VDI"]) if sleeps and row["suspend_VDI"] else 0
+    try:
+        image = await make(row["suspend_VDI"]) if sleeps and row["suspend_VDI"] else 0
+    except BaseException:
+        discard_disks(call, disks.made)
+        raise
     with call.world.edit() as edit:
         made = _create_clone(call, edit, vm, new_name, disks)
         if image:
@@ -103,15 +107,20 @@ async def make_disks(call: Call, vm: Id, make: MakeDisk, ignored: frozenset[Id] 
             if vdi not in ignored:
                 by_vbd[vbd] = await make(vdi)
     except BaseException:
-        _discard(call, by_vbd)
+        discard_disks(call, by_vbd.values())
         raise
     return Disks(by_vbd, tuple(by_vbd.values()))
 
 
-def _discard(call: Call, by_vbd: Mapping[Id, Id]) -> None:
+def discard_disks(call: Call, made: Iterable[Id]) -> None:
+    """Destroy disks that nobody needs after all; what they shared with others is tidied later."""
+    gone = tuple(made)
+    srs = {call.world[vdi]["SR"]: vdi for vdi in gone}
     with call.world.edit() as edit:
-        for vdi in by_vbd.values():
+        for vdi in gone:
             storage.drop_vdi(call, edit, vdi)
+    for sr, vdi in srs.items():
+        chains.collect_later(call, sr, vdi)
 
 
 def _create_clone(call: Call, edit: Edit, vm: Id, new_name: str, disks: Disks) -> Id:
@@ -237,7 +246,7 @@ async def checkpoint(call: Call, vm: Id, new_name: str) -> Id:
         image = image or await _snapshot_maker(call)(call.world[vm]["suspend_VDI"])
     except BaseException:
         suspension.discard(call, image)
-        _discard(call, disks.by_vbd if disks else {})
+        discard_disks(call, disks.made if disks else ())
         raise
     with call.world.edit() as edit:
         made = _create_snapshot(call, edit, vm, new_name, disks)

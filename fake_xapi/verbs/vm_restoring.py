@@ -15,7 +15,8 @@ from fake_xapi.verbs.device_copies import copy_cards
 from fake_xapi.verbs.vbd import create_row as create_vbd
 from fake_xapi.verbs.vif import create_row as create_vif
 from fake_xapi.verbs.vif import drop_row as drop_vif
-from fake_xapi.verbs.vm_copies import COPIED_FIELDS, Disks, copied_vbd, copied_vif, make_disks
+from fake_xapi.verbs.vm_copies import COPIED_FIELDS, Disks, copied_vbd, copied_vif, discard_disks, make_disks
+from fake_xapi.verbs.vm_life import drop_vm
 from fake_xapi.verbs.vm_power import hard_shutdown
 
 _KEPT_FROM_VM = frozenset({"tags", "affinity"})
@@ -24,15 +25,28 @@ _KEPT_FROM_VM = frozenset({"tags", "affinity"})
 async def revert(call: Call, snapshot: Id) -> None:
     """Give a VM its snapshot's fields, disks and interfaces; a VM that is gone comes back under its uuid.
 
-    Disks that the snapshot does not know are left behind, detached. It ends halted, or suspended when memory was kept.
+    Disks that the snapshot does not know are left behind, detached. It ends halted, or suspended when memory was kept. One that fails
+    leaves a VM that was there as it is, halted, and none that was not.
     """
-    vm = call.world[snapshot]["snapshot_of"] or _resurrect(call, snapshot)
+    vm: Id = call.world[snapshot]["snapshot_of"]
+    if vm:
+        await _revert(call, vm, snapshot)
+        return
+    vm = _resurrect(call, snapshot)
+    try:
+        await _revert(call, vm, snapshot)
+    except BaseException:
+        with call.world.edit() as edit:
+            drop_vm(edit, vm)
+        raise
+
+
+async def _revert(call: Call, vm: Id, snapshot: Id) -> None:
     async with call.operating((vm, "reverting")):
         if call.world[vm]["power_state"] != "Halted":
             await hard_shutdown(call, vm)
         disks = await make_disks(call, snapshot, lambda vdi: vdi_disks.clone_disk(call, vdi))
-        sleeps = call.world[snapshot]["power_state"] == "Suspended"
-        image = await vdi_disks.clone_disk(call, call.world[snapshot]["suspend_VDI"]) if sleeps else 0
+        image = await _image_of(call, snapshot, disks)
         with call.world.edit() as edit:
             _replace_disks(call, edit, vm, snapshot, disks)
             _replace_interfaces(call, edit, vm, snapshot)
@@ -43,6 +57,17 @@ async def revert(call: Call, snapshot: Id) -> None:
         chains.collect_later(call, sr, vm)
     name, uuid = call.world[vm]["name_label"], call.world.uuid(vm)
     call.announce("VM_SNAPSHOT_REVERTED", vm, f"VM '{name}' (uuid: {uuid}) reverted to snapshot")
+
+
+async def _image_of(call: Call, snapshot: Id, disks: Disks) -> Id:
+    """A copy of the memory that the snapshot kept, NULL when it kept none; without it the disks are of no use either."""
+    if call.world[snapshot]["power_state"] != "Suspended":
+        return 0
+    try:
+        return await vdi_disks.clone_disk(call, call.world[snapshot]["suspend_VDI"])
+    except BaseException:
+        discard_disks(call, disks.made)
+        raise
 
 
 def _kept(call: Call, snapshot: Id) -> dict[str, Any]:
