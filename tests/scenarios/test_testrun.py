@@ -103,7 +103,8 @@ def test_the_last_line_and_the_exit_code_tell_the_result(
 
 def test_every_check_of_the_project_is_run() -> None:
     names = [check.name for check in testrun.checks(testrun.Options(is_long=False, is_ci=True, workers=1))]
-    assert names == ["format", "lint", "layers", "types", "tests", "contract: latest", "contract: clearwater"]
+    releases = [f"contract: {release}" for release in ("latest", "clearwater", "tampa", "boston")]
+    assert names == ["format", "lint", "layers", "types", "tests", *releases, "contract: pool of two"]
 
 
 def test_the_gate_runs_all_of_it_in_ci_mode() -> None:
