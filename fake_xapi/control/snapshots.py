@@ -17,7 +17,7 @@ from fake_xapi.fleet.state_file import load_fleet, save_fleet
 from fake_xapi.state.storage import BadWorldFile
 from fake_xapi.state.value import Change, diff
 from fake_xapi.state.world import World
-from fake_xapi.verbs.media import Shelf
+from fake_xapi.verbs.disks.media import Shelf
 
 MOST = 100
 """So many snapshots are kept at once."""

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fake_xapi.guest.console_log import console_text
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
-from fake_xapi.verbs import dom0_files
 from fake_xapi.verbs.call import Call
-from fake_xapi.verbs.host_diagnostics import dmesg, get_log, get_thread_diagnostics
+from fake_xapi.verbs.hosts import dom0_files
+from fake_xapi.verbs.hosts.host_diagnostics import dmesg, get_log, get_thread_diagnostics
 
 Files = Iterator[tuple[str, str]]
 INVENTORY = "etc/xensource-inventory"

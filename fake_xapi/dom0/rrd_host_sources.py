@@ -12,7 +12,7 @@ from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
-from fake_xapi.verbs import memory
+from fake_xapi.verbs.vms import memory
 
 _XAPI_KIB: tuple[tuple[str, str, float], ...] = (
     ("xapi_memory_usage_kib", "Total memory allocated used by XAPI daemon", 92_160.0),

@@ -18,8 +18,8 @@ from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
 from fake_xapi.verbs.dates import moment
-from fake_xapi.verbs.nics import has_cable
-from fake_xapi.verbs.pif_kinds import local_pif
+from fake_xapi.verbs.networks.nics import has_cable
+from fake_xapi.verbs.networks.pif_kinds import local_pif
 
 KIB = 1024
 _SWING = 0.8

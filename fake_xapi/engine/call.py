@@ -24,9 +24,9 @@ from fake_xapi.engine.records import record
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL, Id, class_of
 from fake_xapi.state.world import World
-from fake_xapi.verbs.directory import Directory
-from fake_xapi.verbs.media import Arrays
-from fake_xapi.verbs.remote import Remote
+from fake_xapi.verbs.access.directory import Directory
+from fake_xapi.verbs.disks.media import Arrays
+from fake_xapi.verbs.migrations.remote import Remote
 
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fake_xapi.engine.call import RunningCall
 from fake_xapi.state.ids import NULL, Id
-from fake_xapi.verbs import host_failure
+from fake_xapi.verbs.hosts import host_failure
 
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi

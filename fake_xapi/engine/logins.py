@@ -14,8 +14,8 @@ from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.engine.rbac import permissions_of_roles
 from fake_xapi.engine.revalidation import subjects_of
 from fake_xapi.state.ids import Id
+from fake_xapi.verbs.access.directory import Directory, Entry
 from fake_xapi.verbs.call import Verb
-from fake_xapi.verbs.directory import Directory, Entry
 
 if TYPE_CHECKING:
     from fake_xapi.engine.call import RunningCall

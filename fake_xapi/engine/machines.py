@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs.machines import Neighbour
+from fake_xapi.verbs.hosts.machines import Neighbour
 
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi

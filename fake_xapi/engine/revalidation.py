@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
-from fake_xapi.verbs.directory import Directory
+from fake_xapi.verbs.access.directory import Directory
 
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi

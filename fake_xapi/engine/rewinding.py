@@ -19,8 +19,11 @@ from fake_xapi.state.ids import NULL
 from fake_xapi.state.layout import layouts
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
-from fake_xapi.verbs import host_access, host_updates, passthrough, snapshot_policies
-from fake_xapi.verbs.media import follow_if_needed
+from fake_xapi.verbs.devices import passthrough
+from fake_xapi.verbs.disks.media import follow_if_needed
+from fake_xapi.verbs.hosts import host_access
+from fake_xapi.verbs.updates import host_updates
+from fake_xapi.verbs.vms import snapshot_policies
 
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi

@@ -18,9 +18,9 @@ from fake_xapi.engine.marshal import Marshal, Unmarshal, marshaller, texts_in, u
 from fake_xapi.lifecycle.registry import OPERATIONS
 from fake_xapi.verbs.call import Verb
 from fake_xapi.verbs.declined import DECLINED
-from fake_xapi.verbs.licensed import licensed
-from fake_xapi.verbs.migration_journey import FOREIGN
+from fake_xapi.verbs.migrations.migration_journey import FOREIGN
 from fake_xapi.verbs.registry import VERBS
+from fake_xapi.verbs.updates.licensed import licensed
 
 ENGINE_VERBS: Mapping[str, Verb] = {**logins.VERBS, **tasks.VERBS, **event_calls.VERBS, **messages.VERBS}
 """Messages about the running XAPI itself: their verbs are given its own kind of call."""

@@ -17,8 +17,8 @@ from fake_xapi.engine.rbac import as_set
 from fake_xapi.engine.revalidation import is_still_welcome
 from fake_xapi.state.ids import NULL, Id, class_numbers, make_id, ordinal_of
 from fake_xapi.state.row import Row
-from fake_xapi.verbs import dom0_files
-from fake_xapi.verbs.pool_settings import POOL_SECRET
+from fake_xapi.verbs.hosts import dom0_files
+from fake_xapi.verbs.pools.pool_settings import POOL_SECRET
 
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fake_xapi.dom0.arrays import STANDARD, StorageNetwork
 from fake_xapi.dom0.user_plugins import NO_PLUGINS, UserPlugins
 from fake_xapi.engine.durations import INSTANT, Durations
-from fake_xapi.verbs.directory import Directory
+from fake_xapi.verbs.access.directory import Directory
 
 
 @dataclass(frozen=True, slots=True)

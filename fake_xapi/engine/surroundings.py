@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs.remote import Remote
+from fake_xapi.verbs.migrations.remote import Remote
 
 if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi

@@ -31,9 +31,9 @@ from fake_xapi.engine.transfer_calls import begin_transfer, unseen_call
 from fake_xapi.state.chance import Chance
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
-from fake_xapi.verbs import dom0_files
-from fake_xapi.verbs.media import Arrays
-from fake_xapi.verbs.server_certificates import FILES, is_from_the_factory, key_bits, key_file, put_self_signed
+from fake_xapi.verbs.access.server_certificates import FILES, is_from_the_factory, key_bits, key_file, put_self_signed
+from fake_xapi.verbs.disks.media import Arrays
+from fake_xapi.verbs.hosts import dom0_files
 
 log = logging.getLogger(__name__)
 Credential = str | tuple[str, str]

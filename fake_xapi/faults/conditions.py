@@ -15,7 +15,7 @@ from fake_xapi.faults.names import names_of
 from fake_xapi.faults.rules import Rule
 from fake_xapi.state.ids import NULL, Id
 from fake_xapi.state.world import World
-from fake_xapi.verbs import links, nics
+from fake_xapi.verbs.networks import links, nics
 
 
 class Suffering(Protocol):

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fake_xapi.state.chance import derive_seed
-from fake_xapi.verbs.directory import DirectoryRefusal, Entry
+from fake_xapi.verbs.access.directory import DirectoryRefusal, Entry
 
 COST = 1 << 14
 """Of scrypt: 16 MiB and some 40 ms for a guess."""

@@ -7,8 +7,9 @@ from fake_xapi.fleet.hardware import Hardware
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
-from fake_xapi.verbs import nics, usb, usb_devices, vgpu
-from fake_xapi.verbs.usb_devices import UsbDevice
+from fake_xapi.verbs.devices import usb, usb_devices, vgpu
+from fake_xapi.verbs.devices.usb_devices import UsbDevice
+from fake_xapi.verbs.networks import nics
 
 CHIPSET = {"iommu": "true"}
 _INTEL = {"vendor_id": "8086", "vendor_name": "Intel Corporation"}

@@ -26,7 +26,7 @@ from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 from fake_xapi.transports.ports import Xapi as XapiPort
-from fake_xapi.verbs.media import Arrays, Shelf, follow_if_needed
+from fake_xapi.verbs.disks.media import Arrays, Shelf, follow_if_needed
 
 
 @dataclass(frozen=True, slots=True)

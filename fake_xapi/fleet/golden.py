@@ -19,8 +19,8 @@ from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
-from fake_xapi.verbs.interfaces import model_of
-from fake_xapi.verbs.server_certificates import FILES, put_self_signed
+from fake_xapi.verbs.access.server_certificates import FILES, put_self_signed
+from fake_xapi.verbs.networks.interfaces import model_of
 
 SEED = "golden"
 INSTALLED = "20120801T00:00:00Z"

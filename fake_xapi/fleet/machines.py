@@ -18,7 +18,7 @@ from fake_xapi.fleet.golden import upgrade
 from fake_xapi.state.ids import Id
 from fake_xapi.transports.fetching import fetch
 from fake_xapi.transports.remotes import HttpRemote, Neighbour, unreachable
-from fake_xapi.verbs.remote import Remote
+from fake_xapi.verbs.migrations.remote import Remote
 
 Seat = tuple[Xapi, Id]
 """A pool, named by the XAPI that leads it, and a host of it."""

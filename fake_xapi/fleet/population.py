@@ -22,7 +22,7 @@ from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
-from fake_xapi.verbs.mac_addresses import derived_mac
+from fake_xapi.verbs.networks.mac_addresses import derived_mac
 
 T = TypeVar("T")
 

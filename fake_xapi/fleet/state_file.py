@@ -26,7 +26,7 @@ from fake_xapi.state.storage import BadWorldFile, dump, restore
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
 from fake_xapi.transports.vdi_holds import release_all
-from fake_xapi.verbs.media import Shelf, new_shelf
+from fake_xapi.verbs.disks.media import Shelf, new_shelf
 
 FIRST_LINE = b"inova fleet 5\n"
 LENGTH_BYTES = 8

@@ -8,8 +8,8 @@ from typing import Literal
 from fake_xapi.guest import machine
 from fake_xapi.guest.prints import printed
 from fake_xapi.state.ids import Id
-from fake_xapi.verbs import domains, squeezing, vm_groups
 from fake_xapi.verbs.call import Call
+from fake_xapi.verbs.vms import domains, squeezing, vm_groups
 
 Exit = Literal["shutdown", "reboot", "crash"]
 Outcome = Literal["Halted", "Paused", "Running"]

@@ -13,7 +13,7 @@ from fake_xapi.replay.likeness import hosts
 from fake_xapi.state.ids import Id
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
-from fake_xapi.verbs.media import new_shelf
+from fake_xapi.verbs.disks.media import new_shelf
 
 
 def stand_in(world: World, *, keeps_addresses: bool = False) -> Saved:

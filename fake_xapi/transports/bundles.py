@@ -14,8 +14,9 @@ from fake_xapi.state.world import World
 from fake_xapi.transports.admitted import Admitted, admitting, answer_of, steps
 from fake_xapi.transports.streams import BodyLost
 from fake_xapi.transports.transfers import Handlers, TransferAnswer
-from fake_xapi.verbs import dom0_files, repositories
-from fake_xapi.verbs.host_updates import missing_updates
+from fake_xapi.verbs.hosts import dom0_files
+from fake_xapi.verbs.updates import repositories
+from fake_xapi.verbs.updates.host_updates import missing_updates
 
 MOST_BYTES = 256 << 20
 

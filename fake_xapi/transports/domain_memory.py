@@ -13,8 +13,8 @@ from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 from fake_xapi.transports.admitted import Admitted, admitting
 from fake_xapi.transports.transfers import BadRequest, Handlers, TransferAnswer
-from fake_xapi.verbs.migration import MEMORY_PATH
-from fake_xapi.verbs.migration_arrival import domain_from, receive_memory
+from fake_xapi.verbs.migrations.migration import MEMORY_PATH
+from fake_xapi.verbs.migrations.migration_arrival import domain_from, receive_memory
 
 _MOST_BYTES = 1 << 20
 

@@ -16,8 +16,8 @@ from fake_xapi.transports.ports import Xapi
 from fake_xapi.transports.streams import BodyLost
 from fake_xapi.transports.transfers import BadRequest, Handlers, TransferAnswer
 from fake_xapi.transports.vdis import find_vdi, open_for_import, settle_import
-from fake_xapi.verbs.pool_patch import PATCH_FOLDER
-from fake_xapi.verbs.pool_update import patch_of
+from fake_xapi.verbs.updates.pool_patch import PATCH_FOLDER
+from fake_xapi.verbs.updates.pool_update import patch_of
 
 MOST_BYTES = 512 << 20
 

@@ -18,8 +18,8 @@ from fake_xapi.state.world import World
 from fake_xapi.transports.admitted import Admitted, admitting
 from fake_xapi.transports.rrd_documents import Updates, database_json, database_xml, updates_json, updates_xml
 from fake_xapi.transports.transfers import BadRequest, Handlers, TransferAnswer
-from fake_xapi.verbs.data_sources import recorded
 from fake_xapi.verbs.dates import moment
+from fake_xapi.verbs.vms.data_sources import recorded
 
 _JSON, _XML = ("Content-Type", "application/json"), ("Content-Type", "text/xml")
 

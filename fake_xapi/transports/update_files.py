@@ -14,8 +14,9 @@ from fake_xapi.dom0.iso9660 import read_file
 from fake_xapi.dom0.updateinfo import REPOMD
 from fake_xapi.transports.admitted import Admitted, admitting
 from fake_xapi.transports.transfers import BadRequest, Handlers, TransferAnswer
-from fake_xapi.verbs import dom0_files, repositories
-from fake_xapi.verbs.host_updates import missing_updates
+from fake_xapi.verbs.hosts import dom0_files
+from fake_xapi.verbs.updates import repositories
+from fake_xapi.verbs.updates.host_updates import missing_updates
 
 MOST_FILE_BYTES = 64 << 20
 ENABLED = "/repository/enabled"

@@ -11,8 +11,9 @@ from fake_xapi.lifecycle.registry import LIFECYCLES
 from fake_xapi.state.ids import NULL, Id
 from fake_xapi.state.world import World
 from fake_xapi.transports.ports import Xapi
-from fake_xapi.verbs import devices, storage
-from fake_xapi.verbs.vbd import create_row
+from fake_xapi.verbs.devices import devices
+from fake_xapi.verbs.disks import storage
+from fake_xapi.verbs.disks.vbd import create_row
 
 Release = Callable[[], None]
 _BACKEND = "sm/backend/"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.dom0.disks import Disk, DiskWriter
 from fake_xapi.transports.ports import Xapi
-from fake_xapi.verbs import storage
+from fake_xapi.verbs.disks import storage
 
 
 def find_vdi(xapi: Xapi, name: str) -> int:

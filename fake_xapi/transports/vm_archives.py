@@ -21,12 +21,12 @@ from fake_xapi.state.world import World
 from fake_xapi.transports.admitted import Admitted, admitting
 from fake_xapi.transports.streams import BodyLost
 from fake_xapi.transports.transfers import BadRequest, Handlers, TransferAnswer
-from fake_xapi.verbs import placement
-from fake_xapi.verbs.archive import written
-from fake_xapi.verbs.archive_export import Scope, export
-from fake_xapi.verbs.archive_importing import Plan
-from fake_xapi.verbs.vm_export import export_vm
-from fake_xapi.verbs.vm_import import import_vms
+from fake_xapi.verbs.archives.archive import written
+from fake_xapi.verbs.archives.archive_export import Scope, export
+from fake_xapi.verbs.archives.archive_importing import Plan
+from fake_xapi.verbs.archives.vm_export import export_vm
+from fake_xapi.verbs.archives.vm_import import import_vms
+from fake_xapi.verbs.vms import placement
 
 _PACKINGS: Mapping[str, Packing] = {"true": "gzip", "gzip": "gzip", "zstd": "zstd"}
 _VDI_PREFIX = "vdi:"

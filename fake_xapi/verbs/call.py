@@ -15,10 +15,10 @@ from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.dom0.user_plugins import UserPlugins
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
-from fake_xapi.verbs.directory import Directory
-from fake_xapi.verbs.machines import Machines
-from fake_xapi.verbs.media import Arrays
-from fake_xapi.verbs.remote import Remote
+from fake_xapi.verbs.access.directory import Directory
+from fake_xapi.verbs.disks.media import Arrays
+from fake_xapi.verbs.hosts.machines import Machines
+from fake_xapi.verbs.migrations.remote import Remote
 
 Verb = Callable[..., Any]
 """``verb(call, *params)``: a plain function that answers at once, or a coroutine function. Params and result are state values."""

@@ -4,51 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fake_xapi.verbs import (
-    auto_scan,
-    blob,
-    bond,
+from fake_xapi.verbs import blob
+from fake_xapi.verbs.access import external_auth, role, secret, subject
+from fake_xapi.verbs.archives import recovery
+from fake_xapi.verbs.call import Verb
+from fake_xapi.verbs.devices import pci, pgpu, usb, vgpu
+from fake_xapi.verbs.disks import auto_scan, pbd, sr, sr_services, vbd, vdi, vdi_content, vdi_tracking
+from fake_xapi.verbs.hosts import host, host_enabling, host_evacuation, host_power, host_records, host_storage
+from fake_xapi.verbs.migrations import migration, migration_arrival, pool_migration
+from fake_xapi.verbs.networks import bond, management, network, network_sriov, pif, pif_addresses, plugging, tunnel, vif, vlan
+from fake_xapi.verbs.pools import pool, pool_ha, pool_internal, pool_join, pool_roles
+from fake_xapi.verbs.updates import upkeep
+from fake_xapi.verbs.vms import (
     console,
-    external_auth,
-    host,
-    host_enabling,
-    host_evacuation,
-    host_power,
-    host_records,
-    host_storage,
-    management,
-    migration,
-    migration_arrival,
-    network,
-    network_sriov,
-    pbd,
-    pci,
-    pgpu,
-    pif,
-    pif_addresses,
-    plugging,
-    pool,
-    pool_ha,
-    pool_internal,
-    pool_join,
-    pool_migration,
-    pool_roles,
-    recovery,
-    role,
-    secret,
-    sr,
-    sr_services,
-    subject,
-    tunnel,
-    upkeep,
-    usb,
-    vbd,
-    vdi,
-    vdi_content,
-    vdi_tracking,
-    vgpu,
-    vif,
-    vlan,
     vm_appliance,
     vm_bios,
     vm_copies,
@@ -65,7 +33,6 @@ from fake_xapi.verbs import (
     vmss,
     vtpm,
 )
-from fake_xapi.verbs.call import Verb
 
 VERBS: Mapping[str, Verb] = {
     **upkeep.UPKEEP,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fake_xapi.dom0 import iso9660_write
 from fake_xapi.dom0.iso9660 import read_file
 from fake_xapi.dom0.plugins.place import Dom0, PluginError, no_such_file
-from fake_xapi.verbs import storage
+from fake_xapi.verbs.disks import storage
 
 SCRIPT = "IPXE.TXT"
 LOADER = "ISOLINUX.CFG"

@@ -10,8 +10,8 @@ from typing import Any
 from fake_xapi.dom0 import xenstore
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
-from fake_xapi.verbs import dom0_files
 from fake_xapi.verbs.call import Call
+from fake_xapi.verbs.hosts import dom0_files
 
 SR_MOUNTS = "/var/run/sr-mount/"
 Args = Mapping[str, str]

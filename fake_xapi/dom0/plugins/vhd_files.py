@@ -18,8 +18,8 @@ from fake_xapi.dom0.vhd import FOOTER_BYTES, VhdError
 from fake_xapi.dom0.vhd_read import VhdDecoder
 from fake_xapi.lifecycle.storage_types import is_thin
 from fake_xapi.state.ids import NULL, Id
-from fake_xapi.verbs import media, storage
 from fake_xapi.verbs.call import Call
+from fake_xapi.verbs.disks import media, storage
 
 OLD_NAMES: Mapping[str, str] = {"snap.vhd": "0.vhd", "image.vhd": "0.vhd", "base.vhd": "1.vhd"}
 """What VHDs of old images are called, and what they are."""

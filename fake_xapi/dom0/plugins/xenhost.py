@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fake_xapi.dom0.plugins.place import Args, Dom0, PluginError, need
-from fake_xapi.verbs import memory
 from fake_xapi.verbs.dates import moment
+from fake_xapi.verbs.vms import memory
 
 CONFIG = "/usr/etc/xenhost.conf"
 _KIB = 1024

@@ -11,9 +11,9 @@ from fake_xapi.dom0 import traffic
 from fake_xapi.dom0.traffic import Load, Odometer, Traffic
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.dates import moment
-from tests.fake_xapi.verbs.hosts import Host, over_host
-from tests.fake_xapi.verbs.networks import bond, nic, vlan
-from tests.fake_xapi.verbs.test_links import pull
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.networks import bond, nic, vlan
+from tests.fake_xapi.verbs.networks.test_links import pull
 
 
 def test_bytes_are_the_sum_of_the_rates() -> None:

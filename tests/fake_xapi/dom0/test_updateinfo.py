@@ -10,7 +10,7 @@ import pytest
 from fake_xapi.dom0.documents import BadDocument, read_document
 from fake_xapi.dom0.downloads import is_loopback
 from fake_xapi.dom0.updateinfo import BadRepository, Place, from_bundle, place_of, unpacked, updates_of
-from tests.fake_xapi.verbs.repodata import HREF, bundle, files, hash_of, repomd, update, updateinfo
+from tests.fake_xapi.verbs.kit.repodata import HREF, bundle, files, hash_of, repomd, update, updateinfo
 
 ONE = update("U-1", mandatory="RebootHost EvacuateHost", recommended="RestartVM", full="RestartDeviceModel")
 

@@ -11,7 +11,7 @@ import pytest
 from fake_xapi.dom0 import user_plugins
 from fake_xapi.dom0.user_plugins import BadPlugin, load
 from fake_xapi.engine.settings import Settings
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
 
 PYTHON = """#!/usr/bin/env python3
 import os, sys, xmlrpc.client

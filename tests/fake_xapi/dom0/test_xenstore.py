@@ -9,7 +9,7 @@ import pytest
 from fake_xapi.dom0 import xenstore
 from fake_xapi.engine.call import RunningCall
 from fake_xapi.state.ids import Id
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
 
 
 def _call(host: Host) -> RunningCall:

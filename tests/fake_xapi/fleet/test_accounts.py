@@ -10,7 +10,7 @@ import pytest
 
 from fake_xapi.fleet.accounts import Accounts, fits, hash_password, is_hash
 from fake_xapi.fleet.accounts_file import BadAccounts, read_accounts
-from fake_xapi.verbs.directory import DirectoryRefusal, Entry
+from fake_xapi.verbs.access.directory import DirectoryRefusal, Entry
 
 HASH = hash_password("secret", cost=1 << 10)
 GOOD: dict[str, Any] = {

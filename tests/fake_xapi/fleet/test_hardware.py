@@ -11,8 +11,8 @@ from fake_xapi.fleet.gpus import GPUS
 from fake_xapi.fleet.hardware import GIB, STANDARD, Hardware
 from fake_xapi.fleet.hardware_file import KEYS, BadHardware, read_hardware
 from fake_xapi.state.world import World
-from fake_xapi.verbs import nics
-from fake_xapi.verbs.usb_devices import plugged
+from fake_xapi.verbs.devices.usb_devices import plugged
+from fake_xapi.verbs.networks import nics
 
 
 def written(tmp_path: Path, text: str) -> Path:

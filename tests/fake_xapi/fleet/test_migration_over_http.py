@@ -17,7 +17,7 @@ from fake_xapi.faults.rules import Rule
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.fleet.serving import served
 from fake_xapi.transports.remotes import HttpRemote, split_address
-from tests.fake_xapi.verbs.hosts import MIB, QOS, VM_RECORD
+from tests.fake_xapi.verbs.kit.hosts import MIB, QOS, VM_RECORD
 
 
 @dataclass(slots=True)

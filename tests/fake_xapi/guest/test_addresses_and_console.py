@@ -12,7 +12,7 @@ from fake_xapi.engine.settings import Settings
 from fake_xapi.guest.addresses import networks
 from fake_xapi.guest.console_log import console_text
 from fake_xapi.guest.systems import system_of
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
 
 MAC = "fa:16:3e:00:00:01"
 KEY = "vm-data/networking/fa163e000001"

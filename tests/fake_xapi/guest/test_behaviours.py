@@ -13,7 +13,7 @@ from fake_xapi.engine.durations import durations
 from fake_xapi.engine.settings import Settings
 from fake_xapi.guest.behaviours import BadBehaviour, Stage, behaviour, behaviours
 from fake_xapi.guest.console_log import console_text
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
 
 REALISTIC = Settings(durations=durations("realistic"))
 TWO_STAGES = {"first": "a", "stages": {"a": {"delay_s": 5, "prints": ["loader"], "next": ["b"]}, "b": {"delay_s": 5, "tells": ["drivers"]}}}

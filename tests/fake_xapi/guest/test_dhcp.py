@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 
 from fake_xapi.guest.dhcp import lease
-from tests.fake_xapi.verbs.hosts import Host, add_host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, add_host, over_host
 
 
 def test_no_two_interfaces_of_a_network_share_a_lease() -> None:

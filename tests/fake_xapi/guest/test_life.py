@@ -14,7 +14,7 @@ from fake_xapi.engine.settings import Settings
 from fake_xapi.guest.behaviours import FROM_PROFILE, behaviours
 from fake_xapi.guest.exits import Exit
 from fake_xapi.guest.life import leave_domain
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
 
 REALISTIC = Settings(durations=durations("realistic"))
 SLOW = 120.0

@@ -9,7 +9,7 @@ import pytest
 from fake_xapi.engine.durations import durations
 from fake_xapi.engine.settings import Settings
 from fake_xapi.guest.console_log import console_text
-from tests.fake_xapi.verbs.hosts import GIB, Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import GIB, Host, over_host
 
 REALISTIC = Settings(durations=durations("realistic"))
 

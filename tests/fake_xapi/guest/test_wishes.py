@@ -9,7 +9,7 @@ import pytest
 
 from fake_xapi.guest.behaviours import behaviours
 from fake_xapi.guest.wishes import KEYS, NONE, Answer, Wishes, complaints, wishes_of
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "tell-a-guest-what-to-do.md"
 

@@ -10,7 +10,7 @@ import pytest
 from fake_xapi.lifecycle.rules import POOL
 from tests.fake_xapi.pools.fleets import MASTER, SECOND, THIRD, Pool, at, logged_in, over_pool, refused
 from tests.fake_xapi.pools.test_host_life import made_running
-from tests.fake_xapi.verbs.hosts import GIB, VM_RECORD
+from tests.fake_xapi.verbs.kit.hosts import GIB, VM_RECORD
 
 SIZES = ("memory_target", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max")
 

@@ -11,7 +11,7 @@ from fake_xapi.engine.durations import durations
 from fake_xapi.engine.settings import Settings
 from fake_xapi.lifecycle.rules import POOL
 from tests.fake_xapi.pools.fleets import MASTER, SECOND, THIRD, Pool, at, logged_in, over_pool, refused
-from tests.fake_xapi.verbs.hosts import GIB, VM_RECORD
+from tests.fake_xapi.verbs.kit.hosts import GIB, VM_RECORD
 
 EMPTY: dict[str, Any] = {"string": "", "map": {}, "ref": "OpaqueRef:NULL", "bool": False}
 """What a parameter is when nothing is to be said."""

@@ -13,9 +13,9 @@ from fake_xapi.engine.settings import Settings
 from fake_xapi.engine.xapi import Xapi
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.edit import Edit
-from fake_xapi.verbs import pool_checks
+from fake_xapi.verbs.pools import pool_checks
 from tests.fake_xapi.pools.fleets import SECOND, THIRD, Pool, at, logged_in, over_pool, refused
-from tests.fake_xapi.verbs.hosts import VM_RECORD
+from tests.fake_xapi.verbs.kit.hosts import VM_RECORD
 
 Change = Callable[[Edit, int], None]
 """``change(edit, host)``: something about a host's world."""

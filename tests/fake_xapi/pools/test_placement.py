@@ -8,7 +8,7 @@ from fake_xapi.lifecycle.rules import POOL
 from tests.fake_xapi.pools.fleets import MASTER, SECOND, THIRD, Pool, over_pool
 from tests.fake_xapi.pools.test_ha import SIZES, shared_sr
 from tests.fake_xapi.pools.test_host_life import made_running
-from tests.fake_xapi.verbs.hosts import GIB, NULL, QOS, VM_RECORD
+from tests.fake_xapi.verbs.kit.hosts import GIB, NULL, QOS, VM_RECORD
 
 
 async def made(pool: Pool, **fields: Any) -> str:

@@ -16,7 +16,7 @@ from fake_xapi.transports.inprocess import InProcess
 from fake_xapi.transports.transfers import BadRequest
 from tests.fake_xapi.pools.fleets import MASTER, SECOND, THIRD, Pool, at, logged_in, over_pool
 from tests.fake_xapi.pools.test_host_life import made_running
-from tests.fake_xapi.verbs.hosts import VM_RECORD
+from tests.fake_xapi.verbs.kit.hosts import VM_RECORD
 
 FLAG = "rolling_upgrade_in_progress"
 

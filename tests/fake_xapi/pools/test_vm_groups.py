@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from fake_xapi.verbs.vm_groups import ALERT
+from fake_xapi.verbs.vms.vm_groups import ALERT
 from tests.fake_xapi.pools.fleets import SECOND, THIRD, Pool, over_pool
-from tests.fake_xapi.verbs.hosts import VM_RECORD
+from tests.fake_xapi.verbs.kit.hosts import VM_RECORD
 
 
 async def group(pool: Pool, placement: str = "anti_affinity") -> str:

@@ -13,7 +13,7 @@ from fake_xapi.datamodel.failure import Failure
 from fake_xapi.datamodel.xml_values import read_value
 from fake_xapi.dom0 import tar
 from fake_xapi.transports.inprocess import InProcess
-from tests.fake_xapi.verbs.hosts import MIB, Host
+from tests.fake_xapi.verbs.kit.hosts import MIB, Host
 
 
 async def out(host: Host, path: str = "/export", **parameters: str) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 from fake_xapi.datamodel.failure import Failure
 from tests.fake_xapi.transports.images import exchange, served
 from tests.fake_xapi.transports.serving import run
-from tests.fake_xapi.verbs.repodata import bundle, files, hash_of, update
+from tests.fake_xapi.verbs.kit.repodata import bundle, files, hash_of, update
 
 ONE = update("U-1", mandatory="RebootHost", full="RestartVM")
 

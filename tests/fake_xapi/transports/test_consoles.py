@@ -17,7 +17,7 @@ from fake_xapi.transports.rfb import GREETING
 from tests.fake_xapi.engine.kit import Kit
 from tests.fake_xapi.transports.serving import Client, run, serving
 from tests.fake_xapi.transports.worlds import host as plain_host
-from tests.fake_xapi.verbs.hosts import Host, add_host, furnish
+from tests.fake_xapi.verbs.kit.hosts import Host, add_host, furnish
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPTED = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="

@@ -31,9 +31,9 @@ from tests.fake_xapi.engine.kit import Kit
 from tests.fake_xapi.transports.images import exchange, served
 from tests.fake_xapi.transports.serving import Client, Reply, run
 from tests.fake_xapi.transports.worlds import Host as Xen
-from tests.fake_xapi.verbs.hosts import Host, furnish
-from tests.fake_xapi.verbs.repodata import bundle, files, update
-from tests.fake_xapi.verbs.updates import PATCH, image, introduced, update_xml
+from tests.fake_xapi.verbs.kit.hosts import Host, furnish
+from tests.fake_xapi.verbs.kit.repodata import bundle, files, update
+from tests.fake_xapi.verbs.kit.updates import PATCH, image, introduced, update_xml
 
 ONE = update("U-1", mandatory="RebootHost")
 Ask = Callable[..., Any]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fake_xapi.transports.images import exchange, served
 from tests.fake_xapi.transports.serving import run
-from tests.fake_xapi.verbs.updates import PATCH, image, patch, update_xml
+from tests.fake_xapi.verbs.kit.updates import PATCH, image, patch, update_xml
 
 
 def upload(content: bytes, **query: str) -> bytes:

@@ -18,7 +18,7 @@ from fake_xapi.transports.transfers import BadRequest, TransferAnswer, TransferR
 from fake_xapi.verbs.dates import moment
 from tests.fake_xapi.transports.images import exchange, served
 from tests.fake_xapi.transports.serving import run
-from tests.fake_xapi.verbs.hosts import GIB, Host, add_host, over_host
+from tests.fake_xapi.verbs.kit.hosts import GIB, Host, add_host, over_host
 
 HOUR = 3600
 

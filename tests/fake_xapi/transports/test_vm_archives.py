@@ -25,7 +25,7 @@ from tests.fake_xapi.transports.archives import (
     refused_into,
     server,
 )
-from tests.fake_xapi.verbs.hosts import MIB, NULL, Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import MIB, NULL, Host, over_host
 
 
 def test_a_vm_survives_the_journey_with_its_disks() -> None:

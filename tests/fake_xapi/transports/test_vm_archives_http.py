@@ -18,7 +18,7 @@ from fake_xapi.state.world import World
 from tests.fake_xapi.engine.kit import Kit
 from tests.fake_xapi.transports.archives import files, server
 from tests.fake_xapi.transports.serving import Client, Reply, run, serving
-from tests.fake_xapi.verbs.hosts import Host, add_host, furnish
+from tests.fake_xapi.verbs.kit.hosts import Host, add_host, furnish
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from tests.fake_xapi.transports.archives import (
     state,
     swapped,
 )
-from tests.fake_xapi.verbs.hosts import GIB, NULL, Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import GIB, NULL, Host, over_host
 
 BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><value>&b;</value>'
 CHUNK = b"Ref:4/00000000"

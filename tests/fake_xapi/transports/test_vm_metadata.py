@@ -16,7 +16,7 @@ from tests.fake_xapi.transports.archives import (
     server,
     swapped,
 )
-from tests.fake_xapi.verbs.hosts import GIB, MIB, Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import GIB, MIB, Host, over_host
 
 
 def test_metadata_brings_a_vm_back_over_its_disks_with_its_snapshots() -> None:

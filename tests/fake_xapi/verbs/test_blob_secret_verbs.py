@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fake_xapi.verbs.blob import OWNERS
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
 
 
 @pytest.mark.parametrize("cls", OWNERS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_xapi.verbs.hosts import Host, add_host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, add_host, over_host
 
 
 def test_who_watches_what() -> None:

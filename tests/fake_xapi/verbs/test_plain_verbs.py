@@ -12,9 +12,9 @@ from fake_xapi.datamodel.personality import personality
 from fake_xapi.verbs.registry import VERBS
 from scenarios.coverage import answer
 from tests.fake_xapi.engine.test_accessors import plain, sample
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
 
-SETTERS = ("fake_xapi.verbs.setters", "fake_xapi.verbs.vm_settings")
+SETTERS = ("fake_xapi.verbs.setters", "fake_xapi.verbs.vms.vm_settings")
 PREFIXES = ("add_to_", "remove_from_", "set_", "add_", "remove_")
 WISHES: Mapping[str, Any] = {"VM.set_blocked_operations": {"start": "because"}}
 """Values for those fields that do not take any."""

@@ -12,7 +12,7 @@ from fake_xapi.datamodel.personality import personality
 from fake_xapi.verbs.declined import DECLINED
 from fake_xapi.verbs.registry import VERBS
 from tests.fake_xapi.engine.test_accessors import sample
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
 
 
 def _newest(wire_name: str) -> Message | None:

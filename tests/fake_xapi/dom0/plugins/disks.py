@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from tests.fake_xapi.verbs.hosts import MIB, Host
+from tests.fake_xapi.verbs.kit.hosts import MIB, Host
 
 BLOCK = 2 * MIB
 SIZE = 64 * MIB

@@ -8,7 +8,7 @@ import json
 import pickle
 from typing import Any
 
-from tests.fake_xapi.verbs.hosts import Host
+from tests.fake_xapi.verbs.kit.hosts import Host
 
 
 async def texts(host: Host, plugin: str, function: str, **args: Any) -> str:

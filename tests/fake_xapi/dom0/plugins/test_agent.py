@@ -16,7 +16,7 @@ from fake_xapi.guest.agent import COMMANDS, files_of
 from fake_xapi.guest.machine import machine
 from fake_xapi.guest.secrets import BASE, PRIME, encrypt
 from tests.fake_xapi.dom0.plugins.dom0 import answer, encoded, running, texts, texts_refused
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
 
 REALISTIC = Settings(durations=durations("realistic"))
 PRIVATE = 987_654_321

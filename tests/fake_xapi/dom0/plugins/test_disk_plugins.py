@@ -10,7 +10,7 @@ from fake_xapi.dom0.iso9660 import read_file
 from fake_xapi.dom0.iso9660_write import image
 from tests.fake_xapi.dom0.plugins.disks import BLOCK, SIZE, UUIDS, chain, folder, read_block, vdi_of
 from tests.fake_xapi.dom0.plugins.dom0 import packed, texts, texts_refused, values, values_refused
-from tests.fake_xapi.verbs.hosts import GIB, MIB, Host, add_host, over_host
+from tests.fake_xapi.verbs.kit.hosts import GIB, MIB, Host, add_host, over_host
 
 # ---- migration and workarounds ---------------------------------------------------------------------------------------------------
 

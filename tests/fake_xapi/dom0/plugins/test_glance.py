@@ -15,7 +15,7 @@ from fake_xapi.dom0.vhd_write import Parent, VhdImage
 from tests.fake_xapi.dom0.plugins.disks import BLOCK, SIZE, UUIDS, chain, filled, folder, read_block, vdi_of
 from tests.fake_xapi.dom0.plugins.dom0 import values, values_refused
 from tests.fake_xapi.dom0.plugins.image_service import ImageService, image_service
-from tests.fake_xapi.verbs.hosts import MIB, Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import MIB, Host, over_host
 
 
 def _vhd(blocks: dict[int, bytes], parent: Parent | None = None, size: int = SIZE) -> bytes:

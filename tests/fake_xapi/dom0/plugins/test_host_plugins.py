@@ -13,9 +13,9 @@ import pytest
 
 from fake_xapi.engine.durations import durations
 from fake_xapi.engine.settings import Settings
-from fake_xapi.verbs.host_plugins import PLUGINS, Texts, Values
+from fake_xapi.verbs.hosts.host_plugins import PLUGINS, Texts, Values
 from tests.fake_xapi.dom0.plugins.dom0 import packed, running, texts, texts_refused, values, values_refused
-from tests.fake_xapi.verbs.hosts import GIB, Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import GIB, Host, over_host
 
 CALLED_BY_OPENSTACK: dict[str, tuple[str, ...]] = {
     "dom0_plugin_version": ("get_version",),

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fake_xapi.dom0.plugins.network_config import COMMANDS, STATE
-from fake_xapi.verbs import dom0_files
+from fake_xapi.verbs.hosts import dom0_files
 from tests.fake_xapi.dom0.plugins.dom0 import running, values, values_refused
-from tests.fake_xapi.verbs.hosts import Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import Host, over_host
 
 PAIR = {"dev1_name": "qvb1", "dev2_name": "qvo1"}
 

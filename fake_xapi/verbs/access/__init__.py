@@ -1,0 +1,1 @@
+"""The verbs of access: subjects, roles, directories, secrets, certificates."""

@@ -1,0 +1,1 @@
+"""VMs and pools as files: XVA archives, metadata, recovery from a disk."""

@@ -1,0 +1,1 @@
+"""The verbs of devices that VMs are given: PCI, graphics, USB, storage proxies."""

@@ -1,0 +1,130 @@
+"""Disks made from disks: clone, snapshot and copy, each marked on the VDI's SR while it lasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.lifecycle.rules import AnyRow
+from fake_xapi.lifecycle.storage_types import CHAINED_TYPES, driver_features
+from fake_xapi.lifecycle.vdi import any_plugged_pbd
+from fake_xapi.state.edit import Edit
+from fake_xapi.state.ids import Id
+from fake_xapi.verbs.call import Call
+from fake_xapi.verbs.disks import chains, disk_fill, storage, vdi_tracking
+
+_KEPT = (
+    *("name_label", "name_description", "type", "sharable", "read_only", "other_config", "xenstore_data", "tags", "on_boot"),
+    "allow_caching",
+)
+_KEPT_BY_COPY = ("name_label", "name_description", "type", "sharable", "other_config", "xenstore_data", "tags")
+
+
+def assert_reachable(call: Call, sr: Id) -> None:
+    """Raise SR_HAS_NO_PBDS [sr] when no host is connected to an SR."""
+    if not any_plugged_pbd(call.world, call.world[sr]):
+        raise Failure("SR_HAS_NO_PBDS", Handle(sr))
+
+
+def can_clone(call: Call, vdi: Id) -> bool:
+    """Whether a disk's SR splits disks instead of copying them."""
+    sr = call.world[call.world[vdi]["SR"]]
+    return "VDI_CLONE" in driver_features(sr["type"], call.world.personality.era)
+
+
+def _kept(row: AnyRow, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: row[name] for name in names}
+
+
+async def clone_disk(call: Call, vdi: Id) -> Id:
+    """A writable disk with the same content, at once where the SR can, else by copying."""
+    sr: Id = call.world[vdi]["SR"]
+    assert_reachable(call, sr)
+    if not can_clone(call, vdi):
+        return await copy_disk(call, vdi, sr)
+    async with call.operating((sr, "vdi_clone")):
+        await call.takes("VDI.clone")
+        _settle(call, vdi)
+        with call.world.edit() as edit:
+            return _split(call, edit, vdi, **_kept(call.world[vdi], _KEPT))
+
+
+async def snapshot_disk(call: Call, vdi: Id) -> Id:
+    """A disk with the same content that says whose snapshot it is."""
+    sr: Id = call.world[vdi]["SR"]
+    assert_reachable(call, sr)
+    async with call.operating((sr, "vdi_snapshot")):
+        await call.takes("VDI.snapshot")
+        _settle(call, vdi)
+        row = call.world[vdi]
+        with call.world.edit() as edit:
+            made = _split(
+                call,
+                edit,
+                vdi,
+                **_kept(row, _KEPT),
+                is_a_snapshot=True,
+                snapshot_of=vdi,
+                snapshot_time=call.now(),
+                cbt_enabled=row["cbt_enabled"],
+            )
+        if row["cbt_enabled"]:
+            vdi_tracking.hand_over(call, vdi, made)
+        return made
+
+
+def _split(call: Call, edit: Edit, vdi: Id, **fields: Any) -> Id:
+    """Another disk with the same content: upon a base of both, or beside it where an array keeps what it needs for that."""
+    sr: Id = edit[vdi]["SR"]
+    if edit[sr]["type"] in CHAINED_TYPES:
+        return chains.split(call, edit, vdi, **fields)
+    made = storage.create_vdi(call, edit, sr, edit[vdi]["virtual_size"], **fields)
+    if vdi in call.disks:
+        call.disks.clone(vdi, made)
+    return made
+
+
+def _settle(call: Call, vdi: Id) -> None:
+    """Let what a guest has written so far count, before the disk is split."""
+    if call.disks.is_hollow:
+        disk_fill.fill(call, [vdi])
+        with call.world.edit() as edit:
+            storage.measure(call, edit, vdi)
+
+
+async def copy_disk(call: Call, vdi: Id, sr: Id, *, share: tuple[float, float] = (0.0, 1.0)) -> Id:
+    """A disk of its own with the same content, in any SR. Cancelled or failed, nothing is left of it."""
+    assert_reachable(call, sr)
+    row = call.world[vdi]
+    async with call.operating((sr, "vdi_create")):
+        with call.world.edit() as edit:
+            made = create_disk(call, edit, sr, row["virtual_size"], **_kept(row, _KEPT_BY_COPY), read_only=False)
+    try:
+        await fill_disk(call, vdi, made, share=share)
+    except BaseException:
+        with call.world.edit() as edit:
+            storage.drop_vdi(call, edit, made)
+        raise
+    return made
+
+
+def create_disk(call: Call, edit: Edit, sr: Id, size: int, **fields: Any) -> Id:
+    """An empty disk as its SR's driver makes it: the size rounded up, the format in sm_config."""
+    sr_type: str = edit[sr]["type"]
+    config = {**storage.format_of(sr_type), **fields.pop("sm_config", {})}
+    return storage.create_vdi(call, edit, sr, storage.rounded_size(sr_type, size), sm_config=config, **fields)
+
+
+async def fill_disk(call: Call, source: Id, target: Id, *, share: tuple[float, float] = (0.0, 1.0)) -> None:
+    """Copy the bytes of one disk over another that is at least as large, at the rate of the profile."""
+    held = call.disks[source].allocated_bytes if source in call.disks else 0
+    target_sr: Id = call.world[target]["SR"]
+    storage.require_space(call.world, target_sr, held if storage.is_thin_sr(call.world[target_sr]) else 0)
+    await call.takes("VDI.copy", bytes_moved=held, share=share)
+    if source not in call.disks:
+        return
+    size = call.disks[target].size
+    call.disks.clone(source, target)
+    call.disks.resize(target, size)
+    with call.world.edit() as edit:
+        storage.measure(call, edit, target)

@@ -1,0 +1,170 @@
+"""Changed block tracking: which disks keep a log of what was written, whose changes a log holds, and what changed between two of them.
+
+Each log says what changed since the disk that it follows on. Taking a snapshot hands the log to it and begins a new one.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+
+from fake_xapi.datamodel.failure import Failure, Handle
+from fake_xapi.dom0.blocks import BLOCK_BYTES
+from fake_xapi.dom0.disks import Disk, DiskStore
+from fake_xapi.lifecycle.vbd import is_plugged
+from fake_xapi.state.edit import Edit
+from fake_xapi.state.ids import Id
+from fake_xapi.verbs.call import Call, Verb
+from fake_xapi.verbs.disks import chains, media, storage
+from fake_xapi.verbs.disks.media import Holder
+from fake_xapi.verbs.disks.sm_errors import sm_failure
+
+TRACKED_BYTES = 64 << 10
+"""The block that a bit stands for."""
+NO_CONTENT = "/No content: this is a cbt_metadata VDI/"
+PATIENCE_S = 4.0
+_POLL_S = 0.5
+_PER_BLOCK = BLOCK_BYTES // TRACKED_BYTES // 8
+_NOTHING = bytes(TRACKED_BYTES)
+
+
+# ---- the logs --------------------------------------------------------------------------------------------------------------------
+
+
+def _logs(store: Holder, sr: Id) -> dict[str, str]:
+    """By the uuid of each tracked disk of an SR: the disk that its log follows on, "" for the first."""
+    on = media.shelf(store, store.world[sr]["type"])
+    medium = media.find(on, store.world.uuid(sr))
+    return dict(on.world[medium]["tracked"]) if medium else {}
+
+
+def _keep(store: Holder, sr: Id, logs: Mapping[str, str]) -> None:
+    sr_type: str = store.world[sr]["type"]
+    on, uuid = media.shelf(store, sr_type), store.world.uuid(sr)
+    with on.world.edit() as edit:
+        medium = media.find(on, uuid) or edit.create("medium", sr_uuid=uuid, sr_type=sr_type)
+        edit.set(medium, tracked=dict(logs))
+
+
+def begin(store: Holder, vdi: Id) -> None:
+    """Begin a log that follows on nothing."""
+    sr: Id = store.world[vdi]["SR"]
+    _keep(store, sr, {**_logs(store, sr), store.world.uuid(vdi): ""})
+
+
+def hand_over(store: Holder, vdi: Id, snapshot: Id) -> None:
+    """Give a disk's log to its snapshot; the disk's new log follows on that."""
+    sr: Id = store.world[vdi]["SR"]
+    logs, mine, its = _logs(store, sr), store.world.uuid(vdi), store.world.uuid(snapshot)
+    _keep(store, sr, {**logs, its: logs.get(mine, ""), mine: its})
+
+
+def give_up(store: Holder, vdi: Id, *, is_merged: bool) -> None:
+    """Drop a log. What follows on it takes it over when the disk is destroyed, and begins anew when tracking was switched off."""
+    sr: Id = store.world[vdi]["SR"]
+    logs, mine = _logs(store, sr), store.world.uuid(vdi)
+    if mine not in logs:
+        return
+    followed = logs.pop(mine)
+    before = followed if is_merged else ""
+    _keep(store, sr, {uuid: before if follows == mine else follows for uuid, follows in logs.items()})
+
+
+def is_related(store: Holder, vdi_from: Id, vdi_to: Id) -> bool:
+    """Whether the logs from one disk to a later one are all there."""
+    logs, wanted = _logs(store, store.world[vdi_to]["SR"]), store.world.uuid(vdi_from)
+    current = store.world.uuid(vdi_to)
+    while current != wanted and logs.get(current):
+        current = logs[current]
+    return current == wanted and wanted in logs
+
+
+# ---- the verbs -------------------------------------------------------------------------------------------------------------------
+
+
+async def enable_cbt(call: Call, vdi: Id) -> None:
+    """Begin to keep track of changed blocks; nothing to do where that is so already."""
+    async with call.operating((call.world[vdi]["SR"], "vdi_enable_cbt")):
+        await call.takes("VDI.enable_cbt")
+        if not call.world[vdi]["cbt_enabled"]:
+            begin(call, vdi)
+            with call.world.edit() as edit:
+                edit.set(vdi, cbt_enabled=True)
+
+
+async def disable_cbt(call: Call, vdi: Id) -> None:
+    """Forget what changed; what was compared with this disk can be so no more."""
+    async with call.operating((call.world[vdi]["SR"], "vdi_disable_cbt")):
+        await call.takes("VDI.disable_cbt")
+        give_up(call, vdi, is_merged=False)
+        with call.world.edit() as edit:
+            edit.set(vdi, cbt_enabled=False)
+
+
+async def data_destroy(call: Call, vdi: Id) -> None:
+    """Destroy what a snapshot holds and keep which blocks had changed. VDI_IN_USE while it stays plugged for four seconds."""
+    sr: Id = call.world[vdi]["SR"]
+    async with call.operating((sr, "vdi_data_destroy")):
+        await _until_unplugged(call, vdi)
+        await call.takes("VDI.destroy")
+        with call.world.edit() as edit:
+            empty(call, edit, vdi)
+    chains.collect_later(call, sr, vdi)
+
+
+async def _until_unplugged(call: Call, vdi: Id) -> None:
+    waited_s = 0.0
+    while any(is_plugged(call.world[vbd]) for vbd in call.world[vdi]["VBDs"]):
+        if waited_s >= PATIENCE_S:
+            raise Failure("VDI_IN_USE", Handle(vdi), "data_destroy")
+        await call.wait(_POLL_S)
+        waited_s += _POLL_S
+
+
+def empty(store: Holder, edit: Edit, vdi: Id) -> None:
+    """Leave no more of a disk than its log. Which blocks it had is remembered, for it is the base of what was changed since."""
+    row = edit[vdi]
+    other_config = {**row["other_config"], "content_id": NO_CONTENT}
+    config = {key: value for key, value in row["sm_config"].items() if key != chains.PARENT}
+    edit.set(vdi, type="cbt_metadata", other_config=other_config, sm_config=config)
+    storage.measure(store, edit, vdi)
+
+
+async def list_changed_blocks(call: Call, vdi_from: Id, vdi_to: Id) -> str:
+    """A bitmap in base64, one bit per 64 KiB from the highest of the first byte on, of what differs between two tracked disks.
+
+    SR_BACKEND_FAILURE_460 when no chain of logs leads from one to the other.
+    """
+    async with call.operating((vdi_to, "list_changed_blocks"), (call.world[vdi_to]["SR"], "vdi_list_changed_blocks")):
+        await call.takes("VDI.list_changed_blocks")
+        first, second = call.disks.get(vdi_from), call.disks.get(vdi_to)
+        if first is None or second is None or not is_related(call, vdi_from, vdi_to):
+            raise sm_failure(460, "Source and target VDI are unrelated")
+        return base64.b64encode(bitmap(call.disks, first, second)).decode()
+
+
+def bitmap(disks: DiskStore, first: Disk, second: Disk) -> bytes:
+    """One bit per 64 KiB of the second disk: whether it differs from the first."""
+    found = bytearray(-(-second.size // BLOCK_BYTES) * _PER_BLOCK)
+    for number in second.changed_since(first):
+        bits = _changed(disks.block(first, number), disks.block(second, number))
+        if number * _PER_BLOCK < len(found):
+            found[number * _PER_BLOCK : (number + 1) * _PER_BLOCK] = bits
+    return bytes(found[: -(-second.size // TRACKED_BYTES // 8)])
+
+
+def _changed(before: bytes, after: bytes) -> bytes:
+    parts = range(0, BLOCK_BYTES, TRACKED_BYTES)
+    return _packed(before[start : start + TRACKED_BYTES] != after[start : start + TRACKED_BYTES] for start in parts)
+
+
+def _packed(bits: Iterable[bool]) -> bytes:
+    return int("".join("01"[bit] for bit in bits), 2).to_bytes(_PER_BLOCK, "big")
+
+
+VERBS: Mapping[str, Verb] = {
+    "VDI.enable_cbt": enable_cbt,
+    "VDI.disable_cbt": disable_cbt,
+    "VDI.data_destroy": data_destroy,
+    "VDI.list_changed_blocks": list_changed_blocks,
+}

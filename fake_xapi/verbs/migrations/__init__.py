@@ -1,0 +1,1 @@
+"""The verbs that move VMs and disks between hosts and pools."""

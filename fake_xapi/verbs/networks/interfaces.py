@@ -1,0 +1,137 @@
+"""What becomes of the rows when an interface of a host comes up, goes down, is made or is gone. Pure edits; nothing is checked here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fake_xapi.lifecycle.rules import AnyRow
+from fake_xapi.state.edit import Edit
+from fake_xapi.state.ids import Id
+from fake_xapi.verbs.call import Call
+from fake_xapi.verbs.networks import links, nics
+from fake_xapi.verbs.networks.mac_addresses import leased_address
+from fake_xapi.verbs.networks.pif_kinds import below, kind_of
+
+NO_MTU = -1
+DUMMY_MAC = "fe:ff:ff:ff:ff:ff"
+"""What interfaces without a station of their own have for an address."""
+GRO = {"gro": "on"}
+_IP = ("ip_configuration_mode", "IP", "netmask", "gateway", "DNS")
+
+
+def create(edit: Edit, **fields: Any) -> Id:
+    """A PIF that is down and has no address, with what every new one has."""
+    usual = {
+        "device_name": fields["device"],
+        "VLAN": -1,
+        "MTU": NO_MTU,
+        "physical": False,
+        "currently_attached": False,
+        "ip_configuration_mode": "None",
+        "ipv6_configuration_mode": "None",
+        "primary_address_type": "IPv4",
+    }
+    return edit.create("PIF", **{**usual, **fields})
+
+
+def create_metrics(edit: Edit, **fields: Any) -> Id:
+    """Metrics of an interface that nobody has looked at yet."""
+    return edit.create("PIF_metrics", **fields)
+
+
+def model_of(edit: Edit, pci: Id) -> dict[str, str]:
+    """What the metrics of a NIC say of its model: who made it, what it is, and where it is."""
+    row = edit.get(pci)
+    if row is None:
+        return {}
+    return {"pci_bus_path": row["pci_id"], **{field: row[field] for field in ("vendor_id", "vendor_name", "device_id", "device_name")}}
+
+
+def bring_up(call: Call, edit: Edit, pif: Id, *, is_management: bool = False) -> None:
+    """An interface is up: it has its network's MTU, its address, its link, and so have the members of a bond."""
+    row = edit[pif]
+    if row["sriov_logical_PIF_of"] and edit[row["sriov_logical_PIF_of"][0]]["requires_reboot"]:
+        return
+    edit.set(pif, currently_attached=True, MTU=_mtu(edit, row))
+    if row["ip_configuration_mode"] == "DHCP":
+        take_lease(edit, pif, is_management=is_management or row["management"])
+    for bond in row["bond_master_of"]:
+        for member in edit[bond]["slaves"]:
+            edit.set(member, currently_attached=True)
+    links.refresh(call, edit, pif)
+    _tell_tunnels(edit, pif)
+
+
+def _mtu(edit: Edit, pif: AnyRow) -> int:
+    """A PIF's own wish, else what its network says."""
+    wish: str = pif["other_config"].get("mtu", "")
+    network = edit.get(pif["network"])
+    usual: int = network["MTU"] if network is not None else 1500
+    return int(wish) if wish.isdecimal() else usual
+
+
+def take_lease(edit: Edit, pif: Id, *, is_management: bool) -> None:
+    """The address that a DHCP server gives: the management interface gets the one at which its host is found."""
+    row = edit[pif]
+    address: str = edit[row["host"]]["address"] if is_management else ""
+    if address:
+        edit.set(pif, IP=address, netmask="255.0.0.0")
+    else:
+        edit.set(pif, IP=leased_address(row["MAC"]), netmask="255.240.0.0", gateway="172.16.0.1", DNS="172.16.0.1")
+
+
+def bring_down(call: Call, edit: Edit, pif: Id) -> None:
+    """An interface is down."""
+    row = edit[pif]
+    edit.set(pif, currently_attached=False)
+    for bond in row["bond_master_of"]:
+        for member in edit[bond]["slaves"]:
+            edit.set(member, currently_attached=False)
+    links.refresh(call, edit, pif)
+    _tell_tunnels(edit, pif)
+
+
+def _tell_tunnels(edit: Edit, pif: Id) -> None:
+    """A tunnel is active while both of its ends are up."""
+    row = edit[pif]
+    for tunnel in (*row["tunnel_access_PIF_of"], *row["tunnel_transport_PIF_of"]):
+        ends = (edit[tunnel]["access_PIF"], edit[tunnel]["transport_PIF"])
+        is_active = all((other := edit.get(end)) is not None and other["currently_attached"] for end in ends)
+        edit.put(tunnel, "status", "active", str(is_active).lower())
+
+
+def destroy(call: Call, edit: Edit, pif: Id) -> None:
+    """A PIF is gone. Its NIC, if it has one, stays; metrics that it shared with what it lay on stay, too."""
+    row = edit[pif]
+    kind = kind_of(row)
+    metrics: Id = row["metrics"]
+    if row["physical"]:
+        nics.put_in(call.world, edit, row["host"], row["device"], row["MAC"])
+    if kind in ("physical", "bond") and metrics and edit.get(metrics) is not None:
+        edit.destroy(metrics)
+    edit.destroy(pif)
+
+
+def move_addresses(edit: Edit, source: Id, target: Id) -> None:
+    """Give one interface's IPv4 configuration to another."""
+    row = edit[source]
+    edit.set(target, **{field: row[field] for field in _IP})
+    edit.set(source, **{field: "None" if field == "ip_configuration_mode" else "" for field in _IP})
+
+
+def move_management(call: Call, edit: Edit, source: Id, target: Id) -> None:
+    """Manage the host over another interface, which comes up for it."""
+    bring_up(call, edit, target, is_management=True)
+    if edit.get(source) is not None:
+        edit.set(source, management=False)
+    edit.set(target, management=True)
+    host, address = edit[target]["host"], edit[target]["IP"]
+    if address:
+        edit.set(host, address=address)
+
+
+def lower(edit: Edit, pif: Id) -> Id:
+    """What an interface lies on; NULL for hardware and bonds."""
+    row = edit[pif]
+    kind = kind_of(row)
+    return 0 if kind in ("physical", "bond") else below(edit, row, kind)

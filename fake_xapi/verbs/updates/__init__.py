@@ -1,0 +1,1 @@
+"""The verbs by which a pool is kept up to date: patches, updates, repositories, licences."""

@@ -1,0 +1,162 @@
+"""What becomes of the rows when a VM's domain comes, goes or sleeps. Pure edits: no time passes and nothing is checked here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fake_xapi.dom0 import rrd_notes
+from fake_xapi.guest import machine
+from fake_xapi.lifecycle.guests import configured_domain_type
+from fake_xapi.state.edit import Edit
+from fake_xapi.state.ids import Id, make_id
+from fake_xapi.verbs.call import Call
+from fake_xapi.verbs.devices import passthrough
+from fake_xapi.verbs.networks import attachment
+from fake_xapi.verbs.updates import guidance
+from fake_xapi.verbs.vms import memory, vm_bios
+
+_ORDINAL = make_id(0, 1)
+_DEVICES = ("VBDs", "VIFs", "VGPUs", "VUSBs")
+_CPU_KEYS = ("vendor", "features", "features_hvm", "features_pv")
+
+
+def begin(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
+    """A domain is there: state, place, devices, consoles, metrics. Returns its domid, which only ever grows on a host."""
+    row = edit[vm]
+    rrd_notes.end_run(edit, vm, call.now())
+    domain_type = configured_domain_type(row)
+    target = _memory_target(row)
+    consoles = _open_consoles(call, edit, vm, host, domain_type)
+    domid = consoles[0] // _ORDINAL
+    edit.set(
+        vm,
+        power_state="Paused" if is_paused else "Running",
+        domid=domid,
+        resident_on=host,
+        scheduled_to_be_resident_on=0,
+        memory_target=target,
+        last_boot_CPU_flags={key: value for key, value in edit[host]["cpu_info"].items() if key in _CPU_KEYS},
+    )
+    guidance.vm_device_model_restarted(edit, vm)
+    attachment.bring_networks_up(call, edit, vm, host)
+    _attach_devices(edit, row, domain_type)
+    passthrough.attach(edit, vm, host)
+    if row["metrics"]:
+        _start_metrics(edit, row, domain_type, target, call.now())
+    return domid
+
+
+def _memory_target(vm: Any) -> int:
+    """What the VM was given of its host's memory, within its limits."""
+    return int(min(max(vm["memory_target"] or vm["memory_dynamic_max"], vm["memory_dynamic_min"]), vm["memory_dynamic_max"]))
+
+
+def _open_consoles(call: Call, edit: Edit, vm: Id, host: Id, domain_type: str) -> list[Id]:
+    """Screen and, where the domain has one, the text console. A domain takes its number from the first of them."""
+    protocols = ("rfb",) if domain_type == "hvm" else ("rfb", "vt100")
+    address: str = edit[host]["address"]
+    made = [edit.create("console", VM=vm, protocol=protocol) for protocol in protocols]
+    for console in made:
+        edit.set(console, location=f"https://{address}/console?uuid={call.world.uuid(console)}")
+    return made
+
+
+def _attach_devices(edit: Edit, vm: Any, domain_type: str) -> None:
+    has_ide = domain_type == "hvm" and edit.personality.era != "modern"
+    for vbd in vm["VBDs"]:
+        edit.set(vbd, currently_attached=True, device=device_name(edit[vbd]["userdevice"], has_ide=has_ide))
+    for field in _DEVICES[1:]:
+        for device in vm[field]:
+            edit.set(device, currently_attached=True)
+
+
+def device_name(userdevice: str, *, has_ide: bool) -> str:
+    """How the guest names a disk: 0 is xvda, or hda where the first four are IDE's; a name is kept."""
+    if not userdevice.isdecimal():
+        return userdevice
+    number = int(userdevice)
+    return ("hd" if has_ide and number < 4 else "xvd") + _letters(number)
+
+
+def _letters(number: int) -> str:
+    """A to z, then aa, ab, ..."""
+    head, tail = divmod(number, 26)
+    return (_letters(head - 1) if head else "") + chr(ord("a") + tail)
+
+
+def _start_metrics(edit: Edit, vm: Any, domain_type: str, target: int, now: str) -> None:
+    is_hvm, platform = domain_type == "hvm", vm["platform"]
+    edit.set(
+        vm["metrics"],
+        start_time=now,
+        last_updated=now,
+        VCPUs_number=vm["VCPUs_at_startup"],
+        memory_actual=target,
+        current_domain_type=domain_type,
+        hvm=is_hvm,
+        nested_virt=is_hvm and platform.get("nested-virt") == "true",
+        nomigrate=is_hvm and platform.get("nomigrate") == "true",
+        state=("running",),
+    )
+
+
+def halt(edit: Edit, vm: Id, now: str) -> None:
+    """The domain is gone for good: devices detached, consoles closed, the host free of it. Guest metrics stay as a memory."""
+    row = edit[vm]
+    for field in _DEVICES:
+        for device in row[field]:
+            _detach(edit, device)
+    passthrough.detach(edit, vm)
+    _leave_host(edit, vm, row, now)
+    edit.set(vm, power_state="Halted", requires_reboot=False, suspend_VDI=0)
+    guidance.vm_restarted(edit, vm)
+
+
+def _detach(edit: Edit, device: Id) -> None:
+    row = edit[device]
+    if row.cls in ("VBD", "VIF"):
+        edit.set(device, currently_attached=False, reserved=False, current_operations={})
+    else:
+        edit.set(device, currently_attached=False)
+
+
+def suspend(edit: Edit, vm: Id, suspend_vdi: Id, now: str) -> None:
+    """The domain sleeps in a VDI: no host, no consoles, but its devices stay attached."""
+    passthrough.detach(edit, vm)
+    _leave_host(edit, vm, edit[vm], now)
+    edit.set(vm, power_state="Suspended", suspend_VDI=suspend_vdi)
+
+
+def _leave_host(edit: Edit, vm: Id, row: Any, now: str) -> None:
+    for console in row["consoles"]:
+        edit.destroy(console)
+    edit.set(vm, resident_on=0, scheduled_to_be_resident_on=0, domid=-1)
+    if row["metrics"]:
+        edit.set(
+            row["metrics"],
+            VCPUs_number=0,
+            memory_actual=0,
+            current_domain_type="unspecified",
+            hvm=False,
+            nested_virt=False,
+            nomigrate=False,
+            state=(),
+            last_updated=now,
+        )
+
+
+def settle(edit: Edit, vm: Id) -> None:
+    """What a start decides anew of a VM: how it boots, and what that costs beyond its memory."""
+    row = edit[vm]
+    edit.set(vm, domain_type=configured_domain_type(row), memory_overhead=memory.overhead_bytes(row))
+    vm_bios.settle(edit, vm)
+    forget_guest(edit, vm)
+
+
+def forget_guest(edit: Edit, vm: Id) -> None:
+    """The metrics of a guest that is no more."""
+    metrics: Id = edit[vm]["guest_metrics"]
+    if metrics and edit.get(metrics) is not None:
+        edit.destroy(metrics)
+    edit.set(vm, guest_metrics=0)
+    machine.begin_boot(edit, vm)
