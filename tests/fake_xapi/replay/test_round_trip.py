@@ -156,7 +156,7 @@ def test_a_guest_that_was_up_does_not_boot_again_and_one_that_starts_does(tmp_pa
         before = xapi.VM.get_guest_metrics(vm)
         xapi.VM.pause(vm)
         xapi.VM.unpause(vm)
-        kept = xapi.VM.get_guest_metrics(vm) == before
+        kept = bool(xapi.VM.get_guest_metrics(vm) == before)
         xapi.VM.hard_reboot(vm)
         boots(xapi, vm)
         return kept
