@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import itertools
 import math
 import selectors
 import time
 from collections.abc import Callable
-from contextvars import Context
-from typing import Any, TypeVarTuple, Unpack
+from typing import Any, TypeVarTuple
 
-from fake_xapi.engine.timers import OrderedTimer
+from fake_xapi.engine.timers import OrderedLoop
 
 Ts = TypeVarTuple("Ts")
 
@@ -33,41 +31,23 @@ Ready = list[tuple[selectors.SelectorKey, int]]
 RealClock = Callable[[], float]
 
 
-class PacedLoop(asyncio.SelectorEventLoop):
+class PacedLoop(OrderedLoop):
     """The loop itself. ``time()`` begins at 0; ``speed`` is seconds of its time for one real second, 0 while it is paused."""
-
-    _scheduled: list[asyncio.TimerHandle]  # the base's own heap
 
     def __init__(self, speed: float = 1.0, real_clock: RealClock = time.monotonic) -> None:
         self._real_clock = real_clock
-        self._now_s = 0.0
         self._speed = self._speed_when_running = _checked(speed)
         self._anchor_s, self._real_anchor_s = 0.0, real_clock()
         self._moved_at_s = self._real_anchor_s
         self._real_timers: list[tuple[float, int, asyncio.Handle]] = []
-        self._order = itertools.count()
         self._paced_selector = _PacedSelector(self._select)
         super().__init__(self._paced_selector)
 
     # ---- the time ---------------------------------------------------------------------------------------------------------
 
-    def time(self) -> float:
-        """Seconds of this loop's time since it was made."""
-        return self._now_s
-
     def real_time(self) -> float:
         """Seconds of the real clock."""
         return self._real_clock()
-
-    def call_at(
-        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        """Set a timer; those of the same moment fire in the order in which they were set."""
-        if self.is_closed():
-            raise RuntimeError("Event loop is closed")
-        timer = OrderedTimer(when, next(self._order), callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)
-        return timer
 
     @property
     def speed(self) -> float:

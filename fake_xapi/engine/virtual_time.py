@@ -18,18 +18,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import heapq
-import itertools
 import math
 import selectors
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from contextvars import Context
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from fake_xapi.engine.timers import OrderedTimer
+from fake_xapi.engine.timers import OrderedLoop
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -65,35 +62,18 @@ def run_virtual(main: Coroutine[Any, Any, T], *, limit_s: float | None = None) -
     return result
 
 
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
+class VirtualTimeLoop(OrderedLoop):
     """The loop itself, for those who bring their own runner. ``time()`` begins at 0."""
 
-    _scheduled: list[asyncio.TimerHandle]  # the base's own heap and queue
-    _ready: deque[asyncio.Handle]
+    _ready: deque[asyncio.Handle]  # asyncio's own queue
 
     def __init__(self, limit_s: float | None = None) -> None:
-        self._now_s = 0.0
         self._limit_s = float("inf") if limit_s is None else limit_s
-        self._order = itertools.count()
         self._threads_at_work = 0
         self._selector = _JumpingSelector(self.pass_time)
         super().__init__(self._selector)
         self._watched_by_itself = len(self._selector.get_map())
         self.set_task_factory(self._new_task)
-
-    def time(self) -> float:
-        """Seconds of virtual time since the loop was made."""
-        return self._now_s
-
-    def call_at(
-        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        """Set a timer; those of the same moment fire in the order in which they were set."""
-        if self.is_closed():
-            raise RuntimeError("Event loop is closed")
-        timer = OrderedTimer(when, next(self._order), callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)
-        return timer
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
         """Run in a thread; the clock stands still until it is done."""
