@@ -13,6 +13,7 @@ from inspect import isawaitable
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.engine.dispatch import rendered
 from fake_xapi.transports.ports import HttpTask, Xapi
+from fake_xapi.transports.streams import BodyLost
 from fake_xapi.transports.transfers import BadRequest, Handler, TransferAnswer, TransferRequest
 
 _PROGRESS_STEP = 0.05
@@ -112,3 +113,20 @@ def steps(task: HttpTask, length: int | None) -> Callable[[int], None]:
             task.progress(told)
 
     return tell
+
+
+async def whole_body(admitted: Admitted, most_bytes: int, *, too_long: Failure, cut_short: Failure) -> bytes:
+    """Read a body into memory, reporting progress to the task.
+
+    Raises ``too_long`` when it exceeds ``most_bytes``, ``cut_short`` when the client goes away before its end.
+    """
+    tell, kept = steps(admitted.task, admitted.request.length), bytearray()
+    try:
+        async for piece in admitted.request.pieces:
+            kept += piece
+            if len(kept) > most_bytes:
+                raise too_long
+            tell(len(kept))
+    except BodyLost as lost:
+        raise cut_short from lost
+    return bytes(kept)

@@ -11,8 +11,7 @@ from fake_xapi.dom0.updateinfo import BadRepository, Update, from_bundle
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
-from fake_xapi.transports.admitted import Admitted, admitting, answer_of, steps
-from fake_xapi.transports.streams import BodyLost
+from fake_xapi.transports.admitted import Admitted, admitting, answer_of, whole_body
 from fake_xapi.transports.transfers import Handlers, TransferAnswer
 from fake_xapi.verbs.hosts import dom0_files
 from fake_xapi.verbs.updates import repositories
@@ -26,7 +25,9 @@ async def _upload(admitted: Admitted) -> TransferAnswer:
     xapi, world = admitted.xapi, admitted.xapi.world
     if not any(world[one]["origin"] == "bundle" for one in world[POOL]["repositories"]):
         raise Failure("BUNDLE_REPO_NOT_ENABLED")
-    hash_, text = _unpacked(await _body(admitted))
+    too_long = Failure("BUNDLE_UNPACK_FAILED", f"longer than {MOST_BYTES} bytes")
+    cut_short = Failure("BUNDLE_UNPACK_FAILED", "the bundle ended too soon")
+    hash_, text = _unpacked(await whole_body(admitted, MOST_BYTES, too_long=too_long, cut_short=cut_short))
     with world.edit() as edit:
         dom0_files.write(world, edit, repositories.BUNDLE, text)
         dom0_files.write(world, edit, repositories.BUNDLE_HASH, hash_)
@@ -36,19 +37,6 @@ async def _upload(admitted: Admitted) -> TransferAnswer:
         raise Failure("BUNDLE_SYNC_FAILED") from failure
     admitted.task.result("")
     return TransferAnswer()
-
-
-async def _body(admitted: Admitted) -> bytes:
-    tell, kept = steps(admitted.task, admitted.request.length), bytearray()
-    try:
-        async for piece in admitted.request.pieces:
-            kept += piece
-            if len(kept) > MOST_BYTES:
-                raise Failure("BUNDLE_UNPACK_FAILED", f"longer than {MOST_BYTES} bytes")
-            tell(len(kept))
-    except BodyLost as lost:
-        raise Failure("BUNDLE_UNPACK_FAILED", "the bundle ended too soon") from lost
-    return bytes(kept)
 
 
 def _unpacked(content: bytes) -> tuple[str, str]:

@@ -11,9 +11,8 @@ from fake_xapi.datamodel.failure import Failure
 from fake_xapi.dom0.update_info import BadInfo, UpdateInfo, patch_info
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
-from fake_xapi.transports.admitted import Admitted, admitting, answer_of, steps
+from fake_xapi.transports.admitted import Admitted, admitting, answer_of, whole_body
 from fake_xapi.transports.ports import Xapi
-from fake_xapi.transports.streams import BodyLost
 from fake_xapi.transports.transfers import BadRequest, Handlers, TransferAnswer
 from fake_xapi.transports.vdis import find_vdi, open_for_import, settle_import
 from fake_xapi.verbs.updates.pool_patch import PATCH_FOLDER
@@ -30,21 +29,13 @@ async def _upload(admitted: Admitted) -> TransferAnswer:
     return TransferAnswer()
 
 
-async def _body(admitted: Admitted) -> bytes:
-    tell, kept = steps(admitted.task, admitted.request.length), bytearray()
-    try:
-        async for piece in admitted.request.pieces:
-            kept += piece
-            if len(kept) > MOST_BYTES:
-                raise Failure("OUT_OF_SPACE", PATCH_FOLDER)
-            tell(len(kept))
-    except BodyLost as lost:
-        raise Failure("INVALID_PATCH") from lost
-    return bytes(kept)
+async def _content(admitted: Admitted) -> bytes:
+    too_long, cut_short = Failure("OUT_OF_SPACE", PATCH_FOLDER), Failure("INVALID_PATCH")
+    return await whole_body(admitted, MOST_BYTES, too_long=too_long, cut_short=cut_short)
 
 
 async def _patch(admitted: Admitted) -> Id:
-    xapi, content = admitted.xapi, await _body(admitted)
+    xapi, content = admitted.xapi, await _content(admitted)
     try:
         info = patch_info(content)
     except BadInfo as error:
@@ -74,7 +65,7 @@ def _keep(xapi: Xapi, key: Id, content: bytes) -> None:
 
 async def _update(admitted: Admitted) -> Id:
     """Put the image on a new VDI, and introduce what is on it; a VDI with nothing good on it is destroyed again."""
-    xapi, content = admitted.xapi, await _body(admitted)
+    xapi, content = admitted.xapi, await _content(admitted)
     session = xapi.world.ref(admitted.session)
     vdi = await _vdi(admitted, session, len(content))
     try:
