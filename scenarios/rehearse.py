@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -94,11 +95,15 @@ def _send_log(file: Path | None) -> None:
     logging.basicConfig(filename=file, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
+_COUNTED: Mapping[str, str] = {"host registered": "hosts registered", "smoke tested": "smoke tests"}
+"""Events that advance a progress bar, with the name of the bar."""
+_ANNOUNCED = frozenset({"phase begins", "fault begins", "finding"})
+
+
 class _Progress:
-    """What is under way, live in the terminal; a line for each phase where there is none."""
+    """Progress bars in a terminal; where there is no terminal, one line for each phase."""
 
     def __init__(self, scenario: Scenario) -> None:
-
         self._console = Console(stderr=True)
         columns = (TextColumn("{task.description:>18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bars = Progress(*columns, console=self._console)
@@ -115,19 +120,16 @@ class _Progress:
 
     def note(self, event: str, facts: dict[str, Any]) -> None:
         """Show one event of the journal."""
-        if event == "host registered":
-            self._bars.advance(self._ids["hosts registered"])
-        elif event == "smoke tested":
-            self._bars.advance(self._ids["smoke tests"])
+        if event in _COUNTED:
+            self._bars.advance(self._ids[_COUNTED[event]])
         elif event == "server" and facts["status"] == "ACTIVE" and self._in_storm:
             self._bars.advance(self._ids["servers ACTIVE"])
-        elif event in ("phase begins", "fault begins", "finding"):
+        elif event in _ANNOUNCED:
             self._in_storm = facts.get("phase", "storm") == "storm"
             self._console.print(f"{event}: " + ", ".join(str(value) for value in facts.values()), style="dim", highlight=False)
 
 
 def _print(report: dict[str, Any], judgements: list[Judgement], results: Results) -> None:
-
     console = Console()
     table = Table("objective", "target", "reached", "", title=f"Rehearsal of {report['scenario']}, seed {report['seed']}")
     for judgement in judgements:

@@ -47,7 +47,6 @@ class Type:
 
 STRING = Type("string")
 VOID = Type("void")
-STRING_MAP = Type("map", key=STRING, of=STRING)
 
 
 @cache

@@ -55,7 +55,7 @@ _BEHIND: ContextVar[RunningCall | None] = ContextVar("behind", default=None)
 class RunningCall:
     """Implements the verbs' ``Call``. ``outlives`` says whether the caller asked for a task instead of an answer."""
 
-    __slots__ = ("_cancelling", "_is_cancelled", "about", "message", "name", "outlives", "session", "task", "xapi")
+    __slots__ = ("_cancelling", "_is_cancelled", "about", "can_be_cancelled", "message", "name", "outlives", "session", "task", "xapi")
 
     def __init__(self, xapi: Xapi, message: Message, name: str, session: Id, *, outlives: bool = False) -> None:
         self.xapi = xapi
@@ -66,6 +66,8 @@ class RunningCall:
         self.outlives = outlives
         self.about: Sequence[Any] = ()
         """The state values of its parameters, once it is under way."""
+        self.can_be_cancelled = True
+        """Whether its task may be cancelled by whoever sees it."""
         self._is_cancelled = False
         self._cancelling: asyncio.Future[None] | None = None
 
@@ -132,12 +134,14 @@ class RunningCall:
             return
         if not self.outlives:
             edit.destroy(task)
-        elif isinstance(outcome, Done):
-            tasks.succeed(edit, task, "" if outcome.value == "" else xml_value(outcome.value))
-        elif outcome is not None and outcome.code == "TASK_CANCELLED":
-            tasks.cancel(edit, task)
-        elif outcome is not None:
-            tasks.fail(edit, task, outcome.details)
+            return
+        match outcome:
+            case Done(value):
+                tasks.succeed(edit, task, "" if value == "" else xml_value(value))
+            case Failure(code="TASK_CANCELLED"):
+                tasks.cancel(edit, task)
+            case Failure():
+                tasks.fail(edit, task, outcome.details)
 
     def end_now(self, outcome: Outcome) -> None:
         """End the task in a commit of its own, unless it has ended."""
@@ -160,6 +164,13 @@ class RunningCall:
         self._is_cancelled = True
         if self._cancelling is not None:
             resolve(self._cancelling)
+
+    def finish_regardless(self) -> None:
+        """Let nobody cancel the task any more."""
+        self.can_be_cancelled = False
+        if self.world.get(self.task) is not None:
+            with self.world.edit() as edit:
+                edit.set(self.task, allowed_operations=())
 
     async def takes(self, what: str, *, bytes_moved: int = 0, share: tuple[float, float] = (0.0, 1.0)) -> None:
         """Let pass what an operation takes; Failure TASK_CANCELLED when the task is cancelled meanwhile."""

@@ -26,7 +26,6 @@ from fake_xapi.verbs.networks.mac_addresses import derived_mac
 
 T = TypeVar("T")
 
-DISK_BYTES = 20 * GIB
 MEMORY_BYTES = GIB
 BOOTED_S = 3600.0
 HALTED_EACH = 8

@@ -11,12 +11,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from fake_xapi.datamodel.model import Message
-from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.dom0.user_plugins import UserPlugins
 from fake_xapi.state.ids import Id
-from fake_xapi.state.world import World
 from fake_xapi.verbs.access.directory import Directory
-from fake_xapi.verbs.disks.media import Arrays
+from fake_xapi.verbs.disks.media import Holder
 from fake_xapi.verbs.hosts.machines import Machines
 from fake_xapi.verbs.migrations.remote import Remote
 
@@ -33,23 +31,8 @@ class Wire:
         self.value = value
 
 
-class Call(Protocol):
+class Call(Holder, Protocol):
     """One call under way, or the background work that it left behind."""
-
-    @property
-    def world(self) -> World:
-        """The pool's database."""
-        ...
-
-    @property
-    def disks(self) -> DiskStore:
-        """The bytes of the VDIs, keyed by their ids."""
-        ...
-
-    @property
-    def arrays(self) -> Arrays:
-        """The storage outside the pool's hosts."""
-        ...
 
     @property
     def plugins(self) -> UserPlugins:
@@ -119,6 +102,10 @@ class Call(Protocol):
 
     def stop_if_cancelled(self) -> None:
         """Raise TASK_CANCELLED when somebody has cancelled the task: for work that waits for others' bytes instead of time."""
+        ...
+
+    def finish_regardless(self) -> None:
+        """From here on nobody can cancel the task: half of the call would be worse than all or nothing of it."""
         ...
 
     async def perform(self, message: str, *params: Any) -> Any:

@@ -73,7 +73,7 @@ class Holder(Protocol):
 
     @property
     def disks(self) -> DiskStore:
-        """The bytes of its VDIs."""
+        """The bytes of its VDIs, keyed by their ids."""
         ...
 
     @property

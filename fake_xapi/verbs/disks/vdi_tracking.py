@@ -25,7 +25,6 @@ NO_CONTENT = "/No content: this is a cbt_metadata VDI/"
 PATIENCE_S = 4.0
 _POLL_S = 0.5
 _PER_BLOCK = BLOCK_BYTES // TRACKED_BYTES // 8
-_NOTHING = bytes(TRACKED_BYTES)
 
 
 # ---- the logs --------------------------------------------------------------------------------------------------------------------
