@@ -41,7 +41,7 @@ class ApiCell:
         self.delete_server = self._servers.delete_server
         self.act = self._servers.act
         self.create_image = self._servers.create_image
-        self.console_output = self._servers.console_output
+        self.query = self._servers.query
         self.set_metadata = self._servers.set_metadata
         self.delete_metadata = self._servers.delete_metadata
         self.limits = self._servers.limits

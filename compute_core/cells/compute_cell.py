@@ -83,10 +83,9 @@ class ComputeCell:
             "build_instances": self.build_instances,
             "delete_instance": self.delete_instance,
             "act": self.act,
-            "snapshot": self.snapshot,
             "update_instance": self.update_instance,
             "change_metadata": self.change_metadata,
-            "console_output": self.console_output,
+            "query": self.query,
             "list_hosts": self.list_hosts,
             "has_zone": self.has_zone,
             "set_service": self.set_service,
@@ -136,12 +135,6 @@ class ComputeCell:
         )
         return to_json(begun)
 
-    async def snapshot(self, context: Any, uuid: str, image_id: str) -> Any:
-        """Begin a snapshot into an image that is queued; the instance as it is then."""
-        begun = await self._begin(uuid, "snapshot")
-        await self._bus.cast(f"compute.{begun.host}", "snapshot", {"context": context, "instance": to_json(begun), "image_id": image_id})
-        return to_json(begun)
-
     async def update_instance(self, uuid: str, changes: Mapping[str, Any]) -> Any:
         """Change what is CHANGEABLE; the instance as it is then."""
         unknown = changes.keys() - CHANGEABLE
@@ -161,12 +154,11 @@ class ComputeCell:
 
         return await self._change(uuid, outcome)
 
-    async def console_output(self, context: Any, uuid: str, length: int | None) -> str:
-        """The console of a server, from its agent."""
+    async def query(self, context: Any, uuid: str, question: str, arguments: Mapping[str, Any]) -> Any:
+        """What only the agent of a server's host can tell."""
         instance = await self._store.run(instances.get, uuid)
-        host = self._host_of(instance)
-        arguments = {"context": context, "instance": to_json(instance), "length": length}
-        return str(await self._bus.call(f"compute.{host}", "console_output", arguments, self._settings.call_timeout_s))
+        asked = {"context": context, "instance": to_json(instance), "question": question, "arguments": arguments}
+        return await self._bus.call(f"compute.{self._host_of(instance)}", "query", asked, self._settings.call_timeout_s)
 
     async def list_hosts(self, names: Sequence[str] | None = None) -> Any:
         """Every host, or those of these names."""
@@ -219,9 +211,11 @@ class ComputeCell:
         if instance is not None and outcomes.is_deleting(instance) and outcomes.is_on(instance, host):
             await self._healing.finish_removal(uuid)
 
-    async def action_finished(self, uuid: str, action: str, error: str | None, power_state: int, host: str = "") -> None:
-        """An action has ended, well or not."""
-        await self._ledger.change(uuid, outcomes.acted(host, action, error, power_state, self._clock.iso()))
+    async def action_finished(
+        self, uuid: str, action: str, error: str | None, power_state: int, changes: Mapping[str, Any], host: str = ""
+    ) -> None:
+        """An action has ended, well or not; one that ended well may have changed members of the instance."""
+        await self._ledger.change(uuid, outcomes.acted(host, action, error, power_state, self._clock.iso(), changes))
 
     async def power_state_changed(self, uuid: str, power_state: int, host: str = "") -> None:
         """A VM was found in another power state."""

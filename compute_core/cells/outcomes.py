@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 from compute_core.model.errors import ComputeError
 from compute_core.model.instances import CRASHED, NO_STATE, PAUSED, RUNNING, SHUTDOWN, SUSPENDED, Fault, Instance, VmState
+from compute_core.model.json import from_json, to_json
 from compute_core.model.transitions import ACTIONS, begin
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 Outcome = Callable[[Instance], Instance | None]
 
@@ -69,8 +74,8 @@ def failed(error: ComputeError, now: str, *, details: str = "") -> Outcome:
     return lambda instance: replace(instance, vm_state="error", task_state=None, host=None, hypervisor_hostname=None, fault=fault)
 
 
-def acted(host: str, action: str, error: str | None, power_state: int, now: str) -> Outcome:
-    """An action has ended; one that failed leaves the server as its VM is."""
+def acted(host: str, action: str, error: str | None, power_state: int, now: str, changes: Mapping[str, Any] = NOTHING) -> Outcome:
+    """An action has ended; one that failed leaves the server as its VM is. ``changes`` are members in their JSON form."""
     table = ACTIONS[action]
 
     def outcome(instance: Instance) -> Instance | None:
@@ -82,8 +87,9 @@ def acted(host: str, action: str, error: str | None, power_state: int, now: str)
             fault = Fault(500, f"{action} failed: {error}", now, kind="ComputeError")
             state = AT_REST.get(power_state, instance.vm_state)
             return replace(instance, vm_state=state, task_state=None, power_state=power_state or instance.power_state, fault=fault)
+        changed = from_json({**to_json(instance), **changes}, Instance) if changes else instance
         return replace(
-            instance,
+            changed,
             vm_state=table.to_state or instance.vm_state,
             task_state=None,
             power_state=power_state if table.to_state else power_state or instance.power_state,

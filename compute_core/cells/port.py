@@ -40,8 +40,8 @@ class Servers(Protocol):
     async def create_image(self, context: RequestContext, uuid: str, name: str, properties: Mapping[str, str]) -> str:
         """Begin a snapshot; the id of the image that is being made."""
 
-    async def console_output(self, context: RequestContext, uuid: str, length: int | None) -> str:
-        """The last ``length`` lines (None: all that is kept) of the server's console."""
+    async def query(self, context: RequestContext, uuid: str, question: str, **arguments: Any) -> Any:
+        """What only the server's host can tell: one of the agents' queries. Conflict without a host that answers."""
 
     async def set_metadata(self, context: RequestContext, uuid: str, metadata: Mapping[str, str], *, replace: bool) -> Mapping[str, str]:
         """Add to the metadata, or put it in place of what is there; the whole of it afterwards."""

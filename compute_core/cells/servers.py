@@ -96,7 +96,7 @@ class CellServers:
     async def act(self, context: RequestContext, uuid: str, action: str, **arguments: Any) -> None:
         """See the port."""
         begin(await self._unlocked(context, uuid), action)
-        await self._ask_cell(context, uuid, "act", {"context": to_json(context), "action": action, "arguments": arguments})
+        await self._ask_cell(context, uuid, "act", _asked(context, action, arguments))
 
     async def create_image(self, context: RequestContext, uuid: str, name: str, properties: Mapping[str, str]) -> str:
         """See the port."""
@@ -110,17 +110,17 @@ class CellServers:
             properties=await self._snapshot_properties(context, instance, properties),
         )
         try:
-            await self._ask_cell(context, uuid, "snapshot", {"context": to_json(context), "image_id": image.id})
+            await self._ask_cell(context, uuid, "act", _asked(context, "snapshot", {"image_id": image.id}))
         except ComputeError:
             await self._images.delete(image.id)
             raise
         return image.id
 
-    async def console_output(self, context: RequestContext, uuid: str, length: int | None) -> str:
+    async def query(self, context: RequestContext, uuid: str, question: str, **arguments: Any) -> Any:
         """See the port."""
         _, mapping = await self._store.run(_seen_by, context, uuid)
-        arguments = {"context": to_json(context), "uuid": uuid, "length": length}
-        return str(await self._router.call(_cell_of(mapping), "console_output", arguments, self._settings.call_timeout_s))
+        asked = {"context": to_json(context), "uuid": uuid, "question": question, "arguments": arguments}
+        return await self._router.call(_cell_of(mapping), "query", asked, self._settings.call_timeout_s)
 
     async def set_metadata(self, context: RequestContext, uuid: str, metadata: Mapping[str, str], *, replace: bool) -> Mapping[str, str]:
         """See the port."""
@@ -181,6 +181,10 @@ class CellServers:
     def _check_lock(self, context: RequestContext, instance: Instance) -> None:
         if instance.is_locked and not context.is_admin:
             raise Conflict(f"Instance {instance.uuid} is locked")
+
+
+def _asked(context: RequestContext, action: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {"context": to_json(context), "action": action, "arguments": arguments}
 
 
 def _cell_of(mapping: CellMapping) -> str:

@@ -19,6 +19,7 @@ from compute_core.compute.report import report
 from compute_core.compute.servers import Servers
 from compute_core.compute.settings import AgentSettings
 from compute_core.compute.vms import Vms
+from compute_core.compute.work import Host
 from compute_core.model.errors import ComputeError, HostUnreachable
 from compute_core.model.instances import Instance
 from compute_core.model.json import from_json, to_json
@@ -85,17 +86,9 @@ class ComputeManager:
                 return servers, place.token
 
     def _servers(self, place: Place) -> Servers:
-        return Servers(
-            settings=self._settings,
-            xapi=self._session,
-            place=place,
-            images=self._images,
-            cache=ImageCache(place, self._images),
-            cell=self._cell,
-            vms=self._vms,
-            operations=self._operations,
-            builds=asyncio.Semaphore(self._settings.concurrent_builds),
-        )
+        cache = ImageCache(place, self._images)
+        host = Host(self._settings, self._session, place, self._images, cache, self._vms)
+        return Servers(host, self._cell, self._operations, asyncio.Semaphore(self._settings.concurrent_builds))
 
     async def _keep_reporting(self, servers: Servers, group: asyncio.TaskGroup) -> None:
         await asyncio.sleep(self._varied(self._settings.settle_s))
@@ -110,7 +103,7 @@ class ComputeManager:
 
     async def _heartbeat(self, servers: Servers) -> list[Finding]:
         """Report; what the cell's answer shows to be wrong, and is to be put right. One of SILENCE when host or cell does not answer."""
-        now = await report(self._session, servers.place, self._settings.host, self._vms.running())
+        now = await report(self._session, servers.host.place, self._settings.host, self._vms.running())
         known, limit_s = sorted(self._vms), self._settings.call_timeout_s
         answer = await servers.cell.ask("heartbeat", limit_s, report=to_json(now), instances_known=known)
         instances = [from_json(instance, Instance) for instance in answer["instances"]]

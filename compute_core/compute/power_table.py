@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
+from compute_core.compute.work import Ending, Operation, Work
 from compute_core.model.instances import PAUSED, RUNNING, SHUTDOWN, SUSPENDED
 from compute_core.xenapi import power
 from compute_core.xenapi.place import Place
@@ -14,21 +14,22 @@ from compute_core.xenapi.session import XenApi
 Recipe = Callable[[XenApi, Place, str, Patience], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class PowerAction:
-    """``recipe(xapi, place, vm, patience)``."""
+def _to(power_state: int, recipe: Recipe) -> Operation:
+    async def operation(work: Work) -> Ending:
+        host = work.host
+        await recipe(host.xapi, host.place, work.vm, host.settings.patience)
+        return Ending(power_state)
 
-    recipe: Recipe
-    power_state: int
+    return operation
 
 
-POWER_ACTIONS: Mapping[str, PowerAction] = {
-    "start": PowerAction(lambda xapi, place, vm, _: power.start(xapi, place, vm), RUNNING),
-    "stop": PowerAction(lambda xapi, _, vm, patience: power.stop(xapi, vm, patience), SHUTDOWN),
-    "reboot_soft": PowerAction(power.reboot_soft, RUNNING),
-    "reboot_hard": PowerAction(lambda xapi, place, vm, _: power.reboot_hard(xapi, place, vm), RUNNING),
-    "pause": PowerAction(lambda xapi, _, vm, __: power.pause(xapi, vm), PAUSED),
-    "unpause": PowerAction(lambda xapi, _, vm, __: power.unpause(xapi, vm), RUNNING),
-    "suspend": PowerAction(lambda xapi, _, vm, __: power.suspend(xapi, vm), SUSPENDED),
-    "resume": PowerAction(lambda xapi, _, vm, __: power.resume(xapi, vm), RUNNING),
+POWER: Mapping[str, Operation] = {
+    "start": _to(RUNNING, lambda xapi, place, vm, _: power.start(xapi, place, vm)),
+    "stop": _to(SHUTDOWN, lambda xapi, _, vm, patience: power.stop(xapi, vm, patience)),
+    "reboot_soft": _to(RUNNING, power.reboot_soft),
+    "reboot_hard": _to(RUNNING, lambda xapi, place, vm, _: power.reboot_hard(xapi, place, vm)),
+    "pause": _to(PAUSED, lambda xapi, _, vm, __: power.pause(xapi, vm)),
+    "unpause": _to(RUNNING, lambda xapi, _, vm, __: power.unpause(xapi, vm)),
+    "suspend": _to(SUSPENDED, lambda xapi, _, vm, __: power.suspend(xapi, vm)),
+    "resume": _to(RUNNING, lambda xapi, _, vm, __: power.resume(xapi, vm)),
 }

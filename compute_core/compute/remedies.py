@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from compute_core.compute.findings import Finding, Kind
 from compute_core.compute.servers import Servers
@@ -17,7 +18,7 @@ async def _report_build(servers: Servers, finding: Finding) -> None:
 
 
 async def _undo_build(servers: Servers, finding: Finding) -> None:
-    failure = BuildFailed(BROKEN_OFF.format(host=servers.settings.host), is_retryable=True)
+    failure = BuildFailed(BROKEN_OFF.format(host=servers.name), is_retryable=True)
     await servers.operations.run(finding.uuid, lambda: servers.give_up(_instance(finding), failure))
 
 
@@ -26,7 +27,7 @@ async def _finish_deletion(servers: Servers, finding: Finding) -> None:
 
 
 async def _report_action(servers: Servers, finding: Finding) -> None:
-    end = {"action": finding.action, "error": finding.error, "power_state": finding.power_state}
+    end: dict[str, Any] = {"action": finding.action, "error": finding.error, "power_state": finding.power_state, "changes": {}}
     await servers.cell.tell("action_finished", finding.uuid, **end)
 
 
@@ -35,7 +36,7 @@ async def _report_power_state(servers: Servers, finding: Finding) -> None:
 
 
 async def _reap(servers: Servers, finding: Finding) -> None:
-    if servers.settings.reaps_unwanted:
+    if servers.host.settings.reaps_unwanted:
         await servers.operations.run(finding.uuid, lambda: servers.reap(finding.uuid))
 
 

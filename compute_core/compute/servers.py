@@ -11,22 +11,15 @@ from typing import Any
 from compute_core.bus.port import Endpoint
 from compute_core.compute.cell import Cell
 from compute_core.compute.operations import Operations
-from compute_core.compute.power_table import POWER_ACTIONS
-from compute_core.compute.settings import AgentSettings
-from compute_core.compute.vms import Vm, Vms
-from compute_core.model.errors import BuildFailed, ComputeError, HostUnreachable, NotFound
+from compute_core.compute.registry import OPERATIONS, QUERIES
+from compute_core.compute.work import Ending, Host, Work
+from compute_core.model.errors import BuildFailed, ComputeError, HostUnreachable
 from compute_core.model.images import Image
 from compute_core.model.instances import NO_STATE, POWER_STATES, RUNNING, Instance
 from compute_core.model.json import from_json
 from compute_core.model.transitions import ACTIONS
-from compute_core.xenapi.console import console_log
 from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
-from compute_core.xenapi.image_cache import ImageCache
-from compute_core.xenapi.image_stream import Images
-from compute_core.xenapi.place import Place
 from compute_core.xenapi.removal import remove
-from compute_core.xenapi.session import XenApi
-from compute_core.xenapi.snapshot import snapshot
 from compute_core.xenapi.spawn import spawn
 from compute_core.xenapi.sweep import sweep
 from compute_core.xenapi.verdicts import as_build_failure
@@ -41,15 +34,15 @@ PROBLEMS = (XenApiFailure, Unanswered, TransferFailed, ComputeError)
 class Servers:
     """The servers of one host, and what may be done with them."""
 
-    settings: AgentSettings
-    xapi: XenApi
-    place: Place
-    images: Images
-    cache: ImageCache
+    host: Host
     cell: Cell
-    vms: Vms
     operations: Operations
     builds: asyncio.Semaphore
+
+    @property
+    def name(self) -> str:
+        """The host's name on the bus."""
+        return self.host.settings.host
 
     def endpoints(self) -> Mapping[str, Endpoint]:
         """By the names that the cell uses."""
@@ -57,8 +50,7 @@ class Servers:
             "build": self.build,
             "destroy": self.destroy,
             "act": self.act,
-            "snapshot": self.snapshot,
-            "console_output": self.console_output,
+            "query": self.query,
             "ping": self.ping,
         }
 
@@ -72,35 +64,29 @@ class Servers:
         ``admin_password`` is for the agent inside the guest, which no recipe speaks to yet; it goes nowhere else.
         """
         server, source = from_json(instance, Instance), from_json(image, Image)
-        log.info("%s: build %s, attempt %d (%s)", self.settings.host, server.uuid, attempt, context.get("request_id", ""))
+        log.info("%s: build %s, attempt %d (%s)", self.name, server.uuid, attempt, context.get("request_id", ""))
         await self.operations.run(server.uuid, lambda: self._build(server, source))
 
     async def destroy(self, context: Any, instance: Any) -> None:
         """Remove a server, whatever is under way on it. HostUnreachable when the host does not answer: the bus tries again."""
         server = from_json(instance, Instance)
-        log.info("%s: destroy %s (%s)", self.settings.host, server.uuid, context.get("request_id", ""))
+        log.info("%s: destroy %s (%s)", self.name, server.uuid, context.get("request_id", ""))
         await self.operations.run(server.uuid, lambda: self.removal(server), interrupts=True)
 
     async def act(self, context: Any, instance: Any, action: str, arguments: Any) -> None:
-        """One of POWER_ACTIONS."""
-        server = from_json(instance, Instance)
-        log.info("%s: %s %s %s (%s)", self.settings.host, action, server.uuid, arguments, context.get("request_id", ""))
-        await self.operations.run(server.uuid, lambda: self._act(server.uuid, action), interrupts=ACTIONS[action].interrupts)
+        """One of OPERATIONS."""
+        work = Work(self.host, from_json(instance, Instance), arguments)
+        log.info("%s: %s %s (%s)", self.name, action, work.instance.uuid, context.get("request_id", ""))
+        await self.operations.run(work.instance.uuid, lambda: self._act(work, action), interrupts=ACTIONS[action].interrupts)
 
-    async def snapshot(self, context: Any, instance: Any, image_id: str) -> None:
-        """Fill a queued image from the server's root disk."""
-        server = from_json(instance, Instance)
-        log.info("%s: snapshot %s into %s (%s)", self.settings.host, server.uuid, image_id, context.get("request_id", ""))
-        await self.operations.run(server.uuid, lambda: self._snapshot(server.uuid, image_id))
-
-    async def console_output(self, context: Any, instance: Any, length: int | None) -> str:
-        """The end of the server's console log."""
-        vm = self._vm(from_json(instance, Instance).uuid)
-        log.info("%s: console of %s (%s)", self.settings.host, vm.label, context.get("request_id", ""))
+    async def query(self, context: Any, instance: Any, question: str, arguments: Any) -> Any:
+        """One of QUERIES. HostUnreachable when the host does not answer, or not as it should."""
+        work = Work(self.host, from_json(instance, Instance), arguments)
+        log.info("%s: %s of %s (%s)", self.name, question, work.instance.uuid, context.get("request_id", ""))
         try:
-            return await console_log(self.xapi, self.place, vm.ref, length)
+            return await QUERIES[question](work)
         except (XenApiFailure, Unanswered) as problem:
-            raise HostUnreachable(f"{self.settings.host} gives no console log: {problem}") from problem
+            raise HostUnreachable(f"{self.name} did not answer {question}: {problem}") from problem
 
     async def removal(self, server: Instance) -> None:
         """The operation behind ``destroy``."""
@@ -109,16 +95,16 @@ class Servers:
 
     async def reap(self, uuid: str) -> None:
         """Remove a server that the cell does not know on this host; nobody is told."""
-        await self._remove(uuid, self._vm(uuid).label)
+        await self._remove(uuid, self.host.vm(uuid).label)
 
     async def tidy(self) -> None:
         """Look for what failures may have left behind, when there were any."""
-        if self.operations.is_untidy and self.place.is_alone:
-            await sweep(self.xapi, self.place, self.vms, self._is_busy)
+        if self.operations.is_untidy and self.host.place.is_alone:
+            await sweep(self.host.xapi, self.host.place, self.host.vms, self._is_busy)
         self.operations.is_untidy = False
 
     def _is_busy(self, name: str) -> bool:
-        return self.operations.is_busy(name) or self.cache.is_in_use(name)
+        return self.operations.is_busy(name) or self.host.cache.is_in_use(name)
 
     async def give_up(self, server: Instance, failure: BuildFailed) -> None:
         """Remove what a build has left, and tell the cell why."""
@@ -127,13 +113,13 @@ class Servers:
 
     async def _remove(self, uuid: str, label: str) -> None:
         try:
-            await remove(self.xapi, uuid, label)
+            await remove(self.host.xapi, uuid, label)
         except (XenApiFailure, Unanswered) as problem:
             self.operations.is_untidy = True
-            raise HostUnreachable(f"{self.settings.host} did not remove {uuid}: {problem}") from problem
-        vm = self.vms.get(uuid)
+            raise HostUnreachable(f"{self.name} did not remove {uuid}: {problem}") from problem
+        vm = self.host.vms.get(uuid)
         if vm is not None:
-            self.vms.forget(vm.ref)
+            self.host.vms.forget(vm.ref)
 
     async def _build(self, server: Instance, image: Image) -> None:
         try:
@@ -146,58 +132,42 @@ class Servers:
             await self.cell.tell("build_succeeded", uuid=server.uuid, power_state=RUNNING)
 
     async def _build_here(self, server: Instance, image: Image) -> None:
-        former = self.vms.get(server.uuid)
+        former = self.host.vms.get(server.uuid)
         if former is not None and former.power_state == RUNNING:
             return
         await self.cell.tell("build_progress", uuid=server.uuid, task_state="spawning", progress=0)
-        with as_build_failure(self.settings.host):
+        with as_build_failure(self.name):
             if former is not None:
-                await remove(self.xapi, server.uuid, server.domain_name)
-            vm = await spawn(self.xapi, self.place, self.cache, server, image)
-        self.vms.built(server, vm)
+                await remove(self.host.xapi, server.uuid, server.domain_name)
+            vm = await spawn(self.host.xapi, self.host.place, self.host.cache, server, image)
+        self.host.vms.built(server, vm)
 
     async def _tell_failure(self, uuid: str, failure: BuildFailed) -> None:
-        await self.cell.tell("build_failed", uuid=uuid, host=self.settings.host, message=failure.message, is_retryable=failure.is_retryable)
+        await self.cell.tell("build_failed", uuid=uuid, host=self.name, message=failure.message, is_retryable=failure.is_retryable)
 
-    async def _act(self, uuid: str, action: str) -> None:
-        step = POWER_ACTIONS[action]
-        error = None
+    async def _act(self, work: Work, action: str) -> None:
+        error, ending = None, Ending()
         try:
-            await step.recipe(self.xapi, self.place, self._vm(uuid).ref, self.settings.patience)
-        except PROBLEMS as problem:
-            error = str(problem)
-        await self._tell_end(uuid, action, error, None if error else step.power_state)
-
-    async def _snapshot(self, uuid: str, image_id: str) -> None:
-        error = None
-        try:
-            await snapshot(self.xapi, self._vm(uuid).ref, image_id, self.images)
+            ending = await OPERATIONS[action](work)
         except PROBLEMS as problem:
             self.operations.is_untidy = True
             error = str(problem)
-        await self._tell_end(uuid, "snapshot", error, None)
+        await self._tell_end(work.instance.uuid, action, error, ending)
 
-    async def _tell_end(self, uuid: str, action: str, error: str | None, power_state: int | None) -> None:
-        """``power_state`` None: as the host says."""
-        if power_state is None:
-            power_state = await self._power_state(uuid)
-        vm = self.vms.get(uuid)
+    async def _tell_end(self, uuid: str, action: str, error: str | None, ending: Ending) -> None:
+        power_state = await self._power_state(uuid) if ending.power_state is None else ending.power_state
+        vm = self.host.vms.get(uuid)
         if vm is not None:
             vm.told = power_state
-        await self.cell.tell("action_finished", uuid=uuid, action=action, error=error, power_state=power_state)
+        end = {"action": action, "error": error, "power_state": power_state, "changes": dict(ending.changes)}
+        await self.cell.tell("action_finished", uuid, **end)
 
     async def _power_state(self, uuid: str) -> int:
         """By the host; when it does not answer, what the cell was last told. Events may lag behind an operation that has just ended."""
-        vm = self.vms.get(uuid)
+        vm = self.host.vms.get(uuid)
         if vm is None:
             return NO_STATE
         try:
-            return POWER_STATES.get(await self.xapi.call("VM.get_power_state", vm.ref), NO_STATE)
+            return POWER_STATES.get(await self.host.xapi.call("VM.get_power_state", vm.ref), NO_STATE)
         except (XenApiFailure, Unanswered):
             return vm.told
-
-    def _vm(self, uuid: str) -> Vm:
-        vm = self.vms.get(uuid)
-        if vm is None:
-            raise NotFound(f"{self.settings.host} has no VM of instance {uuid}.")
-        return vm

@@ -41,5 +41,5 @@ async def console_output(call: Call, server_id: str, asked: Any) -> dict[str, st
     server = await call.services.compute.get_server(call.context, server_id)
     if server.host is None:
         raise Conflict(f"Instance {server_id} is not ready")
-    text = await call.services.compute.console_output(call.context, server_id, wanted)
+    text = await call.services.compute.query(call.context, server_id, "console_output", length=wanted)
     return {"output": text.removesuffix("\n")}  # Clients count what stands between the ends of lines.

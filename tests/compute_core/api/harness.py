@@ -62,8 +62,7 @@ class StandIn:
             "build": self.build,
             "destroy": self.destroy,
             "act": self.act,
-            "snapshot": self.snapshot,
-            "console_output": self.console,
+            "query": self.query,
         }
         serving = await self.bus.serve(f"compute.{self.host}", endpoints)
         try:
@@ -91,16 +90,13 @@ class StandIn:
 
     async def act(self, instance: Mapping[str, Any], action: str, **asked: Any) -> None:
         self.asked.append((action, {"instance": instance, **asked}))
-        state = {"stop": 4, "pause": 3, "suspend": 7}.get(action, 1)
-        await self.tell("action_finished", uuid=instance["uuid"], host=self.host, action=action, error=None, power_state=state)
+        end: dict[str, Any] = {"action": action, "error": None, "power_state": {"stop": 4, "pause": 3, "suspend": 7}.get(action, 1), "changes": {}}
+        await self.tell("action_finished", uuid=instance["uuid"], host=self.host, **end)
 
-    async def snapshot(self, instance: Mapping[str, Any], image_id: str, **asked: Any) -> None:
-        self.asked.append(("snapshot", {"instance": instance, "image_id": image_id, **asked}))
-        await self.tell("action_finished", uuid=instance["uuid"], host=self.host, action="snapshot", error=None, power_state=1)
-
-    async def console(self, length: int | None, **_: Any) -> str:
+    async def query(self, question: str, arguments: Mapping[str, Any], **_: Any) -> Any:
+        assert question == "console_output"
         lines = [f"line {number}\n" for number in range(10)]
-        return "".join(lines[-length:] if length else lines)
+        return "".join(lines[-arguments["length"] :] if arguments["length"] else lines)
 
 
 @dataclass(slots=True)

@@ -59,7 +59,7 @@ class Agent:
 
     async def start(self) -> None:
         await self.beat()
-        endpoints = {name: getattr(self, name) for name in ("build", "destroy", "act", "snapshot", "console_output", "ping")}
+        endpoints = {name: getattr(self, name) for name in ("build", "destroy", "act", "query", "ping")}
         self._serving = await self.bus.serve(f"compute.{self.host}", endpoints)
         self._heart = asyncio.create_task(self._keep_beating())
 
@@ -114,15 +114,13 @@ class Agent:
     async def act(self, context: Any, instance: Any, action: str, arguments: Any) -> None:
         uuid = instance["uuid"]
         if self.action_error is None:
-            self.vms[uuid] = ENDS.get(action, RUNNING)
-        await self.tell("action_finished", uuid=uuid, action=action, error=self.action_error, power_state=self.vms[uuid])
+            self.vms[uuid] = ENDS.get(action, self.vms[uuid])
+        end: dict[str, Any] = {"action": action, "error": self.action_error, "power_state": self.vms[uuid], "changes": {}}
+        await self.tell("action_finished", uuid=uuid, **end)
 
-    async def snapshot(self, context: Any, instance: Any, image_id: str) -> None:
-        uuid = instance["uuid"]
-        await self.tell("action_finished", uuid=uuid, action="snapshot", error=None, power_state=self.vms[uuid])
-
-    async def console_output(self, context: Any, instance: Any, length: int | None) -> str:
-        return "\n".join(["one", "two", "three"][-(length or 3) :])
+    async def query(self, context: Any, instance: Any, question: str, arguments: Any) -> str:
+        assert question == "console_output"
+        return "\n".join(["one", "two", "three"][-(arguments["length"] or 3) :])
 
     async def ping(self) -> str:
         return "pong"

@@ -208,7 +208,7 @@ def test_console_output_comes_from_the_agent(within: Within) -> None:
     async def body(it: Cloud) -> None:
         await it.add_host("host1")
         server = await it.active()
-        assert await it.api.console_output(USER, server.uuid, 2) == "two\nthree"
+        assert await it.api.query(USER, server.uuid, "console_output", length=2) == "two\nthree"
 
     within(body)
 

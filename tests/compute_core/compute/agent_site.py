@@ -75,8 +75,8 @@ class Site:
         self.cell.instances.append(instance)
         await self.cast("build", instance=to_json(instance), image=to_json(self.image), admin_password="s", attempt=1)
 
-    async def act(self, action: str) -> None:
-        await self.cast("act", instance=to_json(an_instance()), action=action, arguments={})
+    async def act(self, action: str, **arguments: Any) -> None:
+        await self.cast("act", instance=to_json(an_instance()), action=action, arguments=arguments)
 
     async def built(self) -> None:
         """A server that is built, active and known as such."""

@@ -113,7 +113,7 @@ def test_an_action_ends_with_its_power_state(tmp_path: Path, actions: list[str],
         await asyncio.sleep(5)
         return site.cell.told[-1], len(site.cell.told)
 
-    finished = {"uuid": UUID, "action": actions[-1], "error": None, "power_state": end}
+    finished: dict[str, Any] = {"uuid": UUID, "action": actions[-1], "error": None, "power_state": end, "changes": {}}
     assert on_site(tmp_path, body) == (("action_finished", finished), len(actions))
 
 
@@ -129,7 +129,7 @@ def test_an_action_that_fails_says_why_and_where_the_vm_is(tmp_path: Path) -> No
 
     assert name == "action_finished"
     assert arguments.pop("error").startswith("VM_BAD_POWER_STATE")
-    assert arguments == {"uuid": UUID, "action": "pause", "power_state": SHUTDOWN}
+    assert arguments == {"uuid": UUID, "action": "pause", "power_state": SHUTDOWN, "changes": {}}
 
 
 def test_a_guest_that_halts_by_itself_is_heard_of_without_a_poll(tmp_path: Path) -> None:
@@ -172,23 +172,23 @@ def test_a_snapshot_ends_like_an_action(tmp_path: Path) -> None:
     async def body(site: Site) -> Any:
         await site.built()
         image = await site.images.create("snapshot", "p", disk_format="vhd", container_format="bare")
-        await site.cast("snapshot", instance=to_json(an_instance()), image_id=image.id)
+        await site.act("snapshot", image_id=image.id)
         await asyncio.sleep(5)
         return site.cell.told, (await site.images.get(image.id)).status
 
-    finished = {"uuid": UUID, "action": "snapshot", "error": None, "power_state": RUNNING}
+    finished: dict[str, Any] = {"uuid": UUID, "action": "snapshot", "error": None, "power_state": RUNNING, "changes": {}}
     assert on_site(tmp_path, body) == ([("action_finished", finished)], "active")
 
 
 def test_the_console_of_a_running_server_is_read_and_that_of_another_is_refused_with_the_cure(tmp_path: Path) -> None:
     async def body(site: Site) -> tuple[str, str]:
         await site.built()
-        ask = {"context": CONTEXT, "instance": to_json(an_instance()), "length": 3}
-        log = await site.bus.call("compute.xs1", "console_output", ask, 10)
+        ask = {"context": CONTEXT, "instance": to_json(an_instance()), "question": "console_output", "arguments": {"length": 3}}
+        log = await site.bus.call("compute.xs1", "query", ask, 10)
         await site.act("stop")
         await asyncio.sleep(5)
         with pytest.raises(Conflict) as refused:
-            await site.bus.call("compute.xs1", "console_output", ask, 10)
+            await site.bus.call("compute.xs1", "query", ask, 10)
         return log, refused.value.message
 
     log, refusal = on_site(tmp_path, body)

@@ -142,5 +142,5 @@ def test_a_lost_answer_to_a_change_of_power_is_no_error(tmp_path: Path) -> None:
         await asyncio.sleep(5)
         return site.cell.told
 
-    finished = {"uuid": UUID, "action": "pause", "error": None, "power_state": PAUSED}
+    finished: dict[str, Any] = {"uuid": UUID, "action": "pause", "error": None, "power_state": PAUSED, "changes": {}}
     assert on_site(tmp_path, body) == [("action_finished", finished)]

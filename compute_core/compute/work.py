@@ -1,0 +1,64 @@
+"""What operations and queries are given, and how an operation says that it ended well.
+
+An operation raises whatever goes wrong; who runs it tells the cell. May not know the bus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from compute_core.compute.settings import AgentSettings
+from compute_core.compute.vms import Vm, Vms
+from compute_core.model.errors import NotFound
+from compute_core.model.instances import Instance
+from compute_core.xenapi.image_cache import ImageCache
+from compute_core.xenapi.image_stream import Images
+from compute_core.xenapi.place import Place
+from compute_core.xenapi.session import XenApi
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The agent's host: the session on it, what is known of it, and what its servers are built from."""
+
+    settings: AgentSettings
+    xapi: XenApi
+    place: Place
+    images: Images
+    cache: ImageCache
+    vms: Vms
+
+    def vm(self, uuid: str) -> Vm:
+        """The VM of a server. NotFound when it has none here."""
+        vm = self.vms.get(uuid)
+        if vm is None:
+            raise NotFound(f"{self.settings.host} has no VM of instance {uuid}.")
+        return vm
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One operation or query: on which server, with which arguments."""
+
+    host: Host
+    instance: Instance
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def vm(self) -> str:
+        """The ref of the server's VM. NotFound when it has none here."""
+        return self.host.vm(self.instance.uuid).ref
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """``power_state`` None: as the host says. ``changes``: members of the instance that are different now, in their JSON form."""
+
+    power_state: int | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+Operation = Callable[[Work], Awaitable[Ending]]
+Query = Callable[[Work], Awaitable[Any]]
