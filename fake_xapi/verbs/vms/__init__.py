@@ -1,1 +1,1 @@
-"""The verbs of VMs: their life and power, copies, settings, groups, policies and appliances, and the memory and hosts that they get."""
+"""The verbs of VMs: power operations, copies, settings, groups, policies and appliances, and how VMs get memory and hosts."""

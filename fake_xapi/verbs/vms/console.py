@@ -1,4 +1,4 @@
-"""The verbs of console. Consoles are made with their domains; those that callers make are rows and nothing more."""
+"""The verbs of console. Real consoles are made along with their domains; those that callers create are mere rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fake_xapi.verbs.call import Call, Verb
 
 
 def create(call: Call, record: dict[str, Any]) -> Id:
-    """A row."""
+    """Create a console's row, with nothing behind it."""
     with call.world.edit() as edit:
         return edit.create("console", **record)
 

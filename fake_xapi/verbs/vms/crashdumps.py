@@ -1,4 +1,4 @@
-"""What crashes have left: dumps of hosts, which lie on them, and dumps of VMs, which lie on VDIs."""
+"""What crashes leave behind: dumps of hosts, kept on the host, and dumps of VMs, kept on VDIs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fake_xapi.verbs.disks import vdi
 
 
 def destroy_of_host(call: Call, dump: Id) -> None:
-    """Delete what a host's crash has left."""
+    """Delete the dump of a host's crash."""
     with call.world.edit() as edit:
         edit.destroy(dump)
 
 
 async def destroy_of_vm(call: Call, dump: Id) -> None:
-    """Delete what a VM's crash has left, with the VDI that it is on."""
+    """Delete the dump of a VM's crash, along with the VDI that holds it."""
     disk = call.world[dump]["VDI"]
     if disk:
         await vdi.destroy(call, disk)

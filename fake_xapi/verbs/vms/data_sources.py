@@ -1,4 +1,4 @@
-"""What is measured of VMs, hosts and SRs, as calls ask for it: the same quantities that RRDs keep (``dom0.rrd_sources``)."""
+"""The measurements of VMs, hosts and SRs that calls can ask for: the same quantities that RRDs keep (``dom0.rrd_sources``)."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _SOURCES = {"VM": vm_sources, "host": host_sources, "SR": sr_sources}
 
 
 def sources_of(world: World, owner: Id) -> Iterable[Source]:
-    """All that can be measured of a VM, host or SR."""
+    """Everything that can be measured of a VM, host or SR."""
     return _SOURCES[class_of(owner)](world, owner)
 
 
 def recorded(world: World, owner: Id) -> list[Source]:
-    """What is measured of a VM, host or SR and kept: all that is standard, but for what somebody switched."""
+    """The sources of a VM, host or SR that are recorded: the standard ones, except where somebody has switched one on or off."""
     switched = rrd_notes.switches(world, owner)
     return [source for source in sources_of(world, owner) if is_recorded(source, switched.get(source.name, ""))]
 
 
 def is_recorded(source: Source, switched: str) -> bool:
-    """Whether a source is kept: as it is switched, else when it is standard."""
+    """Whether a source is recorded: as somebody has switched it, otherwise if it is standard."""
     return switched == "on" if switched else source.standard
 
 
 def get_data_sources(call: Call, owner: Id) -> list[dict[str, Any]]:
-    """What can be measured, with its values of now."""
+    """Everything that can be measured, with its present values."""
     switched, now_s = rrd_notes.switches(call.world, owner), moment(call.now()).timestamp()
     return [
         {
@@ -60,7 +60,7 @@ def query_data_source(call: Call, owner: Id, data_source: str) -> float:
 
 
 def record_data_source(call: Call, owner: Id, data_source: str) -> None:
-    """Begin to keep a source; INTERNAL_ERROR for one that cannot be measured."""
+    """Start recording a source; INTERNAL_ERROR for one that cannot be measured."""
     if all(source.name != data_source for source in sources_of(call.world, owner)):
         raise Failure("INTERNAL_ERROR", f'Failure("No such data source: {data_source}")')
     with call.world.edit() as edit:
@@ -68,7 +68,7 @@ def record_data_source(call: Call, owner: Id, data_source: str) -> None:
 
 
 def forget_data_source_archives(call: Call, owner: Id, data_source: str) -> None:
-    """Keep a source no more, nor what was kept of it. INVALID_VALUE ["data-source", name] for one that is not kept."""
+    """Stop recording a source and drop what was recorded. INVALID_VALUE ["data-source", name] for one that is not recorded."""
     if all(source.name != data_source for source in recorded(call.world, owner)):
         raise Failure("INVALID_VALUE", "data-source", data_source)
     with call.world.edit() as edit:

@@ -1,4 +1,4 @@
-"""The devices that a copy of a VM gets of its own: graphics cards, and a trusted module with what it knows."""
+"""The devices that a copy of a VM gets for itself: graphics cards, and a trusted platform module with its contents."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _CARD = ("GPU_group", "device", "other_config", "type", "compatibility_metadata"
 
 
 def copy_cards(edit: Edit, source: AnyRow, vm: Id) -> None:
-    """Give a VM the cards of another one; they are attached when it starts."""
+    """Give a VM the same graphics cards as another; they are attached when it starts."""
     for vgpu in source["VGPUs"]:
         row = edit[vgpu]
         edit.create("VGPU", VM=vm, **{field: row[field] for field in _CARD})
 
 
 def copy_modules(edit: Edit, source: AnyRow, vm: Id) -> None:
-    """Give a VM the modules of another one. A unique one knows things that nobody else may know: its copy begins anew."""
+    """Give a VM the same modules as another. A module marked as unique holds secrets that must not be shared: its copy starts out empty."""
     for vtpm in source["VTPMs"]:
         row = edit[vtpm]
         secret = edit.get(row["contents"])
@@ -31,5 +31,5 @@ def copy_modules(edit: Edit, source: AnyRow, vm: Id) -> None:
 
 
 def secrets_of(edit: Edit, vm: AnyRow) -> Iterable[Id]:
-    """What the modules of a VM know, which goes with them."""
+    """The secrets that the VM's modules hold, which are destroyed with it."""
     return tuple(edit[vtpm]["contents"] for vtpm in vm["VTPMs"])

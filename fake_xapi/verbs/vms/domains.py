@@ -1,4 +1,4 @@
-"""What becomes of the rows when a VM's domain comes, goes or sleeps. Pure edits: no time passes and nothing is checked here."""
+"""How the rows change when a VM's domain is created, destroyed or suspended. Pure edits: no time passes and nothing is checked here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CPU_KEYS = ("vendor", "features", "features_hvm", "features_pv")
 
 
 def begin(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
-    """A domain is there: state, place, devices, consoles, metrics. Returns its domid, which only ever grows on a host."""
+    """Record a new domain: power state, host, devices, consoles, metrics. Returns its domid, which only ever grows on a host."""
     row = edit[vm]
     rrd_notes.end_run(edit, vm, call.now())
     domain_type = configured_domain_type(row)
@@ -47,12 +47,12 @@ def begin(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
 
 
 def _memory_target(vm: Any) -> int:
-    """What the VM was given of its host's memory, within its limits."""
+    """The VM's memory target on its host, within its limits."""
     return int(min(max(vm["memory_target"] or vm["memory_dynamic_max"], vm["memory_dynamic_min"]), vm["memory_dynamic_max"]))
 
 
 def _open_consoles(call: Call, edit: Edit, vm: Id, host: Id, domain_type: str) -> list[Id]:
-    """Screen and, where the domain has one, the text console. A domain takes its number from the first of them."""
+    """The graphical console and, where the domain has one, the text console. The domid is derived from the id of the first."""
     protocols = ("rfb",) if domain_type == "hvm" else ("rfb", "vt100")
     address: str = edit[host]["address"]
     made = [edit.create("console", VM=vm, protocol=protocol) for protocol in protocols]
@@ -71,7 +71,7 @@ def _attach_devices(edit: Edit, vm: Any, domain_type: str) -> None:
 
 
 def device_name(userdevice: str, *, has_ide: bool) -> str:
-    """How the guest names a disk: 0 is xvda, or hda where the first four are IDE's; a name is kept."""
+    """The guest's name for a disk: position 0 is xvda, or hda where the first four are on IDE; a name once given is kept."""
     if not userdevice.isdecimal():
         return userdevice
     number = int(userdevice)
@@ -101,7 +101,7 @@ def _start_metrics(edit: Edit, vm: Any, domain_type: str, target: int, now: str)
 
 
 def halt(edit: Edit, vm: Id, now: str) -> None:
-    """The domain is gone for good: devices detached, consoles closed, the host free of it. Guest metrics stay as a memory."""
+    """Record that the domain is gone for good: devices detached, consoles closed, host released. The guest metrics stay as a memory."""
     row = edit[vm]
     for field in _DEVICES:
         for device in row[field]:
@@ -121,7 +121,7 @@ def _detach(edit: Edit, device: Id) -> None:
 
 
 def suspend(edit: Edit, vm: Id, suspend_vdi: Id, now: str) -> None:
-    """The domain sleeps in a VDI: no host, no consoles, but its devices stay attached."""
+    """Record that the domain is suspended to a VDI: no host and no consoles, but its devices stay attached."""
     passthrough.detach(edit, vm)
     _leave_host(edit, vm, edit[vm], now)
     edit.set(vm, power_state="Suspended", suspend_VDI=suspend_vdi)
@@ -146,7 +146,7 @@ def _leave_host(edit: Edit, vm: Id, row: Any, now: str) -> None:
 
 
 def settle(edit: Edit, vm: Id) -> None:
-    """What a start decides anew of a VM: how it boots, and what that costs beyond its memory."""
+    """Decide afresh, as every start does, how a VM boots and what that costs beyond its memory."""
     row = edit[vm]
     edit.set(vm, domain_type=configured_domain_type(row), memory_overhead=memory.overhead_bytes(row))
     vm_bios.settle(edit, vm)
@@ -154,7 +154,7 @@ def settle(edit: Edit, vm: Id) -> None:
 
 
 def forget_guest(edit: Edit, vm: Id) -> None:
-    """The metrics of a guest that is no more."""
+    """Drop the metrics of a guest that is gone."""
     metrics: Id = edit[vm]["guest_metrics"]
     if metrics and edit.get(metrics) is not None:
         edit.destroy(metrics)

@@ -1,4 +1,4 @@
-"""What a VM takes of its host's memory, and what a host has left. Bytes throughout."""
+"""How much of its host's memory a VM takes, and how much a host has left. Bytes throughout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COMING = ("vm_start", "vm_resume", "vm_migrate")
 
 
 def overhead_bytes(vm: AnyRow) -> int:
-    """What a VM costs beyond its own memory: shadow pages, pages per VCPU, and the shim of a PV guest in PVH."""
+    """What a VM costs on top of its own memory: shadow pages, pages per VCPU, and the shim of a PV guest in PVH."""
     kind = configured_domain_type(vm)
     static_max_mib: int = vm["memory_static_max"] // MIB
     vcpus: int = vm["VCPUs_max"]
@@ -37,12 +37,12 @@ def taken_bytes(vm: AnyRow) -> int:
 
 
 def needed_bytes(vm: AnyRow) -> int:
-    """The least that a VM needs to start."""
+    """The least memory with which a VM can start."""
     return int(vm["memory_dynamic_min"]) + overhead_bytes(vm)
 
 
 def free_bytes(world: World, host: Id, *, besides: Id = 0) -> int:
-    """What a host has left for VMs, those that are on their way to it counted, ``besides`` left out."""
+    """The memory that a host has left for VMs, leaving out ``besides`` but counting VMs that are on their way to it."""
     row = world[host]
     metrics = world.get(row["metrics"])
     total: int = metrics["memory_total"] if metrics else 0
@@ -51,7 +51,7 @@ def free_bytes(world: World, host: Id, *, besides: Id = 0) -> int:
 
 
 def spare_bytes(world: World, host: Id, *, besides: Id = 0) -> int:
-    """What a host would have left for VMs if those on it gave back all that they can spare: what XAPI reckons with before a VM comes."""
+    """The memory that a host would have left if its VMs gave back all they can spare: XAPI plans with this figure before a VM arrives."""
     vms = (world[vm] for vm in world[host]["resident_VMs"] if vm != besides)
     return free_bytes(world, host, besides=besides) + sum(_spared(vm) for vm in vms if not vm["is_control_domain"])
 
@@ -61,7 +61,7 @@ def _spared(vm: AnyRow) -> int:
 
 
 def _promised_bytes(world: World, host: Id, row: AnyRow, besides: Id) -> int:
-    """What VMs need that are scheduled but not there yet: looked for only while the host is marked for some."""
+    """The memory reserved for VMs that are scheduled here but have not arrived: computed only while the host is marked for some."""
     if not any(operation in _COMING for operation in row["current_operations"].values()):
         return 0
     scheduled = (vm for vm, other in world.rows("VM") if other["scheduled_to_be_resident_on"] == host and vm != besides)
@@ -69,5 +69,5 @@ def _promised_bytes(world: World, host: Id, row: AnyRow, besides: Id) -> int:
 
 
 def is_ordered(static_min: int, dynamic_min: int, dynamic_max: int, static_max: int) -> bool:
-    """Whether the limits of a VM's memory contain each other as they must."""
+    """Whether the limits of a VM's memory are in their required order."""
     return 0 <= static_min <= dynamic_min <= dynamic_max <= static_max

@@ -1,4 +1,4 @@
-"""Where a VM may run, why not elsewhere, and which host it gets."""
+"""Where a VM may run, why it may not run elsewhere, and which host it gets."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def refusal(world: World, vm: Id, host: Id, reasons: Iterable[Reason] = (*REASON
 
 
 def is_live(world: World, host: Row) -> bool:
-    """Whether a host's heartbeat is heard."""
+    """Whether a host's heartbeat is still heard."""
     metrics = world.get(host["metrics"])
     return metrics is not None and metrics["live"]
 
@@ -121,7 +121,7 @@ def is_connected(world: World, sr: Id, host: Id) -> bool:
 
 
 def is_visible(world: World, network: Id, host: Id) -> bool:
-    """Whether a VM on a host could have a network.
+    """Whether a VM on a host would have access to a network.
 
     One with PIFs is where they are; one without is wherever a VM on it already runs, else anywhere.
     """
@@ -141,7 +141,7 @@ def possible_hosts(world: World, vm: Id) -> list[Id]:
 
 
 def choose_host(call: Call, vm: Id) -> Id:
-    """The host that a VM gets: its affinity first, else a random one, the master last.
+    """Choose the VM's host: its affinity first, otherwise a random one, the master last of all.
 
     Failure NO_HOSTS_AVAILABLE, HOST_NOT_ENOUGH_FREE_MEMORY when memory is all that is missing, or CANNOT_CONTACT_HOST [host] for one
     that died and has not been missed yet.
@@ -184,7 +184,7 @@ def _preferred(call: Call, vm: Id, hosts: list[Id]) -> Id:
 
 
 def assert_can_start_on(world: World, vm: Id, host: Id) -> None:
-    """Raise why a VM cannot be started on a host of the caller's choice."""
+    """Raise the reason why a VM cannot be started on a host that the caller chose."""
     rolling_upgrade.assert_may_start(world, host)
     if "evacuate" in world[host]["current_operations"].values():
         raise Failure("HOST_EVACUATE_IN_PROGRESS", Handle(host))

@@ -1,6 +1,6 @@
-"""When a schedule is due: the maps in which XenAPI keeps the minute, hour and days of what runs by itself. All times are UTC.
+"""When a schedule is due: the maps in which XenAPI keeps the minute, hour and days of recurring work. All times are UTC.
 
-May not know what runs.
+May not know what the schedule is for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of a schedule: what it is unless said otherwise, and which values it takes."""
+    """A key of a schedule: its default, and the values that it accepts."""
 
     default: str
     takes: Callable[[str], bool]
@@ -42,7 +42,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = {
 
 
 def checked(field: str, frequency: str, schedule: Mapping[str, str]) -> dict[str, str]:
-    """The schedule with what it leaves out. INVALID_VALUE ["field:key", value] for a value that a key does not take."""
+    """The schedule with defaults filled in. INVALID_VALUE ["field:key", value] for a value that a key does not accept."""
     keys = KEYS[frequency]
     for name, key in keys.items():
         if name in schedule and not key.takes(schedule[name]):
@@ -51,7 +51,7 @@ def checked(field: str, frequency: str, schedule: Mapping[str, str]) -> dict[str
 
 
 def due_after(frequency: str, schedule: Mapping[str, str], after: datetime) -> datetime | None:
-    """The first moment after another at which a schedule is due; None for one that never is by itself."""
+    """The first moment after another at which a schedule is due; None for one that is never due by itself."""
     step = _STEPS.get(frequency)
     if step is None:
         return None

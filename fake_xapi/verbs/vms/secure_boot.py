@@ -1,4 +1,4 @@
-"""Secure boot of guests: the certificates that their firmware begins with, and how far a guest's own variables have come."""
+"""Secure boot of guests: the certificates that their firmware starts with, and the state of a guest's own UEFI variables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REVOKED = "dbx.auth"
 
 
 def _certificates(packed: str) -> frozenset[str]:
-    """The files of a pool's UEFI certificates: base64 of a tar file; "" stands for what the installation brought, which is all."""
+    """The files in a pool's UEFI certificates: a tar file in base64; "" stands for those of the installation, which are complete."""
     if not packed:
         return _NEEDED | {_REVOKED}
     try:
@@ -39,13 +39,13 @@ def _pool_readiness(packed: str) -> str:
 
 
 def get_pool_readiness(call: Call, pool: Id) -> str:
-    """Whether new guests can boot securely: with their own certificates where an operator has brought some."""
+    """Whether new guests can boot securely; certificates that an operator installed take precedence."""
     row = call.world[pool]
     return _pool_readiness(row["custom_uefi_certificates"] or row["uefi_certificates"])
 
 
 def get_vm_readiness(call: Call, vm: Id) -> str:
-    """How far a guest is: without UEFI, with secure boot off, before its first boot, in setup mode, or as its pool was."""
+    """How ready a guest is: not on UEFI, secure boot off, not booted yet, in setup mode, or whatever its pool's state allows."""
     row = call.world[vm]
     if row["HVM_boot_params"].get("firmware") != "uefi":
         return "not_supported"
@@ -65,7 +65,9 @@ def _mode_file(world: World, vm: Id) -> str:
 
 
 def set_uefi_mode(call: Call, vm: Id, mode: str) -> str:
-    """Put a halted guest's firmware into setup or user mode; the answer is what the tool prints. VM_BAD_POWER_STATE, as for its NVRAM."""
+    """Put a halted guest's firmware into setup or user mode; the answer is the output of the real tool. VM_BAD_POWER_STATE, as when its
+    NVRAM is written.
+    """
     row = call.world[vm]
     if row["power_state"] != "Halted":
         raise Failure("VM_BAD_POWER_STATE", Handle(vm), "halted", row["power_state"].lower())
@@ -75,7 +77,7 @@ def set_uefi_mode(call: Call, vm: Id, mode: str) -> str:
 
 
 def set_variables(call: Call, vm: Id, value: str, update: str = "unspecified") -> None:
-    """Keep the variables that a guest's firmware has written, and whether newer certificates wait for it."""
+    """Keep the variables that a guest's firmware has written, and note whether newer certificates await it."""
     states = {"yes": "update_available", "no": "ok"}
     with call.world.edit() as edit:
         edit.put(vm, "NVRAM", VARIABLES, value)
@@ -83,7 +85,7 @@ def set_variables(call: Call, vm: Id, value: str, update: str = "unspecified") -
 
 
 def update_on_boot(call: Call, vm: Id, mark: bool) -> None:
-    """Let a guest get newer certificates at its next boot, or not. OPERATION_NOT_ALLOWED [why] when none wait for it."""
+    """Choose whether a guest gets newer certificates at its next boot. OPERATION_NOT_ALLOWED [why] when there are none for it."""
     state = call.world[vm]["secureboot_certificates_state"]
     if state == "ok":
         raise Failure("OPERATION_NOT_ALLOWED", "There is no update of the secure boot certificates for this VM")

@@ -1,6 +1,6 @@
-"""What takes snapshots by itself: snapshot schedules (VMSS), and the protection policies (VMPP) of the releases before them.
+"""Scheduled snapshots: snapshot schedules (VMSS), and the protection policies (VMPP) of the releases before them.
 
-Both are one thing with other names for its fields, so what they do is written once, over a table. A timer exists only while a policy
+The two differ only in the names of their fields, so they share one implementation over a table. A timer exists only while a policy
 is enabled and has VMs.
 """
 
@@ -24,7 +24,7 @@ RETAINED = range(1, 11)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a class of policies calls its fields, the VM's field that names the policy, and the mark of the snapshots that it takes."""
+    """How a class of policies names its fields, the VM's field that refers to the policy, and the field that marks its snapshots."""
 
     cls: str
     enabled: str
@@ -58,7 +58,7 @@ _MESSAGES: Mapping[str, str] = {
 
 
 def create(call: Call, kind: Kind, record: dict[str, Any]) -> Id:
-    """A policy. INVALID_VALUE for what its schedule or its number of kept snapshots may not be."""
+    """Create a policy. INVALID_VALUE for a schedule or a number of retained snapshots that is not allowed."""
     fields = {kind.frequency: "daily", **record}
     fields[kind.schedule] = checked(kind.schedule, fields[kind.frequency], fields.get(kind.schedule, {}))
     check_retained(kind.retained, fields.get(kind.retained, RETAINED[0]))
@@ -67,7 +67,7 @@ def create(call: Call, kind: Kind, record: dict[str, Any]) -> Id:
 
 
 def destroy(call: Call, policy: Id) -> None:
-    """Remove a policy. VMSS_HAS_VM [], VMPP_HAS_VM [] while it has VMs."""
+    """Remove a policy. VMSS_HAS_VM [], VMPP_HAS_VM [] while VMs are assigned to it."""
     row = call.world[policy]
     if row["VMs"]:
         raise Failure(f"{row.cls}_HAS_VM")
@@ -77,13 +77,13 @@ def destroy(call: Call, policy: Id) -> None:
 
 
 def check_retained(field: str, value: int) -> None:
-    """INVALID_VALUE [field, value] outside 1 to 10."""
+    """Raise INVALID_VALUE [field, value] for a number outside 1 to 10."""
     if value not in RETAINED:
         raise Failure("INVALID_VALUE", field, str(value))
 
 
 def set_plan(call: Call, policy: Id, frequency: str, schedule: Mapping[str, str]) -> None:
-    """Let it run at other times. INVALID_VALUE ["schedule:key", value]; keys that the frequency does not have are dropped."""
+    """Change when it runs. INVALID_VALUE ["schedule:key", value]; keys that do not belong to the frequency are dropped."""
     kind = KINDS[class_of(policy)]
     kept = {key: value for key, value in schedule.items() if key in KEYS[frequency]}
     with call.world.edit() as edit:
@@ -92,14 +92,14 @@ def set_plan(call: Call, policy: Id, frequency: str, schedule: Mapping[str, str]
 
 
 def set_enabled(call: Call, policy: Id, value: bool) -> None:
-    """Let it run by itself, or not."""
+    """Switch its automatic runs on or off."""
     with call.world.edit() as edit:
         edit.set(policy, **{KINDS[class_of(policy)].enabled: value})
     follow(call, policy)
 
 
 def assign(call: Call, kind: Kind, vm: Id, policy: Id) -> None:
-    """Let a policy take snapshots of a VM; NULL takes it out of the one that it has. VM_IS_TEMPLATE, VM_IS_SNAPSHOT [vm, operation]."""
+    """Assign a VM to a policy; NULL withdraws it from the one that it has. VM_IS_TEMPLATE, VM_IS_SNAPSHOT [vm, operation]."""
     row = call.world[vm]
     for field, code in (("is_a_snapshot", "VM_IS_SNAPSHOT"), ("is_a_template", "VM_IS_TEMPLATE")):
         if policy and row[field]:
@@ -113,7 +113,7 @@ def assign(call: Call, kind: Kind, vm: Id, policy: Id) -> None:
 
 
 def follow(call: Call, policy: Id) -> None:
-    """Wait for the next time that a policy is due, if it ever is."""
+    """Wait for the next time that a policy is due, if there is one."""
     row = call.world.get(policy)
     if row is not None and _is_at_work(row):
         call.spawn(_name(policy), _run_by_itself(call, policy))
@@ -122,7 +122,7 @@ def follow(call: Call, policy: Id) -> None:
 
 
 def follow_all(call: Call) -> None:
-    """Take up the policies of a database that was loaded or went back."""
+    """Resume the policies of a database that was loaded or rolled back."""
     for cls in KINDS:
         for policy in list(call.world.ids(cls)):
             follow(call, policy)
@@ -148,7 +148,7 @@ async def _run_by_itself(call: Call, policy: Id) -> None:
 
 
 async def run(call: Call, policy: Id) -> list[str]:
-    """Take a snapshot of each of a policy's VMs, keep as many as it says, and answer what failed, one text for each."""
+    """Take a snapshot of each of a policy's VMs, keep as many as the policy says, and return one text for each failure."""
     failures: list[str] = []
     row = call.world[policy]
     kind = KINDS[row.cls]
@@ -166,7 +166,7 @@ async def run(call: Call, policy: Id) -> list[str]:
 
 
 async def _protect(call: Call, kind: Kind, policy: Id, vm: Id) -> None:
-    """One more snapshot of a VM, and none more than are to be kept."""
+    """Take one more snapshot of a VM and discard those in excess of the limit."""
     row = call.world[policy]
     name = f"{call.world[vm]['name_label']}-{date(moment(call.now()))}"
     taken = call.world.find_ref(await call.perform(_MESSAGES[row[kind.type]], vm, name))

@@ -1,6 +1,6 @@
-"""How the VMs of a host share its memory: each has its least, and what is left is given out in proportion to what they may have more.
+"""How the VMs of a host share its memory: each gets its minimum, and the rest is divided in proportion to what they could use on top.
 
-So VMs shrink when another one comes, and grow when one goes. Only those take part whose dynamic limits differ.
+So VMs shrink when another arrives, and grow when one leaves. Only VMs whose dynamic limits differ take part.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ PATIENCE_S = 20
 
 
 async def make_room(call: Call, vm: Id, host: Id) -> None:
-    """Give a VM that comes to a host its share, and wait until the others have given back what it takes.
+    """Give an arriving VM its share of a host's memory, and wait until the others have released it.
 
-    Failure VMS_FAILED_TO_COOPERATE [] when one does not: then all have what they had.
+    Failure VMS_FAILED_TO_COOPERATE [] when one does not: then all keep what they had.
     """
     squeezed = balance(call, host, coming=vm)
     for _ in range(PATIENCE_S):
@@ -35,7 +35,7 @@ def _has_given(call: Call, vm: Id) -> bool:
 
 
 def balance(call: Call, host: Id, *, coming: Id = 0) -> list[Id]:
-    """Set the targets of a host's VMs anew, one that is coming included; those of the others that have to shrink."""
+    """Recompute the memory targets of a host's VMs, including one that is arriving; returns those of the others that have to shrink."""
     world = call.world
     if world.get(host) is None:
         return []
@@ -70,7 +70,7 @@ def _share(left: int, wanted: int) -> float:
 
 
 def _target(vm: Row, share: float) -> int:
-    """The least and a share of the rest, in whole MiB; all of it is all."""
+    """The minimum plus a share of the range, in whole MiB; a full share is the maximum exactly."""
     if share == 1.0:
         return int(vm["memory_dynamic_max"])
     return int(vm["memory_dynamic_min"]) + int(_span(vm) * share) // memory.MIB * memory.MIB

@@ -1,4 +1,4 @@
-"""The VDI in which a VM sleeps."""
+"""The VDI that holds the memory of a suspended VM."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def create_image(call: Call, vm: Id) -> Id:
 
 
 def _suspend_sr(call: Call, vm: Id) -> Id:
-    """The VM's own choice, the pool's, the host's."""
+    """The SR for suspend images: chosen by the VM, otherwise by its pool, otherwise by its host."""
     world, row = call.world, call.world[vm]
     pool = world.get(POOL)
     host = world.get(row["resident_on"])
@@ -47,7 +47,7 @@ def _suspend_sr(call: Call, vm: Id) -> Id:
 
 
 def destroy_image(call: Call, vm: Id) -> None:
-    """The image of a VM that does not sleep any more."""
+    """Destroy the image of a VM that is no longer suspended."""
     discard(call, call.world[vm]["suspend_VDI"])
 
 

@@ -1,4 +1,4 @@
-"""The verbs of VM_appliance: VMs that start and stop together, in the order that each of them says."""
+"""The verbs of VM_appliance: VMs that start and stop together, in the order that each of them specifies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Step = Callable[[Call, Id], Awaitable[None]]
 
 
 async def start(call: Call, appliance: Id, paused: bool) -> None:
-    """Let every VM run, or stand ready to: those of the lowest ``order`` first, and the next when their ``start_delay`` is over.
+    """Start every VM, or leave it paused: those with the lowest ``order`` first, the next group once their ``start_delay`` is over.
 
     OPERATION_PARTIALLY_FAILED ["start"] when one could not.
     """
@@ -51,7 +51,7 @@ def _stopping(message: str) -> Verb:
 
 
 async def _in_order(call: Call, appliance: Id, step: Step, *, is_reversed: bool) -> None:
-    """Take a step for all VMs, those of one order at once. One that fails does not hold up the others."""
+    """Take a step for all VMs, those of equal order concurrently. A failure of one does not hold up the others."""
     world = call.world
     vms = sorted(world[appliance]["VMs"], key=lambda vm: (world[vm]["order"], vm), reverse=is_reversed)
     has_failed = False
@@ -63,7 +63,7 @@ async def _in_order(call: Call, appliance: Id, step: Step, *, is_reversed: bool)
 
 
 def _is_failure(outcome: BaseException | None) -> bool:
-    """Whether a VM refused; what is no refusal, or the end of the call itself, is raised."""
+    """Whether an outcome is a refusal; anything else that was raised, such as the end of the call itself, is raised again."""
     if outcome is None:
         return False
     if not isinstance(outcome, Failure) or outcome.code == "TASK_CANCELLED":
@@ -72,7 +72,7 @@ def _is_failure(outcome: BaseException | None) -> bool:
 
 
 def destroy(call: Call, appliance: Id) -> None:
-    """Let its VMs go their own ways."""
+    """Dissolve an appliance; its VMs stay."""
     with call.world.edit() as edit:
         for vm in edit[appliance]["VMs"]:
             edit.set(vm, appliance=0)

@@ -1,4 +1,4 @@
-"""The BIOS strings of a VM: given once, by its owner, by a host, or at its first start by XAPI."""
+"""The BIOS strings of a VM: set once, by its owner, from a host, or by XAPI at its first start."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _SETTABLE = frozenset(_OF_TODAY) - {"hp-rombios", *_OF_ALL_XEN}
 
 
 def generic(era: Era) -> Mapping[str, str]:
-    """The strings of a VM that was given none."""
+    """The strings of a VM for which none were set."""
     return _OF_TODAY if era == "modern" else _OF_2012
 
 
 def settle(edit: Edit, vm: Id) -> None:
-    """Give a VM that starts for the first time strings, if nobody has."""
+    """Give a VM that starts for the first time its strings, unless it has some."""
     if not edit[vm]["bios_strings"]:
         edit.set(vm, bios_strings=generic(edit.personality.era))
 
 
 def set_bios_strings(call: Call, vm: Id, value: dict[str, str]) -> None:
-    """Give a VM strings of its owner's, the others being generic.
+    """Give a VM strings that its owner chose; the others are generic.
 
     VM_BIOS_STRINGS_ALREADY_SET [], INVALID_VALUE [key, reason] for a key that nobody may set, an empty, long or unprintable value.
     """
@@ -66,7 +66,7 @@ def _check(key: str, text: str) -> None:
 
 
 def copy_bios_strings(call: Call, vm: Id, host: Id) -> None:
-    """Give a VM the strings of a host, which it then rather starts on. VM_BIOS_STRINGS_ALREADY_SET []."""
+    """Give a VM the strings of a host, which becomes its affinity. VM_BIOS_STRINGS_ALREADY_SET []."""
     _assert_has_none(call, vm)
     with call.world.edit() as edit:
         edit.set(vm, bios_strings=edit[host]["bios_strings"], affinity=host)

@@ -1,4 +1,4 @@
-"""VM groups: what anti-affinity makes of a VM's place, and the alert of a group all of whose VMs run on one host."""
+"""VM groups: how anti-affinity influences a VM's placement, and the alert for a group whose VMs all run on one host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FEATURE = "VM_groups"
 
 
 def set_groups(call: Call, vm: Id, groups: list[Id]) -> None:
-    """Put a VM into a group, or out of all. TOO_MANY_GROUPS [] for more than one."""
+    """Put a VM into a group, or take it out of all. TOO_MANY_GROUPS [] for more than one."""
     known = tuple(group for group in groups if call.world.get(group) is not None)
     if len(known) > 1:
         raise Failure("TOO_MANY_GROUPS")
@@ -30,7 +30,7 @@ def set_groups(call: Call, vm: Id, groups: list[Id]) -> None:
 
 
 def tell(call: Call, vm: Id) -> None:
-    """Make, renew or remove the alert of the VM's group: for whoever has changed where it runs."""
+    """Raise, renew or withdraw the alert of the VM's group: called by whatever has changed where the VM runs."""
     groups = call.world[vm]["groups"]
     if groups and not is_restricted(call.world, _FEATURE):
         for group in groups:
@@ -56,7 +56,7 @@ def _body(world: World, group: Id, host: Id) -> str:
 
 
 def _only_host(world: World, group: Id) -> Id:
-    """The host that has all running VMs of a group that should be apart, when there are several; NULL for none."""
+    """The one host that runs all VMs of an anti-affinity group, if there are at least two; otherwise NULL."""
     row = world.get(group)
     if row is None or row["placement"] != "anti_affinity":
         return 0
@@ -65,7 +65,7 @@ def _only_host(world: World, group: Id) -> Id:
 
 
 def apart(world: World, vm: Id, hosts: list[Id]) -> list[Id]:
-    """Of some hosts those that have, or will have, the fewest VMs of the VM's group that should be apart; all when it is in none."""
+    """The hosts among those given that have, or will have, the fewest VMs of the VM's anti-affinity group; all when it is in none."""
     groups = (world[group] for group in world[vm]["groups"])
     group = next((row for row in groups if row["placement"] == "anti_affinity"), None)
     if group is None or is_restricted(world, _FEATURE):

@@ -1,4 +1,4 @@
-"""How VMs come and go: create and destroy."""
+"""Creation and destruction of VMs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _NOT_FROM_CALLER = frozenset({"blocked_operations", "domid", "resident_on", "is_
 
 
 def create(call: Call, record: dict[str, Any]) -> Id:
-    """A new VM, halted. Most of what is wrong with it shows when it is started.
+    """Create a VM, halted. Most faults in its record only show when it is started.
 
-    A suspended one is believed only with all that it needs to be resumed: else VM_BAD_POWER_STATE [vm, "halted", "suspended"].
+    A suspended one is accepted only with everything needed to resume it: otherwise VM_BAD_POWER_STATE [vm, "halted", "suspended"].
     """
     fields = {name: value for name, value in record.items() if name not in _NOT_FROM_CALLER}
     is_suspended = fields.get("power_state", "Halted") == "Suspended"
@@ -48,17 +48,17 @@ def create(call: Call, record: dict[str, Any]) -> Id:
 
 
 def with_mac_seed(other_config: Mapping[str, str], chance: random.Random) -> dict[str, str]:
-    """The config with something to derive MAC addresses from."""
+    """The other_config with a seed from which MAC addresses are derived."""
     return {"mac_seed": new_uuid(chance), **other_config}
 
 
 def new_uuid(chance: random.Random) -> str:
-    """Any uuid."""
+    """A random uuid."""
     return str(uuid.UUID(int=chance.getrandbits(128), version=4))
 
 
 def destroy(call: Call, vm: Id) -> None:
-    """Destroy a VM with all that is only its own. Its disks survive; its snapshots' tree closes over the gap."""
+    """Destroy a VM and everything that is only its own. Its disks survive; the gap in the tree of its snapshots is closed."""
     blobs = tuple(call.world[vm]["blobs"].values())
     with call.world.edit() as edit:
         drop_vm(edit, vm)
@@ -68,7 +68,7 @@ def destroy(call: Call, vm: Id) -> None:
 
 
 def drop_vm(edit: Edit, vm: Id) -> None:
-    """Remove a VM's row and what hangs on it."""
+    """Remove a VM's row and the rows that depend on it."""
     row = edit[vm]
     for child in row["children"]:
         edit.set(child, parent=row["parent"])

@@ -1,4 +1,4 @@
-"""VM.call_plugin and VM.call_host_plugin: what may be asked of a guest's agent through its host."""
+"""VM.call_plugin and VM.call_host_plugin: requests to a guest's agent, made through its host."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def call_plugin(call: Call, vm: Id, plugin: str, fn: str, args: dict[str, 
 
 
 def _note_call(call: Call, vm: Id) -> None:
-    """Let nobody ask a guest too often."""
+    """Record a request to a guest, and refuse one that follows the last too soon."""
     kept = machine.machine(call.world, vm)
     before = kept["asked"] if kept is not None else ""
     wait_s = INTERVAL_S - (moment(call.now()) - moment(before)).total_seconds() if before else 0.0
@@ -56,7 +56,7 @@ def _requests_desktop(wanted: str) -> Callable[[Call, Id, dict[str, str]], Corou
     fn = "request-rdp-on" if wanted == "1" else "request-rdp-off"
 
     async def request(call: Call, vm: Id, args: dict[str, str]) -> str:
-        """Ask Windows to switch its remote desktop; whether it does shows in its guest metrics."""
+        """Ask Windows to switch its remote desktop on or off; whether it obeys shows in its guest metrics."""
         keys = xenstore.tree(call.world, vm)
         if keys.get(_DESKTOP) != "1" and keys.get(f"{_DESKTOP}2") != "1":
             text = f'The requested fn "{fn}" of plugin "{PLUGIN}" could not be executed for lack of guest agent control feature.'
@@ -68,7 +68,7 @@ def _requests_desktop(wanted: str) -> Callable[[Call, Id, dict[str, str]], Corou
 
 
 async def _run_script(call: Call, vm: Id, args: dict[str, str]) -> str:
-    """Run a script in the guest. A simulated one has no shell: it says which script it was given and that it ended well."""
+    """Run a script in the guest. A simulated guest has no shell: it reports the script that it was given and a successful end."""
     if call.world[POOL]["other_config"].get(_ALLOWED) != "true":
         raise Failure("FEATURE_RESTRICTED")
     for name in ("username", "password", "script"):

@@ -1,4 +1,4 @@
-"""The power operations of VM: each is what is left when admission, marking and the rows of a domain are taken away."""
+"""The power operations of VM: what remains of each once admission, marking and the rows of a domain are handled elsewhere."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _CANCELLED_BY_HARD_SHUTDOWN = _CANCELLED_BY_HARD_REBOOT | {"hard_reboot", "shutd
 
 
 async def start(call: Call, vm: Id, start_paused: bool, force: bool) -> None:
-    """Start a VM where it fits best. Failures of its devices come before those of its place."""
+    """Start a VM on the host that suits it best. Failures about its devices come before those about its placement."""
     await _start(call, vm, 0, is_paused=start_paused)
 
 
 async def start_on(call: Call, vm: Id, host: Id, start_paused: bool, force: bool) -> None:
-    """Start a VM on one host, or say why that host cannot have it."""
+    """Start a VM on a given host, or say why that host cannot run it."""
     placement.assert_can_start_on(call.world, vm, host)
     await _start(call, vm, host, is_paused=start_paused)
 
@@ -68,7 +68,7 @@ def _assert_hvm_disks_are_writable(call: Call, vm: Id) -> None:
 
 
 def _decide_place(call: Call, vm: Id, wanted: Id) -> Id | Failure:
-    """The host, or why there is none: what is wrong with the devices is said before that."""
+    """The host, or the reason why there is none; faults of the devices are reported first."""
     try:
         return wanted or placement.choose_host(call, vm)
     except Failure as failure:
@@ -80,7 +80,7 @@ def _host_mark(place: Id | Failure, operation: str) -> list[tuple[Id, str]]:
 
 
 def _take_place(call: Call, vm: Id, place: Id | Failure, *, is_new_domain: bool) -> Id:
-    """Hold a host's memory for a VM. The marks may have been waited for, so the host is asked again."""
+    """Reserve a host's memory for a VM. The call may have waited for the marks, so the host is checked again."""
     if isinstance(place, Failure):
         raise place
     placement.assert_can_start_on(call.world, vm, place)
@@ -101,7 +101,7 @@ def _give_up_place(call: Call, vm: Id) -> None:
 
 
 async def pause(call: Call, vm: Id) -> None:
-    """Stop the VM's processors."""
+    """Pause the VM's virtual processors."""
     await call.takes("VM.pause")
     end_life(call, vm)
     with call.world.edit() as edit:
@@ -111,7 +111,7 @@ async def pause(call: Call, vm: Id) -> None:
 
 
 async def unpause(call: Call, vm: Id) -> None:
-    """Let the VM's processors go on."""
+    """Let the VM's virtual processors run again."""
     await call.takes("VM.unpause")
     with call.world.edit() as edit:
         edit.set(vm, power_state="Running")
@@ -128,7 +128,7 @@ async def clean_shutdown(call: Call, vm: Id) -> None:
 
 
 async def hard_shutdown(call: Call, vm: Id) -> None:
-    """Take the VM's domain away, whatever else is being done to it."""
+    """Destroy the VM's domain, whatever else is being done to it."""
     await call.cancel_operations(vm, _CANCELLED_BY_HARD_SHUTDOWN)
     if call.world[vm]["power_state"] == "Halted":
         return
@@ -163,13 +163,13 @@ def _stop(call: Call, vm: Id) -> None:
 
 
 async def clean_reboot(call: Call, vm: Id) -> None:
-    """Ask the guest to reboot: the same host, another domain."""
+    """Ask the guest to reboot: on the same host, in a new domain."""
     await shut_down(call, vm, "reboot", share=(0.0, 0.5))
     await _reboot(call, vm)
 
 
 async def hard_reboot(call: Call, vm: Id) -> None:
-    """Take the domain away and make another one, whatever else is being done to the VM."""
+    """Replace the VM's domain by a new one, whatever else is being done to the VM."""
     await call.cancel_operations(vm, _CANCELLED_BY_HARD_REBOOT)
     _assert_live(call, vm)
     await call.takes("VM.hard_shutdown", share=(0.0, 0.5))
@@ -177,7 +177,7 @@ async def hard_reboot(call: Call, vm: Id) -> None:
 
 
 def _assert_live(call: Call, vm: Id) -> None:
-    """What was cancelled may have ended first."""
+    """Refuse when whatever was cancelled has ended the domain first."""
     state: str = call.world[vm]["power_state"]
     if state not in ("Paused", "Running"):
         raise Failure("VM_BAD_POWER_STATE", Handle(vm), "paused, running", state.lower())
@@ -196,7 +196,7 @@ async def _reboot(call: Call, vm: Id) -> None:
 
 
 async def suspend(call: Call, vm: Id) -> None:
-    """Write the domain's memory into a VDI and take the domain away."""
+    """Write the domain's memory to a VDI and destroy the domain."""
     await get_ready_to_sleep(call, vm)
     image = suspension.create_image(call, vm)
     try:
@@ -214,12 +214,12 @@ async def suspend(call: Call, vm: Id) -> None:
 
 
 async def resume(call: Call, vm: Id, start_paused: bool, force: bool) -> None:
-    """Wake a suspended VM where it fits best."""
+    """Resume a suspended VM on the host that suits it best."""
     await _resume(call, vm, 0, is_paused=start_paused)
 
 
 async def resume_on(call: Call, vm: Id, host: Id, start_paused: bool, force: bool) -> None:
-    """Wake a suspended VM on one host."""
+    """Resume a suspended VM on a given host."""
     placement.assert_can_start_on(call.world, vm, host)
     await _resume(call, vm, host, is_paused=start_paused)
 
@@ -243,7 +243,7 @@ async def _resume(call: Call, vm: Id, wanted_host: Id, *, is_paused: bool) -> No
 
 
 def _wake(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
-    """The guest goes on where it was: its metrics are still true."""
+    """Let the guest continue where it was: its metrics are still true."""
     image: Id = edit[vm]["suspend_VDI"]
     edit.set(vm, suspend_VDI=0)
     suspension.discard(call, image)
@@ -251,7 +251,7 @@ def _wake(call: Call, edit: Edit, vm: Id, host: Id, *, is_paused: bool) -> int:
 
 
 def power_state_reset(call: Call, vm: Id) -> None:
-    """Call a VM halted whatever is true: for when its host is gone.
+    """Declare a VM halted, whatever the truth: meant for VMs whose host is gone.
 
     Failures CANNOT_RESET_CONTROL_DOMAIN, HOST_IS_LIVE [host] for a VM that another living host runs, DOMAIN_EXISTS for one that
     runs here.

@@ -1,4 +1,4 @@
-"""VM.provision: the clone of a template gets the disks that its template describes, and becomes a VM."""
+"""VM.provision: give the clone of a template the disks that the template describes, and turn it into a VM."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class WantedDisk:
 
 
 async def provision(call: Call, vm: Id) -> None:
-    """Make the disks that ``other_config["disks"]`` describes; when one fails none is left."""
+    """Create the disks that ``other_config["disks"]`` describes; when one fails, none is left."""
     wanted = read_disks(call.world[vm]["other_config"].get(_DISKS, ""))
     places = [_sr_of(call, disk) for disk in wanted]
     made: list[Id] = []
@@ -83,7 +83,7 @@ def _sr_of(call: Call, disk: WantedDisk) -> Id:
 
 
 def read_disks(text: str) -> tuple[WantedDisk, ...]:
-    """The disks in a ``<provision>`` document; INTERNAL_ERROR for a text that is none. Entities are never expanded."""
+    """The disks in a ``<provision>`` document; INTERNAL_ERROR for malformed text. Entities are never expanded."""
     found: list[WantedDisk] = []
 
     def start(tag: str, attributes: dict[str, str]) -> None:

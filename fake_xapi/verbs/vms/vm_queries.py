@@ -1,4 +1,4 @@
-"""What one may ask of a VM, and the few orders that change nothing in the database."""
+"""Queries about a VM, and the few requests that change nothing in the database."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _SHARED = "HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED"
 
 
 def get_allowed_vbd_devices(call: Call, vm: Id) -> list[str]:
-    """The numbers left for VBDs."""
+    """The device numbers that are free for VBDs."""
     return devices.free_disks(call.world, call.world[vm])
 
 
 def get_allowed_vif_devices(call: Call, vm: Id) -> list[str]:
-    """The numbers left for VIFs."""
+    """The device numbers that are free for VIFs."""
     return devices.free_vifs(call.world, call.world[vm])
 
 
 def assert_can_boot_here(call: Call, vm: Id, host: Id) -> None:
-    """Raise why a VM could not be started on a host."""
+    """Raise the reason why a VM could not be started on a host."""
     failure = placement.refusal(call.world, vm, host)
     if failure is not None:
         raise failure
@@ -40,14 +40,14 @@ def get_possible_hosts(call: Call, vm: Id) -> list[Id]:
 
 
 def get_boot_record(call: Call, vm: Id) -> dict[str, Any]:
-    """The VM as its domain was made."""
+    """The VM as it was when its domain was made."""
     row = call.world[vm]
     values = dict(zip(row.layout.names, row.values, strict=True))
     return {**values, "uuid": call.world.uuid(vm)}
 
 
 def compute_memory_overhead(call: Call, vm: Id) -> int:
-    """Bytes that the VM costs beyond its memory."""
+    """The bytes that the VM costs on top of its memory."""
     return memory.overhead_bytes(call.world[vm])
 
 
@@ -63,7 +63,7 @@ def maximise_memory(call: Call, vm: Id, total: int, approximate: bool) -> int:
 
 
 class _Sized:
-    """A VM as it would be with another memory_static_max."""
+    """A VM as it would be with a different memory_static_max."""
 
     def __init__(self, row: Any, size: int) -> None:
         self._row = row
@@ -79,25 +79,25 @@ class _Sized:
 
 
 def get_cooperative(call: Call, vm: Id) -> bool:
-    """Whether the guest's balloon does what it is told, or has no need to."""
+    """Whether the guest's balloon does as it is told, or has no need to."""
     return balloon.is_there(call, vm) or balloon.obeys(call, vm)
 
 
 def assert_operation_valid(call: Call, vm: Id, operation: str) -> None:
-    """Raise why an operation would be refused."""
+    """Raise the reason why an operation would be refused."""
     failure = LIFECYCLES["VM"].check(call.world, vm, operation)
     if failure is not None:
         raise failure
 
 
 def update_allowed_operations(call: Call, vm: Id) -> None:
-    """Recompute what may be done; here that is never out of date."""
+    """Recompute the allowed operations; here they are never out of date."""
     with call.world.edit() as edit:
         edit.set(vm)
 
 
 def assert_agile(call: Call, vm: Id) -> None:
-    """Raise what ties the VM to one host: a disk on an SR that is not shared."""
+    """Raise the reason why the VM is tied to one host: a disk on an SR that is not shared."""
     for sr in placement.storage_of(call.world, call.world[vm]):
         if not call.world[sr]["shared"]:
             raise Failure(_SHARED, Handle(sr))
@@ -109,12 +109,12 @@ def query_services(call: Call, vm: Id) -> dict[str, str]:
 
 
 def send_sysrq(call: Call, vm: Id, key: str) -> None:
-    """XAPI itself does not have it."""
+    """Refuse, as XAPI does: it never implemented this."""
     raise Failure("NOT_IMPLEMENTED", "send_sysrq")
 
 
 def send_trigger(call: Call, vm: Id, trigger: str) -> None:
-    """XAPI itself does not have it."""
+    """Refuse, as XAPI does: it never implemented this."""
     raise Failure("NOT_IMPLEMENTED", "send_trigger")
 
 

@@ -1,4 +1,4 @@
-"""Messages of VMs that hardly anybody sends: the oldest form of clone, ACPI's S3, and Windows' sysprep."""
+"""Messages of VMs that hardly anybody sends: the oldest form of clone, ACPI's S3 sleep, and Windows' sysprep."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _SYSPREP = "control/sysprep"
 
 
 async def csvm(call: Call, vm: Id) -> Id:
-    """Clone a suspended VM, under its name with an ending."""
+    """Clone a suspended VM under its own name with a suffix."""
     return await clone(call, vm, f"{call.world[vm]['name_label']}-cloned-suspended")
 
 
 def sleep_or_wake(call: Call, vm: Id) -> None:
-    """Let the guest sleep in its own memory, or wake it: nothing in the database knows. VM_BAD_POWER_STATE for one that does not run."""
+    """Put the guest to sleep (ACPI S3) or wake it; the database does not show it. VM_BAD_POWER_STATE when it does not run."""
     state = call.world[vm]["power_state"]
     if state != "Running":
         raise Failure("VM_BAD_POWER_STATE", Handle(vm), "running", state.lower())
 
 
 async def sysprep(call: Call, vm: Id, unattend: str, timeout: float) -> None:  # noqa: ASYNC109  # the message's parameter
-    """Ask Windows to generalise itself by the answers on a disc.
+    """Ask Windows to generalise itself with the answers on a disc.
 
     Failure SYSPREP [vm, text] for answers that are too long, for drivers that do not say that they can, without an empty drive, and when
     Windows does not begin. The disc is in the drive for seconds only and is not simulated.

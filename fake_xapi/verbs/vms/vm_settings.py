@@ -1,4 +1,4 @@
-"""The setters of VM that check what they are given: memory, VCPUs, templates, blocked operations and the rest."""
+"""The setters of VM that check their values: memory, VCPUs, templates, blocked operations and the rest."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _VCPU_RULE = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"  # X
 
 
 def _set_memory(call: Call, vm: Id, **limits: int) -> None:
-    """Write limits of memory that together with the present ones contain each other; MEMORY_CONSTRAINT_VIOLATION_ORDER else.
+    """Set memory limits that, with those that stay, are in their required order; otherwise MEMORY_CONSTRAINT_VIOLATION_ORDER.
 
-    Releases that have no such error say MEMORY_CONSTRAINT_VIOLATION.
+    Releases without that error raise MEMORY_CONSTRAINT_VIOLATION.
     """
     row = call.world[vm]
     names = ("memory_static_min", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max")
@@ -41,7 +41,7 @@ def _set_memory(call: Call, vm: Id, **limits: int) -> None:
 
 
 def _assert_may_balloon(call: Call, vm: Id, limits: Mapping[str, int]) -> None:
-    """A VM whose memory may not change has its dynamic limits at the static one: MEMORY_CONSTRAINT_VIOLATION_MAXPIN [reason]."""
+    """Raise MEMORY_CONSTRAINT_VIOLATION_MAXPIN [reason] when a VM that must not balloon has a dynamic limit below its static maximum."""
     if limits["memory_dynamic_min"] == limits["memory_dynamic_max"] == limits["memory_static_max"]:
         return
     world, row = call.world, call.world[vm]
@@ -59,37 +59,37 @@ def _assert_may_balloon(call: Call, vm: Id, limits: Mapping[str, int]) -> None:
 
 
 def set_memory_dynamic_max(call: Call, vm: Id, value: int) -> None:
-    """The most that the VM has."""
+    """Set the upper bound of the VM's memory while it runs."""
     _set_memory(call, vm, memory_dynamic_max=value)
 
 
 def set_memory_dynamic_min(call: Call, vm: Id, value: int) -> None:
-    """The least that the VM has."""
+    """Set the lower bound of the VM's memory while it runs."""
     _set_memory(call, vm, memory_dynamic_min=value)
 
 
 def set_memory_dynamic_range(call: Call, vm: Id, least: int, most: int) -> None:
-    """Both."""
+    """Set both dynamic limits."""
     _set_memory(call, vm, memory_dynamic_min=least, memory_dynamic_max=most)
 
 
 def set_memory_static_max(call: Call, vm: Id, value: int) -> None:
-    """The most that the VM can ever have."""
+    """Set the most memory that the VM can ever have."""
     _set_memory(call, vm, memory_static_max=value)
 
 
 def set_memory_static_min(call: Call, vm: Id, value: int) -> None:
-    """The least that the VM can live with."""
+    """Set the least memory with which the VM works."""
     _set_memory(call, vm, memory_static_min=value)
 
 
 def set_memory_static_range(call: Call, vm: Id, least: int, most: int) -> None:
-    """Both."""
+    """Set both static limits."""
     _set_memory(call, vm, memory_static_min=least, memory_static_max=most)
 
 
 def set_memory_limits(call: Call, vm: Id, static_min: int, static_max: int, dynamic_min: int, dynamic_max: int) -> None:
-    """All four."""
+    """Set all four limits."""
     _set_memory(
         call,
         vm,
@@ -101,19 +101,19 @@ def set_memory_limits(call: Call, vm: Id, static_min: int, static_max: int, dyna
 
 
 def set_memory(call: Call, vm: Id, value: int) -> None:
-    """All but the least static one."""
+    """Set all limits except the static minimum."""
     _set_memory(call, vm, memory_static_max=value, memory_dynamic_min=value, memory_dynamic_max=value)
 
 
 def set_memory_target_live(call: Call, vm: Id, target: int) -> None:
-    """Blow up or deflate a running VM's balloon."""
+    """Inflate or deflate a running VM's balloon."""
     with call.world.edit() as edit:
         edit.set(vm, memory_target=target)
     balloon.follow_target(call, vm)
 
 
 async def wait_memory_target_live(call: Call, vm: Id) -> None:
-    """Wait until the guest's balloon is where it should be; VM_MEMORY_TARGET_WAIT_TIMEOUT [task] when that takes too long."""
+    """Wait until the guest's balloon has reached its target; VM_MEMORY_TARGET_WAIT_TIMEOUT [task] when that takes too long."""
     waited_s = 0.0
     while not balloon.is_there(call, vm):
         if waited_s >= balloon.DEADLINE_S:
@@ -123,7 +123,7 @@ async def wait_memory_target_live(call: Call, vm: Id) -> None:
 
 
 def set_shadow_multiplier(call: Call, vm: Id, value: float) -> None:
-    """How much room for shadow pages; INVALID_VALUE below 1 (one that needs none has any)."""
+    """Set the room for shadow pages; INVALID_VALUE below 1, unless the VM needs no shadow pages."""
     if not 1.0 <= value < float("inf"):
         raise Failure("INVALID_VALUE", "HVM_shadow_multiplier", f"{value:.16g}")
     with call.world.edit() as edit:
@@ -135,7 +135,7 @@ def set_shadow_multiplier(call: Call, vm: Id, value: float) -> None:
 
 
 def set_vcpus_max(call: Call, vm: Id, value: int) -> None:
-    """The most VCPUs; not fewer than it starts with."""
+    """Set the maximum of VCPUs, which may not be below the number at startup."""
     if not 0 < call.world[vm]["VCPUs_at_startup"] <= value:
         raise Failure("INVALID_VALUE", _VCPU_RULE, str(value))
     with call.world.edit() as edit:
@@ -144,7 +144,7 @@ def set_vcpus_max(call: Call, vm: Id, value: int) -> None:
 
 
 def set_vcpus_at_startup(call: Call, vm: Id, value: int) -> None:
-    """The VCPUs that it starts with."""
+    """Set the number of VCPUs with which it starts."""
     if not 0 < value <= call.world[vm]["VCPUs_max"]:
         raise Failure("INVALID_VALUE", _VCPU_RULE, str(value))
     with call.world.edit() as edit:
@@ -160,7 +160,7 @@ def set_vcpus_number_live(call: Call, vm: Id, count: int) -> None:
 
 
 def add_to_vcpus_params_live(call: Call, vm: Id, key: str, value: str) -> None:
-    """XAPI itself does not have it."""
+    """Refuse, as XAPI does: it never implemented this."""
     raise Failure("NOT_IMPLEMENTED", "VM.add_to_VCPUs_params_live")
 
 
@@ -168,7 +168,7 @@ def add_to_vcpus_params_live(call: Call, vm: Id, key: str, value: str) -> None:
 
 
 def set_is_a_template(call: Call, vm: Id, value: bool) -> None:
-    """Make a template of a VM, where its lifecycle lets it, or a VM of a template."""
+    """Turn a VM into a template, where its lifecycle allows it, or a template into a VM."""
     row = call.world[vm]
     if value:
         _assert_may_become_template(call, vm)
@@ -198,7 +198,7 @@ def _assert_may_become_template(call: Call, vm: Id) -> None:
 
 
 def set_ha_restart_priority(call: Call, vm: Id, value: str) -> None:
-    """What HA does with the VM. HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN for one that runs and would be one too many to restart."""
+    """Set what HA does with the VM. HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN for a running VM that could not be restarted any more."""
     if value not in _PRIORITIES:
         raise Failure("INVALID_VALUE", "ha_restart_priority", value)
     if value == ha_plan.RESTART and call.world[vm]["power_state"] != "Halted":
@@ -211,13 +211,13 @@ def set_ha_restart_priority(call: Call, vm: Id, value: str) -> None:
 
 
 def set_hvm_boot_policy(call: Call, vm: Id, value: str) -> None:
-    """How an HVM guest boots; the domain type follows."""
+    """Set how an HVM guest boots; the domain type follows."""
     with call.world.edit() as edit:
         edit.set(vm, HVM_boot_policy=value, domain_type="hvm" if value else "pv")
 
 
 def set_domain_type(call: Call, vm: Id, value: str) -> None:
-    """What a halted VM boots as; the old HVM_boot_policy follows."""
+    """Set the kind of domain in which a halted VM boots; the older HVM_boot_policy follows."""
     _assert_halted(call, vm)
     if value == "unspecified":
         raise Failure("INVALID_VALUE", "domain_type", value)
@@ -227,7 +227,7 @@ def set_domain_type(call: Call, vm: Id, value: str) -> None:
 
 
 def set_has_vendor_device(call: Call, vm: Id, value: bool) -> None:
-    """Whether a halted VM has the device for which Windows fetches drivers: with it, only newer hosts can run it.
+    """Set whether a halted VM has the device through which Windows fetches drivers: with it, only newer hosts can run the VM.
 
     LICENCE_RESTRICTION ["PCI_device_for_auto_update"], VM_BAD_POWER_STATE [vm, "halted", actual].
     """

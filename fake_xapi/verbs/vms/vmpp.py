@@ -1,4 +1,4 @@
-"""The verbs of VMPP, the protection policies of the releases of 2011 and 2012; 6.2 and its successors have removed them.
+"""The verbs of VMPP, the protection policies of the releases of 2011 and 2012, removed since 6.2.
 
 Snapshots are taken by the clock. An archive would go to a share of another machine, which a simulator has none of: to archive fails as
 where the share cannot be mounted, with the alert of that.
@@ -26,7 +26,7 @@ _OFTEN = ("hourly", "daily", "weekly")
 
 
 def create(call: Call, record: dict[str, Any]) -> Id:
-    """A policy. INVALID_VALUE for what it may not say, VMPP_ARCHIVE_MORE_FREQUENT_THAN_BACKUP []."""
+    """Create a policy. INVALID_VALUE for a value that is not allowed, VMPP_ARCHIVE_MORE_FREQUENT_THAN_BACKUP []."""
     archive = record.get("archive_frequency", "never")
     _check_archive(archive, record.get("backup_frequency", "daily"))
     plan = checked("archive_schedule", archive, record.get("archive_schedule", {}))
@@ -39,7 +39,7 @@ def _check_archive(archive: str, backup: str) -> None:
 
 
 async def protect_now(call: Call, vmpp: Id) -> str:
-    """Take the snapshots out of turn; what failed is answered, "" when nothing did."""
+    """Take the snapshots now, outside the schedule; returns what failed, "" when nothing did."""
     with call.world.edit() as edit:
         edit.set(vmpp, is_backup_running=True)
     try:
@@ -50,7 +50,7 @@ async def protect_now(call: Call, vmpp: Id) -> str:
 
 
 def archive_now(call: Call, snapshot: Id) -> str:
-    """Copy a snapshot to the policy's share: answers, as where the share cannot be mounted, what failed."""
+    """Copy a snapshot to the policy's share; returns what failed: the share can never be mounted here."""
     vmpp: Id = call.world[call.world[snapshot]["snapshot_of"]]["protection_policy"] if call.world[snapshot]["is_a_snapshot"] else 0
     if not vmpp:
         raise Failure("INVALID_VALUE", "snapshot", call.world.ref(snapshot))
@@ -59,21 +59,21 @@ def archive_now(call: Call, snapshot: Id) -> str:
 
 
 def create_alert(call: Call, vmpp: Id, name: str, priority: int, body: str, data: str) -> None:
-    """Tell of what a policy did: a message object, and a line of its recent alerts."""
+    """Report what a policy did: in a message object, and in its list of recent alerts."""
     call.announce(name, vmpp, body)
     with call.world.edit() as edit:
         edit.set(vmpp, recent_alerts=(*edit[vmpp]["recent_alerts"], data)[-10:])
 
 
 def get_alerts(call: Call, vmpp: Id, hours_from_now: int) -> list[str]:
-    """The bodies of the messages about a policy in so many hours past."""
+    """The bodies of the messages about a policy from the last hours."""
     since, uuid = moment(call.now()) - timedelta(hours=hours_from_now), call.world.uuid(vmpp)
     rows = (call.world[message] for message in sorted(call.world.ids("message")))
     return [row["body"] for row in rows if row["obj_uuid"] == uuid and moment(row["timestamp"]) >= since]
 
 
 def set_backup_retention_value(call: Call, vmpp: Id, value: int) -> None:
-    """How many snapshots of a VM are kept. INVALID_VALUE ["backup_retention_value", value] outside 1 to 10."""
+    """Set how many snapshots of a VM are kept. INVALID_VALUE ["backup_retention_value", value] outside 1 to 10."""
     snapshot_policies.check_retained("backup_retention_value", value)
     with call.world.edit() as edit:
         edit.set(vmpp, backup_retention_value=value)
@@ -86,7 +86,7 @@ def set_backup_frequency(call: Call, vmpp: Id, value: str) -> None:
 
 
 def set_backup_schedule(call: Call, vmpp: Id, value: dict[str, str]) -> None:
-    """Let it run at other times. INVALID_VALUE ["backup_schedule:key", value]."""
+    """Change when it runs. INVALID_VALUE ["backup_schedule:key", value]."""
     snapshot_policies.set_plan(call, vmpp, call.world[vmpp]["backup_frequency"], value)
 
 
@@ -96,18 +96,18 @@ def add_to_backup_schedule(call: Call, vmpp: Id, key: str, value: str) -> None:
 
 
 def remove_from_backup_schedule(call: Call, vmpp: Id, key: str) -> None:
-    """Let one key of the schedule be what it is by itself."""
+    """Reset one key of the schedule to its default."""
     set_backup_schedule(call, vmpp, {name: value for name, value in call.world[vmpp]["backup_schedule"].items() if name != key})
 
 
 def set_archive_frequency(call: Call, vmpp: Id, value: str) -> None:
-    """When archives are made. VMPP_ARCHIVE_MORE_FREQUENT_THAN_BACKUP []."""
+    """Set when archives are made. VMPP_ARCHIVE_MORE_FREQUENT_THAN_BACKUP []."""
     _check_archive(value, call.world[vmpp]["backup_frequency"])
     _plan_archive(call, vmpp, value, call.world[vmpp]["archive_schedule"])
 
 
 def set_archive_schedule(call: Call, vmpp: Id, value: dict[str, str]) -> None:
-    """Make archives at other times. INVALID_VALUE ["archive_schedule:key", value]."""
+    """Change when archives are made. INVALID_VALUE ["archive_schedule:key", value]."""
     _plan_archive(call, vmpp, call.world[vmpp]["archive_frequency"], value)
 
 
@@ -117,7 +117,7 @@ def add_to_archive_schedule(call: Call, vmpp: Id, key: str, value: str) -> None:
 
 
 def remove_from_archive_schedule(call: Call, vmpp: Id, key: str) -> None:
-    """Let one key of the archives' schedule be what it is by itself."""
+    """Reset one key of the archive schedule to its default."""
     set_archive_schedule(call, vmpp, {name: value for name, value in call.world[vmpp]["archive_schedule"].items() if name != key})
 
 
@@ -128,12 +128,12 @@ def _plan_archive(call: Call, vmpp: Id, frequency: str, schedule: Mapping[str, s
 
 
 def set_protection_policy(call: Call, vm: Id, value: Id) -> None:
-    """Let a policy protect a VM; NULL takes it out of the one that it has."""
+    """Assign a VM to a policy; NULL withdraws it from the one that it has."""
     snapshot_policies.assign(call, _VMPP, vm, value)
 
 
 def _while_alive(verb: Verb) -> Verb:
-    """The verb, answered MESSAGE_REMOVED [] by the first release without protection policies."""
+    """Wrap a verb so that the first release without protection policies answers MESSAGE_REMOVED []."""
 
     def check(call: Call) -> None:
         if call.world.personality.era not in _WITH_LIVES:

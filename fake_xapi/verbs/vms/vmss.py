@@ -15,22 +15,22 @@ _VMSS = KINDS["VMSS"]
 
 
 def create(call: Call, record: dict[str, Any]) -> Id:
-    """A schedule. INVALID_VALUE for what it may not say."""
+    """Create a schedule. INVALID_VALUE for a value that is not allowed."""
     return snapshot_policies.create(call, _VMSS, record)
 
 
 async def snapshot_now(call: Call, vmss: Id) -> str:
-    """Run it out of turn; what failed is answered, "" when nothing did."""
+    """Take the snapshots now, outside the schedule; returns what failed, "" when nothing did."""
     return "; ".join(await snapshot_policies.run(call, vmss))
 
 
 def set_frequency(call: Call, vmss: Id, value: str) -> None:
-    """Let it run hourly, daily or weekly; what the schedule says of the minute, hour and days stays as far as it still means something."""
+    """Let it run hourly, daily or weekly; the minute, hour and days of the schedule are kept where they still apply."""
     snapshot_policies.set_plan(call, vmss, value, call.world[vmss]["schedule"])
 
 
 def set_schedule(call: Call, vmss: Id, value: dict[str, str]) -> None:
-    """Let it run at other times. INVALID_VALUE ["schedule:key", value]."""
+    """Change when it runs. INVALID_VALUE ["schedule:key", value]."""
     snapshot_policies.set_plan(call, vmss, call.world[vmss]["frequency"], value)
 
 
@@ -40,19 +40,19 @@ def add_to_schedule(call: Call, vmss: Id, key: str, value: str) -> None:
 
 
 def remove_from_schedule(call: Call, vmss: Id, key: str) -> None:
-    """Let one key of the schedule be what it is by itself."""
+    """Reset one key of the schedule to its default."""
     set_schedule(call, vmss, {name: value for name, value in call.world[vmss]["schedule"].items() if name != key})
 
 
 def set_retained_snapshots(call: Call, vmss: Id, value: int) -> None:
-    """How many snapshots of a VM are kept. INVALID_VALUE ["retained_snapshots", value] outside 1 to 10."""
+    """Set how many snapshots of a VM are kept. INVALID_VALUE ["retained_snapshots", value] outside 1 to 10."""
     snapshot_policies.check_retained("retained_snapshots", value)
     with call.world.edit() as edit:
         edit.set(vmss, retained_snapshots=value)
 
 
 def set_snapshot_schedule(call: Call, vm: Id, value: Id) -> None:
-    """Let a schedule take snapshots of a VM; NULL takes it out of the one that it has."""
+    """Assign a VM to a schedule; NULL withdraws it from the one that it has."""
     snapshot_policies.assign(call, _VMSS, vm, value)
 
 

@@ -1,4 +1,4 @@
-"""The verbs of VTPM: a VM's trusted platform module, whose state is a secret."""
+"""The verbs of VTPM: a VM's trusted platform module, whose contents are a secret."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fake_xapi.verbs.call import Call, Verb
 
 
 async def create(call: Call, vm: Id, is_unique: bool = False) -> Id:  # the releases of 2012 have the message and no modules
-    """A module for a halted VM that has none. VM_BAD_POWER_STATE [vm, "halted", actual], VTPM_MAX_AMOUNT_REACHED ["1"]."""
+    """Add a module to a halted VM that has none. VM_BAD_POWER_STATE [vm, "halted", actual], VTPM_MAX_AMOUNT_REACHED ["1"]."""
     if call.world.personality.era != "modern":
         raise Failure("NOT_IMPLEMENTED", "VTPM.create")
     async with call.operating((vm, "create_vtpm")):
@@ -32,7 +32,7 @@ def _assert_halted(call: Call, vm: Id) -> None:
 
 
 def destroy(call: Call, vtpm: Id) -> None:
-    """Destroy the module of a halted VM, with all that it knows."""
+    """Destroy a halted VM's module along with its contents."""
     row = call.world[vtpm]
     _assert_halted(call, row["VM"])
     with call.world.edit() as edit:
@@ -42,13 +42,13 @@ def destroy(call: Call, vtpm: Id) -> None:
 
 
 def get_contents(call: Call, vtpm: Id) -> str:
-    """What the module knows, as base64."""
+    """The module's contents, in base64."""
     secret = call.world.get(call.world[vtpm]["contents"])
     return "" if secret is None else str(secret["value"])
 
 
 def set_contents(call: Call, vtpm: Id, contents: str) -> None:
-    """Write what the module knows: base64, or INTERNAL_ERROR."""
+    """Replace the module's contents, given in base64; INTERNAL_ERROR for anything else."""
     try:
         base64.b64decode(contents, validate=True)
     except (binascii.Error, ValueError) as error:
