@@ -46,7 +46,7 @@ def test_a_snapshot_is_a_template_of_its_vm(xapi: Any, made: Made, source: str) 
     }
     assert record["snapshot_time"].value > NEVER
     assert record["snapshot_info"]["power-state-at-snapshot"] == "Halted"
-    assert record["snapshot_metadata"] != ""
+    assert f"('uuid' '{xapi.VM.get_uuid(source)}')" in record["snapshot_metadata"]
     assert xapi.VM.get_snapshots(source) == [snapshot]
 
 
@@ -137,6 +137,18 @@ def test_a_clone_is_a_vm_of_its_own(xapi: Any, made: Made, source: str) -> None:
     assert new["other_config"][MARK] == made.label
     assert not set(new["VBDs"]) & set(old["VBDs"])
     assert new["metrics"] != old["metrics"]
+
+
+@pytest.mark.rule("VM copies of fields")
+def test_a_copy_owns_its_disks(xapi: Any, made: Made, disk: str) -> None:
+    """Whoever owns the originals, tools destroy the disks of a clone or a snapshot with it."""
+    vm = made.vm()
+    made.vbd(vm, disk)
+    made.vbd(vm)
+    for copied in (xapi.VM.clone, xapi.VM.snapshot):
+        copy = xapi.VM.get_record(made.keep_vm(copied(vm, made.name())))
+        vbds = [xapi.VBD.get_record(vbd) for vbd in copy["VBDs"]]
+        assert {vbd["type"]: "owner" in vbd["other_config"] for vbd in vbds} == {"Disk": True, "CD": False}
 
 
 @pytest.mark.rule("VM.clone")

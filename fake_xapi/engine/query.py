@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.datamodel.failure import Failure
-from fake_xapi.datamodel.types import NULL_REF
+from fake_xapi.datamodel.types import Type
+from fake_xapi.state.database_text import text_of
 from fake_xapi.state.ids import Id
-from fake_xapi.state.layout import Layout, layouts
+from fake_xapi.state.layout import layouts
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
 
@@ -125,7 +125,7 @@ class _Parser:
             return _UNSTORED[column]
         if column not in self._columns:
             return lambda world, identity, row: None
-        return _stored(self._columns[column], _is_ref(self._layout, self._columns[column]))
+        return _stored(self._columns[column], datamodel().classes[self._layout.cls].fields[self._columns[column]].type)
 
 
 def _tokens(expression: str) -> list[str]:
@@ -176,27 +176,10 @@ _UNSTORED: dict[str, Term] = {
 }
 
 
-def _stored(index: int, is_ref: bool) -> Term:
-    if is_ref:
-        return lambda world, identity, row: world.ref(row.values[index]) if row.values[index] else NULL_REF
-    return lambda world, identity, row: text_of(world, row.values[index])
-
-
-def text_of(world: World, value: Any) -> str:
-    """A value as the database's text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return "(" + " ".join(f"'{text_of(world, member)}'" for member in value) + ")"
-    if isinstance(value, dict):
-        return "(" + " ".join(f"('{key}' '{text_of(world, member)}')" for key, member in value.items()) + ")"
-    return str(value)
+def _stored(index: int, kind: Type) -> Term:
+    return lambda world, identity, row: text_of(world, kind, row.values[index])
 
 
 @lru_cache(maxsize=128)
 def _columns(cls: str) -> dict[str, int]:
     return {field.column: layouts()[cls].index[field.name] for field in datamodel().classes[cls].fields}
-
-
-def _is_ref(layout: Layout, index: int) -> bool:
-    return datamodel().classes[layout.cls].fields[index].type.is_ref

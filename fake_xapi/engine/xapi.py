@@ -140,7 +140,7 @@ class Xapi:
     def cancel(self, task: Id) -> None:
         """Make the call behind a task stop, if it still runs and can."""
         call = self.calls.get(task)
-        if call is not None:
+        if call is not None and call.can_be_cancelled:
             call.cancel()
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None], context: Context | None = None) -> None:

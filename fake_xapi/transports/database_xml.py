@@ -5,12 +5,12 @@ Only what is persistent is in it: no session, no task, and no field that is told
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 from xml.sax.saxutils import quoteattr
 
-from fake_xapi.engine.records import record
+from fake_xapi.datamodel.model import Field
 from fake_xapi.lifecycle.rules import POOL
+from fake_xapi.state.database_text import text_of
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 
@@ -20,7 +20,7 @@ def database_xml(world: World) -> Iterator[str]:
     yield f'<?xml version="1.0" encoding="UTF-8"?>\n<database><manifest>{_pairs(_manifest(world))}</manifest>'
     for cls, model in sorted(world.personality.classes.items()):
         if model.is_in_database and model.is_persistent:
-            columns = {field.name: field.column for field in model.fields if field.is_persistent and not field.is_internal}
+            columns = [field for field in model.fields if field.is_persistent and not field.is_internal]
             yield f"<table name={quoteattr(cls)}>"
             yield from (_row(world, identity, columns) for identity in sorted(world.ids(cls)))
             yield "</table>"
@@ -38,30 +38,14 @@ def _pairs(values: Mapping[str, str]) -> str:
     return "".join(f"<pair key={quoteattr(key)} value={quoteattr(value)}/>" for key, value in values.items())
 
 
-def _row(world: World, identity: Id, columns: Mapping[str, str]) -> str:
-    told, ref = record(world, identity), world.ref(identity)
-    cells = {"_ref": ref, **{column: text_of(told[name]) for name, column in columns.items() if name in told}}
+def _row(world: World, identity: Id, columns: Sequence[Field]) -> str:
+    row, ref = world[identity], world.ref(identity)
+    cells = {"_ref": ref, **{field.column: text_of(world, field.type, row[field.name]) for field in columns}}
+    if "uuid" in cells:
+        cells["uuid"] = world.uuid(identity)
     return f"<row ref={quoteattr(ref)} {' '.join(f'{name}={_quoted(value)}' for name, value in cells.items())}/>"
 
 
 def _quoted(text: str) -> str:
     """As an attribute, without the control characters that no XML may hold."""
     return quoteattr("".join(character for character in text if character >= " " or character in "\t\n\r"))
-
-
-def text_of(value: Any) -> str:
-    """A wire value as a text: maps and sets as lists in brackets."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return f"({' '.join(f'({_item(key)} {_item(one)})' for key, one in value.items())})"
-    if isinstance(value, list | tuple):
-        return f"({' '.join(_item(one) for one in value)})"
-    return str(value)
-
-
-def _item(value: Any) -> str:
-    inside = text_of(value)
-    if isinstance(value, Mapping | list | tuple):
-        return inside
-    return "'" + inside.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.guest.life import begin_life, end_life
-from fake_xapi.state.edit import Edit
+from fake_xapi.state.edit import Edit, Pending
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.verbs.call import Call, Verb
@@ -19,6 +18,7 @@ from fake_xapi.verbs.networks.mac_addresses import derived_mac
 from fake_xapi.verbs.networks.vif import create_row as create_vif
 from fake_xapi.verbs.vms import domains, suspension
 from fake_xapi.verbs.vms.device_copies import copy_cards, copy_modules
+from fake_xapi.verbs.vms.snapshot_metadata import metadata_of
 from fake_xapi.verbs.vms.vm_life import new_uuid
 
 COPIED_FIELDS: tuple[str, ...] = (
@@ -29,10 +29,7 @@ COPIED_FIELDS: tuple[str, ...] = (
     *("HVM_shadow_multiplier", "platform", "PCI_bus", "recommendations", "xenstore_data", "bios_strings", "last_booted_record"),
     *("last_boot_CPU_flags", "hardware_platform_version", "has_vendor_device", "reference_label", "domain_type", "NVRAM"),
 )
-_VBD_FIELDS = (
-    *("userdevice", "bootable", "mode", "type", "unpluggable", "empty", "other_config", "qos_algorithm_type"),
-    *("qos_algorithm_params", "device"),
-)
+_VBD_FIELDS = (*("userdevice", "bootable", "mode", "type", "unpluggable", "empty", "qos_algorithm_type", "qos_algorithm_params", "device"),)
 _VIF_FIELDS = (
     *("device", "network", "MTU", "other_config", "qos_algorithm_type", "qos_algorithm_params", "locking_mode", "ipv4_allowed"),
     *("ipv6_allowed", "trunks", "ipv4_configuration_mode", "ipv4_addresses", "ipv4_gateway"),
@@ -144,9 +141,8 @@ def _create_clone(call: Call, edit: Edit, vm: Id, new_name: str, disks: Disks) -
 def _clone_config(row: Row, seed: str) -> dict[str, str]:
     dropped = ("default_template", "xensource_internal")
     config = {key: value for key, value in row["other_config"].items() if key not in dropped}
-    if row["is_a_template"] and not row["is_a_snapshot"]:
-        config["base_template_name"] = row["name_label"]
-    return {**config, "mac_seed": seed}
+    base = {"base_template_name": row["name_label"]} if row["is_a_template"] else {}
+    return {**base, **config, "mac_seed": seed}
 
 
 def _create_copy(call: Call, edit: Edit, row: Row, name: str, other_config: dict[str, str], disks: Disks) -> Id:
@@ -158,21 +154,27 @@ def _create_copy(call: Call, edit: Edit, row: Row, name: str, other_config: dict
         other_config=other_config,
         domid=-1,
         generation_id=fresh_generation(call) if row["generation_id"] else "",
-        metrics=_copy_row(edit, call.world.get(row["metrics"]), "VM_metrics"),
-        guest_metrics=_copy_row(edit, call.world.get(row["guest_metrics"]), "VM_guest_metrics"),
+        metrics=copy_row(edit, call.world.get(row["metrics"]), "VM_metrics"),
+        guest_metrics=copy_row(edit, call.world.get(row["guest_metrics"]), "VM_guest_metrics"),
     )
     for vbd in row["VBDs"]:
         source = call.world[vbd]
         vdi = source["VDI"] if source["type"] == "CD" else disks.by_vbd.get(vbd, 0)
         if vdi or source["empty"]:
-            create_vbd(edit, VM=made, VDI=vdi, **copied_vbd(source))
+            create_vbd(edit, VM=made, VDI=vdi, **copied_vbd(source), other_config=_owned(source))
     copy_cards(edit, row, made)
     copy_modules(edit, row, made)
     return made
 
 
+def _owned(source: Row) -> dict[str, str]:
+    """The other_config of a copied VBD. A copy owns its disks, whoever owns the originals: tools destroy them with it."""
+    config: dict[str, str] = source["other_config"]
+    return {"owner": "", **config} if source["type"] == "Disk" else config
+
+
 def copied_vbd(source: Row) -> dict[str, Any]:
-    """What a copied VBD has of its source."""
+    """What a copied VBD has of its source, beside its other_config."""
     return {name: source[name] for name in _VBD_FIELDS}
 
 
@@ -187,7 +189,8 @@ def fresh_generation(call: Call) -> str:
     return f"{chance.getrandbits(63)}:{chance.getrandbits(63)}"
 
 
-def _copy_row(edit: Edit, row: Row | None, cls: str) -> Id:
+def copy_row(edit: Edit, row: Row | Pending | None, cls: str) -> Id:
+    """Metrics like those of another VM; where that has none, new ones of a VM and none of a guest."""
     if row is None:
         return edit.create(cls) if cls == "VM_metrics" else 0
     values = zip(row.layout.names, row.values, strict=True)
@@ -195,7 +198,7 @@ def _copy_row(edit: Edit, row: Row | None, cls: str) -> Id:
 
 
 async def snapshot(call: Call, vm: Id, new_name: str, ignore_vdis: list[Id] | None = None) -> Id:
-    """What the VM is now, kept as a template that can be reverted to. VDIs in ``ignore_vdis`` are not part of it."""
+    """What the VM is now, kept as a template that can be reverted to. Disks in ``ignore_vdis`` are not part of it."""
     disks = await make_disks(call, vm, _snapshot_maker(call), frozenset(ignore_vdis or ()))
     with call.world.edit() as edit:
         made = _create_snapshot(call, edit, vm, new_name, disks)
@@ -221,7 +224,7 @@ def _create_snapshot(call: Call, edit: Edit, vm: Id, new_name: str, disks: Disks
         snapshot_of=vm,
         snapshot_time=call.now(),
         snapshot_info={"power-state-at-snapshot": row["power_state"], "disk-snapshot-type": "crash_consistent"},
-        snapshot_metadata=_metadata(call, vm, row),
+        snapshot_metadata=metadata_of(call.world, vm),
         ha_restart_priority=row["ha_restart_priority"],
         parent=row["parent"],
     )
@@ -231,28 +234,30 @@ def _create_snapshot(call: Call, edit: Edit, vm: Id, new_name: str, disks: Disks
     return made
 
 
-def _metadata(call: Call, vm: Id, row: Row) -> str:
-    """What a revert cannot read from the snapshot's own row."""
-    return json.dumps({"uuid": call.world.uuid(vm), "name_label": row["name_label"]}, sort_keys=True)
-
-
 async def checkpoint(call: Call, vm: Id, new_name: str) -> Id:
-    """A snapshot with the VM's memory: it is suspended, kept as it sleeps, and woken again in another domain."""
-    is_running = call.world[vm]["power_state"] == "Running"
-    image = suspension.create_image(call, vm) if call.world[vm]["resident_on"] else 0
+    """A snapshot with the VM's memory: a running VM is suspended, kept as it sleeps, and woken again in another domain.
+
+    Of a paused VM nobody keeps the memory, and of one that sleeps nobody says in which state it was.
+    """
+    state: str = call.world[vm]["power_state"]
+    image = suspension.create_image(call, vm) if state == "Running" else 0
     disks = None
     try:
-        await call.takes("VM.checkpoint", bytes_moved=call.world[vm]["memory_target"])
+        await call.takes("VM.checkpoint", bytes_moved=call.world[vm]["memory_target"] if image else 0)
         disks = await make_disks(call, vm, _snapshot_maker(call))
-        image = image or await _snapshot_maker(call)(call.world[vm]["suspend_VDI"])
+        if state == "Suspended":
+            image = await _snapshot_maker(call)(call.world[vm]["suspend_VDI"])
     except BaseException:
         suspension.discard(call, image)
         discard_disks(call, disks.made if disks else ())
         raise
     with call.world.edit() as edit:
         made = _create_snapshot(call, edit, vm, new_name, disks)
-        edit.set(made, power_state="Suspended", suspend_VDI=image)
-    if is_running:
+        if image:
+            edit.set(made, power_state="Suspended", suspend_VDI=image)
+        if state != "Running":
+            edit.set(made, snapshot_info={})
+    if state == "Running":
         _sleep_and_wake(call, vm)
     _announce(call, "VM_CHECKPOINTED", vm, "checkpointed")
     return made

@@ -35,6 +35,7 @@ def _world() -> World:
         ("(true or false) and (field \"tags\" = \"('a' 'b')\")", ["web"]),
         ('field "tags" = "()"', ['say "db"']),
         ('field "resident_on" = "OpaqueRef:NULL"', ['say "db"']),
+        ('field "HVM__shadow_multiplier" = "1"', ["web", 'say "db"']),
         ('field "no_such_field" = "x"', []),
     ],
 )

@@ -24,7 +24,6 @@ from fake_xapi.dom0.glyphs import glyph
 from fake_xapi.dom0.report_files import REPORTED
 from fake_xapi.dom0.screens import screen_of
 from fake_xapi.dom0.updateinfo import place_of, unpacked
-from fake_xapi.transports.database_xml import text_of
 from fake_xapi.transports.http import CODECS
 from fake_xapi.transports.services import DECLINED
 from tests.fake_xapi.engine.kit import Kit
@@ -233,14 +232,6 @@ def test_the_database_is_dumped_as_a_document() -> None:
             assert generation.attrib["value"] == str(host.world.generation)
 
     run(body())
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(True, "true"), (3, "3"), ("x", "x"), ([], "()"), (["a", "b"], "('a' 'b')"), ({"k": ["v"]}, "(('k' ('v')))"), ("it's", "it's")],
-)
-def test_values_become_texts(value: object, text: str) -> None:
-    assert text_of(value) == text
 
 
 def test_only_hosts_fetch_configuration() -> None:

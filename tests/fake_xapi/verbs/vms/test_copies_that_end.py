@@ -1,4 +1,4 @@
-"""Copies and reverts that are cancelled half-way: nothing of them is left."""
+"""Copies that are cancelled half-way, of which nothing is left, and reverts, which nobody cancels."""
 
 from __future__ import annotations
 
@@ -30,34 +30,47 @@ async def cancelled(host: Host, after_s: float, method: str, *params: Any) -> st
 
 
 @pytest.mark.parametrize("after_s", [0.3, 1.0])
-def test_a_vm_that_was_gone_does_not_come_back_by_half(after_s: float) -> None:
+def test_nobody_cancels_a_revert_whose_half_would_be_a_broken_vm(after_s: float) -> None:
     async def body(host: Host) -> None:
         vm, *_ = await host.server()
         await host.vbd(vm, await host.disk(), "1")
         snapshot = await host.call("VM.snapshot", vm, "kept")
-        await host.call("VM.destroy", vm)
-        before = there(host)
-        assert await cancelled(host, after_s, "VM.revert", snapshot) == "cancelled"
-        assert (there(host), host.row(snapshot)["snapshot_of"]) == (before, 0)
-        await host.call("VM.revert", snapshot)
-        assert host.row(snapshot)["snapshot_of"] != 0
+        task = await host.call("Async.VM.revert", snapshot)
+        await asyncio.sleep(after_s)
+        assert (host.row(task)["status"], host.row(task)["allowed_operations"]) == ("pending", ())
+        await host.call("task.cancel", task)
+        await asyncio.sleep(1200)
+        assert (host.row(task)["status"], host.row(vm)["parent"]) == ("success", host.id(snapshot))
 
     over_host(body, settings=REALISTIC)
 
 
-@pytest.mark.parametrize("after_s", [0.3, 1.0])
-def test_a_vm_that_is_there_keeps_its_disks(after_s: float) -> None:
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_revert_that_fails_leaves_a_vm_with_its_disks_or_none(*, is_gone: bool) -> None:
     async def body(host: Host) -> None:
         vm, *_ = await host.server()
-        await host.call("VM.start", vm, False, False)
-        await asyncio.sleep(120)
-        checkpoint = await host.call("VM.checkpoint", vm, "kept")
-        await host.call("VM.hard_shutdown", vm)
+        snapshot = await host.call("VM.snapshot", vm, "kept")
+        if is_gone:
+            await host.call("VM.destroy", vm)
         before = there(host)
-        assert await cancelled(host, after_s, "VM.revert", checkpoint) == "cancelled"
-        assert (there(host), host.row(vm)["power_state"]) == (before, "Halted")
+        with host.world.edit() as edit:
+            (pbd,) = edit[host.id(host.sr)]["PBDs"]
+            edit.set(pbd, currently_attached=False)
+        refused = await host.refused("VM.revert", snapshot)
+        assert (refused[:2], there(host)) == (["VM_REVERT_FAILED", snapshot], before)
+        assert is_gone or refused[2] == vm
 
-    over_host(body, settings=REALISTIC)
+    over_host(body)
+
+
+def test_no_room_for_the_disks_of_a_revert_is_told_as_it_is() -> None:
+    async def body(host: Host) -> None:
+        vm, *_ = await host.server()
+        snapshot = await host.call("VM.snapshot", vm, "kept")
+        host.set(host.sr, physical_utilisation=host.row(host.sr)["physical_size"])
+        assert (await host.refused("VM.revert", snapshot))[0] == "SR_BACKEND_FAILURE_44"
+
+    over_host(body)
 
 
 @pytest.mark.parametrize(("method", "more"), [("VM.clone", ()), ("VM.copy", ("OpaqueRef:NULL",)), ("VM.snapshot", ())])

@@ -1,9 +1,8 @@
-"""VMs made from VMs: what a clone, a copy, a snapshot and a checkpoint have of their source, and what a revert brings back."""
+"""VMs made from VMs: what a clone, a copy, a snapshot and a checkpoint have of their source."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
@@ -11,6 +10,7 @@ from fake_xapi.engine.durations import durations
 from fake_xapi.engine.settings import Settings
 from fake_xapi.verbs.networks.mac_addresses import derived_mac
 from tests.fake_xapi.verbs.kit.hosts import GIB, MIB, NULL, Host, over_host
+from tests.fake_xapi.verbs.kit.sources import devices, web_server
 
 REALISTIC = Settings(durations=durations("realistic"))
 KEPT = (
@@ -26,30 +26,10 @@ KEPT = (
 )
 
 
-async def _source(host: Host, **fields: Any) -> tuple[str, str, str, str]:
-    vm, vdi, vbd, vif = await host.server(
-        name_description="a web server",
-        VCPUs_params={"weight": "512"},
-        platform={"nx": "true"},
-        tags=["blue"],
-        xenstore_data={"vm-data/a": "b"},
-        other_config={"mac_seed": "seed", "owner": "me"},
-        **fields,
-    )
-    drive = await host.drive(vm)
-    iso = await host.disk(read_only=True)
-    await host.call("VBD.insert", drive, iso)
-    return vm, vdi, vbd, vif
-
-
-def _devices(host: Host, vm: str) -> list[tuple[str, str, int]]:
-    return [(row["userdevice"], row["type"], row["VDI"]) for row in (host.world[vbd] for vbd in host.row(vm)["VBDs"])]
-
-
 @pytest.mark.parametrize("method", ["VM.clone", "VM.copy"])
 def test_a_clone_has_the_fields_of_its_source_and_disks_of_its_own(method: str) -> None:
     async def body(host: Host) -> None:
-        vm, vdi, _, vif = await _source(host)
+        vm, vdi, _, vif = await web_server(host)
         made = await host.call(method, vm, "copy", *([NULL] if method == "VM.copy" else []))
         source, row = host.row(vm), host.row(made)
         assert {name: row[name] for name in KEPT} == {name: source[name] for name in KEPT}
@@ -62,7 +42,7 @@ def test_a_clone_has_the_fields_of_its_source_and_disks_of_its_own(method: str) 
         )
         assert row["other_config"].keys() == {"owner", "mac_seed"}
         assert row["other_config"]["mac_seed"] != "seed"
-        (disk, medium), (own_disk, own_medium) = _devices(host, made), _devices(host, vm)
+        (disk, medium), (own_disk, own_medium) = devices(host, made), devices(host, vm)
         assert medium == own_medium
         assert disk[:2] == own_disk[:2]
         assert disk[2] != own_disk[2] == host.id(vdi)
@@ -161,7 +141,7 @@ def test_a_cancelled_copy_leaves_nothing_behind() -> None:
 
 def test_a_snapshot_is_a_template_that_says_of_what_and_when() -> None:
     async def body(host: Host) -> None:
-        vm, vdi, _, vif = await _source(host)
+        vm, vdi, _, vif = await web_server(host)
         await host.call("VM.start", vm, False, False)
         made = await host.call("VM.snapshot", vm, "before")
         row = host.row(made)
@@ -172,9 +152,9 @@ def test_a_snapshot_is_a_template_that_says_of_what_and_when() -> None:
         assert row["other_config"] == host.row(vm)["other_config"]
         assert host.row(vm)["parent"] == host.id(made)
         assert host.world[row["VIFs"][0]]["MAC"] == host.row(vif)["MAC"]
-        kept = host.world[_devices(host, made)[0][2]]
+        kept = host.world[devices(host, made)[0][2]]
         assert (kept["is_a_snapshot"], kept["snapshot_of"], kept["snapshot_time"]) == (True, host.id(vdi), "20120801T00:00:00Z")
-        assert _devices(host, made)[1] == _devices(host, vm)[1]
+        assert devices(host, made)[1] == devices(host, vm)[1]
         assert host.bodies()[-1] == "VM_SNAPSHOTTED"
 
     over_host(body)
@@ -186,7 +166,7 @@ def test_a_snapshot_may_leave_disks_out() -> None:
         scratch = await host.disk()
         await host.vbd(vm, scratch, "1")
         made = await host.call("VM.snapshot", vm, "before", [scratch])
-        assert [device for device, _, _ in _devices(host, made)] == ["0"]
+        assert [device for device, _, _ in devices(host, made)] == ["0"]
 
     over_host(body)
 
@@ -204,60 +184,6 @@ def test_a_checkpoint_sleeps_while_its_vm_goes_on_in_another_domain() -> None:
     over_host(body)
 
 
-def test_a_revert_brings_fields_disks_and_interfaces_back() -> None:
-    async def body(host: Host) -> None:
-        vm, vdi, _, vif = await _source(host)
-        host.write(vdi, 0, b"before")
-        snapshot = await host.call("VM.snapshot", vm, "before")
-        await host.call("VM.set_name_label", vm, "changed")
-        await host.call("VM.set_VCPUs_at_startup", vm, "1")
-        host.write(vdi, 0, b"after!")
-        left = await host.disk()
-        await host.vbd(vm, left, "1")
-        await host.call("VIF.destroy", vif)
-        await host.call("VM.start", vm, False, False)
-        await host.call("VM.revert", snapshot)
-        row = host.row(vm)
-        assert (row["power_state"], row["name_label"], row["VCPUs_at_startup"], row["parent"]) == ("Halted", "web", 2, host.id(snapshot))
-        (_, _, restored), _ = _devices(host, vm)
-        assert host.kit.xapi.disks.read(restored, 0, 6) == b"before"
-        assert host.world.get(host.id(vdi)) is None
-        assert host.row(left)["VBDs"] == ()
-        assert len(row["VIFs"]) == 1
-        assert host.world[_devices(host, snapshot)[0][2]]["snapshot_of"] == restored
-        assert host.bodies()[-1] == "VM_SNAPSHOT_REVERTED"
-
-    over_host(body)
-
-
-def test_a_revert_to_a_checkpoint_ends_asleep() -> None:
-    async def body(host: Host) -> None:
-        vm, *_ = await host.server()
-        await host.call("VM.start", vm, False, False)
-        checkpoint = await host.call("VM.checkpoint", vm, "awake")
-        await host.call("VM.revert", checkpoint)
-        assert host.row(vm)["power_state"] == "Suspended"
-        assert host.row(vm)["suspend_VDI"] not in (0, host.row(checkpoint)["suspend_VDI"])
-        await host.call("VM.resume", vm, False, False)
-        assert host.row(vm)["power_state"] == "Running"
-
-    over_host(body)
-
-
-def test_a_vm_that_is_gone_comes_back_under_its_uuid() -> None:
-    async def body(host: Host) -> None:
-        vm, *_ = await host.server()
-        uuid = host.world.uuid(host.id(vm))
-        snapshot = await host.call("VM.snapshot", vm, "before")
-        await host.call("VM.destroy", vm)
-        await host.call("VM.revert", snapshot)
-        again = await host.call("VM.get_by_uuid", uuid)
-        assert (host.row(again)["name_label"], len(_devices(host, again))) == ("web", 1)
-        assert host.row(snapshot)["snapshot_of"] == host.id(again)
-
-    over_host(body)
-
-
 def test_a_clone_of_a_suspended_vm_sleeps_too() -> None:
     async def body(host: Host) -> None:
         vm, *_ = await host.server()
@@ -268,6 +194,42 @@ def test_a_clone_of_a_suspended_vm_sleeps_too() -> None:
         made = await host.call("VM.clone", vm, "copy")
         assert host.row(made)["power_state"] == "Suspended"
         assert host.row(made)["suspend_VDI"] not in (0, host.row(vm)["suspend_VDI"])
+
+    over_host(body)
+
+
+def test_a_copy_owns_its_disks_and_no_media() -> None:
+    async def body(host: Host) -> None:
+        vm, *_ = await web_server(host)
+        host.set(host.world.ref(host.row(vm)["VBDs"][0]), other_config={"mine": "1"})
+        for method in ("VM.clone", "VM.snapshot"):
+            made = await host.call(method, vm, "copy")
+            assert [host.world[vbd]["other_config"] for vbd in host.row(made)["VBDs"]] == [{"owner": "", "mine": "1"}, {}]
+
+    over_host(body)
+
+
+def test_a_clone_of_a_snapshot_remembers_which_template_it_came_from_first() -> None:
+    async def body(host: Host) -> None:
+        vm = await host.vm(other_config={})
+        snapshot = await host.call("VM.snapshot", vm, "kept")
+        first = await host.call("VM.clone", snapshot, "first")
+        assert host.row(first)["other_config"]["base_template_name"] == "kept"
+        second = await host.call("VM.clone", first, "second")
+        assert host.row(second)["other_config"]["base_template_name"] == "kept"
+
+    over_host(body)
+
+
+def test_a_paused_vm_is_kept_without_its_memory() -> None:
+    async def body(host: Host) -> None:
+        vm, *_ = await host.server()
+        await host.call("VM.start", vm, True, False)
+        before = host.world.count("VDI")
+        made = await host.call("VM.checkpoint", vm, "kept")
+        row = host.row(made)
+        assert (row["power_state"], row["suspend_VDI"], row["snapshot_info"]) == ("Halted", 0, {})
+        assert (host.row(vm)["power_state"], host.world.count("VDI")) == ("Paused", before + 2)
 
     over_host(body)
 
