@@ -70,8 +70,11 @@ def _of_vbd(rows: Rows, vbd: AnyRow, identity: Id) -> Iterable[Id]:
         yield from _sharers(rows, vbd["VDI"], identity)
 
 
-def _disk_of_vbd(_rows: Rows, vbd: AnyRow, _identity: Id) -> Iterable[Id]:
-    return (vbd["VDI"],) if vbd["VDI"] else ()
+def _disk_of_vbd(rows: Rows, vbd: AnyRow, identity: Id) -> Iterable[Id]:
+    """Its VDI and whoever shares it."""
+    if vbd["VDI"]:
+        yield vbd["VDI"]
+        yield from _sharers(rows, vbd["VDI"], identity)
 
 
 def _sharers(rows: Rows, vdi: Id, vbd: Id) -> Iterable[Id]:

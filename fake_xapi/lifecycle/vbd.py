@@ -85,9 +85,10 @@ def _is_shared(rows: Rows, vbd: AnyRow, vdi: AnyRow) -> bool:
 
 
 def _is_live(rows: Rows, vbd: AnyRow) -> bool:
+    """Whether a VBD holds its VDI, or is about to: two VMs that are started at once do not both get it."""
     vm = rows.get(vbd["VM"])
     is_out = vm is None or vm["power_state"] == "Suspended" or "is_system_domain" in vm["other_config"]
-    return is_plugged(vbd) and not is_out
+    return not is_out and (is_plugged(vbd) or bool(vbd["current_operations"]))
 
 
 # ---- the decisions and errors that need more than a line -------------------------------------------------------------------------

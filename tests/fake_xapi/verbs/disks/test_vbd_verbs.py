@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from fake_xapi.engine.durations import durations
+from fake_xapi.engine.settings import Settings
 from tests.fake_xapi.verbs.kit.hosts import MIB, NULL, QOS, Host, over_host
 
 
@@ -40,6 +43,61 @@ def test_a_disk_must_bear_what_a_vbd_wants() -> None:
         readonly, statefile = await host.disk(read_only=True), await host.disk(type="redo_log")
         assert await host.refused("VBD.create", _record(vm, readonly)) == ["VDI_READONLY", readonly]
         assert await host.refused("VBD.create", _record(vm, statefile)) == ["VDI_INCOMPATIBLE_TYPE", statefile, "redo_log"]
+
+    over_host(body)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"mode": "RW", "type": "CD"}, "VDI_INCOMPATIBLE_TYPE"),
+        ({"mode": "RW", "type": "CD", "empty": True}, "VBD_CDS_MUST_BE_READONLY"),
+        ({"mode": "RW", "empty": True}, "VBD_NOT_REMOVABLE_MEDIA"),
+        ({"VDI": NULL}, "HANDLE_INVALID"),
+    ],
+)
+def test_what_is_wrong_with_the_disk_is_told_before_the_number(fields: dict[str, Any], code: str) -> None:
+    async def body(host: Host) -> None:
+        vm, statefile = await host.vm(), await host.disk(type="redo_log", read_only=True)
+        assert (await host.refused("VBD.create", _record(vm, statefile, **{"userdevice": "nonsense", **fields})))[0] == code
+
+    over_host(body)
+
+
+@pytest.mark.parametrize(("release", "is_strict"), [("boston", True), ("clearwater", True), ("latest", False)])
+def test_only_media_go_into_drives_of_2012(release: str, *, is_strict: bool) -> None:
+    async def body(host: Host) -> None:
+        vm, disk = await host.vm(), await host.disk(read_only=True)
+        drive = await host.drive(vm)
+        if is_strict:
+            refusal = ["VDI_IS_NOT_ISO", disk, "user"]
+            assert await host.refused("VBD.create", _record(vm, disk, type="CD", mode="RO", userdevice="nonsense")) == refusal
+            assert await host.refused("VBD.insert", drive, disk) == refusal
+            host.set(host.sr, content_type="iso")
+        await host.call("VBD.insert", drive, disk)
+        assert host.row(drive)["VDI"] == host.id(disk)
+
+    over_host(body, release)
+
+
+def test_two_vms_that_start_at_once_do_not_both_get_the_disk() -> None:
+    async def body(host: Host) -> None:
+        vdi, vms = await host.disk(), [await host.vm(), await host.vm()]
+        for vm in vms:
+            await host.vbd(vm, vdi)
+        tasks = [await host.call("Async.VM.start", vm, False, False) for vm in vms]
+        await asyncio.sleep(600)
+        assert [host.row(task)["error_info"] for task in tasks] == [(), ("VDI_IN_USE", vdi)]
+
+    over_host(body, settings=Settings(durations=durations("realistic")))
+
+
+def test_a_vbd_that_is_held_for_a_domain_is_not_destroyed() -> None:
+    async def body(host: Host) -> None:
+        vm, _, vbd, _ = await host.server()
+        host.set(vbd, reserved=True)
+        text = f"VBD '{host.row(vbd)['uuid'] or host.world.uuid(host.id(vbd))}' still attached to '{host.world.uuid(host.id(vm))}'"
+        assert await host.refused("VBD.destroy", vbd) == ["OPERATION_NOT_ALLOWED", text]
 
     over_host(body)
 
