@@ -1,6 +1,6 @@
-"""Scans that nobody asks for: of plugged SRs whose other_config says ``auto-scan=true`` or ``dirty``, every half minute.
+"""Background scans: every half minute, of plugged SRs whose other_config says ``auto-scan=true`` or ``dirty``.
 
-Nothing waits while no SR asks for it.
+No timer is set while no SR asks for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ INTERVAL_S = 30.0
 
 
 def wake(call: Call, sr: Id) -> None:
-    """Begin to scan an SR if it asks for it; the next scan is an interval away."""
+    """Begin to scan an SR if it asks for it; the first scan comes one interval later."""
     if _asks(call, sr):
         call.spawn(f"auto-scan {sr}", _go_on(call, sr))
 
@@ -38,7 +38,7 @@ async def _go_on(call: Call, sr: Id) -> None:
 
 
 def _scan(call: Call, sr: Id) -> None:
-    """A scan that fails is tried again at the next round, as XAPI does."""
+    """Scan an SR; a failed scan is retried in the next round, as in XAPI."""
     if call.world[sr]["current_operations"]:
         return
     try:
@@ -48,13 +48,13 @@ def _scan(call: Call, sr: Id) -> None:
 
 
 def _interval_s(call: Call) -> float:
-    """Half a minute, unless the host's other_config says otherwise."""
+    """The interval: half a minute, unless the host's other_config says otherwise."""
     text = call.world[call.host]["other_config"].get("auto-scan-interval", "")
     return float(text) if text.isdecimal() and int(text) else INTERVAL_S
 
 
 def set_other_config(call: Call, sr: Id, value: dict[str, str]) -> None:
-    """Replace the other_config of an SR; the background scan looks at it."""
+    """Replace the other_config of an SR, which may switch its background scan on or off."""
     with call.world.edit() as edit:
         edit.set(sr, other_config=value)
     wake(call, sr)

@@ -1,4 +1,4 @@
-"""Chains of VHDs: how a snapshot or clone splits a disk into a base and two leaves, and how the garbage collector joins them again.
+"""Chains of VHDs: how a snapshot or clone splits a disk into a base and two leaves, and how the garbage collector coalesces them.
 
 A base is a VDI named "base copy" that nobody may use; ``sm_config["vhd-parent"]`` of its children holds its uuid.
 """
@@ -21,7 +21,7 @@ _KEPT_SM_CONFIG = ("vdi_type", "type", "vmhint")
 
 
 def split(store: Storage, edit: Edit, vdi: Id, **fields: Any) -> Id:
-    """Another leaf with the same content beside a VDI. Returns it; ``fields`` are its own.
+    """Create a leaf with the same content as a VDI. Returns it; ``fields`` are those of the new leaf.
 
     A leaf that holds nothing of its own shares its parent, as vhd-util does: a cached image can be cloned forever.
     Failure SR_BACKEND_FAILURE_109 when the chain is too long, SR_BACKEND_FAILURE_44 when there is no room.
@@ -35,7 +35,7 @@ def split(store: Storage, edit: Edit, vdi: Id, **fields: Any) -> Id:
 
 
 def depth(store: Storage, edit: Edit, vdi: Id) -> int:
-    """How many VHDs a disk is read through, itself included."""
+    """The number of VHDs through which a disk is read, its own included."""
     length, current = 1, storage.parent_of(store.world, edit[vdi])
     while current and length <= MAX_DEPTH:
         length, current = length + 1, storage.parent_of(store.world, edit[current])
@@ -48,7 +48,7 @@ def _holds_nothing(store: Storage, vdi: Id, parent: Id) -> bool:
 
 
 def _make_base(store: Storage, edit: Edit, vdi: Id) -> Id:
-    """Turn the VDI's present content into a base; the VDI goes on as an empty leaf above it."""
+    """Turn the VDI's present content into a base; the VDI itself goes on as an empty leaf on top."""
     row = edit[vdi]
     sr: Id = row["SR"]
     base = storage.introduce_vdi(
@@ -70,7 +70,7 @@ def _make_base(store: Storage, edit: Edit, vdi: Id) -> Id:
 
 
 def _size_base(store: Storage, edit: Edit, vdi: Id, base: Id) -> None:
-    """The base takes what the VDI took, deflated; the VDI what an empty leaf takes."""
+    """Move the VDI's allocation to the base, deflated; the VDI now takes what an empty leaf takes."""
     row, sr = edit[vdi], edit[vdi]["SR"]
     sr_type: str = edit[sr]["type"]
     in_base = storage.measured_bytes(store, base, edit[base], sr_type) or row["physical_utilisation"]
@@ -111,7 +111,7 @@ def _format(row: Any) -> dict[str, str]:
 
 
 def collect_later(call: Call, sr: Id, cause: Id) -> None:
-    """Let the garbage collector of an SR run a while after a disk of it went."""
+    """Run the garbage collector of an SR some time after a disk was removed from it."""
     call.spawn(f"coalesce {sr} {cause}", _collect(call, sr))
 
 
@@ -123,7 +123,7 @@ async def _collect(call: Call, sr: Id) -> None:
 
 
 def collect(store: Storage, edit: Edit, sr: Id) -> None:
-    """Remove bases without children, and join each base that has only one child with that child, until none is left."""
+    """Remove bases without children, and coalesce each base that has a single child with it, until neither is left."""
     while _collect_one(store, edit, sr):
         pass
 
@@ -149,7 +149,7 @@ def _collect_one(store: Storage, edit: Edit, sr: Id) -> bool:
 
 
 def _join(store: Storage, edit: Edit, base: Id, child: Id, children: dict[str, list[Id]]) -> None:
-    """A leaf swallows its base; a base swallows the base above it, and gets that one's children."""
+    """Coalesce a base with its only child: a leaf absorbs its base; a base absorbs the base above it and takes over that one's children."""
     if edit[child]["managed"]:
         _relink(edit, child, edit[base]["sm_config"].get(PARENT))
         storage.drop_vdi(store, edit, base)

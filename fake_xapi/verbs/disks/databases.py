@@ -1,6 +1,6 @@
-"""Copies of a pool's database on disks of type metadata, for another pool to recover from.
+"""Copies of a pool's database on disks of type metadata, from which another pool can recover it.
 
-A copy is written when it begins, and again a while after every change for as long as its disk is there.
+A copy is written at once, and again a while after every change for as long as its disk exists.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KEYS = frozenset({"pool", "seed", "personality", "state"})
 
 @dataclass(slots=True)
 class Replica:
-    """Brings the copy on a disk up to date, a while after the database has changed."""
+    """Keeps the copy on a disk current, a while behind the database."""
 
     store: Storage
     vdi: Id
@@ -39,7 +39,7 @@ class Replica:
     is_writing: bool = False
 
     def __call__(self, _generation: int, _changes: tuple[Change, ...]) -> None:
-        """Note that something changed."""
+        """Note that something has changed."""
         if self.timer is None and not self.is_writing:
             self.timer = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
 
@@ -55,7 +55,7 @@ class Replica:
 
 
 def replicate(store: Storage, vdi: Id) -> None:
-    """Write a copy of the database to a disk, now and after every change."""
+    """Write a copy of the database to a disk, now and after each change."""
     replica = Replica(store, vdi)
     replica.flush()
     store.world.listeners.append(replica)
@@ -78,7 +78,7 @@ def pool_of(disks: DiskStore, vdi: Id) -> str:
 
 
 def content(disks: DiskStore, vdi: Id) -> dict[str, Any] | None:
-    """The copy on a disk: ``pool``, ``seed``, ``personality`` and ``state``; None when it holds none."""
+    """The copy on a disk: ``pool``, ``seed``, ``personality`` and ``state``; None when there is none."""
     if vdi not in disks or disks[vdi].size < _HEAD_BYTES:
         return None
     head = disks.read(vdi, 0, _HEAD_BYTES)
@@ -93,5 +93,5 @@ def content(disks: DiskStore, vdi: Id) -> dict[str, Any] | None:
 
 
 def _checked(found: object) -> dict[str, Any] | None:
-    """What was read, when it has all that a copy has: whoever may write to a disk can write this."""
+    """What was read, if it is a complete copy: anybody who may write to the disk could have written it."""
     return found if isinstance(found, dict) and found.keys() >= _KEYS else None

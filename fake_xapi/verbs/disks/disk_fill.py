@@ -1,6 +1,6 @@
-"""How guests fill their disks where nobody keeps bytes: so much at the first boot, so much in every hour after it.
+"""How guests fill their disks where bytes are not kept: an amount at the first boot, and an amount in every hour after it.
 
-Who looks at a disk (a scan, an update, a snapshot) finds what its guest has written by then. Nothing runs meanwhile.
+Whatever looks at a disk (a scan, an update, a snapshot) finds what its guest has written by then. Nothing runs in between.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _STEP = 2654435761
 
 @dataclass(frozen=True, slots=True)
 class FillModel:
-    """``first_bytes`` at once, ``hourly_bytes`` after that, up to ``most`` of the disk; each guest half to one and a half times that."""
+    """``first_bytes`` at once, then ``hourly_bytes``, up to the fraction ``most`` of the disk; guests vary between half and one and a half
+    times that.
+    """
 
     first_bytes: int = 96 << 20
     hourly_bytes: int = 24 << 20
@@ -34,7 +36,7 @@ STANDARD = FillModel()
 
 
 class Watched(Protocol):
-    """A call: a world, disks and the date."""
+    """A call: world, disks and date."""
 
     @property
     def world(self) -> World:
@@ -52,7 +54,7 @@ class Watched(Protocol):
 
 
 def fill(store: Watched, vdis: Iterable[Id], model: FillModel = STANDARD) -> None:
-    """Bring disks to what their running guests have written; nothing where bytes are kept."""
+    """Bring disks up to what their running guests have written so far; does nothing where bytes are kept."""
     if not store.disks.is_hollow:
         return
     for vdi in vdis:
@@ -62,7 +64,7 @@ def fill(store: Watched, vdis: Iterable[Id], model: FillModel = STANDARD) -> Non
 
 
 def _hours_written(store: Watched, vdi: Id) -> float | None:
-    """For how long a guest has been writing to a disk; None when none does."""
+    """How many hours a guest has been writing to a disk; None when none does."""
     for vbd in store.world[vdi]["VBDs"]:
         row = store.world[vbd]
         vm = store.world.get(row["VM"])
@@ -86,6 +88,6 @@ def _write(store: Watched, vdi: Id, hours: float, model: FillModel) -> None:
 
 
 def _places(seed: int, blocks: int, count: int) -> Iterable[int]:
-    """The first so many of a disk's blocks in the order in which its guest comes by them."""
+    """The first blocks of a disk, so many, in the order in which its guest reaches them."""
     begin = seed % blocks if blocks else 0
     return ((begin + place * _STEP) % blocks for place in range(count))

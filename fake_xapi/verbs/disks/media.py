@@ -1,4 +1,4 @@
-"""What lies on devices, LUNs and shares whatever the database says: forgotten disks, SRs of other pools, whose changes a disk tracks.
+"""What is stored on devices, LUNs and shares, whatever the database says: forgotten disks, SRs of other pools, change tracking.
 
 What is local is kept beside the rows of the pool. What lies on an array is kept with the arrays, which every pool of the process
 sees: there a listener notes each change to a disk, so that nothing else has to think of it.
@@ -25,26 +25,26 @@ from fake_xapi.verbs.disks.sr_drivers import Place
 
 _OF_ANY = ("location", "virtual_size", "physical_utilisation", "sm_config", "managed", "read_only", "cbt_enabled", "type")
 _OF_LVM = (*_OF_ANY, "name_label", "name_description", "is_a_snapshot", "snapshot_time", "sharable")
-"""LVM SRs keep names and notes in a volume of their own; file SRs know no more than their files."""
+"""LVM SRs keep names and other metadata in a volume of their own; file SRs have nothing but their files."""
 _LVM_TYPES = frozenset({"lvm", "lvmoiscsi", "lvmohba", "cslg", "netapp", "equal"})
 SETTING = "sim.storage"
-"""The key of the pool's other_config whose JSON takes the place of the standard arrays."""
+"""The key of the pool's other_config whose JSON replaces the standard arrays."""
 
 
 class Shelf(NamedTuple):
-    """Where media are kept: their rows, and the bytes of disks that no row tells of, by uuid."""
+    """Where media are kept: their rows, and by uuid the bytes of disks without a row in any database."""
 
     world: World
     disks: DiskStore
 
 
 def new_shelf(value: Value, disks: DiskStore) -> Shelf:
-    """A shelf of its own, not a pool's."""
+    """A shelf that belongs to no pool."""
     return Shelf(World(value, "arrays", personality()), disks)
 
 
 class Arrays:
-    """The arrays of a process: what there is, and what is on it."""
+    """The storage arrays of a process: which there are, and what is stored on them."""
 
     __slots__ = ("_disks", "_shelf", "followers", "network")
 
@@ -57,14 +57,14 @@ class Arrays:
 
     @property
     def shelf(self) -> Shelf:
-        """Their media; nothing is kept before somebody looks."""
+        """The media on them; the shelf is created when somebody first looks."""
         if self._shelf is None:
             self._shelf = new_shelf(Value.empty(), self._disks.empty())
         return self._shelf
 
 
 class Holder(Protocol):
-    """Whoever has a pool's world, its disks, and arrays: a call."""
+    """Anything that has a pool's world, its disks and the arrays: a call."""
 
     @property
     def world(self) -> World:
@@ -83,7 +83,7 @@ class Holder(Protocol):
 
 
 def network(store: Holder) -> StorageNetwork:
-    """What a pool's hosts can reach: its own setting, else what the process has. One that is no JSON is passed over."""
+    """The storage that a pool's hosts can reach: its own setting, otherwise the process's. A setting that is not JSON is ignored."""
     pool = store.world.get(POOL)
     text = pool["other_config"].get(SETTING, "") if pool is not None else ""
     if not text:
@@ -95,7 +95,7 @@ def network(store: Holder) -> StorageNetwork:
 
 
 def shelf(store: Holder, sr_type: str) -> Shelf:
-    """Where what is on SRs of a type is kept."""
+    """The shelf that holds what is on SRs of that type."""
     if sr_type not in NETWORK_TYPES:
         return Shelf(store.world, store.disks)
     return store.arrays.shelf
@@ -107,14 +107,14 @@ def find(place: Shelf, sr_uuid: str) -> Id:
 
 
 def lying_at(store: Holder, sr_type: str, place: str) -> Iterator[AnyRow]:
-    """The media of a type at a place, oldest first."""
+    """The media of that type at a location, oldest first."""
     held = shelf(store, sr_type).world
     rows = (held[medium] for medium in sorted(held.ids("medium")))
     return (row for row in rows if row["place"] == place and row["sr_type"] == sr_type)
 
 
 def write(store: Holder, sr: Id, place: str, size: int) -> None:
-    """Note that an SR lies at a place, with all disks that it has now."""
+    """Record that an SR is at a location, with all disks that it has now."""
     row, uuid = store.world[sr], store.world.uuid(sr)
     on = shelf(store, row["type"])
     on_it = {store.world.uuid(vdi): held(store.world, vdi) for vdi in row["VDIs"]}
@@ -124,7 +124,7 @@ def write(store: Holder, sr: Id, place: str, size: int) -> None:
 
 
 def put(store: Holder, sr_type: str, sr_uuid: str, lying: Mapping[str, str], kept: Mapping[str, Disk], place: Place | None = None) -> None:
-    """Let disks lie on a medium that no row tells of any more: what is known of each by uuid, and its bytes."""
+    """Leave disks without a row on a medium: the known fields of each by uuid, and its bytes."""
     on = shelf(store, sr_type)
     with on.world.edit() as edit:
         medium = find(on, sr_uuid) or edit.create("medium", sr_uuid=sr_uuid, sr_type=sr_type)
@@ -136,7 +136,7 @@ def put(store: Holder, sr_type: str, sr_uuid: str, lying: Mapping[str, str], kep
 
 
 def erase(store: Holder, sr_type: str, sr_uuid: str) -> None:
-    """Wipe a medium and what is on it."""
+    """Wipe a medium with everything on it."""
     on = shelf(store, sr_type)
     medium = find(on, sr_uuid)
     if medium:
@@ -155,7 +155,7 @@ def _drop_bytes(on: Shelf, uuid: str) -> None:
 
 
 def held(world: World, vdi: Id) -> str:
-    """What a medium knows of a disk."""
+    """What a medium knows about a disk."""
     return _written(world, world[vdi])
 
 
@@ -169,12 +169,12 @@ def _written(world: World, row: AnyRow) -> str:
 
 
 def read(text: str) -> dict[str, Any]:
-    """The fields of a disk that a medium knows."""
+    """The fields of a disk as its medium knows them."""
     return dict(msgspec.json.decode(text))
 
 
 def take_over(store: Holder, edit: Edit, sr: Id, uuid: str, text: str) -> Id:
-    """The row of a disk that a medium has and the database has not, with its bytes."""
+    """Create the row, with its bytes, of a disk that is on a medium but not in the database."""
     fields = read(text)
     origin = store.world.by_uuid("VDI", fields.pop("snapshot_of", ""))
     vdi = edit.create("VDI", SR=sr, uuid=uuid, snapshot_of=origin, **fields)
@@ -185,7 +185,7 @@ def take_over(store: Holder, edit: Edit, sr: Id, uuid: str, text: str) -> Id:
 
 
 def _bytes_of(store: Holder, sr_type: str, uuid: str) -> Disk | None:
-    """What a disk holds: asked of the pool that has it, else what was left on its medium."""
+    """The content of a disk: from the pool that has it in use, otherwise from its medium."""
     on = shelf(store, sr_type)
     for follower in store.arrays.followers if sr_type in NETWORK_TYPES else ():
         vdi = follower.world.by_uuid("VDI", uuid)
@@ -199,7 +199,7 @@ def _bytes_of(store: Holder, sr_type: str, uuid: str) -> Disk | None:
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """Hears of a pool's commits and brings what lies on arrays to the same state."""
+    """Listens to a pool's commits and updates what is stored on arrays accordingly."""
 
     arrays: Arrays
     world: World
@@ -244,7 +244,7 @@ def _uuid_of(world: World, change: Change) -> str:
 
 
 def follow(store: Holder) -> None:
-    """Let the arrays hear of every change that a pool makes from now on; once is enough."""
+    """Let the arrays hear of every change that a pool makes from now on. Idempotent."""
     if not any(isinstance(listener, Follower) for listener in store.world.listeners):
         follower = Follower(store.arrays, store.world, store.disks)
         store.world.listeners.append(follower)
@@ -252,6 +252,6 @@ def follow(store: Holder) -> None:
 
 
 def follow_if_needed(store: Holder) -> None:
-    """The same, for a pool that begins with SRs on arrays."""
+    """The same, for a pool that starts out with SRs on arrays."""
     if any(row["type"] in NETWORK_TYPES | LUN_TYPES for _, row in store.world.rows("SR")):
         follow(store)

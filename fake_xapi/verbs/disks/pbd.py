@@ -1,4 +1,4 @@
-"""The verbs of PBD: how hosts are connected to SRs."""
+"""The verbs of PBD: connections between hosts and SRs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fake_xapi.verbs.setters import writes
 
 
 def create(call: Call, record: dict[str, Any]) -> Id:
-    """How one host may connect to one SR, not connected yet. PBD_EXISTS [sr, host, pbd], VALUE_NOT_SUPPORTED for the key SRmaster."""
+    """Describe how a host connects to an SR, without connecting. PBD_EXISTS [sr, host, pbd], VALUE_NOT_SUPPORTED for the key SRmaster."""
     target, host = record["SR"], record["host"]
     for pbd in call.world[target]["PBDs"]:
         if call.world[pbd]["host"] == host:
@@ -28,9 +28,10 @@ def create(call: Call, record: dict[str, Any]) -> Id:
 
 
 async def plug(call: Call, pbd: Id) -> None:
-    """Connect; nothing to do where that is so already.
+    """Connect; does nothing when connected already.
 
-    SR_NOT_SHARABLE [sr, host] when another host has an SR that is not shared; SR_BACKEND_FAILURE_<n> when the driver does not find it.
+    SR_NOT_SHARABLE [sr, host] when another host has plugged an SR that is not shared; SR_BACKEND_FAILURE_<n> when the driver cannot
+    find it.
     """
     row = call.world[pbd]
     if row["currently_attached"]:
@@ -61,9 +62,9 @@ def _assert_sharable(call: Call, target: Id, pbd: Id) -> None:
 
 
 async def unplug(call: Call, pbd: Id) -> None:
-    """Disconnect; nothing to do where that is so already.
+    """Disconnect; does nothing when disconnected already.
 
-    VDI_IN_USE [vdis...] while the host's VMs have disks there plugged, HA_IS_ENABLED while the statefile of HA is there.
+    VDI_IN_USE [vdis...] while disks on the SR are plugged into the host's VMs, HA_IS_ENABLED while it holds the statefile of HA.
     """
     row = call.world[pbd]
     if not row["currently_attached"]:
@@ -91,7 +92,7 @@ def _is_used(call: Call, vbd: Id, host: Id) -> bool:
 
 
 def destroy(call: Call, pbd: Id) -> None:
-    """Forget how a host may connect to an SR."""
+    """Remove a PBD."""
     if call.world[pbd]["currently_attached"]:
         raise Failure("OPERATION_NOT_ALLOWED", "PBD is currently attached")
     with call.world.edit() as edit:

@@ -1,6 +1,6 @@
-"""What storage managers say when they refuse: SR_BACKEND_FAILURE_<n> ["", text, document].
+"""The errors of storage managers: SR_BACKEND_FAILURE_<n> ["", text, document].
 
-The texts are those of the drivers' own list; clients parse the documents.
+The texts are those in the drivers' own list; clients parse the documents.
 """
 
 from __future__ import annotations
@@ -64,6 +64,6 @@ TEXTS: Final[Mapping[int, str]] = {
 
 
 def sm_failure(number: int, detail: str = "", document: str = "") -> Failure:
-    """The refusal of that number; ``detail`` is what the driver adds to its text."""
+    """The failure with that number; ``detail`` is what the driver appends to its text."""
     text = f"{TEXTS[number]} [opterr={detail}]" if detail else TEXTS[number]
     return Failure(f"SR_BACKEND_FAILURE_{number}", "", text, document)

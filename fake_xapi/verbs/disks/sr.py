@@ -1,4 +1,4 @@
-"""The verbs of SR that make it, find it, look into it and end it. What else is asked of one is in ``sr_services``."""
+"""The verbs of SR that create, find, inspect and remove it. The others are in ``sr_services``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fake_xapi.verbs.disks.vdi_disks import assert_reachable
 from fake_xapi.verbs.setters import writes
 
 SCANNED_AT_ONCE = frozenset({"iso", "udev", "iscsi", "hba"})
-"""Types whose disks are there before the SR is: plugging them finds what there is."""
+"""Types whose disks exist before the SR does: plugging finds them."""
 _SIZED_BY_CALLER = frozenset({"file", "dummy"})
 
 
@@ -35,9 +35,9 @@ async def create(  # noqa: PLR0917  # as the message has them
     shared: bool,
     sm_config: dict[str, str],
 ) -> Id:
-    """A new SR, connected to its host, or to all hosts when it is shared; what was on its device is gone.
+    """Create an SR, connected to its host, or to all hosts when it is shared; its device is wiped.
 
-    NOT_SUPPORTED_DURING_UPGRADE []; SR_UNKNOWN_DRIVER [type] for a type without driver; SR_BACKEND_FAILURE_<n> of the driver.
+    NOT_SUPPORTED_DURING_UPGRADE []; SR_UNKNOWN_DRIVER [type] for a type without a driver; SR_BACKEND_FAILURE_<n> from the driver.
     """
     if is_upgrading(call.world):
         raise Failure("NOT_SUPPORTED_DURING_UPGRADE")
@@ -80,7 +80,7 @@ def _wipe(call: Call, kind: str, place: Place) -> None:
 
 
 def attached(call: Call, sr: Id, place: Place | None) -> None:
-    """What follows when an SR has been plugged: arrays hear of its disks, and what lies there beforehand is found."""
+    """Follow up on the plugging of an SR: arrays hear of its disks, and disks that are on it already are found."""
     kind: str = call.world[sr]["type"]
     if kind in NETWORK_TYPES:
         media.follow(call)
@@ -102,7 +102,7 @@ def introduce(  # noqa: PLR0917  # as the message has them
     shared: bool,
     sm_config: dict[str, str],
 ) -> Id:
-    """The row of an SR that exists already, not connected to any host, its size unknown."""
+    """Create the row of an SR that exists already, not connected to any host and of unknown size."""
     if uuid and call.world.by_uuid("SR", uuid):
         raise Failure("SR_UUID_EXISTS", uuid)
     _check_type(call, kind)
@@ -122,21 +122,21 @@ def introduce(  # noqa: PLR0917  # as the message has them
 
 
 async def scan(call: Call, sr: Id) -> None:
-    """Look what is in an SR: rows come and go with the disks; its garbage collector follows. SR_BACKEND_FAILURE_40 when nobody can look."""
+    """Scan an SR: rows come and go with its disks, then its garbage collector runs. SR_BACKEND_FAILURE_40 when no host can look."""
     assert_reachable(call, sr)
     await call.takes("SR.scan")
     scan_now(call, sr)
 
 
 def scan_now(call: Call, sr: Id) -> None:
-    """The scan itself, which takes no time here."""
+    """Scan an SR, taking no time."""
     sr_scan.scan(call, sr)
     if any(not call.world[vdi]["managed"] for vdi in call.world[sr]["VDIs"]):
         chains.collect_later(call, sr, sr)
 
 
 def update(call: Call, sr: Id) -> None:
-    """Bring the sizes up to date."""
+    """Update an SR's sizes."""
     with call.world.edit() as edit:
         storage.rescan(call, edit, sr)
 
@@ -158,7 +158,7 @@ async def destroy(call: Call, sr: Id) -> None:
 
 
 def forget(call: Call, sr: Id) -> None:
-    """Remove the rows; what is in the SR stays, for whoever introduces it again."""
+    """Remove an SR's rows; its content stays, for whoever introduces it again."""
     row, uuid, place = call.world[sr], call.world.uuid(sr), _last_place(call, sr)
     left = {call.world.uuid(vdi): media.held(call.world, vdi) for vdi in row["VDIs"]}
     kept = {call.world.uuid(vdi): call.disks[vdi] for vdi in row["VDIs"] if vdi in call.disks}
@@ -172,7 +172,7 @@ def forget(call: Call, sr: Id) -> None:
 
 
 def _last_place(call: Call, sr: Id) -> Place | None:
-    """Where an SR lies as far as its PBDs tell."""
+    """The location of an SR, according to its PBDs."""
     row = call.world[sr]
     for pbd in row["PBDs"]:
         link = call.world[pbd]
@@ -190,12 +190,12 @@ def _drop_rows(edit: Edit, sr: Id) -> None:
 
 
 def get_supported_types(call: Call) -> list[str]:
-    """The types that this release has drivers for."""
+    """The types for which this release has drivers."""
     return list(supported_types(call.world.personality.era))
 
 
 def probe(call: Call, host: Id, device_config: dict[str, str], kind: str, sm_config: dict[str, str]) -> str:
-    """The SRs on a device, as a document; what is missing in device_config is asked for by the error."""
+    """The SRs on a device, as a document; the error for a missing key of device_config lists its possible values."""
     return sr_documents.srs(_probed(call, host, device_config, kind), call.world.personality.era)
 
 
@@ -209,7 +209,7 @@ def _probed(call: Call, host: Id, device_config: dict[str, str], kind: str) -> l
 
 
 def probe_ext(call: Call, host: Id, device_config: dict[str, str], kind: str, sm_config: dict[str, str]) -> list[dict[str, Any]]:
-    """The SRs on a device, as records; one without an SR says that the device_config is complete."""
+    """The SRs on a device, as records; a record without an SR says that the device_config is complete."""
     found = _probed(call, host, device_config, kind)
     place = sr_places.place(call, kind, host, device_config)
     stats: list[dict[str, Any] | None] = [_stat(call, sr, place) for sr in found]
@@ -230,7 +230,7 @@ def _stat(call: Call, found: FoundSr, place: Place) -> dict[str, Any]:
 
 
 def set_shared(call: Call, sr: Id, value: bool) -> None:
-    """Whether several hosts may be connected."""
+    """Set whether several hosts may be connected."""
     pbds = call.world[sr]["PBDs"]
     if not value and len(pbds) > 1:
         raise Failure("SR_HAS_MULTIPLE_PBDS", *(Handle(pbd) for pbd in pbds))

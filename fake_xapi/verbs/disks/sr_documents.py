@@ -1,6 +1,6 @@
-"""The documents that drivers answer: what could be given for what is missing, and which SRs a probe found.
+"""The documents in drivers' answers: the possible values of a missing key, and the SRs that a probe found.
 
-Old releases print a text on a line of its own; clients strip it.
+Old releases put each text on a line of its own; clients strip it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Element = tuple[str, "str | tuple[Element, ...]"]
 
 
 class FoundSr(NamedTuple):
-    """An SR that a probe found: where, and how large when its driver tells."""
+    """An SR that a probe found: its location, and its size if its driver reports one."""
 
     uuid: str
     device: str = ""
@@ -44,13 +44,13 @@ def _lines(element: Element, indent: str, *, is_old: bool) -> Iterable[str]:
 
 
 def exports(server: Server, name: str, era: Era) -> str:
-    """What an NFS server exports."""
+    """The exports of an NFS server."""
     listed = tuple(("Export", (("Target", name), ("Path", path), ("Accesslist", "*"))) for path in server.shares)
     return document(("nfs-exports", listed), era)
 
 
 def targets(found: Iterable[Target], portal: str, era: Era) -> str:
-    """The targets behind a portal, and the entry that means all of them."""
+    """The targets behind a portal, plus the entry that stands for all of them."""
     iqns = [target.iqn for target in found] + ["*"]
     listed = tuple(("TGT", (("Index", str(place)), ("IPAddress", portal), ("TargetIQN", iqn))) for place, iqn in enumerate(iqns))
     return document(("iscsi-target-iqns", listed), era)
@@ -67,7 +67,7 @@ def _lun(lun: Lun) -> Element:
 
 
 def block_devices(found: Iterable[Lun], era: Era) -> str:
-    """The LUNs that a host bus adapter sees."""
+    """The LUNs visible to a host bus adapter."""
     return document(("Devlist", tuple(_block_device(lun) for lun in found)), era)
 
 

@@ -1,4 +1,4 @@
-"""What each type's driver makes of a device_config: where the SR lies and how large that is, or why nothing can lie there.
+"""How each type's driver reads a device_config: where the SR is and how large, or why none can be there.
 
 The keys, the order of the checks and the errors are those of the drivers. What is missing is asked for with a document that lists what
 there is; see ``sr_documents``.
@@ -15,14 +15,14 @@ from fake_xapi.verbs.disks import sr_documents as documents
 from fake_xapi.verbs.disks.sm_errors import sm_failure
 
 UNKNOWN_BYTES = 1 << 40
-"""What a folder of dom0 or a made-up device has when nobody says how large it is."""
+"""The size of a folder of dom0, or of an invented device, unless somebody states one."""
 _MOUNT_FAILED = "mount failed with return code 32"
 _LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A device_config on one host, with everything that the host can reach. ``host`` is the host's uuid."""
+    """A device_config on one host, with all storage that the host can reach. ``host`` is the host's uuid."""
 
     config: Mapping[str, str]
     network: StorageNetwork
@@ -39,14 +39,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an SR lies: a name that is the same from every host that can see it, and how many bytes there are."""
+    """Where an SR is: a name that is the same on every host that sees it, and the size in bytes."""
 
     key: str
     size: int
 
 
 def locate(sr_type: str, wanted: Wanted) -> Place:
-    """Where an SR of a type lies. SR_BACKEND_FAILURE_<n> of its driver when the device_config leads nowhere."""
+    """Where an SR of that type is. SR_BACKEND_FAILURE_<n> from its driver when the device_config leads nowhere."""
     return _DRIVERS[sr_type](wanted)
 
 
@@ -99,7 +99,7 @@ def _nfs(wanted: Wanted) -> Place:
 
 
 def _server(wanted: Wanted, servers: tuple[Server, ...], name: str, number: int) -> Server:
-    """The server of a name; DNSError for a name that nobody has, the driver's own error for an address where no such service is."""
+    """The server with that name; DNSError for an unknown name, the driver's own error for an address that offers no such service."""
     found = next((server for server in servers if name in server.names), None)
     if found is not None:
         return found
@@ -107,7 +107,7 @@ def _server(wanted: Wanted, servers: tuple[Server, ...], name: str, number: int)
 
 
 def is_address(name: str) -> bool:
-    """Whether a name needs no resolving."""
+    """Whether a name is an address, which needs no resolving."""
     return name.replace(".", "").isdecimal() or ":" in name
 
 
@@ -146,7 +146,7 @@ def _local_library(wanted: Wanted, location: str) -> Place:
 
 
 def targets_at(wanted: Wanted) -> tuple[Target, ...]:
-    """The iSCSI targets behind the portals of a device_config."""
+    """The iSCSI targets behind the portals in a device_config."""
     names = [name for name in wanted.need("target", 95).split(",") if name]
     port = wanted.config.get("port", "") or "3260"
     if not (port.isdecimal() and 1 <= int(port) <= _LAST_PORT):
@@ -159,7 +159,7 @@ def targets_at(wanted: Wanted) -> tuple[Target, ...]:
 
 
 def target_of(wanted: Wanted) -> Target:
-    """The iSCSI target of a device_config, logged in."""
+    """The iSCSI target in a device_config, once logged in."""
     behind = targets_at(wanted)
     asked = wanted.config.get("targetIQN", "")
     target = next((one for one in behind if asked in (one.iqn, "*")), None)
@@ -255,6 +255,6 @@ _DRIVERS: Mapping[str, Callable[[Wanted], Place]] = {
     "cslg": _cslg,
 }
 TAKES_ALL = frozenset({"ext", "lvm", "lvmoiscsi", "lvmohba", "cslg"})
-"""Types whose SR takes its device or LUN for itself; the others lie beside one another."""
+"""Types whose SR occupies a device or LUN by itself; others can share a location."""
 NEEDS_MEDIUM = {"ext": 47, "lvm": 47, "lvmoiscsi": 47, "lvmohba": 47, "nfs": 73, "smb": 111, "netapp": 47, "equal": 47, "cslg": 47}
-"""Types whose SR must lie on its device before it can be attached, and the driver's error when it does not."""
+"""Types whose SR must exist on its device before it can be attached, and the driver's error when it does not."""

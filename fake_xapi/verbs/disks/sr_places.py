@@ -1,4 +1,4 @@
-"""Where an SR of this pool lies: device_configs with their secrets looked up, found in the storage that a host can reach."""
+"""Where an SR of this pool is: device_configs, with their secrets resolved, looked up in the storage that a host can reach."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Here(Holder, Protocol):
 
     @property
     def host(self) -> Id:
-        """The host that is asked."""
+        """The host where the call runs."""
         ...
 
     def now(self) -> str:
@@ -32,7 +32,7 @@ class Here(Holder, Protocol):
 
 
 def wanted(store: Holder, host: Id, config: Mapping[str, str]) -> Wanted:
-    """A device_config as a driver is given it. SR_BACKEND_FAILURE_20 for a secret that is not there."""
+    """A device_config as its driver sees it. SR_BACKEND_FAILURE_20 for a secret that does not exist."""
     world = store.world
     return Wanted(_revealed(store, config), media.network(store), world.uuid(host), world.personality.era)
 
@@ -49,12 +49,12 @@ def _revealed(store: Holder, config: Mapping[str, str]) -> dict[str, str]:
 
 
 def place(store: Holder, sr_type: str, host: Id, config: Mapping[str, str]) -> Place:
-    """Where an SR of a type lies; the driver's own errors."""
+    """Where an SR of that type is; fails with the driver's own errors."""
     return sr_drivers.locate(sr_type, wanted(store, host, config))
 
 
 def assert_free(store: Holder, sr_type: str, host: Id, config: Mapping[str, str]) -> None:
-    """Raise SR_BACKEND_FAILURE_16 when an SR that is attached has the device for itself."""
+    """Raise SR_BACKEND_FAILURE_16 when an attached SR occupies the device by itself."""
     mine = _devices(config)
     for pbd, row in store.world.rows("PBD"):
         other = store.world[row["SR"]]
@@ -70,9 +70,9 @@ def _devices(config: Mapping[str, str]) -> frozenset[str]:
 
 
 def attach(store: Holder, sr: Id, pbd: Id) -> Place | None:
-    """Where an SR is found through a PBD; None when only the database knows of it.
+    """Where an SR is found through a PBD; None for an SR that exists only in the database.
 
-    The driver's errors when the device_config leads nowhere, and when another SR, or none, lies there.
+    Fails with the driver's errors when the device_config leads nowhere, and when another SR, or none, is there.
     """
     row, link = store.world[sr], store.world[pbd]
     sr_type, uuid = row["type"], store.world.uuid(sr)
@@ -97,7 +97,7 @@ def _absent(sr_type: str, uuid: str) -> Failure:
 
 
 def lying_at(store: Holder, sr_type: str, host: Id, config: Mapping[str, str], found: Place) -> Iterator[FoundSr]:
-    """The SRs of a type at a place: those on media, and those that this pool has there."""
+    """The SRs of that type at a location: those on media, and those that this pool has there."""
     seen: set[str] = set()
     for row in media.lying_at(store, sr_type, found.key):
         seen.add(row["sr_uuid"])

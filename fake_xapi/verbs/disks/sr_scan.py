@@ -1,4 +1,4 @@
-"""What a scan of an SR finds: disks that lie there and have no row, rows whose disk is gone, and what everything takes."""
+"""What a scan of an SR finds: disks without a row, rows without a disk, and the room that everything takes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fake_xapi.verbs.disks.sr_places import Here
 
 _LUNS = uuid.UUID("6f1f5c5e-6f0c-5d0e-9f5e-2f8d2c1f7a10")
 Found = dict[str, dict[str, Any]]
-"""By location: the fields of a disk that is there."""
+"""By location: the fields of the disk found there."""
 
 
 def scan(store: Here, sr: Id) -> None:
-    """Bring the rows of an SR to what lies there, then its sizes to its rows. SR_BACKEND_FAILURE_40 when nobody can look."""
+    """Bring an SR's rows in line with its content, then its sizes in line with its rows. SR_BACKEND_FAILURE_40 when no host can look."""
     with store.world.edit() as edit:
         _LOOKS.get(edit[sr]["type"], _on_medium)(store, edit, sr)
     disk_fill.fill(store, store.world[sr]["VDIs"])
@@ -50,7 +50,7 @@ def _on_medium(store: Here, edit: Edit, sr: Id) -> None:
 
 
 def _emptied(store: Here, edit: Edit, medium: Id, lying: Mapping[str, str]) -> None:
-    """What is in the database again lies on no local medium any more."""
+    """Remove from the local medium what is in the database again."""
     edit.set(medium, disks={})
     for disk in lying:
         if disk in store.disks:
@@ -66,7 +66,7 @@ def _drop(store: Here, edit: Edit, vdi: Id) -> None:
 
 
 def _in_folder(store: Here, edit: Edit, sr: Id) -> None:
-    """The images in a library. One that somebody made through XAPI stays, for it has bytes."""
+    """The images in a library. One that was created through XAPI stays, since it has bytes."""
     config = _config(edit, sr, store.host)
     if config.get("location"):
         _assert_there(store, edit[sr]["type"], config)
@@ -108,7 +108,7 @@ def _assert_there(store: Here, sr_type: str, config: Mapping[str, str]) -> None:
 
 
 def _config(edit: Edit, sr: Id, host: Id) -> Mapping[str, str]:
-    """The device_config of the host that looks, or of another that could."""
+    """The device_config of the host that scans, or of another that could."""
     links = [edit[pbd] for pbd in edit[sr]["PBDs"] if edit[pbd]["currently_attached"]]
     links.sort(key=lambda link: bool(link["host"] != host))
     return dict(links[0]["device_config"]) if links else {}

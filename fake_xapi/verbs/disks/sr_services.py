@@ -1,4 +1,4 @@
-"""What is asked of an SR beside its disks: whether HA and disaster recovery can live on it, and what is measured of it."""
+"""Services of an SR besides its disks: suitability for HA and disaster recovery, and measurements."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _assert_feature(call: Call, sr: Id, feature: str) -> None:
 
 
 def assert_can_host_ha_statefile(call: Call, sr: Id) -> None:
-    """Raise why no statefile could lie there: SR_NOT_SHARABLE [sr, host], SR_HAS_NO_PBDS [sr], SR_OPERATION_NOT_SUPPORTED [sr]."""
+    """Raise why no statefile can be put there: SR_NOT_SHARABLE [sr, host], SR_HAS_NO_PBDS [sr], SR_OPERATION_NOT_SUPPORTED [sr]."""
     hosts = sorted(call.world.ids("host"))
     if not call.world[sr]["shared"]:
         raise Failure("SR_NOT_SHARABLE", Handle(sr), Handle(hosts[-1]))
@@ -39,13 +39,13 @@ def assert_can_host_ha_statefile(call: Call, sr: Id) -> None:
 
 
 def assert_supports_database_replication(call: Call, sr: Id) -> None:
-    """Raise why the pool's database could not be kept there: SR_HAS_NO_PBDS [sr], SR_OPERATION_NOT_SUPPORTED [sr]."""
+    """Raise the reason why the pool's database cannot be kept there: SR_HAS_NO_PBDS [sr], SR_OPERATION_NOT_SUPPORTED [sr]."""
     _assert_seen_by_all(call, sr)
     _assert_feature(call, sr, "SR_METADATA")
 
 
 async def enable_database_replication(call: Call, sr: Id) -> None:
-    """Keep a copy of the pool's database in the SR from now on; once is enough."""
+    """Keep a copy of the pool's database in the SR from now on. Idempotent."""
     assert_supports_database_replication(call, sr)
     if databases_of_this_pool(call, sr):
         return
@@ -64,7 +64,7 @@ def databases_of_this_pool(call: Call, sr: Id) -> list[Id]:
 
 
 async def disable_database_replication(call: Call, sr: Id) -> None:
-    """Keep no copy any more, and destroy the one that is there."""
+    """Stop copying the database, and destroy the copy."""
     for vdi in databases_of_this_pool(call, sr):
         async with call.operating((sr, "vdi_destroy")):
             await call.takes("VDI.destroy")

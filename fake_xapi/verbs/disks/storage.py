@@ -1,6 +1,6 @@
-"""Room on SRs: what a VDI takes, what an SR has left, and the rows of VDIs that come and go with it.
+"""Room on SRs: what a VDI takes, what an SR has left, and the creation and removal of VDIs' rows along with their room.
 
-Disks of type ext, file and NFS take room as they are written; LVM ones take all of it at once.
+Disks on ext, file and NFS take room as they are written; those on LVM take all of it at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LOGGED_BYTES = 64 << 10
 
 
 class Storage(Protocol):
-    """Whoever has a world and the bytes of its VDIs: a call, or a handler that fills a disk."""
+    """Anything that has a world and the bytes of its VDIs: a call, or a handler that fills a disk."""
 
     @property
     def world(self) -> World:
@@ -37,12 +37,12 @@ class Storage(Protocol):
 
 
 def out_of_space() -> Failure:
-    """What an SR's driver says when nothing fits any more."""
+    """The error of an SR's driver when the SR is full."""
     return Failure("SR_BACKEND_FAILURE_44", "", "There is insufficient space", "")
 
 
 def rounded_size(sr_type: str, size: int) -> int:
-    """The size that a driver makes of a wanted one; Failure SR_BACKEND_FAILURE_79 for one that it cannot."""
+    """The size to which a driver rounds a requested one; Failure SR_BACKEND_FAILURE_79 for an impossible size."""
     if size <= 0 or (sr_type not in RAW_TYPES and size > MAX_VHD_BYTES):
         raise Failure(
             "SR_BACKEND_FAILURE_79", "", f"VDI Invalid size [opterr=VDI size must be between 1 MB and {MAX_VHD_BYTES // MIB} MB]", ""
@@ -57,7 +57,7 @@ def metadata_bytes(virtual_size: int) -> int:
 
 
 def taken_bytes(sr_type: str, virtual_size: int, allocated: int, *, is_deflated: bool) -> int:
-    """What a disk takes on its SR. A snapshot or base on LVM is deflated to what it holds."""
+    """The room that a disk takes on its SR. A snapshot or base on LVM is deflated to what it holds."""
     if sr_type in RAW_TYPES:
         return virtual_size
     written = allocated + metadata_bytes(virtual_size)
@@ -67,7 +67,7 @@ def taken_bytes(sr_type: str, virtual_size: int, allocated: int, *, is_deflated:
 
 
 def log_bytes(sr_type: str, virtual_size: int) -> int:
-    """What the log of changed blocks takes."""
+    """The room that a log of changed blocks takes."""
     bitmap = -(-virtual_size // _LOGGED_BYTES // 8) + 512
     return bitmap if is_thin(sr_type) else -(-bitmap // _EXTENT) * _EXTENT
 
@@ -78,25 +78,25 @@ def is_thin_sr(sr: AnyRow) -> bool:
 
 
 def format_of(sr_type: str) -> dict[str, str]:
-    """What a driver says in sm_config of the format of its disks."""
+    """The format of an SR's disks, as its driver reports it in sm_config."""
     return {"vdi_type": "vhd"} if sr_type in CHAINED_TYPES else {}
 
 
 def free_bytes(sr: AnyRow) -> int | None:
-    """What an SR has left; None when nobody knows its size."""
+    """The room that an SR has left; None when its size is unknown."""
     size: int = sr["physical_size"]
     return size - int(sr["physical_utilisation"]) if size > 0 else None
 
 
 def require_space(rows: Edit | World, sr: Id, wanted: int) -> None:
-    """Raise SR_BACKEND_FAILURE_44 when an SR has not that much left."""
+    """Raise SR_BACKEND_FAILURE_44 when an SR does not have that much left."""
     free = free_bytes(rows[sr])
     if free is not None and wanted > free:
         raise out_of_space()
 
 
 def charge(edit: Edit, sr: Id, *, physical: int = 0, virtual: int = 0) -> None:
-    """Add to what an SR is said to hold."""
+    """Add to an SR's recorded usage."""
     row = edit[sr]
     edit.set(
         sr,
@@ -106,7 +106,7 @@ def charge(edit: Edit, sr: Id, *, physical: int = 0, virtual: int = 0) -> None:
 
 
 def create_vdi(store: Storage, edit: Edit, sr: Id, virtual_size: int, **fields: Any) -> Id:
-    """A new VDI of zeros with its disk, charged to its SR. ``virtual_size`` as ``rounded_size`` gave it."""
+    """Create a VDI of zeros with its disk, charged to its SR. ``virtual_size`` must come from ``rounded_size``."""
     sr_type: str = edit[sr]["type"]
     taken = taken_bytes(sr_type, virtual_size, 0, is_deflated=False)
     require_space(edit, sr, taken)
@@ -117,7 +117,7 @@ def create_vdi(store: Storage, edit: Edit, sr: Id, virtual_size: int, **fields: 
 
 
 def introduce_vdi(store: Storage, edit: Edit, sr: Id, **fields: Any) -> Id:
-    """The row of a VDI and nothing else; its driver says where it is and what format it has."""
+    """Create the row of a VDI and nothing else; its driver supplies location and format."""
     vdi = edit.create("VDI", SR=sr, **{"managed": True, **fields})
     if not edit[vdi]["location"]:
         edit.set(vdi, location=edit[vdi]["uuid"] or store.world.uuid(vdi))
@@ -125,7 +125,7 @@ def introduce_vdi(store: Storage, edit: Edit, sr: Id, **fields: Any) -> Id:
 
 
 def drop_vdi(store: Storage, edit: Edit, vdi: Id) -> None:
-    """Destroy a VDI's row and disk and free its room; VBDs that point at it go with it."""
+    """Destroy a VDI's row and disk and free its room, along with the VBDs that refer to it."""
     row = edit[vdi]
     for vbd in row["VBDs"]:
         drop_vbd(edit, vbd)
@@ -144,13 +144,13 @@ def drop_vbd(edit: Edit, vbd: Id) -> None:
 
 
 def parent_of(world: World, vdi: AnyRow) -> Id:
-    """The VDI that a VHD is a difference to, NULL for the root of a chain."""
+    """The VDI on which a VHD builds, NULL for the root of a chain."""
     uuid: str = vdi["sm_config"].get("vhd-parent", "")
     return world.by_uuid("VDI", uuid) if uuid else 0
 
 
 def measured_bytes(store: Storage, vdi: Id, row: AnyRow, sr_type: str) -> int:
-    """What a VDI takes now, by its disk. One without bytes keeps what its row says."""
+    """The room that a VDI takes now, according to its disk. One without bytes keeps the figure in its row."""
     if row["type"] == "cbt_metadata":
         return log_bytes(sr_type, row["virtual_size"])
     if vdi not in store.disks:
@@ -162,7 +162,7 @@ def measured_bytes(store: Storage, vdi: Id, row: AnyRow, sr_type: str) -> int:
 
 
 def measure(store: Storage, edit: Edit, vdi: Id) -> None:
-    """Bring a VDI's physical_utilisation, and its SR's, to what its disk holds: after bytes were written."""
+    """Update a VDI's physical_utilisation, and its SR's, after bytes were written to the disk."""
     row = edit[vdi]
     taken = measured_bytes(store, vdi, row, edit[row["SR"]]["type"])
     charge(edit, row["SR"], physical=taken - row["physical_utilisation"])
@@ -170,7 +170,7 @@ def measure(store: Storage, edit: Edit, vdi: Id) -> None:
 
 
 def rescan(store: Storage, edit: Edit, sr: Id) -> None:
-    """What a scan finds: the sizes of all VDIs of an SR, summed anew."""
+    """Recompute the sizes of an SR from all its VDIs."""
     row = edit[sr]
     for vdi in row["VDIs"]:
         edit.set(vdi, physical_utilisation=measured_bytes(store, vdi, edit[vdi], row["type"]))

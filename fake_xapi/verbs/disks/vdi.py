@@ -16,7 +16,7 @@ _NOT_FROM_CALLER = frozenset({"uuid", "location", "managed", "missing", "is_a_sn
 
 
 async def create(call: Call, record: dict[str, Any]) -> Id:
-    """A new disk of zeros; its SR's driver rounds the size up."""
+    """Create a disk of zeros; its SR's driver rounds the size up."""
     sr: Id = record["SR"]
     if record["type"] == "cbt_metadata":
         raise Failure("VDI_INCOMPATIBLE_TYPE", Handle(0), "cbt_metadata")
@@ -35,11 +35,11 @@ _INTRODUCED = (
     *("xenstore_data", "sm_config", "managed", "virtual_size", "physical_utilisation", "metadata_of_pool", "is_a_snapshot"),
     *("snapshot_time", "snapshot_of", "cbt_enabled"),
 )
-"""The fields that the parameters of an introduction are, in order; those behind ``sm_config`` came later."""
+"""The fields that the parameters of an introduction set, in order; those after ``sm_config`` were added later."""
 
 
 def introduce(call: Call, *values: Any) -> Id:
-    """The row of a disk that an SR holds already. Failures LOCATION_NOT_UNIQUE [sr, location], UUID_INVALID ["VDI", uuid]."""
+    """Create the row of a disk that an SR holds already. Failures LOCATION_NOT_UNIQUE [sr, location], UUID_INVALID ["VDI", uuid]."""
     fields = dict(zip(_INTRODUCED, values, strict=False))
     sr, world = fields.pop("SR"), call.world
     if any(world[vdi]["location"] == fields["location"] for vdi in world[sr]["VDIs"]):
@@ -53,7 +53,7 @@ def introduce(call: Call, *values: Any) -> Id:
 
 
 async def introduce_by_driver(call: Call, *values: Any) -> Id:
-    """``introduce`` where the SR's driver can: SR_OPERATION_NOT_SUPPORTED [sr] elsewhere."""
+    """As ``introduce``, through the SR's driver if that supports it: otherwise SR_OPERATION_NOT_SUPPORTED [sr]."""
     sr: Id = values[_INTRODUCED.index("SR")]
     vdi_disks.assert_reachable(call, sr)
     async with call.operating((sr, "vdi_introduce")):
@@ -62,7 +62,7 @@ async def introduce_by_driver(call: Call, *values: Any) -> Id:
 
 
 async def destroy(call: Call, vdi: Id) -> None:
-    """Destroy a disk and the VBDs that point at it; later its SR's garbage collector looks what that leaves of the chain."""
+    """Destroy a disk and its VBDs; later the SR's garbage collector takes care of the rest of the chain."""
     sr: Id = call.world[vdi]["SR"]
     vdi_disks.assert_reachable(call, sr)
     async with call.operating((sr, "vdi_destroy")):
@@ -86,7 +86,7 @@ def _leave_vms(call: Call, edit: Edit, vdi: Id) -> None:
 
 
 def forget(call: Call, vdi: Id) -> None:
-    """Remove the row alone; the disk stays in its SR, and the next scan finds it."""
+    """Remove only the row; the disk stays in its SR, and the next scan finds it."""
     row, uuid = call.world[vdi], call.world.uuid(vdi)
     sr_type, sr_uuid, text = call.world[row["SR"]]["type"], call.world.uuid(row["SR"]), media.held(call.world, vdi)
     kept = {uuid: call.disks[vdi]} if vdi in call.disks else {}
@@ -101,22 +101,22 @@ def forget(call: Call, vdi: Id) -> None:
 
 
 def db_forget(call: Call, vdi: Id) -> None:
-    """For hosts alone: refused to whoever has logged in."""
+    """Reserved to hosts: every caller is refused."""
     raise Failure("PERMISSION_DENIED")
 
 
 async def clone(call: Call, vdi: Id, driver_params: dict[str, str]) -> Id:
-    """A writable disk with the same content."""
+    """Create a writable disk with the same content."""
     return await vdi_disks.clone_disk(call, vdi)
 
 
 async def snapshot(call: Call, vdi: Id, driver_params: dict[str, str]) -> Id:
-    """The content as it is now, kept."""
+    """Keep the present content as a new disk."""
     return await vdi_disks.snapshot_disk(call, vdi)
 
 
 async def copy(call: Call, vdi: Id, sr: Id, base_vdi: Id = 0, into_vdi: Id = 0) -> Id:
-    """The same content in another SR, in a new disk or into an existing one. Failures VDI_READONLY, VDI_TOO_SMALL [into, size]."""
+    """Copy the content to another SR, into a new disk or an existing one. Failures VDI_READONLY, VDI_TOO_SMALL [into, size]."""
     if not into_vdi:
         if not sr:
             raise Failure("HANDLE_INVALID", "SR", Handle(0))
@@ -151,13 +151,13 @@ async def resize(call: Call, vdi: Id, size: int) -> None:
 
 
 def update(call: Call, vdi: Id) -> None:
-    """Ask the driver again what the disk takes."""
+    """Ask the driver again how much room the disk takes."""
     with call.world.edit() as edit:
         storage.measure(call, edit, vdi)
 
 
 def set_on_boot(call: Call, vdi: Id, value: str) -> None:
-    """Whether the disk forgets at each boot what was written to it; its VMs are opened, for what they may do follows from it."""
+    """Set whether the disk loses at each boot what was written to it. Touches its VMs, whose allowed operations depend on it."""
     with call.world.edit() as edit:
         edit.set(vdi, on_boot=value)
         for vbd in edit[vdi]["VBDs"]:

@@ -1,4 +1,4 @@
-"""What is asked of the content of a VDI: sums, databases, and how to reach it from elsewhere."""
+"""Messages about the content of a VDI: checksums, databases, and access from elsewhere."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from fake_xapi.verbs.hosts import dom0_files
 NBD_PORT = 10809
 CERTIFICATE_PATH = "/etc/xensource/xapi-ssl.pem"
 _BLOCKS_AT_ONCE = 16
-"""How much is summed before other calls have their turn."""
+"""The bytes to sum before other calls get a turn."""
 _NBD_PURPOSES = frozenset({"nbd", "insecure_nbd"})
 
 
 async def checksum(call: Call, vdi: Id) -> str:
-    """The MD5 of all bytes of a disk, as 32 hexadecimal digits."""
+    """The MD5 sum of a whole disk, as 32 hexadecimal digits."""
     vdi_disks.assert_reachable(call, call.world[vdi]["SR"])
     disk = call.disks.get(vdi)
     size: int = call.world[vdi]["virtual_size"]
@@ -38,7 +38,7 @@ async def checksum(call: Call, vdi: Id) -> str:
 
 
 async def generate_config(call: Call, host: Id, vdi: Id) -> str:
-    """What a host needs to attach a disk while it has no database, as the driver writes it."""
+    """The data with which a host can attach a disk while it has no database, in the driver's format."""
     row = call.world[vdi]
     async with call.operating((vdi, "generate_config")):
         vdi_disks.assert_reachable(call, row["SR"])
@@ -55,7 +55,7 @@ async def generate_config(call: Call, host: Id, vdi: Id) -> str:
 
 
 def get_nbd_info(call: Call, vdi: Id) -> list[dict[str, Any]]:
-    """Every address at which a disk can be read over NBD: of hosts that see it, in networks that are for that."""
+    """Every address at which a disk can be read over NBD: those of hosts that see it, on networks with that purpose."""
     row = call.world[vdi]
     if row["type"] == "cbt_metadata":
         raise Failure("VDI_INCOMPATIBLE_TYPE", Handle(vdi), row["type"])
@@ -73,7 +73,7 @@ def _seeing(call: Call, sr: Id) -> list[Id]:
 
 
 def _addresses(call: Call, host: Id) -> Iterator[str]:
-    """The host's addresses in networks for NBD, IPv4 before IPv6."""
+    """The host's addresses on networks meant for NBD, IPv4 before IPv6."""
     for pif in call.world[host]["PIFs"]:
         row = call.world[pif]
         network = call.world.get(row["network"])

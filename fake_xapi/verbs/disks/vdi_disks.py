@@ -1,4 +1,4 @@
-"""Disks made from disks: clone, snapshot and copy, each marked on the VDI's SR while it lasts."""
+"""Disks made from disks: clone, snapshot and copy, each marked on the VDI's SR while it runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def assert_reachable(call: Call, sr: Id) -> None:
 
 
 def can_clone(call: Call, vdi: Id) -> bool:
-    """Whether a disk's SR splits disks instead of copying them."""
+    """Whether a disk's SR can split disks instead of copying them."""
     sr = call.world[call.world[vdi]["SR"]]
     return "VDI_CLONE" in driver_features(sr["type"], call.world.personality.era)
 
@@ -37,7 +37,7 @@ def _kept(row: AnyRow, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 async def clone_disk(call: Call, vdi: Id) -> Id:
-    """A writable disk with the same content, at once where the SR can, else by copying."""
+    """Create a writable disk with the same content: at once where the SR can, otherwise by copying."""
     sr: Id = call.world[vdi]["SR"]
     assert_reachable(call, sr)
     if not can_clone(call, vdi):
@@ -50,7 +50,7 @@ async def clone_disk(call: Call, vdi: Id) -> Id:
 
 
 async def snapshot_disk(call: Call, vdi: Id) -> Id:
-    """A disk with the same content that says whose snapshot it is."""
+    """Create a disk with the same content that refers to its origin as its snapshot."""
     sr: Id = call.world[vdi]["SR"]
     assert_reachable(call, sr)
     async with call.operating((sr, "vdi_snapshot")):
@@ -74,7 +74,7 @@ async def snapshot_disk(call: Call, vdi: Id) -> Id:
 
 
 def _split(call: Call, edit: Edit, vdi: Id, **fields: Any) -> Id:
-    """Another disk with the same content: upon a base of both, or beside it where an array keeps what it needs for that."""
+    """Create a disk with the same content: on a base shared by both, or independently where an array handles that itself."""
     sr: Id = edit[vdi]["SR"]
     if edit[sr]["type"] in CHAINED_TYPES:
         return chains.split(call, edit, vdi, **fields)
@@ -85,7 +85,7 @@ def _split(call: Call, edit: Edit, vdi: Id, **fields: Any) -> Id:
 
 
 def _settle(call: Call, vdi: Id) -> None:
-    """Let what a guest has written so far count, before the disk is split."""
+    """Account for what a guest has written so far, before the disk is split."""
     if call.disks.is_hollow:
         disk_fill.fill(call, [vdi])
         with call.world.edit() as edit:
@@ -93,7 +93,7 @@ def _settle(call: Call, vdi: Id) -> None:
 
 
 async def copy_disk(call: Call, vdi: Id, sr: Id, *, share: tuple[float, float] = (0.0, 1.0)) -> Id:
-    """A disk of its own with the same content, in any SR. Cancelled or failed, nothing is left of it."""
+    """Create an independent disk with the same content, in any SR. Nothing is left of it when that is cancelled or fails."""
     assert_reachable(call, sr)
     row = call.world[vdi]
     async with call.operating((sr, "vdi_create")):
@@ -109,14 +109,14 @@ async def copy_disk(call: Call, vdi: Id, sr: Id, *, share: tuple[float, float] =
 
 
 def create_disk(call: Call, edit: Edit, sr: Id, size: int, **fields: Any) -> Id:
-    """An empty disk as its SR's driver makes it: the size rounded up, the format in sm_config."""
+    """Create an empty disk as its SR's driver would: the size rounded up, the format in sm_config."""
     sr_type: str = edit[sr]["type"]
     config = {**storage.format_of(sr_type), **fields.pop("sm_config", {})}
     return storage.create_vdi(call, edit, sr, storage.rounded_size(sr_type, size), sm_config=config, **fields)
 
 
 async def fill_disk(call: Call, source: Id, target: Id, *, share: tuple[float, float] = (0.0, 1.0)) -> None:
-    """Copy the bytes of one disk over another that is at least as large, at the rate of the profile."""
+    """Copy the content of one disk to another that is at least as large, at the rate of the profile."""
     held = call.disks[source].allocated_bytes if source in call.disks else 0
     target_sr: Id = call.world[target]["SR"]
     storage.require_space(call.world, target_sr, held if storage.is_thin_sr(call.world[target_sr]) else 0)

@@ -1,6 +1,6 @@
-"""Changed block tracking: which disks keep a log of what was written, whose changes a log holds, and what changed between two of them.
+"""Changed block tracking: which disks are tracked, which disk's changes a log records, and what differs between two tracked disks.
 
-Each log says what changed since the disk that it follows on. Taking a snapshot hands the log to it and begins a new one.
+Each log records the changes since the disk that it follows. A snapshot takes over the log of its disk, which begins a new one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fake_xapi.verbs.disks.media import Holder
 from fake_xapi.verbs.disks.sm_errors import sm_failure
 
 TRACKED_BYTES = 64 << 10
-"""The block that a bit stands for."""
+"""The size of the block for which one bit stands."""
 NO_CONTENT = "/No content: this is a cbt_metadata VDI/"
 PATIENCE_S = 4.0
 _POLL_S = 0.5
@@ -31,7 +31,7 @@ _PER_BLOCK = BLOCK_BYTES // TRACKED_BYTES // 8
 
 
 def _logs(store: Holder, sr: Id) -> dict[str, str]:
-    """By the uuid of each tracked disk of an SR: the disk that its log follows on, "" for the first."""
+    """The tracked disks of an SR: by uuid, the disk that the log of each follows, "" for the first."""
     on = media.shelf(store, store.world[sr]["type"])
     medium = media.find(on, store.world.uuid(sr))
     return dict(on.world[medium]["tracked"]) if medium else {}
@@ -46,20 +46,20 @@ def _keep(store: Holder, sr: Id, logs: Mapping[str, str]) -> None:
 
 
 def begin(store: Holder, vdi: Id) -> None:
-    """Begin a log that follows on nothing."""
+    """Begin a log that follows none."""
     sr: Id = store.world[vdi]["SR"]
     _keep(store, sr, {**_logs(store, sr), store.world.uuid(vdi): ""})
 
 
 def hand_over(store: Holder, vdi: Id, snapshot: Id) -> None:
-    """Give a disk's log to its snapshot; the disk's new log follows on that."""
+    """Hand a disk's log to its snapshot; the disk begins a new log that follows it."""
     sr: Id = store.world[vdi]["SR"]
     logs, mine, its = _logs(store, sr), store.world.uuid(vdi), store.world.uuid(snapshot)
     _keep(store, sr, {**logs, its: logs.get(mine, ""), mine: its})
 
 
 def give_up(store: Holder, vdi: Id, *, is_merged: bool) -> None:
-    """Drop a log. What follows on it takes it over when the disk is destroyed, and begins anew when tracking was switched off."""
+    """Drop a log. The log that follows it then includes its changes (``is_merged``, for a destroyed disk), or else begins anew."""
     sr: Id = store.world[vdi]["SR"]
     logs, mine = _logs(store, sr), store.world.uuid(vdi)
     if mine not in logs:
@@ -70,7 +70,7 @@ def give_up(store: Holder, vdi: Id, *, is_merged: bool) -> None:
 
 
 def is_related(store: Holder, vdi_from: Id, vdi_to: Id) -> bool:
-    """Whether the logs from one disk to a later one are all there."""
+    """Whether all the logs from one disk to a later one exist."""
     logs, wanted = _logs(store, store.world[vdi_to]["SR"]), store.world.uuid(vdi_from)
     current = store.world.uuid(vdi_to)
     while current != wanted and logs.get(current):
@@ -82,7 +82,7 @@ def is_related(store: Holder, vdi_from: Id, vdi_to: Id) -> bool:
 
 
 async def enable_cbt(call: Call, vdi: Id) -> None:
-    """Begin to keep track of changed blocks; nothing to do where that is so already."""
+    """Start to track changed blocks; does nothing when they are tracked already."""
     async with call.operating((call.world[vdi]["SR"], "vdi_enable_cbt")):
         await call.takes("VDI.enable_cbt")
         if not call.world[vdi]["cbt_enabled"]:
@@ -92,7 +92,7 @@ async def enable_cbt(call: Call, vdi: Id) -> None:
 
 
 async def disable_cbt(call: Call, vdi: Id) -> None:
-    """Forget what changed; what was compared with this disk can be so no more."""
+    """Stop tracking and drop the log; comparisons with this disk are no longer possible."""
     async with call.operating((call.world[vdi]["SR"], "vdi_disable_cbt")):
         await call.takes("VDI.disable_cbt")
         give_up(call, vdi, is_merged=False)
@@ -101,7 +101,7 @@ async def disable_cbt(call: Call, vdi: Id) -> None:
 
 
 async def data_destroy(call: Call, vdi: Id) -> None:
-    """Destroy what a snapshot holds and keep which blocks had changed. VDI_IN_USE while it stays plugged for four seconds."""
+    """Destroy the content of a snapshot but keep the record of its changed blocks. VDI_IN_USE when it stays plugged for four seconds."""
     sr: Id = call.world[vdi]["SR"]
     async with call.operating((sr, "vdi_data_destroy")):
         await _until_unplugged(call, vdi)
@@ -121,7 +121,7 @@ async def _until_unplugged(call: Call, vdi: Id) -> None:
 
 
 def empty(store: Holder, edit: Edit, vdi: Id) -> None:
-    """Leave no more of a disk than its log. Which blocks it had is remembered, for it is the base of what was changed since."""
+    """Reduce a disk to its log. Which blocks it had is remembered, since later changes are measured against it."""
     row = edit[vdi]
     other_config = {**row["other_config"], "content_id": NO_CONTENT}
     config = {key: value for key, value in row["sm_config"].items() if key != chains.PARENT}
@@ -130,7 +130,7 @@ def empty(store: Holder, edit: Edit, vdi: Id) -> None:
 
 
 async def list_changed_blocks(call: Call, vdi_from: Id, vdi_to: Id) -> str:
-    """A bitmap in base64, one bit per 64 KiB from the highest of the first byte on, of what differs between two tracked disks.
+    """The differences between two tracked disks as a bitmap in base64: one bit per 64 KiB, the highest bit of the first byte first.
 
     SR_BACKEND_FAILURE_460 when no chain of logs leads from one to the other.
     """
@@ -143,7 +143,7 @@ async def list_changed_blocks(call: Call, vdi_from: Id, vdi_to: Id) -> str:
 
 
 def bitmap(disks: DiskStore, first: Disk, second: Disk) -> bytes:
-    """One bit per 64 KiB of the second disk: whether it differs from the first."""
+    """One bit for each 64 KiB of the second disk: whether it differs from the first."""
     found = bytearray(-(-second.size // BLOCK_BYTES) * _PER_BLOCK)
     for number in second.changed_since(first):
         bits = _changed(disks.block(first, number), disks.block(second, number))
