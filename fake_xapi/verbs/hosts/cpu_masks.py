@@ -1,4 +1,4 @@
-"""Features of CPUs hidden at the next boot, so that different hosts look alike: of the releases of 2012."""
+"""CPU features masked from the next boot on, so that different hosts look alike: a mechanism of the releases of 2012."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DIGITS = 32
 
 
 def set_features(call: Call, host: Id, features: str) -> None:
-    """Show only some features from the next boot on.
+    """Expose only some features from the next boot on.
 
     LICENCE_RESTRICTION ["CPU_masking"], INVALID_FEATURE_STRING [why], CPU_FEATURE_MASKING_NOT_SUPPORTED [why].
     """
@@ -35,7 +35,7 @@ def _bits(text: str) -> int:
 
 
 def reset_features(call: Call, host: Id) -> None:
-    """Show all features from the next boot on. LICENCE_RESTRICTION ["CPU_masking"]."""
+    """Expose all features from the next boot on. LICENCE_RESTRICTION ["CPU_masking"]."""
     require(call.world, "CPU_masking")
     _write(call, host, call.world[host]["cpu_info"].get("physical_features", ""))
 

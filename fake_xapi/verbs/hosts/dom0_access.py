@@ -1,4 +1,4 @@
-"""Whether dom0 may use a PCI device, or leaves it to VMs: what is asked for counts from the host's next boot on."""
+"""Whether dom0 keeps a PCI device or leaves it to VMs: a request takes effect at the host's next boot."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _AFTER_BOOT: Mapping[str, str] = {"disable_on_reboot": "disabled", "enable_on_re
 
 
 def access_of(world: World, pci: Id) -> str:
-    """What is true of a device now."""
+    """The present state of a device."""
     row = world[pci]
     return dom0_files.read(world, _FOLDER + row["pci_id"], row["host"]) or USUAL
 
 
 def ask_for(call: Call, pci: Id, wish: Wish) -> str:
-    """Ask for a device's access to change; what is true then. A graphics card's own record says the same."""
+    """Request a change of a device's access, and return the resulting state. The record of a graphics card shows the same."""
     access = _NEXT[access_of(call.world, pci), wish]
     with call.world.edit() as edit:
         _write(call.world, edit, pci, access)
@@ -42,7 +42,7 @@ def ask_for(call: Call, pci: Id, wish: Wish) -> str:
 
 
 def host_booted(world: World, edit: Edit, host: Id) -> None:
-    """The host has booted: what was asked for is true."""
+    """Put into effect what was requested before the host's boot."""
     for pci in edit[host]["PCIs"]:
         access = access_of(world, pci)
         if access in _AFTER_BOOT:

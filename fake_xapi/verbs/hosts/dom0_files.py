@@ -1,6 +1,6 @@
-"""Files of the hosts' control domains that verbs keep between calls: certificates, revocation lists, notes of daemons.
+"""Files in the hosts' control domains that verbs keep between calls: certificates, revocation lists, state of daemons.
 
-A file of the pool is on every host; one of a host is that host's own. Texts only: the bytes of disks and patches are in ``Call.disks``.
+A file of the pool is on every host; a file of a host is that host's own. Texts only: the bytes of disks and patches are in ``Call.disks``.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from fake_xapi.state.world import World
 
 
 def find(world: World, path: str, host: Id = NULL) -> Id:
-    """The file of that path on a host, or of the pool; NULL when there is none."""
+    """The file with that path on a host, or of the pool; NULL when there is none."""
     return next((file for file in world.named("dom0_file", path) if world[file]["host"] == host), NULL)
 
 
 def read(world: World, path: str, host: Id = NULL) -> str | None:
-    """What a file says; None when there is none."""
+    """The content of a file; None when there is none."""
     file = find(world, path, host)
     return str(world[file]["content"]) if file else None
 
 
 def write(world: World, edit: Edit, path: str, content: str, host: Id = NULL) -> None:
-    """Make a file, or change what it says."""
+    """Create a file, or replace its content."""
     file = find(world, path, host)
     if file:
         edit.set(file, content=content)
@@ -33,13 +33,13 @@ def write(world: World, edit: Edit, path: str, content: str, host: Id = NULL) ->
 
 
 def remove(world: World, edit: Edit, path: str, host: Id = NULL) -> None:
-    """Delete a file; one that is not there is no error."""
+    """Delete a file, if it exists."""
     file = find(world, path, host)
     if file:
         edit.destroy(file)
 
 
 def listed(world: World, folder: str, host: Id = NULL) -> Iterator[tuple[str, str]]:
-    """The files in a folder by name, with what they say; in the order of their names."""
+    """The files in a folder: names and contents, in the order of their names."""
     inside = [(row["path"], row["content"]) for _, row in world.rows("dom0_file") if row["host"] == host]
     return ((path.removeprefix(folder), content) for path, content in sorted(inside) if path.startswith(folder))

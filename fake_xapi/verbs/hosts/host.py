@@ -18,12 +18,12 @@ from fake_xapi.verbs.vms.data_sources import forget_data_source_archives, get_da
 
 
 def compute_free_memory(call: Call, host: Id) -> int:
-    """Bytes left for VMs."""
+    """The bytes left for VMs."""
     return memory.spare_bytes(call.world, host)
 
 
 def compute_memory_overhead(call: Call, host: Id) -> int:
-    """Bytes that the hypervisor itself takes."""
+    """The bytes that the hypervisor itself takes."""
     return int(call.world[host]["memory_overhead"])
 
 
@@ -39,7 +39,7 @@ async def call_plugin(call: Call, host: Id, plugin: str, fn: str, args: dict[str
 
 
 async def call_extension(call: Call, host: Id, text: str) -> str:
-    """Run an extension of the API in dom0: the call and its answer are JSON. MESSAGE_METHOD_UNKNOWN [name] when none has that name."""
+    """Run an extension of the API in dom0: the call and its answer are JSON. MESSAGE_METHOD_UNKNOWN [name] for an unknown name."""
     try:
         request = json.loads(text)
         name, params = str(request["method"]), list(request.get("params", ()))
@@ -52,7 +52,7 @@ async def call_extension(call: Call, host: Id, text: str) -> str:
 
 
 def has_extension(call: Call, host: Id, name: str) -> bool:
-    """Whether a script extends the API by that name."""
+    """Whether a script extends the API with that name."""
     return name in call.plugins.extensions
 
 
@@ -63,7 +63,7 @@ def get_management_interface(call: Call, host: Id) -> Id:
 
 
 def set_hostname_live(call: Call, host: Id, hostname: str) -> None:
-    """Rename a host; its control domain is called after it. INVALID_VALUE ["hostname", h] for a name that none can bear."""
+    """Rename a host and, with it, its control domain. INVALID_VALUE ["hostname", h] for an impossible name."""
     if not hostname or len(hostname) > 63 or not hostname.replace("-", "").replace(".", "").isalnum():
         raise Failure("INVALID_VALUE", "hostname", hostname)
     with call.world.edit() as edit:
@@ -74,13 +74,13 @@ def set_hostname_live(call: Call, host: Id, hostname: str) -> None:
 
 
 def set_power_on_mode(call: Call, host: Id, mode: str, config: dict[str, str]) -> None:
-    """How the host can be switched on from afar."""
+    """Set how the host can be switched on remotely."""
     with call.world.edit() as edit:
         edit.set(host, power_on_mode=mode, power_on_config=config)
 
 
 def set_iscsi_iqn(call: Call, host: Id, value: str) -> None:
-    """The host's name as an iSCSI initiator. INVALID_VALUE ["value", ""] for none."""
+    """Set the host's name as an iSCSI initiator. INVALID_VALUE ["value", ""] for an empty one."""
     if not value:
         raise Failure("INVALID_VALUE", "value", value)
     with call.world.edit() as edit:
@@ -89,27 +89,27 @@ def set_iscsi_iqn(call: Call, host: Id, value: str) -> None:
 
 
 def set_multipathing(call: Call, host: Id, value: bool) -> None:
-    """Whether the host reaches its storage by more than one path."""
+    """Set whether the host reaches its storage over several paths."""
     with call.world.edit() as edit:
         edit.set(host, multipathing=value)
         edit.put(host, "other_config", "multipathing", str(value).lower())
 
 
 def get_uncooperative_resident_vms(call: Call, host: Id) -> list[Id]:
-    """VMs whose balloons are not where they should be and do not move."""
+    """The VMs whose balloons are off their targets and do not move."""
     running = (vm for vm in call.world[host]["resident_VMs"] if call.world[vm]["power_state"] == "Running")
     return [vm for vm in running if not balloon.is_there(call, vm) and not balloon.obeys(call, vm)]
 
 
 def enable_local_storage_caching(call: Call, host: Id, sr: Id) -> None:
-    """Keep copies of shared disks in a local SR."""
+    """Cache shared disks in a local SR."""
     with call.world.edit() as edit:
         edit.set(host, local_cache_sr=sr)
         edit.set(sr, local_cache_enabled=True)
 
 
 def disable_local_storage_caching(call: Call, host: Id) -> None:
-    """Keep none any more."""
+    """Stop caching shared disks."""
     with call.world.edit() as edit:
         sr: Id = edit[host]["local_cache_sr"]
         edit.set(host, local_cache_sr=0)
@@ -118,7 +118,7 @@ def disable_local_storage_caching(call: Call, host: Id) -> None:
 
 
 def nothing_to_do(call: Call, host: Id, *_arguments: Any) -> None:
-    """What concerns daemons, files or RRDs of a real dom0, and is done as soon as it is asked for."""
+    """Accept a message that concerns only daemons, files or RRDs of a real dom0."""
 
 
 def is_in_emergency_mode(call: Call) -> bool:

@@ -1,4 +1,4 @@
-"""How operators get at a host's control domain: SSH, for a while or for good, and how long an idle console stays open."""
+"""Operators' access to a host's control domain: SSH, temporarily or permanently, and the timeout of idle consoles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_S = 2 * 86_400
 
 
 def enable_ssh(call: Call, host: Id) -> None:
-    """Open SSH: for as long as ``ssh_enabled_timeout`` says, 0 being for good. That ends what ``ssh_auto_mode`` does by itself."""
+    """Open SSH for ``ssh_enabled_timeout`` seconds, 0 meaning permanently. This ends the automatic mode (``ssh_auto_mode``)."""
     was_automatic = call.world[host]["ssh_auto_mode"]
     with call.world.edit() as edit:
         edit.set(host, ssh_enabled=True, ssh_auto_mode=False)
@@ -32,7 +32,7 @@ def disable_ssh(call: Call, host: Id) -> None:
 
 
 def set_ssh_timeout(call: Call, host: Id, value: int) -> None:
-    """How long SSH stays open from when it is opened, or from now when it is. INVALID_VALUE beyond two days."""
+    """Set how long SSH stays open, from its opening or, when it is open, from now. INVALID_VALUE beyond two days."""
     if not 0 <= value <= _LONGEST_S:
         raise Failure("INVALID_VALUE", "ssh_enabled_timeout", str(value))
     with call.world.edit() as edit:
@@ -49,7 +49,7 @@ def _set_expiry(call: Call, edit: Edit, host: Id) -> None:
 
 
 def _await_expiry(call: Call, host: Id, *, was_automatic: bool) -> None:
-    """Let SSH close by itself when its time is over; only while it has one does a timer run."""
+    """Close SSH when its time is over; a timer runs only while there is such a time."""
     if call.world[host]["ssh_enabled_timeout"]:
         call.spawn(_closing(host), _close_later(call, host, was_automatic=was_automatic))
     else:
@@ -69,14 +69,14 @@ async def _close_later(call: Call, host: Id, *, was_automatic: bool) -> None:
 
 
 def follow_all(call: Call) -> None:
-    """Take up again what closes SSH by itself, in a database that has just become this one."""
+    """Restart the timers that close SSH, for a database that was just loaded or rolled back."""
     for host, row in list(call.world.rows("host")):
         if row["ssh_enabled"] and row["ssh_expiry"] != NEVER:
             _await_expiry(call, host, was_automatic=False)
 
 
 def set_console_timeout(call: Call, host: Id, value: int) -> None:
-    """After how many idle seconds a console is logged out, 0 for never. INVALID_VALUE below 0."""
+    """Set after how many idle seconds a console is logged out, 0 meaning never. INVALID_VALUE below 0."""
     if value < 0:
         raise Failure("INVALID_VALUE", "console_idle_timeout", str(value))
     with call.world.edit() as edit:
@@ -84,7 +84,7 @@ def set_console_timeout(call: Call, host: Id, value: int) -> None:
 
 
 def set_ssh_auto_mode(call: Call, host: Id, value: bool) -> None:
-    """Whether SSH is open only while XAPI does not work: it works, so that turning this on closes SSH."""
+    """Set whether SSH is open only while XAPI does not work: since it works, switching this on closes SSH."""
     with call.world.edit() as edit:
         edit.set(host, ssh_auto_mode=value)
         if value:

@@ -1,4 +1,4 @@
-"""A host's clock: its time and zone, and the servers that it follows. One that follows none may go wrong by what was set by hand."""
+"""A host's clock: its time and zone, and the servers that it follows. A clock set by hand may be wrong while it follows none."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def get_servertime(call: Call, host: Id) -> str:
 
 
 def _offset(world: World, host: Id) -> float:
-    """By how many seconds its clock is wrong."""
+    """The error of its clock in seconds."""
     return float(dom0_files.read(world, OFFSET, host) or 0)
 
 
 def get_server_localtime(call: Call, host: Id) -> str:
-    """The host's time in its zone, written without the zone's name."""
+    """The host's time in its own zone, written without the zone's name."""
     zone = zoneinfo.ZoneInfo(call.world[host]["timezone"] or "UTC")
     return moment(get_servertime(call, host)).astimezone(zone).strftime(_FORM)
 
@@ -51,7 +51,7 @@ def _moment(value: str) -> datetime:
 
 
 def set_ntp_mode(call: Call, host: Id, mode: str) -> None:
-    """Whose time the clock follows; servers put right what was set by hand. INVALID_NTP_CONFIG [reason] for Custom without servers."""
+    """Choose whose time the clock follows, which corrects a clock set by hand. INVALID_NTP_CONFIG [reason] for Custom without servers."""
     if mode == "Custom" and not call.world[host]["ntp_custom_servers"]:
         raise Failure("INVALID_NTP_CONFIG", "Can't set ntp_mode to Custom when ntp_custom_servers is empty")
     with call.world.edit() as edit:
@@ -61,7 +61,7 @@ def set_ntp_mode(call: Call, host: Id, mode: str) -> None:
 
 
 def set_ntp_servers(call: Call, host: Id, servers: Sequence[str]) -> None:
-    """The servers of the mode Custom. INVALID_NTP_CONFIG [reason] for none while that is the mode."""
+    """Set the servers of the mode Custom. INVALID_NTP_CONFIG [reason] for an empty list while that is the mode."""
     wanted = tuple(dict.fromkeys(servers))
     if not wanted and call.world[host]["ntp_mode"] == "Custom":
         raise Failure("INVALID_NTP_CONFIG", "Can't set ntp_custom_servers empty when ntp_mode is Custom")
@@ -70,30 +70,30 @@ def set_ntp_servers(call: Call, host: Id, servers: Sequence[str]) -> None:
 
 
 def get_ntp_status(call: Call, host: Id) -> dict[str, str]:
-    """The servers that the clock follows: the first one's time is taken, the others agree."""
+    """The servers that the clock follows: synchronised with the first, the others as alternatives."""
     servers = _followed(call.world, host)
     return {server: "current" if number == 0 else "combined" for number, server in enumerate(servers)}
 
 
 def _followed(world: World, host: Id) -> tuple[str, ...]:
-    """Servers by mode; DHCP names none here."""
+    """The servers of the present mode; DHCP names none here."""
     row = world[host]
     by_mode: Mapping[str, tuple[str, ...]] = {"Custom": row["ntp_custom_servers"], "Factory": FACTORY}
     return by_mode.get(row["ntp_mode"], ())
 
 
 def get_ntp_synchronized(call: Call, host: Id) -> bool:
-    """Whether there is a server whose time the clock has."""
+    """Whether the clock is synchronised with a server."""
     return bool(_followed(call.world, host))
 
 
 def list_timezones(call: Call, host: Id) -> list[str]:
-    """The zones that the host knows."""
+    """The time zones that the host knows."""
     return sorted(zoneinfo.available_timezones())
 
 
 def set_timezone(call: Call, host: Id, zone: str) -> None:
-    """The zone of local time; INVALID_VALUE ["timezone", zone] for one that nobody knows."""
+    """Set the host's time zone; INVALID_VALUE ["timezone", zone] for an unknown one."""
     if zone not in zoneinfo.available_timezones():
         raise Failure("INVALID_VALUE", "timezone", zone)
     with call.world.edit() as edit:

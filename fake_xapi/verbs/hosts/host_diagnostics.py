@@ -1,4 +1,4 @@
-"""What a host tells of itself to whoever looks for a fault: the kernel's messages, XAPI's log, what a bug report would hold."""
+"""What a host reports to whoever diagnoses it: the kernel's messages, XAPI's log, the contents of a bug report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CAPABILITIES: Mapping[str, tuple[int, int]] = {
     "xenserver-install": (0, 1_048_576),
     "xenserver-logs": (0, 52_428_800),
 }
-"""What a bug report may hold, with its least and greatest size in bytes."""
+"""The possible contents of a bug report, with their minimum and maximum size in bytes."""
 
 
 def dmesg(call: Call, host: Id) -> str:
@@ -44,7 +44,7 @@ def dmesg(call: Call, host: Id) -> str:
 
 
 def dmesg_clear(call: Call, host: Id) -> str:
-    """The same, and forget them."""
+    """The same, then clear them."""
     told = dmesg(call, host)
     with call.world.edit() as edit:
         dom0_files.write(call.world, edit, READ_SO_FAR, str(len(_kernel_lines(call.world, host))), host)
@@ -66,13 +66,13 @@ def _kernel_lines(world: World, host: Id) -> list[str]:
 
 
 def get_log(call: Call, host: Id) -> str:
-    """The host's log: what XAPI made messages of, oldest first."""
+    """The host's log: the events for which XAPI made messages, oldest first."""
     rows = [call.world[one] for one in sorted(call.world.ids("message"))]
     return "".join(f"{row['timestamp']} {call.world[host]['hostname']} xapi: [{row['name']}] {row['body']}\n" for row in rows)
 
 
 def get_capabilities(call: Call, host: Id) -> str:
-    """What a bug report may hold, as XML."""
+    """The possible contents of a bug report, as XML."""
     entries = "".join(
         f'<capability content-type="text/plain" default-checked="yes" key="{key}" max-size="{most}" max-time="-1" min-size="{least}" '
         'min-time="-1" pii="maybe"/>'
@@ -82,23 +82,23 @@ def get_capabilities(call: Call, host: Id) -> str:
 
 
 def get_thread_diagnostics(call: Call, host: Id) -> str:
-    """What XAPI is at: one line for each task under way."""
+    """What XAPI is busy with: one line for each task under way."""
     rows = [(task, row) for task, row in sorted(call.world.rows("task")) if row["status"] == "pending"]
     return "".join(f"{call.world.uuid(task)} {row['name_label']}\n" for task, row in rows)
 
 
 def get_timing_stats(call: Call, host: Id, counts: bool = False) -> dict[str, str]:  # counts are newer than the releases of 2012
-    """How long operations took: nothing is measured, as their time is the profile's."""
+    """How long operations took: nothing is measured, since the profile decides how long they take."""
     return {}
 
 
 def db_stats(call: Call) -> dict[str, str]:
-    """How often the database was locked, and for how many seconds: it is never waited for."""
+    """How often the database was locked, and for how many seconds: nobody ever waits for it."""
     return {"n": str(call.world.generation), "avgtime": "0.", "mintime": "0.", "maxtime": "0."}
 
 
 def gc_compact(call: Call, host: Id) -> None:
-    """Let a host's XAPI tidy its memory, which nobody sees."""
+    """Accept the request that a host's XAPI compact its memory, which has no visible effect."""
 
 
 VERBS: Mapping[str, Verb] = {

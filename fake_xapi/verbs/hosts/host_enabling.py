@@ -1,4 +1,4 @@
-"""Whether VMs may start on a host: switched off and on by hand, and what a host remembers of it over a reboot."""
+"""Whether VMs may start on a host: enabled and disabled by hand, and what survives a reboot of that."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fake_xapi.verbs.vms import placement
 
 UNTIL_REBOOT = "/var/lib/xcp/local.db/host_disabled_until_reboot"
 NO_AUTO_ENABLE = "/var/lib/xcp/local.db/host_no_auto_enable"
-"""Notes in the host's own database: it is about to go down; it is not to be enabled by a reboot."""
+"""Keys in the host's own database: it is about to go down; a reboot is not to enable it."""
 
 
 def disable(call: Call, host: Id, auto_enable: bool = True) -> None:  # absent before 2020
-    """Let no VM start there any more; those that run stay. HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN while HA needs the host."""
+    """Let no more VMs start there; running ones stay. HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN while HA needs the host."""
     ha_admission.assert_host_can_be_disabled(call.world, host)
     with call.world.edit() as edit:
         edit.set(host, enabled=False)
@@ -41,12 +41,12 @@ def enable(call: Call, host: Id) -> None:
 
 
 def disable_until_reboot(world: World, edit: Edit, host: Id) -> None:
-    """The host is about to go down."""
+    """Disable a host that is about to go down."""
     dom0_files.write(world, edit, UNTIL_REBOOT, "true", host)
 
 
 def enable_after_boot(world: World, edit: Edit, host: Id) -> None:
-    """A host that has booted takes VMs again, unless somebody said that it never should by itself."""
+    """Enable a host that has booted, unless somebody decided that a reboot should not do that."""
     dom0_files.remove(world, edit, UNTIL_REBOOT, host)
     edit.set(host, enabled=not dom0_files.find(world, NO_AUTO_ENABLE, host))
 

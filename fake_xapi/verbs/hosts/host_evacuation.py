@@ -1,4 +1,4 @@
-"""Emptying a host: which VM would go where, why one cannot, and the moves themselves, some at a time."""
+"""Evacuation of a host: where each VM would go, why one cannot leave, and the moves themselves, a few at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Plan = Mapping[Id, Id | Failure]
 
 
 def plan_for(world: World, host: Id) -> Plan:
-    """The largest VMs first, each to the host that has most room left."""
+    """Assign the VMs to hosts, the largest first, each to the host that has most room left."""
     vms = [vm for vm in world[host]["resident_VMs"] if not world[vm]["is_control_domain"]]
     targets = [other for other in ha_plan.survivors(world, {host}) if rolling_upgrade.is_not_older(world, host, other)]
     free = {target: memory.spare_bytes(world, target) for target in targets}
@@ -34,7 +34,7 @@ def plan_for(world: World, host: Id) -> Plan:
 
 
 def _unprotected(world: World, vm: Id) -> Failure | None:
-    """With high availability on, a VM is moved only if it would be looked after."""
+    """The refusal to move, with high availability on, a VM that it does not protect."""
     pool = world.get(POOL)
     is_looked_after = pool is None or not pool["ha_enabled"] or world[vm]["ha_restart_priority"] != ""
     return None if is_looked_after else Failure("HOST_EVACUATE_VM_NOT_HA_PROTECTED", Handle(vm))
@@ -55,7 +55,7 @@ def _place(world: World, vm: Id, free: Mapping[Id, int]) -> Id | Failure:
 
 
 def get_vms_which_prevent_evacuation(call: Call, host: Id) -> dict[Id, list[str]]:
-    """Resident VMs that no other host could take, with the reason for each."""
+    """The resident VMs that no other host could take, with the reason for each."""
     plan = plan_for(call.world, host)
     return {vm: _texts(call.world, place) for vm, place in plan.items() if isinstance(place, Failure)}
 
@@ -65,14 +65,14 @@ def _texts(world: World, failure: Failure) -> list[str]:
 
 
 def assert_can_evacuate(call: Call, host: Id) -> None:
-    """Raise CANNOT_EVACUATE_HOST ["CODE,param|CODE,param"] when a VM could not leave."""
+    """Raise CANNOT_EVACUATE_HOST ["CODE,param|CODE,param"] when some VM could not leave."""
     stuck = get_vms_which_prevent_evacuation(call, host)
     if stuck:
         raise Failure("CANNOT_EVACUATE_HOST", "|".join(",".join(reason) for reason in stuck.values()))
 
 
 async def evacuate(call: Call, host: Id, network: Id = 0, batch_size: int = 0) -> None:
-    """Move every VM away, some at a time; the first that cannot leave is why nothing is moved.
+    """Move every VM away, a few at a time; if one cannot leave, none is moved and its reason is raised.
 
     NO_HOSTS_AVAILABLE [vm], HOST_EVACUATE_VM_NOT_HA_PROTECTED [vm], HOST_NOT_ENOUGH_FREE_MEMORY [vm], or what refuses its move.
     """

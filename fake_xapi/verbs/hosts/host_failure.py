@@ -1,4 +1,4 @@
-"""A host that falls silent, as its pool sees it: missed after a while, or fenced at once and its VMs restarted by high availability."""
+"""A host that falls silent, as its pool sees it: missed after a while, or fenced at once, with its VMs restarted by high availability."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HA_TIMEOUT_S = 60.0
 
 
 async def miss(call: Call, host: Id) -> None:
-    """Take a host for dead when nothing has been heard of it for long enough; of a silent master nobody is left to notice without HA."""
+    """Declare a host dead after a sufficiently long silence; without HA nobody notices a silent master."""
     if is_armed(call.world, host):
         await asyncio.sleep(float(call.world[POOL]["ha_configuration"].get("timeout", HA_TIMEOUT_S)))
         await _fail_over(call, host)
@@ -33,7 +33,7 @@ async def miss(call: Call, host: Id) -> None:
 
 
 async def welcome(call: Call, host: Id) -> None:
-    """Hear a host's heartbeat again. One that was fenced meanwhile has to boot first."""
+    """Hear a host's heartbeat again. A host that was fenced in the meantime has to boot first."""
     if call.world.get(host) is None:
         return
     if is_armed(call.world, host) and not call.world[call.world[host]["metrics"]]["live"]:
@@ -47,7 +47,7 @@ async def welcome(call: Call, host: Id) -> None:
 
 
 async def hello(call: Call, host: Id) -> None:
-    """A new member has restarted and tells its master that it is there."""
+    """Hear from a new member that it has restarted."""
     await call.takes("xapi.restart")
     if call.world.get(host) is not None:
         with call.world.edit() as edit:
@@ -57,7 +57,7 @@ async def hello(call: Call, host: Id) -> None:
 
 
 async def _fail_over(call: Call, host: Id) -> None:
-    """The others know that the host has fenced itself: they go on without it, with its VMs."""
+    """Carry on without a host that has fenced itself, and restart its VMs."""
     world = call.world
     name = world[host]["name_label"]
     call.announce("HA_HOST_FAILED", host, f"Server '{name}' has failed")
@@ -73,7 +73,7 @@ async def _fail_over(call: Call, host: Id) -> None:
 
 
 def halt_all(call: Call, vms: list[Id]) -> None:
-    """The VMs' domains went with their host."""
+    """Halt the VMs of a host: their domains are gone with it."""
     for vm in vms:
         end_life(call, vm)
     with call.world.edit() as edit:
@@ -88,7 +88,7 @@ async def _until_restarts_are_allowed(call: Call) -> None:
 
 
 async def _restart(call: Call, lost: list[Id]) -> None:
-    """Protected VMs first, in their order, each group after the delay of the one before; then those that are to be tried."""
+    """Restart protected VMs in their order, each group after the delay of the one before, then those that are merely to be tried."""
     await _until_restarts_are_allowed(call)
     world, waits = call.world, {ha_plan.RESTART: 0, ha_plan.BEST_EFFORT: 1}
     wanted = [vm for vm in lost if world.get(vm) is not None and world[vm]["ha_restart_priority"] in waits]

@@ -1,4 +1,4 @@
-"""What a host is told about its hardware: how Xen schedules, how deep CPUs sleep, whether the console has the graphics card, drivers."""
+"""A host's hardware settings: scheduling granularity, CPU sleep states, use of the graphics card by the console, drivers."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _DISABLING = {"enabled": "disable_on_reboot", "enable_on_reboot": "disabled"}
 
 
 def get_sched_gran(call: Call, host: Id) -> str:
-    """What Xen schedules as one, from the next boot on: cpu, core or socket."""
+    """The unit that Xen schedules as a whole from the next boot on: cpu, core or socket."""
     return dom0_files.read(call.world, GRANULARITY, host) or "cpu"
 
 
 def set_sched_gran(call: Call, host: Id, value: str) -> None:
-    """Change what Xen schedules as one from the next boot on."""
+    """Set the unit that Xen schedules as a whole from the next boot on."""
     with call.world.edit() as edit:
         dom0_files.write(call.world, edit, GRANULARITY, value, host)
 
 
 def set_max_cstate(call: Call, host: Id, value: str) -> None:
-    """How deep CPUs may sleep: a number, two with a comma between, or "" for no bound. INVALID_VALUE ["max_cstate", value]."""
+    """Set how deep CPUs may sleep: a number, two separated by a comma, or "" for no limit. INVALID_VALUE ["max_cstate", value]."""
     numbers = value.split(",") if value else []
     if len(numbers) > 2 or not all(number.isascii() and number.isdecimal() for number in numbers):
         raise Failure("INVALID_VALUE", "max_cstate", value)
@@ -37,7 +37,7 @@ def set_max_cstate(call: Call, host: Id, value: str) -> None:
 
 
 def enable_display(call: Call, host: Id) -> str:
-    """Let the host's console have the graphics card from the next boot on; the answer is the state."""
+    """Give the graphics card to the host's console from the next boot on; returns the resulting state."""
     return _change_display(call, host, _ENABLING)
 
 
@@ -55,7 +55,7 @@ def _change_display(call: Call, host: Id, steps: Mapping[str, str]) -> str:
 
 
 def allocate_for_vm(call: Call, host: Id, vm: Id, live: bool) -> None:
-    """Keep room on a host for a VM that will come; the refusals of starting it there."""
+    """Reserve room on a host for a VM that is about to come; refused for the same reasons as starting it there."""
     refusal = placement.refusal(call.world, vm, host)
     if refusal is not None:
         raise refusal
@@ -64,11 +64,11 @@ def allocate_for_vm(call: Call, host: Id, vm: Id, live: bool) -> None:
 
 
 def apply_guest_agent_config(call: Call, host: Id) -> None:
-    """Tell the guests' agents what ``pool.guest_agent_config`` says: it is in xenstore, where they read it when they want to."""
+    """Pass ``pool.guest_agent_config`` to the guests' agents: it is in xenstore, where they read it when they choose."""
 
 
 def rescan_drivers(call: Call, host: Id) -> None:
-    """Look which variants of drivers there are: the rows say so already, as nobody installs drivers behind XAPI's back."""
+    """Look for variants of drivers: the rows are always current, as nobody installs drivers without XAPI."""
 
 
 def select_variant(call: Call, driver: Id, variant: Id) -> None:
@@ -80,7 +80,7 @@ def select_variant(call: Call, driver: Id, variant: Id) -> None:
 
 
 def select(call: Call, variant: Id) -> None:
-    """Use this variant of its driver. HOST_DRIVER_NO_HARDWARE [variant] where there is nothing for it to drive."""
+    """Select this variant of its driver. HOST_DRIVER_NO_HARDWARE [variant] when there is no hardware for it."""
     row = call.world[variant]
     if not row["hardware_present"]:
         raise Failure("HOST_DRIVER_NO_HARDWARE", Handle(variant))
@@ -88,7 +88,7 @@ def select(call: Call, variant: Id) -> None:
 
 
 def deselect(call: Call, driver: Id) -> None:
-    """Leave it to the driver which variant is used."""
+    """Let the driver choose its own variant."""
     with call.world.edit() as edit:
         edit.set(driver, selected_variant=NULL)
 

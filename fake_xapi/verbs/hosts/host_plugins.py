@@ -1,4 +1,4 @@
-"""The plugins of dom0 that ``host.call_plugin`` reaches: a literal registry, and the two forms in which arguments and results travel.
+"""The plugins of dom0 behind ``host.call_plugin``: a literal registry, and the two forms in which arguments and results travel.
 
 Most functions take a map of texts and give a text. OpenStack's "serialized" ones take a pickle of positional and named arguments in
 ``params`` and give a pickle. Either form works for all.
@@ -106,7 +106,7 @@ PLUGINS: Mapping[str, Mapping[str, Function]] = {
 
 
 async def run_plugin(call: Call, host: Id, plugin: str, function: str, args: dict[str, str]) -> str:
-    """What a plugin answers; Failures XENAPI_MISSING_PLUGIN [plugin], UNKNOWN_XENAPI_PLUGIN_FUNCTION [function].
+    """The answer of a plugin; Failures XENAPI_MISSING_PLUGIN [plugin], UNKNOWN_XENAPI_PLUGIN_FUNCTION [function].
 
     Users' own plugins come first. An exception in a plugin is XENAPI_PLUGIN_EXCEPTION [function, kind, text].
     """
@@ -144,12 +144,12 @@ async def _run(dom0: Dom0, function: Function, args: dict[str, str]) -> str:
 
 
 def _looks_packed(text: str) -> bool:
-    """Whether a value is a pickle: xenhost's settings come under the same name as JSON."""
+    """Whether a value is a pickle: xenhost's settings, which are JSON, come under the same name."""
     return not text.lstrip().startswith("{")
 
 
 def _unpacked(text: str) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments in a pickle. The wire carries its bytes as a text, a character each, unless they are UTF-8."""
+    """The arguments in a pickle. On the wire its bytes are a text with one character for each, unless they are UTF-8."""
     try:
         raw = text.encode("latin-1")
     except UnicodeEncodeError:
@@ -173,7 +173,7 @@ def _texts(positional: list[Any], named: dict[str, Any]) -> dict[str, str]:
 
 
 def _bind(run: Callable[..., Any], dom0: Dom0, positional: list[Any], named: dict[str, Any]) -> None:
-    """Raise what Python says of arguments that a function does not take."""
+    """Raise the error that Python gives for arguments that a function does not accept."""
     try:
         inspect.signature(run).bind(dom0, *positional, **named)
     except TypeError as error:

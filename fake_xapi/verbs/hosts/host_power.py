@@ -1,4 +1,4 @@
-"""Hosts and their XAPIs go down and come up again, on the loop's clock."""
+"""The shutdown and boot of hosts and of their XAPIs, in the loop's time."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ POWER_ON_MODES = frozenset({"wake-on-lan", "iLO", "DRAC", "IPMI"})
 
 
 async def reboot(call: Call, host: Id) -> None:
-    """Go down after a while, and come back. HOST_IN_USE [host, "VM", vm] while a VM runs there; see also ``ha_admission``."""
+    """Shut a host down shortly, and boot it again. HOST_IN_USE [host, "VM", vm] while a VM runs there; see also ``ha_admission``."""
     _prepare(call, host)
     call.spawn(_name(host), _reboot(call, host))
 
 
 async def shutdown(call: Call, host: Id) -> None:
-    """Go down after a while, and stay down. Failures as ``reboot``."""
+    """Shut a host down shortly, for good. Failures as for ``reboot``."""
     _prepare(call, host)
     call.spawn(_name(host), _go_down(call, host))
 
 
 def prepare_for_poweroff(call: Call, host: Id) -> None:
-    """What a host is asked for before its power goes: nothing may run there. HOST_NOT_DISABLED [], HOST_IN_USE [host, "VM", vm]."""
+    """Check before a host's power goes that nothing runs there. HOST_NOT_DISABLED [], HOST_IN_USE [host, "VM", vm]."""
     if call.world[host]["enabled"]:
         raise Failure("HOST_NOT_DISABLED")
     _assert_unused(call.world, host)
@@ -71,7 +71,7 @@ async def _go_down(call: Call, host: Id) -> None:
 
 
 async def boot(call: Call, host: Id) -> None:
-    """Come up; the pool hears of it when XAPI runs."""
+    """Boot a host; the pool hears of it when XAPI runs."""
     await call.takes("host.boot")
     if call.world.get(host) is not None:
         welcome(call, host)
@@ -79,7 +79,7 @@ async def boot(call: Call, host: Id) -> None:
 
 
 def welcome(call: Call, host: Id) -> None:
-    """A host has booted: it runs no VM, its storage and networks are up, and what only a reboot does has been done."""
+    """Receive a host that has booted: it runs no VM, its storage and networks are up, and what awaited a reboot takes effect."""
     world, now = call.world, call.now()
     for vm in world[host]["resident_VMs"]:
         if not world[vm]["is_control_domain"]:
@@ -104,7 +104,7 @@ def welcome(call: Call, host: Id) -> None:
 
 
 def connect(call: Call, edit: Edit, host: Id) -> None:
-    """Plug its storage and the interfaces that it needs, as a host does that comes up."""
+    """Plug the storage and the interfaces that a host needs, as at its boot."""
     row = edit[host]
     for pbd in row["PBDs"]:
         edit.set(pbd, currently_attached=True)
@@ -113,7 +113,7 @@ def connect(call: Call, edit: Edit, host: Id) -> None:
 
 
 def set_live(call: Call, host: Id, *, is_live: bool) -> None:
-    """Write whether a host is known to live, and let what may be done with it follow."""
+    """Record whether a host is believed to be alive, and update the operations that depend on it."""
     with call.world.edit() as edit:
         if edit[host]["metrics"]:
             edit.set(edit[host]["metrics"], live=is_live, last_updated=call.now())
@@ -121,7 +121,7 @@ def set_live(call: Call, host: Id, *, is_live: bool) -> None:
 
 
 async def power_on(call: Call, host: Id) -> None:
-    """Switch a host on from afar, and wait until it has booted. XENAPI_MISSING_PLUGIN [mode] for a way that nobody has a script for."""
+    """Switch a host on remotely, and wait until it has booted. XENAPI_MISSING_PLUGIN [mode] for a mode without a script."""
     mode = call.world[host]["power_on_mode"]
     if mode not in POWER_ON_MODES:
         raise Failure("XENAPI_MISSING_PLUGIN", mode)
@@ -129,7 +129,7 @@ async def power_on(call: Call, host: Id) -> None:
 
 
 def restart_agent(call: Call, host: Id) -> None:
-    """Restart the XAPI of a host after a while: whoever is connected has to come again, and to the master as somebody new."""
+    """Restart a host's XAPI shortly: its clients have to reconnect, and those of the master have to log in again."""
     call.spawn(_name(host), _restart_agent(call, host))
 
 
@@ -145,7 +145,7 @@ async def _restart_agent(call: Call, host: Id) -> None:
 
 
 def shutdown_agent(call: Call) -> None:
-    """End the XAPI that was called after a while. Only somebody at the machine brings it back."""
+    """Stop the XAPI that was called, shortly. Only somebody at the machine can start it again."""
     call.spawn(_name(call.host), _shutdown_agent(call, call.host))
 
 

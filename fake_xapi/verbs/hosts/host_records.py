@@ -1,4 +1,4 @@
-"""Hosts as the pool's database knows them: made known, declared dead, forgotten, and ejected."""
+"""Hosts as rows in the pool's database: created, declared dead, destroyed, and ejected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OWN = (
 
 
 def create(call: Call, *values: Any) -> Id:
-    """Make a host known that is about to join: not alive before it says hello. UUID_INVALID ["host", uuid] for one that is known."""
+    """Create the row of a host that is about to join: dead until it says hello. UUID_INVALID ["host", uuid] for one that is known."""
     names = [param.name for param in call.message.params]
     given = zip(names, values, strict=False)
     fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given}
@@ -42,7 +42,7 @@ def create(call: Call, *values: Any) -> Id:
 
 
 def declare_dead(call: Call, host: Id) -> None:
-    """Take a host for dead that does not answer: its VMs are halted. HOST_IS_LIVE [host], HOST_CANNOT_DESTROY_SELF [host]."""
+    """Declare a silent host dead and halt its VMs. HOST_IS_LIVE [host], HOST_CANNOT_DESTROY_SELF [host]."""
     _assert_gone(call, host)
     host_failure.halt_all(call, _guests(call.world, host))
     with call.world.edit() as edit:
@@ -64,7 +64,7 @@ def destroy(call: Call, host: Id) -> None:
 
 
 def _assert_gone(call: Call, host: Id) -> None:
-    """A host that still answers, whatever its metrics say, is live."""
+    """Refuse for a host that still answers, whatever its metrics say."""
     if host == call.world[POOL]["master"]:
         is_live = placement.is_live(call.world, call.world[host])
         raise Failure("HOST_IS_LIVE" if is_live else "HOST_CANNOT_DESTROY_SELF", Handle(host))
@@ -77,7 +77,7 @@ def _guests(world: World, host: Id) -> list[Id]:
 
 
 def forget(world: World, edit: Edit, host: Id) -> None:
-    """Remove a host with all that is its own."""
+    """Remove a host along with everything that belongs to it."""
     for cls in _OWN:
         for identity, row in list(world.rows(cls)):
             if row["host"] == host and edit.get(identity) is not None:
@@ -101,7 +101,7 @@ def _destroy_with_metrics(edit: Edit, identity: Id) -> None:
 
 
 async def eject(call: Call, host: Id) -> None:
-    """Put a host out of the pool: it is forgotten, its own storage is lost, and it boots as a fresh pool of its own.
+    """Eject a host from the pool: it is forgotten, loses its local storage, and boots as a fresh pool of its own.
 
     HA_IS_ENABLED [], NOT_SUPPORTED_DURING_UPGRADE [], INTERNAL_ERROR [...] for the master, OPERATION_NOT_ALLOWED ["VM resident on host"].
     """

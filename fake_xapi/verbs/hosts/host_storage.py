@@ -1,4 +1,4 @@
-"""What a host's storage daemon tells of its disks, and lets go by force."""
+"""What a host's storage daemon reports about its disks, and forced release of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fake_xapi.verbs.vms import domains
 
 
 def datapath(call: Call, vbd: Id) -> str:
-    """How the storage daemon calls the way from a VM to a disk: "vbd/3/xvda"."""
+    """The storage daemon's name for the path from a VM to a disk: "vbd/3/xvda"."""
     row = call.world[vbd]
     vm = call.world.get(row["VM"])
     return f"vbd/{vm['domid'] if vm is not None else 0}/{row['device'] or domains.device_name(row['userdevice'], has_ide=False)}"
@@ -46,7 +46,7 @@ def _of_sr(call: Call, sr: Id, users: Mapping[Id, list[Id]]) -> Iterator[str]:
 
 
 def sm_dp_destroy(call: Call, host: Id, dp: str, allow_leak: bool) -> None:
-    """Let go a disk by the name of its datapath. INTERNAL_ERROR for one that is not there, unless leaks are allowed."""
+    """Release a disk by the name of its datapath. INTERNAL_ERROR for an unknown one, unless leaks are allowed."""
     found = [vbd for vbd in _plugged(call, host) if datapath(call, vbd) == dp]
     if not found and not allow_leak:
         raise Failure("INTERNAL_ERROR", f"Storage_interface.Storage_error([S(Internal_error);S(datapath {dp} does not exist)])")

@@ -1,4 +1,4 @@
-"""What a verb may know and do of the machines under its pool: who answers, who is switched off, who leads, and other pools near by.
+"""What a verb may know and do about the machines under its pool: which are up, which are off, who leads, and other pools nearby.
 
 The engine implements it; a XAPI that stands alone has one machine, which is up.
 """
@@ -14,7 +14,7 @@ from fake_xapi.state.world import World
 
 
 class Neighbour(Protocol):
-    """A XAPI of another pool of this process, met at its address."""
+    """A XAPI of another pool in this process, reached at its address."""
 
     @property
     def world(self) -> World:
@@ -28,7 +28,7 @@ class Neighbour(Protocol):
 
     @property
     def host(self) -> Id:
-        """The host that it runs on."""
+        """The host on which it runs."""
         ...
 
     @property
@@ -37,16 +37,16 @@ class Neighbour(Protocol):
         ...
 
     def admits(self, user: str, password: str) -> bool:
-        """Whether these are credentials of its local superuser."""
+        """Whether these are the credentials of its local superuser."""
         ...
 
 
 class Machines(Protocol):
-    """The machines of a call's pool, and what is around them."""
+    """The machines of a call's pool, and their surroundings."""
 
     @property
     def pool_secret(self) -> str:
-        """What hosts of the pool know one another by."""
+        """The secret by which hosts of the pool recognise one another."""
         ...
 
     def neighbour(self, address: str) -> Neighbour | None:
@@ -64,7 +64,7 @@ class Machines(Protocol):
         ...
 
     def is_known(self, address: str) -> bool:
-        """Whether there is a machine at an address, up or down, that this process knows of."""
+        """Whether this process has a machine at an address, up or down."""
         ...
 
     def is_up(self, host: Id) -> bool:
@@ -72,7 +72,7 @@ class Machines(Protocol):
         ...
 
     def obeys(self, host: Id) -> bool:
-        """Whether a host that can be reached takes the pool's master for its master."""
+        """Whether a host that can be reached regards the pool's master as its master."""
         ...
 
     def tell_master(self, host: Id) -> None:
@@ -80,23 +80,23 @@ class Machines(Protocol):
         ...
 
     def set_master_of_caller(self, address: str) -> None:
-        """Let the host that was called take the one at an address for its master; whether it is, is seen later."""
+        """Let the host that was called regard the host at an address as its master; whether it is one shows later."""
         ...
 
     def lead_from(self, host: Id) -> None:
-        """Let a host's machine answer for the pool from now on; the others go on in the belief that they have."""
+        """Let a host's machine answer for the pool from now on; the others keep their old belief."""
         ...
 
     def forget_sessions(self) -> None:
-        """The pool's XAPI has begun anew: nobody is logged in any more."""
+        """End every session, since the pool's XAPI has restarted."""
         ...
 
     def switch_off(self, host: Id) -> None:
-        """Let a machine go down: its connections end, new ones are refused."""
+        """Switch a machine off: its connections end, new ones are refused."""
         ...
 
     def switch_on(self, host: Id) -> None:
-        """Let a machine answer again."""
+        """Switch a machine on."""
         ...
 
     def join(self, pool: Neighbour, host: Id) -> None:
@@ -104,9 +104,9 @@ class Machines(Protocol):
         ...
 
     def leave(self, host: Id) -> None:
-        """Let a host's machine begin anew, as a pool of its own that remembers nothing."""
+        """Reset a host's machine to a pool of its own without any history."""
         ...
 
     def install(self, host: Id, release: str) -> None:
-        """Put another release on a host; the pool's XAPI is of its master's. ValueError when there is none of that name."""
+        """Install another release on a host; the pool's XAPI is that of its master. ValueError for an unknown release."""
         ...

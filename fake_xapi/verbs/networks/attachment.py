@@ -1,4 +1,4 @@
-"""Networks as VMs need them on a host: whether they can be there, and what comes up for them."""
+"""The networks that VMs need on a host: whether they are available there, and the interfaces that are brought up for them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fake_xapi.verbs.networks.pif_kinds import local_pif
 
 
 def assert_can_attach(world: World, network: Id, host: Id) -> Id:
-    """The interface that connects a host to a network, NULL for a network that lies within the host.
+    """The interface that connects a host to a network, NULL for a network that is internal to the host.
 
-    Failures BRIDGE_NOT_AVAILABLE [bridge] for a network that XAPI does not manage and the host has not; CANNOT_PLUG_BOND_SLAVE [pif].
+    Failures BRIDGE_NOT_AVAILABLE [bridge] for a network that XAPI does not manage and the host lacks; CANNOT_PLUG_BOND_SLAVE [pif].
     """
     row = world[network]
     pif = local_pif(world, network, host)
@@ -26,13 +26,13 @@ def assert_can_attach(world: World, network: Id, host: Id) -> Id:
 
 
 def bring_networks_up(call: Call, edit: Edit, vm: Id, host: Id) -> None:
-    """Bring up the interfaces that a VM's networks have on a host, where they are down."""
+    """Bring up a host's interfaces on a VM's networks, where they are down."""
     for vif in edit[vm]["VIFs"]:
         bring_network_up(call, edit, edit[vif]["network"], host)
 
 
 def bring_network_up(call: Call, edit: Edit, network: Id, host: Id) -> None:
-    """Bring up the interface that a network has on a host, if it is down."""
+    """Bring up a host's interface on a network, if it is down."""
     pif = local_pif(edit, network, host)
     if pif and edit[pif]["managed"] and not edit[pif]["currently_attached"] and not edit[pif]["sriov_logical_PIF_of"]:
         interfaces.bring_up(call, edit, pif)

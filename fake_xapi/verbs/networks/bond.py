@@ -19,7 +19,7 @@ from fake_xapi.verbs.networks.pif_kinds import kind_of
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A bond that somebody wants; ``members`` are different PIFs, ``with_ip`` those of them that have an address."""
+    """A requested bond; ``members`` are different PIFs, ``with_ip`` those of them that have an address."""
 
     network: Id
     members: tuple[Id, ...]
@@ -28,7 +28,7 @@ class Plan:
 
 
 def _planned(world: World, network: Id, members: list[Id]) -> Plan:
-    """The primary member is the management interface, else the first with an address, else the first."""
+    """Plan a bond. Its primary member is the management interface, otherwise the first with an address, otherwise the first."""
     different = tuple(dict.fromkeys(members))
     with_ip = tuple(member for member in different if _has_address(world, member))
     management = tuple(member for member in different if world[member]["management"])
@@ -70,7 +70,7 @@ def _is_no_sriov_logical(world: World, pif: Id) -> None:
 
 
 def _management_is_free(world: World, pif: Id) -> None:
-    """The hosts of a pool with HA watch each other over the management interface."""
+    """Refuse to bond the management interface while HA is on, since the hosts watch each other over it."""
     pool = world.get(POOL)
     if pool is not None and pool["ha_enabled"] and world[pif]["management"]:
         raise Failure("HA_CANNOT_CHANGE_BOND_STATUS_OF_MGMT_IFACE")
@@ -122,7 +122,7 @@ _CHECKS: Mapping[Era, tuple[Check, ...]] = {
 
 
 def _assert_possible(call: Call, network: Id, members: list[Id], mac: str, mode: str, properties: dict[str, str]) -> Plan:
-    """The plan, or the first reason against it."""
+    """The plan for a bond; raises the first reason against it."""
     world = call.world
     if not members:
         raise Failure("PIF_BOND_NEEDS_MORE_MEMBERS")
@@ -147,7 +147,7 @@ def _assert_possible(call: Call, network: Id, members: list[Id], mac: str, mode:
 async def create(
     call: Call, network: Id, members: list[Id], mac: str, mode: str = "balance-slb", properties: dict[str, str] | None = None
 ) -> Id:
-    """Make several NICs one interface: addresses, management, VLANs, tunnels and VIFs of the members go to it."""
+    """Bond several NICs: the bond takes over addresses, management, VLANs, tunnels and VIFs from its members."""
     given = properties or {}
     _assert_possible(call, network, members, mac, mode, given)
     await call.takes("Bond.create")
@@ -183,7 +183,7 @@ def _free_name(edit: Edit, host: Id) -> str:
 
 
 async def destroy(call: Call, bond: Id) -> None:
-    """Make the members interfaces of their own again; what the bond had goes to the primary one."""
+    """Dissolve a bond into its members; what the bond had goes to the primary one."""
     _management_is_free(call.world, call.world[bond]["master"])
     await call.takes("Bond.destroy")
     master: Id = call.world[bond]["master"]
@@ -198,7 +198,7 @@ async def destroy(call: Call, bond: Id) -> None:
 
 
 def set_mode(call: Call, bond: Id, value: str) -> None:
-    """How the links share the load. Properties that the mode does not have are dropped, missing ones get their defaults."""
+    """Set how the links share the load. Properties that the mode does not have are dropped, missing ones get their defaults."""
     era = call.world.personality.era
     with call.world.edit() as edit:
         kept = {key: text for key, text in edit[bond]["properties"].items() if bond_modes.is_valid(value, key, text, era)}
@@ -207,7 +207,7 @@ def set_mode(call: Call, bond: Id, value: str) -> None:
 
 
 def set_property(call: Call, bond: Id, name: str, value: str) -> None:
-    """One property of the bond's mode. INVALID_VALUE ["properties", "name = value"]."""
+    """Set one property of the bond's mode. INVALID_VALUE ["properties", "name = value"]."""
     bond_modes.assert_valid(call.world[bond]["mode"], {name: value}, call.world.personality.era)
     with call.world.edit() as edit:
         edit.put(bond, "properties", name, value)

@@ -1,4 +1,4 @@
-"""The properties that a bond's mode has, by era: which values are good, and which are taken when none is given."""
+"""The properties of each bond mode, by era: their valid values and their defaults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fake_xapi.datamodel.personality import Era
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One property; ``default`` is None where it may stay away."""
+    """One property; ``default`` is None for an optional one."""
 
     is_valid: Callable[[str], bool]
     default: str | None = None
@@ -48,19 +48,19 @@ def properties_of(mode: str, era: Era) -> Mapping[str, Property]:
 
 
 def is_valid(mode: str, name: str, value: str, era: Era) -> bool:
-    """Whether a bond of that mode may have that property."""
+    """Whether a bond in that mode may have that property."""
     known = properties_of(mode, era).get(name)
     return known is not None and known.is_valid(value)
 
 
 def assert_valid(mode: str, properties: Mapping[str, str], era: Era) -> None:
-    """Raise INVALID_VALUE ["properties", "name = value"] for the first that a bond of that mode cannot have."""
+    """Raise INVALID_VALUE ["properties", "name = value"] for the first property that a bond in that mode cannot have."""
     for name, value in properties.items():
         if not is_valid(mode, name, value, era):
             raise Failure("INVALID_VALUE", "properties", f"{name} = {value}")
 
 
 def with_defaults(mode: str, properties: Mapping[str, str], era: Era) -> dict[str, str]:
-    """The properties, with those that were not given."""
+    """The properties, completed with defaults."""
     usual = {name: known.default for name, known in properties_of(mode, era).items() if known.default is not None}
     return {**usual, **properties}

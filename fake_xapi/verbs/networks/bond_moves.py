@@ -1,4 +1,4 @@
-"""What moves when a bond is made or destroyed: addresses, management, VLANs, tunnels and the VIFs of the VMs that live on the host."""
+"""What moves when a bond is made or destroyed: addresses, management, VLANs, tunnels and the VIFs of VMs on the host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fake_xapi.verbs.vms import placement
 
 
 def move_up(call: Call, edit: Edit, bond: Id) -> None:
-    """From the members to the master of a bond that has just been made."""
+    """Move everything from the members to the master of a bond that has just been made."""
     row = edit[bond]
     master, members = row["master"], row["slaves"]
     host, network = edit[master]["host"], edit[master]["network"]
@@ -33,7 +33,7 @@ def move_up(call: Call, edit: Edit, bond: Id) -> None:
 
 
 def move_down(call: Call, edit: Edit, bond: Id) -> None:
-    """From the master of a bond that is about to go to its primary member; all members are up if the master was."""
+    """Move everything from the master of a bond that is about to go to its primary member; all members are up if the master was."""
     row = edit[bond]
     master, primary, members = row["master"], row["primary_slave"], row["slaves"]
     was_up: bool = edit[master]["currently_attached"]
@@ -56,7 +56,7 @@ def _connect(edit: Edit, vifs: Iterable[Id], network: Id) -> None:
 
 
 def _move_layers(call: Call, edit: Edit, source: Id, target: Id) -> None:
-    """VLANs and tunnels of one interface are made anew on another, on the same networks."""
+    """Recreate the VLANs and tunnels of one interface on another, on the same networks."""
     for old in edit[source]["VLAN_slave_of"]:
         _move_vlan(call, edit, old, target)
     for old in edit[source]["tunnel_transport_PIF_of"]:
@@ -64,7 +64,7 @@ def _move_layers(call: Call, edit: Edit, source: Id, target: Id) -> None:
 
 
 def _move_vlan(call: Call, edit: Edit, old: Id, target: Id) -> None:
-    """A tag that the target has already takes the VIFs of the one that goes."""
+    """Move a VLAN. When the target already has that tag, its VLAN takes over the VIFs of the one that goes."""
     tag, gone = edit[old]["tag"], edit[old]["untagged_PIF"]
     was_up, network = edit[gone]["currently_attached"], edit[gone]["network"]
     same = [each for each in edit[target]["VLAN_slave_of"] if edit[each]["tag"] == tag]
@@ -94,7 +94,7 @@ def _move_tunnel(call: Call, edit: Edit, old: Id, target: Id) -> None:
 
 
 def local_vifs(world: World, host: Id, networks: Iterable[Id]) -> list[Id]:
-    """The VIFs on these networks of VMs that run on a host, or could run there alone or nowhere."""
+    """The VIFs on these networks of VMs that run on a host, or that could run only there or nowhere."""
     vifs = [vif for network in networks if world.get(network) is not None for vif in world[network]["VIFs"]]
     is_local = {vm: _is_local(world, vm, host) for vm in {world[vif]["VM"] for vif in vifs}}
     return [vif for vif in vifs if is_local[world[vif]["VM"]]]

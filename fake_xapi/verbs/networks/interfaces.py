@@ -1,4 +1,4 @@
-"""What becomes of the rows when an interface of a host comes up, goes down, is made or is gone. Pure edits; nothing is checked here."""
+"""How the rows change when an interface of a host comes up, goes down, is created or destroyed. Pure edits; nothing is checked here."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fake_xapi.verbs.networks.pif_kinds import below, kind_of
 
 NO_MTU = -1
 DUMMY_MAC = "fe:ff:ff:ff:ff:ff"
-"""What interfaces without a station of their own have for an address."""
+"""The MAC address of interfaces that have none of their own."""
 GRO = {"gro": "on"}
 _IP = ("ip_configuration_mode", "IP", "netmask", "gateway", "DNS")
 
 
 def create(edit: Edit, **fields: Any) -> Id:
-    """A PIF that is down and has no address, with what every new one has."""
+    """Create a PIF that is down, without an address, and with the defaults that every new one has."""
     usual = {
         "device_name": fields["device"],
         "VLAN": -1,
@@ -35,12 +35,12 @@ def create(edit: Edit, **fields: Any) -> Id:
 
 
 def create_metrics(edit: Edit, **fields: Any) -> Id:
-    """Metrics of an interface that nobody has looked at yet."""
+    """Create the metrics of an interface that has not been probed yet."""
     return edit.create("PIF_metrics", **fields)
 
 
 def model_of(edit: Edit, pci: Id) -> dict[str, str]:
-    """What the metrics of a NIC say of its model: who made it, what it is, and where it is."""
+    """The hardware facts for a NIC's metrics: vendor, model, and PCI location."""
     row = edit.get(pci)
     if row is None:
         return {}
@@ -48,7 +48,7 @@ def model_of(edit: Edit, pci: Id) -> dict[str, str]:
 
 
 def bring_up(call: Call, edit: Edit, pif: Id, *, is_management: bool = False) -> None:
-    """An interface is up: it has its network's MTU, its address, its link, and so have the members of a bond."""
+    """Record that an interface is up, with its network's MTU, its address and its link; the same for the members of a bond."""
     row = edit[pif]
     if row["sriov_logical_PIF_of"] and edit[row["sriov_logical_PIF_of"][0]]["requires_reboot"]:
         return
@@ -63,7 +63,7 @@ def bring_up(call: Call, edit: Edit, pif: Id, *, is_management: bool = False) ->
 
 
 def _mtu(edit: Edit, pif: AnyRow) -> int:
-    """A PIF's own wish, else what its network says."""
+    """A PIF's own setting, otherwise its network's."""
     wish: str = pif["other_config"].get("mtu", "")
     network = edit.get(pif["network"])
     usual: int = network["MTU"] if network is not None else 1500
@@ -71,7 +71,7 @@ def _mtu(edit: Edit, pif: AnyRow) -> int:
 
 
 def take_lease(edit: Edit, pif: Id, *, is_management: bool) -> None:
-    """The address that a DHCP server gives: the management interface gets the one at which its host is found."""
+    """Take the address that a DHCP server gives: the management interface gets the one at which its host can be reached."""
     row = edit[pif]
     address: str = edit[row["host"]]["address"] if is_management else ""
     if address:
@@ -81,7 +81,7 @@ def take_lease(edit: Edit, pif: Id, *, is_management: bool) -> None:
 
 
 def bring_down(call: Call, edit: Edit, pif: Id) -> None:
-    """An interface is down."""
+    """Record that an interface is down."""
     row = edit[pif]
     edit.set(pif, currently_attached=False)
     for bond in row["bond_master_of"]:
@@ -92,7 +92,7 @@ def bring_down(call: Call, edit: Edit, pif: Id) -> None:
 
 
 def _tell_tunnels(edit: Edit, pif: Id) -> None:
-    """A tunnel is active while both of its ends are up."""
+    """Mark a tunnel as active while both of its ends are up."""
     row = edit[pif]
     for tunnel in (*row["tunnel_access_PIF_of"], *row["tunnel_transport_PIF_of"]):
         ends = (edit[tunnel]["access_PIF"], edit[tunnel]["transport_PIF"])
@@ -101,7 +101,7 @@ def _tell_tunnels(edit: Edit, pif: Id) -> None:
 
 
 def destroy(call: Call, edit: Edit, pif: Id) -> None:
-    """A PIF is gone. Its NIC, if it has one, stays; metrics that it shared with what it lay on stay, too."""
+    """Remove a PIF. Its NIC, if it has one, stays, and so do metrics that it shared with the interface below it."""
     row = edit[pif]
     kind = kind_of(row)
     metrics: Id = row["metrics"]
@@ -113,14 +113,14 @@ def destroy(call: Call, edit: Edit, pif: Id) -> None:
 
 
 def move_addresses(edit: Edit, source: Id, target: Id) -> None:
-    """Give one interface's IPv4 configuration to another."""
+    """Move one interface's IPv4 configuration to another."""
     row = edit[source]
     edit.set(target, **{field: row[field] for field in _IP})
     edit.set(source, **{field: "None" if field == "ip_configuration_mode" else "" for field in _IP})
 
 
 def move_management(call: Call, edit: Edit, source: Id, target: Id) -> None:
-    """Manage the host over another interface, which comes up for it."""
+    """Move the host's management to another interface, and bring that up."""
     bring_up(call, edit, target, is_management=True)
     if edit.get(source) is not None:
         edit.set(source, management=False)
@@ -131,7 +131,7 @@ def move_management(call: Call, edit: Edit, source: Id, target: Id) -> None:
 
 
 def lower(edit: Edit, pif: Id) -> Id:
-    """What an interface lies on; NULL for hardware and bonds."""
+    """The interface on which another is built; NULL for hardware and bonds."""
     row = edit[pif]
     kind = kind_of(row)
     return 0 if kind in ("physical", "bond") else below(edit, row, kind)

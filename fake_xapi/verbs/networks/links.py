@@ -1,4 +1,4 @@
-"""Links: which interface has a carrier, how many links of a bond are up, and what is said when that changes."""
+"""Links: which interface has a carrier, how many links of a bond are up, and the alerts when that changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MBIT_PER_S = 10_000
 
 
 def has_link(call: Call, edit: Edit, pif: Id) -> bool:
-    """Whether an interface has a carrier: a NIC that is up and has its cable, or a bond of which one member has."""
+    """Whether an interface has a carrier: a NIC that is up with its cable plugged, or a bond with such a member."""
     row = edit[pif]
     if not row["currently_attached"]:
         return False
@@ -26,7 +26,7 @@ def _members(edit: Edit, master: AnyRow) -> tuple[Id, ...]:
 
 
 def refresh(call: Call, edit: Edit, pif: Id) -> None:
-    """Write what is true of an interface's link, of its members' links and of the bond that it is part of."""
+    """Update the link state of an interface, of its members, and of the bond to which it belongs."""
     row = edit[pif]
     if row["VLAN_master_of"] or row["tunnel_access_PIF_of"] or row["sriov_logical_PIF_of"]:
         return
@@ -49,7 +49,7 @@ def _measure(call: Call, edit: Edit, pif: Id) -> None:
 
 
 def _speed(call: Call, edit: Edit, pif: Id) -> int:
-    """Megabits per second: a bond has those of its links together, unless only one of them is used at a time."""
+    """Megabits per second: a bond has the sum of its links, unless it uses only one of them at a time."""
     row = edit[pif]
     if not row["bond_master_of"]:
         return _MBIT_PER_S
@@ -58,7 +58,7 @@ def _speed(call: Call, edit: Edit, pif: Id) -> int:
 
 
 def set_cable(call: Call, pif: Id, *, is_in: bool) -> None:
-    """Pull the cable of a NIC, or put it in again. A bond tells of links that it loses or gains: BOND_STATUS_CHANGED about its host."""
+    """Pull or plug the cable of a NIC. A bond that loses or regains links raises BOND_STATUS_CHANGED about its host."""
     row = call.world[pif]
     bond: Id = row["bond_slave_of"]
     before = call.world[bond]["links_up"] if bond else 0

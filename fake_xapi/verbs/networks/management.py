@@ -1,4 +1,4 @@
-"""Which interface a host is managed over: the verbs of host and pool that move it, and the one that forgets all interfaces."""
+"""The management interface of hosts: the verbs of host and pool that move it, and the one that forgets all interfaces."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _assert_no_ha(call: Call) -> None:
 
 
 def _assert_usable(call: Call, pif: Id) -> None:
-    """CANNOT_PLUG_BOND_SLAVE [pif]; PIF_HAS_NO_NETWORK_CONFIGURATION, of which the releases of 2012 do not name the PIF."""
+    """Raise CANNOT_PLUG_BOND_SLAVE [pif], or PIF_HAS_NO_NETWORK_CONFIGURATION, which does not name the PIF in the releases of 2012."""
     row = call.world[pif]
     if row["bond_slave_of"]:
         raise Failure("CANNOT_PLUG_BOND_SLAVE", Handle(pif))
@@ -45,7 +45,7 @@ def _management_pif(call: Call, host: Id) -> Id:
 
 
 def management_reconfigure(call: Call, pif: Id) -> None:
-    """Manage the host of an interface over that interface."""
+    """Move the management of an interface's host to that interface."""
     _assert_no_ha(call)
     if call.world[pif]["managed"]:
         _assert_usable(call, pif)
@@ -61,7 +61,7 @@ def _move_to(call: Call, pif: Id) -> None:
 
 
 def reconfigure_everywhere(call: Call, network: Id) -> None:
-    """``pool.management_reconfigure``: manage every host over its interface on one network, or none of them.
+    """``pool.management_reconfigure``: move every host's management to its interface on one network, or none of them.
 
     Failures HA_IS_ENABLED [], PIF_NOT_PRESENT [host, network], and those of each interface.
     """
@@ -79,7 +79,7 @@ def reconfigure_everywhere(call: Call, network: Id) -> None:
 
 
 def local_management_reconfigure(call: Call, interface: str) -> None:
-    """Manage a host that has lost its master over another bridge, so that it is found again.
+    """Move a host that has lost its master to another management bridge, so that it can be reached again.
 
     Failures NOT_IN_EMERGENCY_MODE [] while it has its master, INTERFACE_HAS_NO_IP [bridge].
     """
@@ -94,7 +94,7 @@ def local_management_reconfigure(call: Call, interface: str) -> None:
 
 
 def management_disable(call: Call) -> None:
-    """Manage this host over no interface. HA_IS_ENABLED []; SLAVE_REQUIRES_MANAGEMENT_INTERFACE [] for hosts that have a master."""
+    """Disable management over the network. HA_IS_ENABLED []; SLAVE_REQUIRES_MANAGEMENT_INTERFACE [] for hosts that have a master."""
     _assert_no_ha(call)
     pool = call.world.get(POOL)
     if pool is not None and pool["master"] != call.host:
@@ -105,7 +105,7 @@ def management_disable(call: Call) -> None:
 
 
 def reset_networking(call: Call, host: Id) -> None:
-    """Forget every interface of a host with its bonds, VLANs and tunnels; its NICs are found again by a scan."""
+    """Forget every interface of a host with its bonds, VLANs and tunnels; a scan finds its NICs again."""
     with call.world.edit() as edit:
         pifs = edit[host]["PIFs"]
         for pif in pifs:

@@ -19,7 +19,7 @@ _INCOMPATIBLE = {"nbd": "insecure_nbd", "insecure_nbd": "nbd"}
 
 
 def create(call: Call, record: dict[str, Any]) -> Id:
-    """A new network; without a bridge it gets the next free one of xapi0, xapi1, ..."""
+    """Create a network; unless a bridge is given it gets the next free one of xapi0, xapi1, ..."""
     fields = dict(record)
     taken = {row["bridge"] for _, row in call.world.rows("network")}
     bridge = fields.get("bridge", "")
@@ -40,7 +40,7 @@ def _check_bridge(bridge: str, taken: set[str]) -> None:
 
 
 def destroy(call: Call, network: Id) -> None:
-    """Destroy a network that nobody is attached to; VIFs that are not attached go with it."""
+    """Destroy a network with nothing attached to it, along with its unattached VIFs."""
     row = call.world[network]
     attached = [vif for vif in row["VIFs"] if call.world[vif]["currently_attached"] or call.world[vif]["reserved"]]
     if attached:
@@ -56,7 +56,7 @@ def destroy(call: Call, network: Id) -> None:
 
 
 def set_default_locking_mode(call: Call, network: Id, value: str) -> None:
-    """What VIFs that say network_default are filtered by; not while one is attached."""
+    """Set the locking mode of VIFs that leave theirs to the network; refused while one is attached."""
     for vif in call.world[network]["VIFs"]:
         if call.world[vif]["currently_attached"]:
             raise Failure("VIF_IN_USE", Handle(network), Handle(vif))
@@ -65,7 +65,7 @@ def set_default_locking_mode(call: Call, network: Id, value: str) -> None:
 
 
 def add_purpose(call: Call, network: Id, value: str) -> None:
-    """Use a network for NBD; a pool's networks are never used for both kinds of it. NETWORK_INCOMPATIBLE_PURPOSES [new, other]."""
+    """Dedicate a network to NBD; a pool never mixes the two kinds of it. NETWORK_INCOMPATIBLE_PURPOSES [new, other]."""
     other = _INCOMPATIBLE.get(value)
     if any(other in row["purpose"] for _, row in call.world.rows("network")):
         raise Failure("NETWORK_INCOMPATIBLE_PURPOSES", value, other or "")
@@ -74,7 +74,7 @@ def add_purpose(call: Call, network: Id, value: str) -> None:
 
 
 def remove_purpose(call: Call, network: Id, value: str) -> None:
-    """Use a network for something no longer."""
+    """Withdraw a purpose from a network."""
     with call.world.edit() as edit:
         edit.set(network, purpose=tuple(kept for kept in edit[network]["purpose"] if kept != value))
 
@@ -83,7 +83,7 @@ _INTRODUCED = ("name_label", "name_description", "MTU", "other_config", "bridge"
 
 
 def pool_introduce(call: Call, *given: Any) -> Id:
-    """A network as it is told: how a host that joins a pool writes its networks into the pool's database."""
+    """Create a network's row from a full record: how a joining host copies its networks to the pool's database."""
     fields = dict(zip(_INTRODUCED, given, strict=False))
     fields["purpose"] = tuple(fields.get("purpose", ()))
     with call.world.edit() as edit:
@@ -107,7 +107,7 @@ def attach_for_vm(call: Call, host: Id, vm: Id) -> None:
 
 
 def detach_for_vm(call: Call, host: Id, vm: Id) -> None:
-    """A VM no longer needs its networks on a host: bridges of networks without interfaces go, which the database never shows."""
+    """Release a VM's networks on a host: the bridges of internal networks go, which never shows in the database."""
 
 
 VERBS: Mapping[str, Verb] = {

@@ -1,4 +1,4 @@
-"""Which kinds of interfaces may share a network: those of virtual functions only with their like."""
+"""Which kinds of interfaces may share a network: those of virtual functions only with others of their kind."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fake_xapi.verbs.networks.pif_kinds import is_sriov_network, kinds, sriov_un
 
 
 def assert_takes_bridge(world: World, network: Id, code: str) -> None:
-    """``code`` [network] when the network is made of virtual functions."""
+    """Raise ``code`` [network] when the network consists of virtual functions."""
     if is_sriov_network(world, network):
         raise Failure(code, Handle(network))
 
 
 def assert_takes_sriov(world: World, network: Id, nic: Id) -> None:
-    """NETWORK_INCOMPATIBLE_WITH_SRIOV [network], NETWORK_HAS_INCOMPATIBLE_SRIOV_PIFS [pif, network]: the same model on every host."""
+    """Raise NETWORK_INCOMPATIBLE_WITH_SRIOV [network], NETWORK_HAS_INCOMPATIBLE_SRIOV_PIFS [pif, network]: NICs must be of one model."""
     pifs = world[network]["PIFs"]
     if not pifs:
         return
@@ -27,7 +27,7 @@ def assert_takes_sriov(world: World, network: Id, nic: Id) -> None:
 
 
 def assert_takes_vlan_on_sriov(world: World, network: Id, tagged: Id) -> None:
-    """NETWORK_INCOMPATIBLE_WITH_VLAN_ON_SRIOV [network], NETWORK_HAS_INCOMPATIBLE_VLAN_ON_SRIOV_PIFS [pif, network]."""
+    """Raise NETWORK_INCOMPATIBLE_WITH_VLAN_ON_SRIOV [network] or NETWORK_HAS_INCOMPATIBLE_VLAN_ON_SRIOV_PIFS [pif, network]."""
     pifs = world[network]["PIFs"]
     if not pifs:
         return

@@ -1,4 +1,4 @@
-"""The verbs of network_sriov: a NIC whose virtual functions are given to VMs."""
+"""The verbs of network_sriov: NICs whose virtual functions are given to VMs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fake_xapi.verbs.networks.pif_kinds import kind_of
 
 
 def create(call: Call, nic: Id, network: Id) -> Id:
-    """Switch SR-IOV on for a NIC; its functions are reached through a PIF of their own.
+    """Enable SR-IOV on a NIC; its functions are reached through a PIF of their own.
 
     Failures LICENCE_RESTRICTION, NETWORK_UNMANAGED, PIF_UNMANAGED, PIF_IS_NOT_PHYSICAL, NETWORK_SRIOV_ALREADY_ENABLED,
     PIF_IS_NOT_SRIOV_CAPABLE, NETWORK_ALREADY_CONNECTED, and those of networks that do not fit.
@@ -49,7 +49,7 @@ def _assert_can_have_functions(call: Call, nic: Id) -> None:
 
 
 def destroy(call: Call, made: Id) -> None:
-    """Switch SR-IOV off. PIF_VLAN_STILL_EXISTS [pif] while a VLAN lies on the functions, VIF_IN_USE while a VM has one."""
+    """Disable SR-IOV. PIF_VLAN_STILL_EXISTS [pif] while a VLAN is built on the functions, VIF_IN_USE while a VM has one."""
     logical: Id = call.world[made]["logical_PIF"]
     if call.world[logical]["VLAN_slave_of"]:
         raise Failure("PIF_VLAN_STILL_EXISTS", Handle(logical))
@@ -60,7 +60,7 @@ def destroy(call: Call, made: Id) -> None:
 
 
 def get_remaining_capacity(call: Call, made: Id) -> int:
-    """How many functions are left."""
+    """The number of functions that are free."""
     return len(sriov.idle_functions(call.world, made))
 
 

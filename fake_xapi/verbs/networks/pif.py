@@ -18,7 +18,7 @@ Check = Callable[[World, Id], None]
 
 
 def scan(call: Call, host: Id) -> None:
-    """Make a PIF for every NIC of the host that has none."""
+    """Create a PIF for every NIC of the host that has none."""
     known = {call.world[pif]["device"] for pif in call.world[host]["PIFs"] if call.world[pif]["physical"]}
     for device, mac in sorted(nics.nics(call.world, host).items()):
         if device not in known:
@@ -26,7 +26,7 @@ def scan(call: Call, host: Id) -> None:
 
 
 def introduce(call: Call, host: Id, mac: str, device: str, managed: bool = True) -> Id:
-    """A PIF for a NIC that is there; without an address the NIC's own.
+    """Create a PIF for an existing NIC; unless an address is given it has the NIC's own.
 
     Failures MAC_INVALID [mac], DUPLICATE_PIF_DEVICE_NAME [device],
     COULD_NOT_FIND_NETWORK_INTERFACE_WITH_SPECIFIED_DEVICE_NAME_AND_MAC_ADDRESS [device, mac].
@@ -60,7 +60,7 @@ def _introduce(call: Call, host: Id, device: str, mac: str, *, managed: bool) ->
 
 
 def _pci_of(world: World, host: Id, device: str) -> Id:
-    """The PCI device of a NIC that has been here before."""
+    """The PCI device of a NIC that this host has had before."""
     number = device.removeprefix("eth")
     found = sorted(
         pci for pci, row in world.rows("PCI") if row["host"] == host and row["class_id"] == "0200" and not row["physical_function"]
@@ -92,7 +92,7 @@ _MODERN_FORGET_CHECKS: tuple[Check, ...] = (
 
 
 def forget(call: Call, pif: Id) -> None:
-    """Forget an interface of which nothing is made; its NIC can be found again. Refused for the management interface."""
+    """Forget an interface on which nothing is built; its NIC can be found again. Refused for the management interface."""
     for check in _MODERN_FORGET_CHECKS if call.world.personality.era == "modern" else _FORGET_CHECKS:
         check(call.world, pif)
     with call.world.edit() as edit:
@@ -100,7 +100,7 @@ def forget(call: Call, pif: Id) -> None:
 
 
 def db_forget(call: Call, pif: Id) -> None:
-    """Forget an interface and leave dom0 alone: a VLAN that is up stays in its kernel."""
+    """Forget an interface but leave dom0 alone: a VLAN that is up stays in its kernel."""
     row = call.world[pif]
     with call.world.edit() as edit:
         if row["VLAN"] >= 0 and row["currently_attached"]:
@@ -117,7 +117,7 @@ _INTRODUCED = (
 
 
 def pool_introduce(call: Call, *given: Any) -> Id:
-    """A PIF as it is told, down: how a host that joins a pool writes its interfaces into the pool's database."""
+    """Create a PIF's row, down, from a full record: how a joining host copies its interfaces to the pool's database."""
     fields = dict(zip(_INTRODUCED, given, strict=False))
     del fields["bond_slave_of"]
     fields["IPv6"] = tuple(fields.get("IPv6", ()))
@@ -126,7 +126,7 @@ def pool_introduce(call: Call, *given: Any) -> Id:
 
 
 def set_property(call: Call, pif: Id, name: str, value: str) -> None:
-    """How the NIC works; a bond's members follow. INVALID_VALUE ["properties", "k = v"], CANNOT_CHANGE_PIF_PROPERTIES [pif]."""
+    """Set an option of the NIC, and of the members of a bond. INVALID_VALUE ["properties", "k = v"], CANNOT_CHANGE_PIF_PROPERTIES [pif]."""
     if value not in _PROPERTIES.get(name, ()):
         raise Failure("INVALID_VALUE", "properties", f"{name} = {value}")
     row = call.world[pif]
@@ -139,7 +139,7 @@ def set_property(call: Call, pif: Id, name: str, value: str) -> None:
 
 
 def set_disallow_unplug(call: Call, pif: Id, value: bool) -> None:
-    """Whether the interface must stay up. CLUSTERING_ENABLED [cluster_host] while a cluster needs that."""
+    """Set whether the interface must stay up. CLUSTERING_ENABLED [cluster_host] while a cluster needs that."""
     if call.world[pif]["disallow_unplug"] and not value:
         pif_checks.assert_no_clustering(call.world, pif)
     with call.world.edit() as edit:
@@ -147,7 +147,7 @@ def set_disallow_unplug(call: Call, pif: Id, value: bool) -> None:
 
 
 def set_primary_address_type(call: Call, pif: Id, value: str) -> None:
-    """By which kind of address the interface is known; never changed on the management interface."""
+    """Set which kind of address identifies the interface; this cannot change on the management interface."""
     pif_checks.assert_unprotected(call.world, pif)
     if call.world[pif]["management"]:
         raise Failure("PIF_IS_MANAGEMENT_INTERFACE", Handle(pif))

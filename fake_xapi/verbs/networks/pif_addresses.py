@@ -1,4 +1,4 @@
-"""The verbs of PIF that give an interface its addresses."""
+"""The verbs of PIF that configure an interface's addresses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fake_xapi.verbs.networks import interfaces, pif_checks
 
 
 def reconfigure_ip(call: Call, pif: Id, mode: str, ip: str, netmask: str, gateway: str, dns: str) -> None:
-    """Give an interface an IPv4 address. Static needs address and netmask; the management interface needs some address.
+    """Configure an interface's IPv4 address. Static needs address and netmask; the management interface needs an address in any case.
 
     Failures PIF_UNMANAGED [pif], HA_IS_ENABLED [], CLUSTERING_ENABLED [cluster_host], INVALID_IP_ADDRESS_SPECIFIED [parameter],
     PIF_IS_MANAGEMENT_INTERFACE [pif]. Only the name servers may change while the pool depends on the interface.
@@ -33,7 +33,7 @@ def reconfigure_ip(call: Call, pif: Id, mode: str, ip: str, netmask: str, gatewa
 
 
 def reconfigure_ipv6(call: Call, pif: Id, mode: str, ipv6: str, gateway: str, dns: str) -> None:
-    """Give an interface an IPv6 address with its prefix's length. Failures as of IPv4; INVALID_CIDR_ADDRESS_SPECIFIED ["IPv6"]."""
+    """Configure an interface's IPv6 address, with prefix length. Failures as for IPv4; INVALID_CIDR_ADDRESS_SPECIFIED ["IPv6"]."""
     row = call.world[pif]
     pif_checks.assert_managed(call.world, pif)
     stays = tuple(row[field] for field in ("ipv6_configuration_mode", "IPv6", "ipv6_gateway")) == ("Static", (ipv6,), gateway)
@@ -56,14 +56,14 @@ def _assert_free(call: Call, pif: Id) -> None:
 
 
 def _assert_not_bare(call: Call, pif: Id, mode: str, family: str) -> None:
-    """The management interface keeps an address of the family that it is known by."""
+    """Refuse to leave the management interface without an address of its primary family."""
     row = call.world[pif]
     if row["management"] and mode == "None" and row["primary_address_type"] == family:
         raise Failure("PIF_IS_MANAGEMENT_INTERFACE", Handle(pif))
 
 
 def _replug(call: Call, pif: Id) -> None:
-    """An interface that is up takes its new address at once; the host is found where its management interface is."""
+    """Apply a new address to an interface that is up; the host's own address follows its management interface."""
     with call.world.edit() as edit:
         row = edit[pif]
         if not row["currently_attached"]:
@@ -74,13 +74,13 @@ def _replug(call: Call, pif: Id) -> None:
 
 
 def check_address(name: str, text: str, version: int) -> None:
-    """INVALID_IP_ADDRESS_SPECIFIED [name] unless the text is an address of that version of IP."""
+    """Raise INVALID_IP_ADDRESS_SPECIFIED [name] unless the text is an address of that version of IP."""
     if _version(text) != version:
         raise Failure("INVALID_IP_ADDRESS_SPECIFIED", name)
 
 
 def check_cidr(name: str, text: str, version: int) -> None:
-    """INVALID_CIDR_ADDRESS_SPECIFIED [name] unless the text is an address of that version with the length of a prefix."""
+    """Raise INVALID_CIDR_ADDRESS_SPECIFIED [name] unless the text is an address of that version with a prefix length."""
     address, slash, length = text.partition("/")
     most = 32 if version == 4 else 128
     if not slash or _version(address) != version or not length.isdecimal() or int(length) > most:
@@ -95,7 +95,7 @@ def _version(text: str) -> int:
 
 
 def _of_family(names: str, version: int) -> list[str]:
-    """The name servers of one version of IP."""
+    """The name servers with an address of that version of IP."""
     return [name for name in names.split(",") if name and _version(name) == version]
 
 

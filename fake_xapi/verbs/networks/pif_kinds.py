@@ -1,4 +1,4 @@
-"""What an interface is made of: hardware, or something on top of other interfaces."""
+"""What an interface consists of: hardware, or a layer on top of other interfaces."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ _BELOW: dict[Kind, tuple[str, str]] = {
 
 
 def kind_of(pif: AnyRow) -> Kind:
-    """What an interface is: "tunnel" its access PIF, "VLAN" its untagged PIF, "SR-IOV" a logical PIF, "bond" a master, or "physical"."""
+    """The kind of an interface: "tunnel" for an access PIF, "VLAN" for an untagged PIF, "SR-IOV" for a logical PIF, "bond" for a master, or
+    "physical".
+    """
     return next((kind for field, kind in _FIELDS if pif[field]), "physical")
 
 
 def layers(rows: Rows, pif: Id) -> Iterator[tuple[Kind, Id]]:
-    """An interface and everything below it, down to a bond or a NIC. Each once: those that were introduced may lie on one another."""
+    """An interface and everything below it, down to a bond or a NIC. Each appears once: introduced rows may form a cycle."""
     at, seen = pif, set[Id]()
     while at not in seen and (row := rows.get(at)) is not None:
         seen.add(at)
@@ -41,7 +43,7 @@ def layers(rows: Rows, pif: Id) -> Iterator[tuple[Kind, Id]]:
 
 
 def below(rows: Rows, pif: AnyRow, kind: Kind) -> Id:
-    """The interface that a tunnel, VLAN or logical one lies on; NULL when it is gone."""
+    """The interface on which a tunnel, VLAN or logical one is built; NULL when it is gone."""
     field, other_end = _BELOW[kind]
     owner = rows.get(_one(pif[field]))
     lower: Id = owner[other_end] if owner is not None else 0
@@ -54,12 +56,12 @@ def kinds(rows: Rows, pif: Id) -> tuple[Kind, ...]:
 
 
 def sriov_under(rows: Rows, pif: Id) -> Id:
-    """The network_sriov that an interface is, or lies on as a VLAN; NULL for any other."""
+    """The network_sriov that an interface represents, or on which it is built as a VLAN; NULL for any other."""
     return next((_one(rows[at]["sriov_logical_PIF_of"]) for kind, at in layers(rows, pif) if kind == "SR-IOV"), 0)
 
 
 def is_sriov_network(rows: Rows, network: Id) -> bool:
-    """Whether a network is made of virtual functions."""
+    """Whether a network consists of virtual functions."""
     row = rows.get(network)
     return row is not None and bool(row["PIFs"]) and bool(sriov_under(rows, row["PIFs"][0]))
 
@@ -72,7 +74,7 @@ def local_pif(rows: Rows, network: Id, host: Id) -> Id:
 
 
 def _one(value: Id | tuple[Id, ...]) -> Id:
-    """The only member of a field that is a ref in some classes and a set of one in others."""
+    """The only member of a field that is a ref in some classes and a set with one member in others."""
     if isinstance(value, tuple):
         return value[0] if value else 0
     return value

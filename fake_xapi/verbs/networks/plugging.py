@@ -1,4 +1,4 @@
-"""Bringing a host's interfaces up and down: what comes with them, in which order, and why not."""
+"""Bringing a host's interfaces up and down: which others have to follow, in which order, and what forbids it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Check = Callable[[World, Id], None]
 
 
 async def plug(call: Call, pif: Id) -> None:
-    """Bring an interface up, and before it what it lies on. CANNOT_PLUG_BOND_SLAVE [pif], TRANSPORT_PIF_NOT_CONFIGURED [pif]."""
+    """Bring up an interface, after those on which it is built. CANNOT_PLUG_BOND_SLAVE [pif], TRANSPORT_PIF_NOT_CONFIGURED [pif]."""
     order = _plug_order(call.world, pif)
     await call.takes("PIF.plug")
     bring_up_all(call, order)
@@ -38,7 +38,7 @@ def plug_now(call: Call, pif: Id) -> None:
 
 
 def _plug_order(world: World, pif: Id) -> tuple[Id, ...]:
-    """The interface, after everything below it that comes up with it."""
+    """The interface, after everything below it that has to come up first."""
     pif_checks.assert_managed(world, pif)
     row = world[pif]
     return (*_COMES_WITH[kind_of(row)](world, pif), pif)
@@ -52,7 +52,7 @@ def _with_transport(world: World, pif: Id) -> tuple[Id, ...]:
 
 
 def _with_functions(world: World, pif: Id) -> tuple[Id, ...]:
-    """A VLAN on virtual functions needs them; any other VLAN's NIC is left as it is."""
+    """The virtual functions below a VLAN, which it needs; any other VLAN leaves its NIC alone."""
     tagged: Id = world[world[pif]["VLAN_master_of"]]["tagged_PIF"]
     return _plug_order(world, tagged) if world[tagged]["sriov_logical_PIF_of"] else ()
 
@@ -80,7 +80,7 @@ _COMES_WITH: Mapping[Kind, Callable[[World, Id], tuple[Id, ...]]] = {
 
 
 async def unplug(call: Call, pif: Id) -> None:
-    """Bring an interface down, and before it what lies on it: not the management interface, nor one whose network is used."""
+    """Bring down an interface, after those built on it: not the management interface, nor one whose network is in use."""
     order = _unplug_order(call.world, pif)
     await call.takes("PIF.unplug")
     _bring_down_all(call, order)
@@ -111,7 +111,7 @@ _UNPLUG_CHECKS: tuple[Check, ...] = (
 
 
 def _unplug_order(world: World, pif: Id) -> tuple[Id, ...]:
-    """The interface, after everything that lies on it and goes down with it."""
+    """The interface, after everything on top of it that has to go down first."""
     for check in _UNPLUG_CHECKS:
         check(world, pif)
     row = world[pif]
@@ -125,7 +125,7 @@ def _unplug_order(world: World, pif: Id) -> tuple[Id, ...]:
 
 
 def host_booted(call: Call, edit: Edit, host: Id) -> None:
-    """Bring up what a host needs from the start, and only that: NICs, bonds, virtual functions, and what has an address."""
+    """Bring up only what a host needs from the start: NICs, bonds, virtual functions, and whatever has an address."""
     for pif in edit[host]["PIFs"]:
         row = edit[pif]
         if row["bond_slave_of"] or not row["managed"]:

@@ -1,4 +1,4 @@
-"""Virtual functions of NICs: the rows of PCI that come when SR-IOV is switched on, and who has which of them."""
+"""Virtual functions of NICs: the rows of PCI that exist while SR-IOV is enabled, and which VM has which of them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from fake_xapi.verbs.networks.pif_kinds import local_pif, sriov_under
 
 
 def needs_functions(edit: Edit, pif: Id) -> bool:
-    """Whether an interface stands for virtual functions that are not there yet."""
+    """Whether an interface represents virtual functions that do not exist yet."""
     row = edit[pif]
     return bool(row["sriov_logical_PIF_of"]) and not row["currently_attached"]
 
 
 def has_functions(edit: Edit, pif: Id) -> bool:
-    """Whether an interface stands for virtual functions that are there."""
+    """Whether an interface represents virtual functions that exist."""
     row = edit[pif]
     return bool(row["sriov_logical_PIF_of"]) and row["currently_attached"]
 
 
 def bring_up(call: Call, edit: Edit, pif: Id) -> None:
-    """Switch SR-IOV on: the NIC's driver makes the functions at once ("sysfs")."""
+    """Enable SR-IOV: the NIC's driver creates the functions at once ("sysfs")."""
     sriov = edit[pif]["sriov_logical_PIF_of"][0]
     nic = edit[edit[sriov]["physical_PIF"]]
     edit.set(sriov, configuration_mode="sysfs", requires_reboot=False)
@@ -45,13 +45,13 @@ def bring_up(call: Call, edit: Edit, pif: Id) -> None:
 
 
 def _function_address(physical: str, number: int) -> str:
-    """Functions follow their NIC from slot 10 on, eight to a slot."""
+    """The PCI address of a function: from slot 10 of its NIC on, eight to a slot."""
     slot, function = divmod(number, 8)
     return f"{physical.rpartition(':')[0]}:{0x10 + slot:02x}.{function}"
 
 
 def bring_down(_call: Call, edit: Edit, pif: Id) -> None:
-    """Switch SR-IOV off: the functions are gone."""
+    """Disable SR-IOV: the functions are removed."""
     sriov = edit[pif]["sriov_logical_PIF_of"][0]
     pci: Id = edit[edit[sriov]["physical_PIF"]]["PCI"]
     edit.set(sriov, requires_reboot=False)
@@ -70,13 +70,13 @@ def idle_functions(rows: Rows, sriov: Id) -> list[Id]:
 
 
 def sriov_of(rows: Rows, network: Id, host: Id) -> Id:
-    """The network_sriov through which a host has a network; NULL when it has it otherwise or not at all."""
+    """The network_sriov through which a host reaches a network; NULL when it does so otherwise or not at all."""
     pif = local_pif(rows, network, host)
     return sriov_under(rows, pif) if pif else 0
 
 
 def short_network(world: World, vm: Id, host: Id) -> Id:
-    """The first network of virtual functions of which a host has too few left for a VM; NULL when it has enough."""
+    """The first network of virtual functions on which a host has too few left for a VM; NULL when it has enough."""
     wanted: dict[Id, int] = {}
     for vif in world[vm]["VIFs"]:
         network: Id = world[vif]["network"]

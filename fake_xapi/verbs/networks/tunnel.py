@@ -1,4 +1,4 @@
-"""The verbs of tunnel: private networks over the hosts' addresses."""
+"""The verbs of tunnel: private networks between hosts, carried over their addresses."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _CHECKS_OF_2012: tuple[Check, ...] = (_is_no_member, _network_is_free, _switches
 
 
 def create(call: Call, transport: Id, network: Id, protocol: str = "gre") -> Id:
-    """A tunnel over an interface's address, up at once: TRANSPORT_PIF_NOT_CONFIGURED [pif] for an interface that has none."""
+    """Create a tunnel over an interface, up at once: TRANSPORT_PIF_NOT_CONFIGURED [pif] for an interface without an address."""
     for check in _CHECKS if call.world.personality.era == "modern" else _CHECKS_OF_2012:
         check(call.world, transport, network)
     if call.world[transport]["ip_configuration_mode"] == "None":
@@ -81,7 +81,7 @@ def create(call: Call, transport: Id, network: Id, protocol: str = "gre") -> Id:
 
 
 def create_rows(call: Call, edit: Edit, transport: Id, network: Id, protocol: str) -> Id:
-    """A tunnel and its access PIF, which is down."""
+    """Create a tunnel and its access PIF, which is down."""
     row = edit[transport]
     taken = {edit[each]["device"] for each in edit[row["host"]]["PIFs"] if edit[each]["tunnel_access_PIF_of"]}
     number = next(number for number in range(len(taken) + 1) if f"tunnel{number}" not in taken)

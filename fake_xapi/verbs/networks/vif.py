@@ -14,7 +14,7 @@ from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
 from fake_xapi.verbs.call import Call, Verb
-from fake_xapi.verbs.devices import devices
+from fake_xapi.verbs.devices import devices, pvs_proxies
 from fake_xapi.verbs.networks import attachment, vif_networks
 from fake_xapi.verbs.networks.mac_addresses import check_mac, derived_mac
 from fake_xapi.verbs.networks.pif_addresses import check_address, check_cidr
@@ -24,7 +24,7 @@ _MIGRATIONS = frozenset({"pool_migrate", "migrate_send"})
 
 
 def create(call: Call, record: dict[str, Any]) -> Id:
-    """A new VIF, not plugged. Without a MAC it gets the one that follows from its VM's ``mac_seed``.
+    """Create a VIF, not plugged. Unless a MAC is given it is derived from its VM's ``mac_seed``.
 
     Failures LICENCE_RESTRICTION, INVALID_DEVICE, MAC_INVALID, HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED, DEVICE_ALREADY_EXISTS.
     """
@@ -61,7 +61,7 @@ def _mac(call: Call, record: dict[str, Any]) -> tuple[str, bool]:
 
 
 def create_row(edit: Edit, **fields: Any) -> Id:
-    """A VIF with its metrics."""
+    """Create a VIF with its metrics."""
     return edit.create("VIF", **fields, metrics=edit.create("VIF_metrics"))
 
 
@@ -77,6 +77,7 @@ def destroy(call: Call, vif: Id) -> None:
 
 def drop_row(edit: Edit, vif: Id) -> None:
     """Destroy a VIF's row and its metrics."""
+    pvs_proxies.forget(edit, vif)
     metrics: Id = edit[vif]["metrics"]
     if metrics and edit.get(metrics) is not None:
         edit.destroy(metrics)
@@ -84,7 +85,7 @@ def drop_row(edit: Edit, vif: Id) -> None:
 
 
 async def plug(call: Call, vif: Id) -> None:
-    """Attach an interface to a running VM; its network comes up on the host.
+    """Attach a VIF to a running VM; its network comes up on the host.
 
     Failures CANNOT_PLUG_BOND_SLAVE [pif], BRIDGE_NOT_AVAILABLE [bridge].
     """
@@ -99,13 +100,13 @@ async def plug(call: Call, vif: Id) -> None:
 
 
 async def unplug(call: Call, vif: Id) -> None:
-    """Detach an interface from a running VM, once its guest gives it back."""
+    """Detach a VIF from a running VM, once its guest releases it."""
     await give_back(call, vif)
     await unplug_force(call, vif)
 
 
 async def unplug_force(call: Call, vif: Id) -> None:
-    """Detach an interface from a running VM, whatever its guest says."""
+    """Detach a VIF from a running VM without waiting for its guest."""
     await call.takes("VIF.unplug")
     _attach(call, vif, is_attached=False)
 
@@ -113,11 +114,12 @@ async def unplug_force(call: Call, vif: Id) -> None:
 def _attach(call: Call, vif: Id, *, is_attached: bool) -> None:
     with call.world.edit() as edit:
         edit.set(vif, currently_attached=is_attached)
+        pvs_proxies.follow(edit, vif, is_attached=is_attached)
     interfaces_changed(call, call.world[vif]["VM"])
 
 
 def move(call: Call, vif: Id, network: Id) -> None:
-    """Connect a VIF to another network, its VM running or not. HOST_CANNOT_ATTACH_NETWORK [host, network] where it runs without it."""
+    """Connect a VIF to another network, whether its VM runs or not. HOST_CANNOT_ATTACH_NETWORK [host, network] where its host lacks it."""
     if _is_active(call.world, vif):
         vif_networks.assert_host_reaches(call.world, call.world[vif]["VM"], network)
     with call.world.edit() as edit:
@@ -133,7 +135,7 @@ def _is_active(world: World, vif: Id) -> bool:
 
 
 def set_locking_mode(call: Call, vif: Id, value: str) -> None:
-    """What the VIF's traffic is filtered by. A locked one needs a licence and hosts whose switches nobody else steers."""
+    """Set how the VIF's traffic is filtered. Locking needs a licence, and hosts whose switches have no other controller."""
     if vif_networks.effective_mode(call.world, vif, value) == "locked":
         vif_networks.assert_no_controller(call.world)
         require(call.world, "VIF_locking")
@@ -147,7 +149,7 @@ def _check_addresses(field: str, family: int, addresses: Any) -> None:
 
 
 def _set_allowed(call: Call, vif: Id, field: str, family: int, addresses: list[str]) -> None:
-    """LICENCE_RESTRICTION for any address at all; INVALID_IP_ADDRESS_SPECIFIED [field] for a text that is none."""
+    """Set the addresses. LICENCE_RESTRICTION for any address at all; INVALID_IP_ADDRESS_SPECIFIED [field] for a malformed one."""
     if set(addresses) - set(call.world[vif][field]):
         require(call.world, "VIF_locking")
     _check_addresses(field, family, addresses)
@@ -156,32 +158,32 @@ def _set_allowed(call: Call, vif: Id, field: str, family: int, addresses: list[s
 
 
 def set_ipv4_allowed(call: Call, vif: Id, value: list[str]) -> None:
-    """The IPv4 addresses that a locked VIF may use."""
+    """Set the IPv4 addresses that a locked VIF may use."""
     _set_allowed(call, vif, "ipv4_allowed", 4, value)
 
 
 def add_ipv4_allowed(call: Call, vif: Id, value: str) -> None:
-    """One more of them."""
+    """Allow one more IPv4 address."""
     _set_allowed(call, vif, "ipv4_allowed", 4, [*call.world[vif]["ipv4_allowed"], value])
 
 
 def remove_ipv4_allowed(call: Call, vif: Id, value: str) -> None:
-    """One less of them."""
+    """Withdraw one IPv4 address."""
     _set_allowed(call, vif, "ipv4_allowed", 4, [address for address in call.world[vif]["ipv4_allowed"] if address != value])
 
 
 def set_ipv6_allowed(call: Call, vif: Id, value: list[str]) -> None:
-    """The IPv6 addresses that a locked VIF may use."""
+    """Set the IPv6 addresses that a locked VIF may use."""
     _set_allowed(call, vif, "ipv6_allowed", 6, value)
 
 
 def add_ipv6_allowed(call: Call, vif: Id, value: str) -> None:
-    """One more of them."""
+    """Allow one more IPv6 address."""
     _set_allowed(call, vif, "ipv6_allowed", 6, [*call.world[vif]["ipv6_allowed"], value])
 
 
 def remove_ipv6_allowed(call: Call, vif: Id, value: str) -> None:
-    """One less of them."""
+    """Withdraw one IPv6 address."""
     _set_allowed(call, vif, "ipv6_allowed", 6, [address for address in call.world[vif]["ipv6_allowed"] if address != value])
 
 
@@ -196,8 +198,8 @@ def configure_ipv6(call: Call, vif: Id, mode: str, address: str, gateway: str) -
 
 
 def _configure(call: Call, vif: Id, family: int, mode: str, address: str, gateway: str) -> None:
-    """Failures LICENCE_RESTRICTION, INVALID_CIDR_ADDRESS_SPECIFIED, ADDRESS_VIOLATES_LOCKING_CONSTRAINT [address],
-    INVALID_IP_ADDRESS_SPECIFIED, VM_LACKS_FEATURE [vm] for a guest that does not say feature-static-ip-setting.
+    """Tell the guest an address. Failures LICENCE_RESTRICTION, INVALID_CIDR_ADDRESS_SPECIFIED, ADDRESS_VIOLATES_LOCKING_CONSTRAINT
+    [address], INVALID_IP_ADDRESS_SPECIFIED, VM_LACKS_FEATURE [vm] for a guest that does not report feature-static-ip-setting.
     """
     if mode == "Static":
         require(call.world, "Guest_ip_setting")
@@ -214,7 +216,7 @@ def _configure(call: Call, vif: Id, family: int, mode: str, address: str, gatewa
 
 
 def set_trunks(call: Call, vif: Id, value: list[int]) -> None:
-    """The VLANs that the VIF carries."""
+    """Set the VLANs that the VIF carries."""
     for tag in value:
         if not 0 <= tag <= 4094:
             raise Failure("VLAN_TAG_INVALID", str(tag))
@@ -223,12 +225,12 @@ def set_trunks(call: Call, vif: Id, value: list[int]) -> None:
 
 
 def add_trunks(call: Call, vif: Id, value: int) -> None:
-    """One more of them."""
+    """Add one VLAN."""
     set_trunks(call, vif, [*call.world[vif]["trunks"], value])
 
 
 def remove_trunks(call: Call, vif: Id, value: int) -> None:
-    """One less of them."""
+    """Remove one VLAN."""
     set_trunks(call, vif, [tag for tag in call.world[vif]["trunks"] if tag != value])
 
 

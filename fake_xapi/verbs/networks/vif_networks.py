@@ -1,4 +1,4 @@
-"""What a VIF's network allows: where it is reached, how traffic on it is filtered, and what HA asks of it."""
+"""What a VIF's network permits: on which hosts it can be reached, how its traffic is filtered, and what HA requires of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATIC_ADDRESSES = "feature-static-ip-setting"
 
 
 def effective_mode(world: World, vif: Id, mode: str) -> str:
-    """How a VIF of that mode is filtered: where it leaves that to its network, by the network's default."""
+    """The locking mode that applies to a VIF: its own, or its network's default where it leaves that to the network."""
     if mode != "network_default":
         return mode
     network = world.get(world[vif]["network"])
@@ -21,7 +21,7 @@ def effective_mode(world: World, vif: Id, mode: str) -> str:
 
 
 def assert_no_controller(world: World) -> None:
-    """OPERATION_NOT_ALLOWED [text] while a controller steers the hosts' switches."""
+    """Raise OPERATION_NOT_ALLOWED [text] while a controller steers the hosts' switches."""
     pool = world.get(POOL)
     if world.personality.era != "modern":
         if pool is not None and pool["vswitch_controller"]:
@@ -31,7 +31,7 @@ def assert_no_controller(world: World) -> None:
 
 
 def assert_host_reaches(world: World, vm: Id, network: Id) -> None:
-    """HOST_CANNOT_ATTACH_NETWORK [host, network] when the host of a VM has not that network, or only as a part of a bond."""
+    """Raise HOST_CANNOT_ATTACH_NETWORK [host, network] when a VM's host lacks that network, or has it only on a member of a bond."""
     host: Id = world[vm]["resident_on"]
     pif = local_pif(world, network, host)
     if not is_visible(world, network, host) or (pif and world[pif]["bond_slave_of"]):
@@ -39,7 +39,7 @@ def assert_host_reaches(world: World, vm: Id, network: Id) -> None:
 
 
 def assert_agile(world: World, vm: AnyRow, network: Id) -> None:
-    """HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED [network] when a protected VM could then not be restarted on every host."""
+    """Raise HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED [network] when a protected VM could then not be restarted on every host."""
     pool = world.get(POOL)
     is_guarded = pool is not None and pool["ha_enabled"] and not pool["ha_allow_overcommit"]
     if not is_guarded or vm["ha_restart_priority"] != "restart":
@@ -49,14 +49,14 @@ def assert_agile(world: World, vm: AnyRow, network: Id) -> None:
 
 
 def assert_may_have(world: World, vif: Id, field: str, cidr: str) -> None:
-    """ADDRESS_VIOLATES_LOCKING_CONSTRAINT [address] when a locked VIF is given an address that it may not use."""
+    """Raise ADDRESS_VIOLATES_LOCKING_CONSTRAINT [address] when a locked VIF is given an address that it may not use."""
     row = world[vif]
     if effective_mode(world, vif, row["locking_mode"]) == "locked" and cidr.partition("/")[0] not in row[field]:
         raise Failure("ADDRESS_VIOLATES_LOCKING_CONSTRAINT", cidr)
 
 
 def assert_guest_takes_addresses(world: World, vm: Id) -> None:
-    """VM_LACKS_FEATURE [vm] unless the guest has said that it takes its addresses from the host."""
+    """Raise VM_LACKS_FEATURE [vm] unless the guest has reported that it takes its addresses from the host."""
     metrics = world.get(world[vm]["guest_metrics"])
     if metrics is None or metrics["other"].get(STATIC_ADDRESSES) != "1":
         raise Failure("VM_LACKS_FEATURE", Handle(vm))

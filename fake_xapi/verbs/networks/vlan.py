@@ -1,4 +1,4 @@
-"""The verbs of VLAN, and those of pool that make a VLAN on every host."""
+"""The verbs of VLAN, and those of pool that create a VLAN on every host."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fake_xapi.verbs.networks.pif_kinds import kind_of, kinds
 from fake_xapi.verbs.vms import placement
 
 MOST = 4094
-"""802.1Q keeps 4095 for itself."""
+"""802.1Q reserves 4095."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A VLAN that somebody wants."""
+    """A requested VLAN."""
 
     tagged: Id
     tag: int
@@ -89,7 +89,7 @@ _CHECKS_OF_2012: tuple[Check, ...] = (_network_is_free, _is_no_member, _is_no_vl
 
 
 def create(call: Call, tagged: Id, tag: int, network: Id) -> Id:
-    """A VLAN over an interface, up at once. Refusals in the order of the era's XAPI."""
+    """Create a VLAN over an interface, up at once. Refusals in the order of the era's XAPI."""
     wish = Wish(tagged, tag, network)
     _assert_possible(call.world, wish)
     return _make(call, wish)
@@ -108,7 +108,7 @@ def _make(call: Call, wish: Wish) -> Id:
 
 
 def create_rows(edit: Edit, tagged: Id, tag: int, network: Id) -> Id:
-    """A VLAN and its PIF, which is down; it shares the metrics of the interface that it lies on."""
+    """Create a VLAN and its PIF, which is down and shares the metrics of the interface below."""
     row = edit[tagged]
     made = edit.create("VLAN", tagged_PIF=tagged, tag=tag)
     untagged = interfaces.create(
@@ -143,7 +143,7 @@ def destroy(call: Call, vlan: Id) -> None:
 
 
 def pool_introduce(call: Call, tagged: Id, untagged: Id, tag: int, other_config: dict[str, str]) -> Id:
-    """A VLAN as it is told: how a host that joins a pool writes its own into the pool's database."""
+    """Create a VLAN's row from a full record: how a joining host copies its VLANs to the pool's database."""
     with call.world.edit() as edit:
         made = edit.create("VLAN", tagged_PIF=tagged, untagged_PIF=untagged, tag=tag, other_config=other_config)
         edit.set(untagged, VLAN_master_of=made)
@@ -151,7 +151,7 @@ def pool_introduce(call: Call, tagged: Id, untagged: Id, tag: int, other_config:
 
 
 def create_vlan(call: Call, device: str, network: Id, host: Id, tag: int) -> Id:
-    """The old way to make a VLAN; its PIF. INVALID_VALUE ["device", device] for a device that the host has not."""
+    """Create a VLAN the old way; returns its PIF. INVALID_VALUE ["device", device] for a device that the host lacks."""
     return _pif_of(call, create(call, _untagged(call.world, host, device), tag, network))
 
 
@@ -169,7 +169,7 @@ def _pif_of(call: Call, vlan: Id) -> Id:
 
 
 def destroy_pif(call: Call, pif: Id) -> None:
-    """The old way to destroy a VLAN. PIF_IS_PHYSICAL [] for anything else."""
+    """Destroy a VLAN the old way. PIF_IS_PHYSICAL [] for anything else."""
     row = call.world[pif]
     if row["VLAN"] < 0:
         raise Failure("PIF_IS_PHYSICAL")
@@ -177,13 +177,13 @@ def destroy_pif(call: Call, pif: Id) -> None:
 
 
 def create_everywhere(call: Call, device: str, network: Id, tag: int) -> list[Id]:
-    """``pool.create_VLAN``, the old form: a VLAN over the device of that name of every host, or on none."""
+    """``pool.create_VLAN``, the old form: create a VLAN over the device of that name on every host, or on none."""
     hosts = sorted(call.world.ids("host"))
     return _create_all(call, [Wish(_untagged(call.world, host, device), tag, network) for host in hosts])
 
 
 def create_on_siblings(call: Call, base: Id, network: Id, tag: int) -> list[Id]:
-    """``pool.create_VLAN_from_PIF``: a VLAN over every live host's interface on the network of ``base``, or on none."""
+    """``pool.create_VLAN_from_PIF``: create a VLAN over every live host's interface on the network of ``base``, or on none."""
     world = call.world
     siblings = world[world[base]["network"]]["PIFs"]
     live = (pif for pif in siblings if placement.is_live(world, world[world[pif]["host"]]))

@@ -1,1 +1,1 @@
-"""The verbs of pools: who belongs to one and who leads it, its settings, high availability, and upgrades host by host."""
+"""The verbs of pools: membership and leadership, settings, high availability, and upgrades host by host."""

@@ -1,4 +1,4 @@
-"""Clusters: hosts that agree with each other about who is there, so that storage may be shared as gfs2 does."""
+"""Clusters: hosts that agree among themselves on who is present, which shared storage such as gfs2 requires."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ALLOWED = ("add", "remove", "enable", "disable", "destroy")
 
 
 def create(call: Call, pif: Id, stack: str, auto_join: bool, timeout: float = 20.0, coefficient: float = 1.0) -> Id:
-    """A cluster with the host of a PIF as its only member.
+    """Create a cluster with the host of a PIF as its only member.
 
     LICENCE_RESTRICTION ["Corosync"], CLUSTER_ALREADY_EXISTS [], INVALID_CLUSTER_STACK [stack], INVALID_VALUE [name, value],
     INTERFACE_HAS_NO_IP [pif], REQUIRED_PIF_IS_UNPLUGGED [pif], PIF_ALLOWS_UNPLUG [pif].
@@ -44,7 +44,7 @@ def create(call: Call, pif: Id, stack: str, auto_join: bool, timeout: float = 20
 
 
 def _assert_fit(world: World, pif: Id) -> None:
-    """Raise what is wrong with a PIF that a cluster would depend on."""
+    """Raise the reason why a cluster cannot depend on a PIF."""
     row = world[pif]
     wrong = (
         (row["ip_configuration_mode"] == "None", "INTERFACE_HAS_NO_IP"),
@@ -66,14 +66,14 @@ def _join(call: Call, edit: Edit, cluster: Id, host: Id, pif: Id) -> Id:
 
 
 def _count(edit: Edit, cluster: Id) -> None:
-    """Write how many members there are, how many are needed, and whether enough are there."""
+    """Update the number of members, the quorum, and whether the quorum is reached."""
     members = edit[cluster]["cluster_hosts"]
     live, quorum = sum(edit[member]["enabled"] for member in members), len(members) // 2 + 1
     edit.set(cluster, live_hosts=live, expected_hosts=len(members), quorum=quorum, is_quorate=live >= quorum)
 
 
 def _assert_unused(world: World, cluster: Id, hosts: set[Id] | None = None) -> None:
-    """Raise CLUSTER_STACK_IN_USE [stack] when storage that needs the cluster is plugged, anywhere or on some hosts."""
+    """Raise CLUSTER_STACK_IN_USE [stack] when storage that needs the cluster is plugged, anywhere or on given hosts."""
     for _, pbd in world.rows("PBD"):
         needs = pbd["currently_attached"] and world[pbd["SR"]]["type"] in CLUSTERED_TYPES
         if needs and (hosts is None or pbd["host"] in hosts):
@@ -81,7 +81,7 @@ def _assert_unused(world: World, cluster: Id, hosts: set[Id] | None = None) -> N
 
 
 def destroy(call: Call, cluster: Id) -> None:
-    """End a cluster of one member. CLUSTER_DOES_NOT_HAVE_ONE_NODE [number], CLUSTER_STACK_IN_USE [stack]."""
+    """Destroy a cluster of one member. CLUSTER_DOES_NOT_HAVE_ONE_NODE [number], CLUSTER_STACK_IN_USE [stack]."""
     members = call.world[cluster]["cluster_hosts"]
     if len(members) > 1:
         raise Failure("CLUSTER_DOES_NOT_HAVE_ONE_NODE", str(len(members)))
@@ -97,7 +97,7 @@ def _end(call: Call, cluster: Id) -> None:
 
 
 def pool_destroy(call: Call, cluster: Id) -> None:
-    """End a cluster whatever its members. CLUSTER_STACK_IN_USE [stack], CLUSTERING_DISABLED [cluster_host]."""
+    """Destroy a cluster with all its members. CLUSTER_STACK_IN_USE [stack], CLUSTERING_DISABLED [cluster_host]."""
     _assert_unused(call.world, cluster)
     for member in call.world[cluster]["cluster_hosts"]:
         if not call.world[member]["enabled"]:
@@ -106,12 +106,12 @@ def pool_destroy(call: Call, cluster: Id) -> None:
 
 
 def pool_force_destroy(call: Call, cluster: Id) -> None:
-    """End a cluster whatever its members are at."""
+    """Destroy a cluster, whatever the state of its members."""
     _end(call, cluster)
 
 
 def get_network(call: Call, cluster: Id) -> Id:
-    """The network over which its members talk; NULL when it has none."""
+    """The network over which its members communicate; NULL when it has none."""
     members = call.world[cluster]["cluster_hosts"]
     return int(call.world[call.world[members[0]]["PIF"]]["network"]) if members else NULL
 
@@ -125,7 +125,7 @@ def _pif(world: World, network: Id, host: Id) -> Id:
 
 
 def pool_create(call: Call, network: Id, stack: str, timeout: float = 20.0, coefficient: float = 1.0) -> Id:
-    """A cluster of all hosts, over a network: all of them, or none."""
+    """Create a cluster of all hosts over a network, or of none."""
     with call.world.edit():
         cluster = create(call, _pif(call.world, network, call.world[POOL]["master"]), stack, True, timeout, coefficient)
         pool_resync_over(call, cluster, network)
@@ -133,7 +133,7 @@ def pool_create(call: Call, network: Id, stack: str, timeout: float = 20.0, coef
 
 
 def pool_resync(call: Call, cluster: Id) -> None:
-    """Let every host that is not in the cluster join it."""
+    """Add every host that is not in the cluster."""
     pool_resync_over(call, cluster, get_network(call, cluster))
 
 
@@ -149,7 +149,7 @@ def pool_resync_over(call: Call, cluster: Id, network: Id) -> None:
 
 
 def create_member(call: Call, cluster: Id, host: Id, pif: Id) -> Id:
-    """Let a host join. PIF_NOT_ATTACHED_TO_HOST [pif, host], NO_CLUSTER_HOSTS_REACHABLE [cluster], and what is wrong with the PIF."""
+    """Add a host. PIF_NOT_ATTACHED_TO_HOST [pif, host], NO_CLUSTER_HOSTS_REACHABLE [cluster], and faults of the PIF."""
     world = call.world
     if world[pif]["host"] != host:
         raise Failure("PIF_NOT_ATTACHED_TO_HOST", Handle(pif), Handle(host))
@@ -161,7 +161,7 @@ def create_member(call: Call, cluster: Id, host: Id, pif: Id) -> Id:
 
 
 def destroy_member(call: Call, member: Id) -> None:
-    """Let a host leave. CLUSTERING_DISABLED [cluster_host], CLUSTER_STACK_IN_USE [stack], CLUSTER_HOST_IS_LAST [cluster_host]."""
+    """Remove a host. CLUSTERING_DISABLED [cluster_host], CLUSTER_STACK_IN_USE [stack], CLUSTER_HOST_IS_LAST [cluster_host]."""
     row = call.world[member]
     if not row["enabled"]:
         raise Failure("CLUSTERING_DISABLED", Handle(member))
@@ -171,7 +171,7 @@ def destroy_member(call: Call, member: Id) -> None:
 
 
 def force_destroy_member(call: Call, member: Id) -> None:
-    """Let a host leave whatever it is at; a cluster without members ends. CLUSTER_STACK_IN_USE [stack]."""
+    """Remove a host, whatever its state; a cluster without members is destroyed. CLUSTER_STACK_IN_USE [stack]."""
     row = call.world[member]
     _assert_unused(call.world, row["cluster"], {row["host"]})
     with call.world.edit() as edit:
@@ -182,7 +182,7 @@ def force_destroy_member(call: Call, member: Id) -> None:
 
 
 def forget_member(call: Call, member: Id) -> None:
-    """Count a host that is gone for good no more; the others are told of it when they are there."""
+    """Drop a host that is gone for good; the others hear of it when they can be reached."""
     cluster, pif = call.world[member]["cluster"], call.world[call.world[member]["PIF"]]
     with call.world.edit() as edit:
         edit.destroy(member)
@@ -192,13 +192,13 @@ def forget_member(call: Call, member: Id) -> None:
 
 
 def enable_member(call: Call, member: Id) -> None:
-    """Let a host take part again. REQUIRED_PIF_IS_UNPLUGGED [pif], PIF_ALLOWS_UNPLUG [pif]."""
+    """Let a host participate again. REQUIRED_PIF_IS_UNPLUGGED [pif], PIF_ALLOWS_UNPLUG [pif]."""
     _assert_fit(call.world, call.world[member]["PIF"])
     _set_enabled(call, member, value=True)
 
 
 def disable_member(call: Call, member: Id) -> None:
-    """Let a host take part no more, for a while. CLUSTER_STACK_IN_USE [stack]."""
+    """Suspend a host's participation. CLUSTER_STACK_IN_USE [stack]."""
     _assert_unused(call.world, call.world[member]["cluster"], {call.world[member]["host"]})
     _set_enabled(call, member, value=False)
 

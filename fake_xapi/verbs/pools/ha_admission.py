@@ -1,4 +1,4 @@
-"""What high availability lets nobody do, and what it notes in the pool: whether it could keep what it has promised."""
+"""What high availability forbids, and what it records in the pool: whether it could keep its promises."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fake_xapi.verbs.pools import ha_plan
 
 
 def assert_off(world: World) -> None:
-    """Raise HA_IS_ENABLED while it is on."""
+    """Raise HA_IS_ENABLED while high availability is on."""
     if is_on(world):
         raise Failure("HA_IS_ENABLED")
 
@@ -26,33 +26,33 @@ def is_on(world: World) -> bool:
 
 
 def assert_host_can_be_disabled(world: World, host: Id) -> None:
-    """Raise HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN when the pool could not do without a host."""
+    """Raise HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN when the pool cannot spare a host."""
     _assert_plan(world, ha_plan.protected(world), {host})
 
 
 def assert_vm_can_run(world: World, vm: Id) -> None:
-    """Raise HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN when a VM that is about to start has to be restarted, and would be one too many."""
+    """Raise HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN when a VM that is about to start is protected and would be one too many."""
     if world[vm]["ha_restart_priority"] == ha_plan.RESTART:
         assert_vm_can_be_protected(world, vm)
 
 
 def is_to_run(edit: Edit, vm: Id) -> None:
-    """Somebody has started a VM: from now on it is looked after, if it is one of those."""
+    """Note that somebody has started a VM: from now on HA keeps it running, if it is protected."""
     edit.set(vm, ha_always_run=edit[vm]["ha_restart_priority"] == ha_plan.RESTART)
 
 
 def is_to_rest(edit: Edit, vm: Id) -> None:
-    """Somebody has stopped a VM: it is let be."""
+    """Note that somebody has stopped a VM: HA leaves it alone."""
     edit.set(vm, ha_always_run=False)
 
 
 def assert_vm_can_be_protected(world: World, vm: Id) -> None:
-    """Raise HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN when a VM more would be too many."""
+    """Raise HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN when one more protected VM would be too many."""
     _assert_plan(world, ha_plan.protected(world) | {vm}, ())
 
 
 def _assert_plan(world: World, vms: Collection[Id], disabled: Collection[Id]) -> None:
-    """A plan that is not there already cannot be broken; a pool that may be overcommitted minds nothing."""
+    """Raise when the change would end an existing plan; a pool that allows overcommitment, or has no plan anyway, accepts anything."""
     pool = world.get(POOL)
     if pool is None or not pool["ha_enabled"] or pool["ha_allow_overcommit"]:
         return
@@ -62,7 +62,7 @@ def _assert_plan(world: World, vms: Collection[Id], disabled: Collection[Id]) ->
 
 
 def plan_anew(call: Call) -> None:
-    """Note how many failures there is a plan for, and say so when it is less than was asked for."""
+    """Record how many failures the plan covers, and raise an alert when that is less than was asked for."""
     world = call.world
     if not is_on(world):
         return

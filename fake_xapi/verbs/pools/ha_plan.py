@@ -1,4 +1,4 @@
-"""What high availability could do for the protected VMs if hosts failed: plans over a world, which change nothing."""
+"""What high availability could do for the protected VMs if hosts failed: plans over a world, without side effects."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from fake_xapi.verbs.vms import memory, placement
 RESTART = "restart"
 BEST_EFFORT = "best-effort"
 MOST_COMBINATIONS = 300
-"""Beyond so many ways in which hosts could fail together, only the worst is looked at."""
+"""Beyond this number of combinations of failing hosts, only the worst is examined."""
 
 
 def protected(world: World) -> frozenset[Id]:
-    """The VMs that have to run: they do or did, and are to be restarted."""
+    """The protected VMs that run or should run."""
     wanted = ((vm, row) for vm, row in world.rows("VM") if row["ha_restart_priority"] == RESTART)
     return frozenset(vm for vm, row in wanted if row["power_state"] != "Halted" or row["ha_always_run"])
 
 
 def is_agile(world: World, vm: Id) -> bool:
-    """Whether every host of the pool could run it: all that it has is shared."""
+    """Whether every host of the pool could run it: everything that it uses is shared."""
     row = world[vm]
     hosts = list(world.ids("host"))
     storage = all(world[sr]["shared"] for sr in placement.storage_of(world, row))
@@ -31,12 +31,12 @@ def is_agile(world: World, vm: Id) -> bool:
 
 
 def survivors(world: World, failed: Collection[Id]) -> list[Id]:
-    """The hosts that could take VMs when some have failed."""
+    """The hosts that could take VMs after some have failed."""
     return [host for host, row in sorted(world.rows("host")) if host not in failed and row["enabled"] and placement.is_live(world, row)]
 
 
 def restart_plan(world: World, vms: Iterable[Id], failed: Collection[Id]) -> dict[Id, Id]:
-    """A host for each VM, the largest first; VMs that find none are left out."""
+    """A host for each VM, the largest first; VMs that fit nowhere are left out."""
     free = {host: memory.spare_bytes(world, host) for host in survivors(world, failed)}
     needed = {vm: memory.needed_bytes(world[vm]) for vm in vms}
     plan: dict[Id, Id] = {}
@@ -53,7 +53,7 @@ def _fits(world: World, vm: Id, needed: int, host: Id, free: Mapping[Id, int]) -
 
 
 def exists_for(world: World, failures: int, vms: Collection[Id], disabled: Collection[Id] = ()) -> bool:
-    """Whether all VMs could run again whichever so many hosts failed."""
+    """Whether all VMs could be restarted, whichever hosts fail, up to that number."""
     if failures <= 0:
         return True
     hosts = survivors(world, disabled)
@@ -77,7 +77,7 @@ def _can_fail(world: World, failed: Collection[Id], vms: Collection[Id]) -> bool
 
 
 def most_failures(world: World, vms: Collection[Id] | None = None, disabled: Collection[Id] = ()) -> int:
-    """How many hosts may fail, whichever they are, so that all VMs could run again."""
+    """How many hosts may fail, whichever they are, such that all VMs can still be restarted."""
     wanted = protected(world) if vms is None else vms
     most = 0
     while exists_for(world, most + 1, wanted, disabled):

@@ -1,4 +1,4 @@
-"""The verbs of pool that are no more than settings; what changes its shape is in ``pool_join``, ``pool_roles`` and ``pool_ha``."""
+"""The verbs of pool that only change settings; those that change its shape are in ``pool_join``, ``pool_roles`` and ``pool_ha``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from fake_xapi.verbs.setters import drops, puts, writes
 
 
 def sync_database(call: Call) -> None:
-    """Copy the database to all hosts: they share it."""
+    """Copy the database to all hosts: here they share it anyway."""
 
 
 def has_extension(call: Call, pool: Id, name: str) -> bool:
-    """Whether a script extends the API by that name on every host."""
+    """Whether a script extends the API with that name on every host."""
     return name in call.plugins.extensions
 
 
 def set_vswitch_controller(call: Call, address: str) -> None:
-    """The controller of the hosts' switches."""
+    """Set the controller of the hosts' switches."""
     with call.world.edit() as edit:
         edit.set(POOL, vswitch_controller=address)
 

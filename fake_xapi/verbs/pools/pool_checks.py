@@ -1,4 +1,4 @@
-"""Why a host may not join a pool: every reason, in the order in which XAPI looks for it."""
+"""The reasons why a host may not join a pool, in the order in which XAPI checks them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UPGRADING = "rolling_upgrade_in_progress"
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """A host that wants to join, and the master of the pool, each with its world."""
+    """A host that wants to join, and the pool's master, each with its world."""
 
     mine: World
     me: Id
@@ -31,12 +31,12 @@ class Joining:
 
     @property
     def master_row(self) -> Row:
-        """The master that it would have."""
+        """Its prospective master."""
         return self.theirs[self.master]
 
     @property
     def software(self) -> tuple[dict[str, str], dict[str, str]]:
-        """What both say of their software, the joining host's first."""
+        """The software versions of both, the joining host's first."""
         return self.my_row["software_version"], self.master_row["software_version"]
 
 
@@ -63,7 +63,7 @@ def _ha_is_on(joining: Joining) -> Failure | None:
 
 
 def _is_clustered(joining: Joining) -> Failure | None:
-    """A host of a cluster, or one that would need several addresses to be of the pool's, is not taken."""
+    """CLUSTER_ALREADY_EXISTS [] for a host that has a cluster of its own."""
     mine = list(joining.mine.ids("Cluster"))
     return Failure("CLUSTER_ALREADY_EXISTS") if mine else None
 
@@ -95,7 +95,7 @@ def _vms_are_busy(joining: Joining) -> Failure | None:
 
 
 def _has_mandatory_guidance(joining: Joining) -> Failure | None:
-    """Updates that are only half applied, here or in the pool."""
+    """Refuse while updates on the host or in the pool are only half applied."""
     code = "HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY"
     for world, host in ((joining.mine, joining.me), (joining.theirs, joining.master)):
         if world[host]["pending_guidances"]:
@@ -104,7 +104,7 @@ def _has_mandatory_guidance(joining: Joining) -> Failure | None:
 
 
 def _is_incompatible(joining: Joining) -> Failure | None:
-    """The release of 2011 compares products, later ones platforms."""
+    """Refuse different software: the release of 2011 compares products, later ones platforms."""
     if joining.mine.personality.era == "boston":
         versions = {software.get("product_version") for software in joining.software}
         return Failure("POOL_JOINING_HOST_MUST_HAVE_SAME_PRODUCT_VERSION") if len(versions) > 1 else None
@@ -137,7 +137,7 @@ def _has_any(cls: str, code: str) -> Check:
 
 
 def _is_managed_over_no_nic(joining: Joining) -> Failure | None:
-    """The releases of 2012 and before can rebuild nothing but NICs, and look at no more than the one that matters."""
+    """Require management over a NIC in the releases of 2012 and before, which cannot rebuild anything else."""
     mine = management(joining.mine, joining.me)
     is_bad = mine is not None and not mine["physical"] and joining.mine.personality.era != "modern"
     return Failure("POOL_JOINING_HOST_MUST_HAVE_PHYSICAL_MANAGEMENT_NIC") if is_bad else None
@@ -179,7 +179,7 @@ def _speaks_another_api(joining: Joining) -> Failure | None:
 
 
 def _has_another_schema(joining: Joining) -> Failure | None:
-    """Releases that do not tell of their schema have to be the same in all else."""
+    """Refuse another database schema; releases that do not report theirs have to be identical in everything else."""
     mine, theirs = (software.get("db_schema", "") for software in joining.software)
     return Failure("POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA", mine, theirs) if mine != theirs else None
 
@@ -218,7 +218,7 @@ def _nbd_purposes(world: World) -> set[str]:
 
 
 def management(world: World, host: Id) -> Row | None:
-    """The PIF that a host is managed over."""
+    """The PIF over which a host is managed."""
     return next((world[pif] for pif in world[host]["PIFs"] if world[pif]["management"]), None)
 
 
@@ -253,9 +253,9 @@ CHECKS: tuple[Check, ...] = (
     _has_addresses_of_another_kind,
     _serves_blocks_otherwise,
 )
-"""In XAPI's order. A release looks for nothing that it has no error for."""
+"""In XAPI's order. A release checks nothing for which it has no error."""
 FORGIVEN: frozenset[Check] = frozenset({_is_different})
-"""What ``join_force`` does not mind."""
+"""What ``join_force`` ignores."""
 
 
 def refusal(joining: Joining, *, is_forced: bool) -> Failure | None:

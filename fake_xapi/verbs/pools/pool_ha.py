@@ -1,4 +1,4 @@
-"""High availability of a pool: on and off, its heartbeat on shared storage, and the questions about its plans."""
+"""High availability of a pool: switching it on and off, its heartbeat on shared storage, and queries about its plans."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DISARMED = "/var/lib/xcp/local.db/ha_disarmed"
 
 
 async def enable_ha(call: Call, heartbeat_srs: list[Id], configuration: dict[str, str]) -> None:
-    """Switch high availability on, with a statefile on each SR; without any, on the first that could have one.
+    """Enable high availability, with a statefile on each SR given, or else on the first that is suitable.
 
     LICENCE_RESTRICTION ["HA"], HA_IS_ENABLED [], NOT_SUPPORTED_DURING_UPGRADE [], HOST_OFFLINE [host], REQUIRED_PIF_IS_UNPLUGGED [pif],
     HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED [sr], CANNOT_CREATE_STATE_FILE [].
@@ -92,7 +92,7 @@ def _disk(call: Call, edit: Edit, sr: Id, kind: str, label: str, size: int) -> I
 
 
 async def disable_ha(call: Call) -> None:
-    """Switch high availability off. HA_NOT_ENABLED [] when it is."""
+    """Disable high availability. HA_NOT_ENABLED [] when it is not enabled."""
     if not ha_admission.is_on(call.world):
         raise Failure("HA_NOT_ENABLED")
     async with call.operating((POOL, "ha_disable")):
@@ -113,7 +113,7 @@ def _switch_off(call: Call) -> None:
 
 
 def emergency_ha_disable(call: Call, soft: bool = False) -> None:
-    """Let the host that was called take no part any more, whatever the pool says. HA_NOT_ENABLED [] when it does not anyway."""
+    """Withdraw the host that was called, whatever the pool says. HA_NOT_ENABLED [] when it does not take part."""
     if not ha_admission.is_on(call.world) or dom0_files.find(call.world, DISARMED, call.host):
         raise Failure("HA_NOT_ENABLED")
     with call.world.edit() as edit:
@@ -126,23 +126,23 @@ def is_armed(world: World, host: Id) -> bool:
 
 
 def prevent_restarts_for(call: Call, seconds: int) -> None:
-    """Restart nothing for a while; 0 ends that."""
+    """Suspend restarts for some seconds; 0 ends that."""
     with call.world.edit() as edit:
         dom0_files.write(call.world, edit, PREVENTED, later(call.now(), seconds))
 
 
 def failover_plan_exists(call: Call, n: int) -> bool:
-    """Whether so many hosts may fail."""
+    """Whether that many hosts may fail."""
     return ha_plan.exists_for(call.world, n, ha_plan.protected(call.world))
 
 
 def compute_max(call: Call) -> int:
-    """How many hosts may fail."""
+    """The number of hosts that may fail."""
     return ha_plan.most_failures(call.world)
 
 
 def compute_hypothetical_max(call: Call, configuration: dict[Id, str]) -> int:
-    """How many hosts may fail if the VMs had these priorities. INVALID_VALUE ["ha_restart_priority", priority]."""
+    """The number of hosts that may fail if the VMs had these priorities. INVALID_VALUE ["ha_restart_priority", priority]."""
     for priority in configuration.values():
         if priority not in (ha_plan.RESTART, ha_plan.BEST_EFFORT, ""):
             raise Failure("INVALID_VALUE", "ha_restart_priority", priority)
@@ -150,14 +150,14 @@ def compute_hypothetical_max(call: Call, configuration: dict[Id, str]) -> int:
 
 
 def compute_vm_failover_plan(call: Call, failed_hosts: list[Id], failed_vms: list[Id]) -> dict[Id, dict[str, str]]:
-    """Where VMs would go if hosts failed: host, or an error's code."""
+    """Where each VM would go if hosts failed: a host, or an error's code."""
     lost = [vm for vm in failed_vms if call.world[vm]["resident_on"] in failed_hosts]
     plan = ha_plan.restart_plan(call.world, lost, failed_hosts)
     return {vm: {"host": call.world.ref(plan[vm])} if vm in plan else {"error_code": "NO_HOSTS_AVAILABLE"} for vm in lost}
 
 
 def set_host_failures_to_tolerate(call: Call, pool: Id, value: int) -> None:
-    """How many hosts may fail. INVALID_VALUE ["ha_host_failures_to_tolerate", v] below 0.
+    """Set how many hosts may fail. INVALID_VALUE ["ha_host_failures_to_tolerate", v] below 0.
 
     HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN [] for more than there is a plan for.
     """
@@ -172,7 +172,7 @@ def set_host_failures_to_tolerate(call: Call, pool: Id, value: int) -> None:
 
 
 def is_healthy(call: Call) -> bool:
-    """Whether the XAPI that is asked is well: it answers."""
+    """Whether the XAPI that was called is well: it answers."""
     return True
 
 

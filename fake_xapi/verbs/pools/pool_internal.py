@@ -1,4 +1,4 @@
-"""What hosts of a pool ask of one another. Whoever is no host of the pool is refused before it comes to this."""
+"""The messages that hosts of a pool send one another. Callers that are not hosts of the pool are refused beforehand."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def initial_auth(call: Call) -> str:
 
 
 def assert_healthy(call: Call) -> None:
-    """Raise what a host in emergency mode says of itself."""
+    """Raise the error that a host in emergency mode has stored."""
     error = call.machines.stored_error
     if error is not None:
         raise error
 
 
 def propose_new_master(call: Call, address: str, manual: bool) -> None:
-    """Agree to a new master, until it is confirmed or taken back. HA_ABORT_NEW_MASTER [reason] while another is proposed."""
+    """Agree to a new master, pending confirmation. HA_ABORT_NEW_MASTER [reason] while another is proposed."""
     other = dom0_files.read(call.world, PROPOSED, call.host)
     if other is not None and other != address:
         raise Failure("HA_ABORT_NEW_MASTER", f"there is already an outstanding proposal: {other}")
@@ -37,13 +37,13 @@ def propose_new_master(call: Call, address: str, manual: bool) -> None:
 
 
 def commit_new_master(call: Call, address: str) -> None:
-    """Take the proposed master for one's own. HA_ABORT_NEW_MASTER [reason] for one that was not proposed."""
+    """Accept the proposed master. HA_ABORT_NEW_MASTER [reason] for one that was not proposed."""
     _take_back(call, address)
     call.machines.set_master_of_caller(address)
 
 
 def abort_new_master(call: Call, address: str) -> None:
-    """Forget a proposal. HA_ABORT_NEW_MASTER [reason] for one that was not made."""
+    """Withdraw a proposal. HA_ABORT_NEW_MASTER [reason] for one that was not made."""
     _take_back(call, address)
 
 
@@ -66,24 +66,24 @@ def tickle_heartbeat(call: Call, host: Id, stuff: dict[str, str]) -> dict[str, s
 
 
 def plan_anew(call: Call) -> None:
-    """Look again at what high availability could do."""
+    """Recompute what high availability could do."""
     ha_admission.plan_anew(call)
 
 
 def preconfigure_ha(call: Call, host: Id, statefiles: list[Id], metadata_vdi: Id, generation: str) -> None:
-    """Attach the statefiles before high availability begins."""
+    """Attach the statefiles before high availability is enabled."""
     with call.world.edit() as edit:
         edit.set(host, ha_statefiles=tuple(call.world.ref(vdi) for vdi in statefiles))
 
 
 def arm(call: Call, host: Id) -> None:
-    """Take part in high availability."""
+    """Let the host take part in high availability."""
     with call.world.edit() as edit:
         dom0_files.remove(call.world, edit, DISARMED, host)
 
 
 def disarm(call: Call, host: Id) -> None:
-    """Take no part any more: nobody fences the host, and it restarts nothing."""
+    """Withdraw the host from high availability: it is not fenced and restarts nothing."""
     with call.world.edit() as edit:
         dom0_files.write(call.world, edit, DISARMED, "true", host)
 
@@ -95,7 +95,7 @@ def release_resources(call: Call, host: Id) -> None:
 
 
 def done_elsewhere(call: Call, *_arguments: Any) -> None:
-    """What concerns files and daemons of a real dom0 alone."""
+    """Accept a message that concerns only files and daemons of a real dom0."""
 
 
 VERBS: Mapping[str, Verb] = {

@@ -1,4 +1,4 @@
-"""A host joins a pool: it is checked, all that it has is made known to the master, and after a while it answers as a member."""
+"""A host joins a pool: it is checked, everything it has is copied to the master, and after a while it answers as a member."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _OF_A_HOST = (
     *("console", "VBD", "VBD_metrics", "VIF", "VIF_metrics", "VTPM", "VGPU", "VUSB", "PCI", "PGPU", "GPU_group", "PUSB", "USB_group"),
     *("crashdump", "host_crashdump", "host_patch", "Certificate", "secret", "blob", "dom0_file"),
 )
-"""What a host brings along. Its own networks and what is the same on all hosts stay behind."""
+"""What a host brings along. Its internal networks and what is the same on all hosts stay behind."""
 
 
 async def join(call: Call, address: str, user: str, password: str) -> None:
-    """Become a member of the pool whose master is at an address. Failures as ``pool_checks`` has them, and:
+    """Join the pool whose master is at an address. Failures as in ``pool_checks``, and:
 
-    JOINING_HOST_CONNECTION_FAILED when nobody answers there, JOINING_HOST_SERVICE_FAILED for an address of another process,
+    JOINING_HOST_CONNECTION_FAILED when nobody answers there, JOINING_HOST_SERVICE_FAILED for an address in another process,
     HOST_IS_SLAVE [master's address], SESSION_AUTHENTICATION_FAILED [user, message].
     """
     await _join(call, address, user, password, is_forced=False)
 
 
 async def join_force(call: Call, address: str, user: str, password: str) -> None:
-    """Join though hardware or software differ."""
+    """Join even though hardware or software differ."""
     await _join(call, address, user, password, is_forced=True)
 
 
@@ -66,7 +66,7 @@ async def _restart(call: Call, pool: Neighbour, host: Id) -> None:
 
 
 def _make_known(call: Call, pool: Neighbour) -> Id:
-    """Make the host and all that it has in the pool's world; its id there."""
+    """Copy the host and everything it has to the pool's world; returns its id there."""
     source, target = call.world, pool.world
     with target.edit() as edit:
         transplant = Transplant(source, edit, dict(_same(source, target)))
@@ -82,7 +82,7 @@ def _make_known(call: Call, pool: Neighbour) -> Id:
 
 
 def _same(source: World, target: World) -> Iterator[tuple[Id, Id]]:
-    """What both pools have and a pool has once: the tools, and the pool itself."""
+    """The counterparts of what exists once in every pool: the tools, and the pool itself."""
     yield POOL, POOL
     tools = next((sr for sr, row in target.rows("SR") if row["is_tools_sr"]), 0)
     for sr, row in source.rows("SR"):
@@ -93,7 +93,7 @@ def _same(source: World, target: World) -> Iterator[tuple[Id, Id]]:
 
 
 def _find_networks(source: World, target: World, edit: Edit, transplant: Transplant) -> None:
-    """Networks of NICs, and the internal one, are those of the pool on the same bridge; all others are made anew."""
+    """Match networks of NICs, and the internal one, with the pool's by their bridge; copy all others."""
     bridges = {row["bridge"]: network for network, row in target.rows("network")}
     management = next(target[pif]["network"] for pif in target[target[POOL]["master"]]["PIFs"] if target[pif]["management"])
     for network, row in sorted(source.rows("network")):
@@ -121,7 +121,7 @@ def _stays_behind(source: World, identity: Id) -> bool:
 
 
 def _await_hello(edit: Edit, host: Id) -> None:
-    """Until it has restarted and said hello, nothing is to be expected of it."""
+    """Expect nothing of the host until it has restarted and said hello."""
     edit.set(host, enabled=False, current_operations={})
     edit.set(edit[host]["metrics"], live=False)
     for pbd in edit[host]["PBDs"]:
@@ -129,7 +129,7 @@ def _await_hello(edit: Edit, host: Id) -> None:
 
 
 def _readdress(source: World, target: World, edit: Edit, me: Id, transplant: Transplant) -> None:
-    """Console locations of the control domain name a ref, which is another one now."""
+    """Update the console locations of the control domain, which contain its ref."""
     for console in source[source[me]["control_domain"]]["consoles"] if source[me]["control_domain"] else ():
         copy = transplant.known[console]
         edit.set(copy, location=source[console]["location"].replace(source.ref(console), target.ref(copy)))

@@ -1,4 +1,4 @@
-"""Who leads a pool: a new master by arrangement or in an emergency, and members that learn of him."""
+"""Who leads a pool: a new master by arrangement or in an emergency, and members that are told of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fake_xapi.verbs.vms import placement
 
 
 async def designate_new_master(call: Call, host: Id) -> None:
-    """Make a host the master, all others told. HA_IS_ENABLED [], NOT_SUPPORTED_DURING_UPGRADE [], HOST_NOT_LIVE [],
+    """Make a host the master and tell all others. HA_IS_ENABLED [], NOT_SUPPORTED_DURING_UPGRADE [], HOST_NOT_LIVE [],
 
     CANNOT_CONTACT_HOST [host] for a member that cannot be told.
     """
@@ -43,7 +43,7 @@ def _lead_from(call: Call, host: Id) -> None:
 
 
 def _tell_all(call: Call) -> list[Id]:
-    """Tell every host that can be reached who the master is; those that did not know."""
+    """Tell every host that can be reached who the master is; returns those that did not know."""
     told = [host for host in sorted(call.world.ids("host")) if call.machines.is_up(host) and not call.machines.obeys(host)]
     for host in told:
         call.machines.tell_master(host)
@@ -51,7 +51,7 @@ def _tell_all(call: Call) -> list[Id]:
 
 
 def elect(call: Call) -> None:
-    """The surviving hosts agree on one of them."""
+    """Let the surviving hosts agree on a new master among them."""
     survivors = [host for host in sorted(call.world.ids("host")) if call.machines.is_up(host)]
     if survivors:
         _lead_from(call, survivors[0])
@@ -65,13 +65,13 @@ def emergency_transition_to_master(call: Call) -> None:
 
 
 def emergency_reset_master(call: Call, address: str) -> None:
-    """Let the host that is called take the one at an address for its master. HA_IS_ENABLED []."""
+    """Let the host that is called regard the host at an address as its master. HA_IS_ENABLED []."""
     ha_admission.assert_off(call.world)
     call.machines.set_master_of_caller(address)
 
 
 def recover_slaves(call: Call) -> list[Id]:
-    """Tell hosts that still wait for another master of this one; which they were. HA_IS_ENABLED []."""
+    """Tell hosts that still wait for another master about this one; returns them. HA_IS_ENABLED []."""
     ha_admission.assert_off(call.world)
     return _tell_all(call)
 
@@ -83,7 +83,7 @@ def is_slave(call: Call, host: Id) -> bool:
 
 
 def hello(call: Call, uuid: str, address: str) -> str:
-    """A host says that it is there, and where."""
+    """Hear from a host that it is there, and at which address."""
     host = call.world.by_uuid("host", uuid)
     if not host:
         return "unknown_host"

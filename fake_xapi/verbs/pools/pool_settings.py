@@ -1,4 +1,4 @@
-"""Settings of a pool that reach all its hosts, and secrets that it keeps."""
+"""Settings of a pool that affect all its hosts, and the secrets that it keeps."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _TELEMETRY_DAYS = {"daily": 2, "weekly": 14, "monthly": 62}
 
 
 def disable_ssl_legacy(call: Call, pool: Id) -> None:
-    """Speak only the newer versions of TLS, on every host."""
+    """Allow only the newer versions of TLS, on every host."""
     with call.world.edit() as edit:
         for host in call.world.ids("host"):
             edit.set(host, ssl_legacy=False)
 
 
 def set_https_only(call: Call, pool: Id, value: bool) -> None:
-    """Whether hosts close port 80, on every one."""
+    """Set whether every host closes port 80."""
     with call.world.edit() as edit:
         for host in call.world.ids("host"):
             edit.set(host, https_only=value)
 
 
 def enable_client_certificates(call: Call, pool: Id, name: str) -> None:
-    """Let in whoever has a certificate of that common name; INVALID_VALUE ["name", ""] for none."""
+    """Admit clients with a certificate for that common name; INVALID_VALUE ["name", ""] for an empty one."""
     if not name:
         raise Failure("INVALID_VALUE", "name", name)
     with call.world.edit() as edit:
@@ -44,13 +44,13 @@ def enable_client_certificates(call: Call, pool: Id, name: str) -> None:
 
 
 def disable_client_certificates(call: Call, pool: Id) -> None:
-    """Let in nobody for a certificate."""
+    """Admit nobody on the strength of a certificate."""
     with call.world.edit() as edit:
         edit.set(pool, client_certificate_auth_enabled=False, client_certificate_auth_name="")
 
 
 def set_cache_size(call: Call, pool: Id, value: int) -> None:
-    """How many of them are; INVALID_VALUE ["size", value] below 0."""
+    """Set the size of the cache of authentications; INVALID_VALUE ["size", value] below 0."""
     if value < 0:
         raise Failure("INVALID_VALUE", "size", str(value))
     with call.world.edit() as edit:
@@ -58,7 +58,7 @@ def set_cache_size(call: Call, pool: Id, value: int) -> None:
 
 
 def set_cache_expiry(call: Call, pool: Id, value: int) -> None:
-    """For how many seconds they are; INVALID_VALUE ["expiry", value] for none."""
+    """Set how many seconds authentications are cached; INVALID_VALUE ["expiry", value] below 1."""
     if value <= 0:
         raise Failure("INVALID_VALUE", "expiry", str(value))
     with call.world.edit() as edit:
@@ -66,7 +66,7 @@ def set_cache_expiry(call: Call, pool: Id, value: int) -> None:
 
 
 def reset_telemetry_uuid(call: Call, pool: Id) -> None:
-    """Count the pool as another one from now on; its number is kept as a secret."""
+    """Give the pool a new identity for telemetry, kept as a secret."""
     old, bits = call.world[pool]["telemetry_uuid"], call.chance("telemetry").getrandbits(128)
     digits = f"{bits:032x}"
     with call.world.edit() as edit:
@@ -77,7 +77,7 @@ def reset_telemetry_uuid(call: Call, pool: Id) -> None:
 
 
 def set_telemetry_next(call: Call, pool: Id, value: str) -> None:
-    """When figures are next collected; TELEMETRY_NEXT_COLLECTION_TOO_LATE [date] beyond twice the interval."""
+    """Set when telemetry is next collected; TELEMETRY_NEXT_COLLECTION_TOO_LATE [date] beyond twice the interval."""
     last = later(call.now(), _TELEMETRY_DAYS[call.world[pool]["telemetry_frequency"]] * 86_400)
     if value > last:
         raise Failure("TELEMETRY_NEXT_COLLECTION_TOO_LATE", value)
@@ -86,7 +86,7 @@ def set_telemetry_next(call: Call, pool: Id, value: str) -> None:
 
 
 def rotate_secret(call: Call) -> None:
-    """Give the hosts a new secret to know each other by.
+    """Replace the secret by which the hosts recognise one another.
 
     LICENCE_RESTRICTION ["Pool_secret_rotation"], HA_IS_ENABLED [], NOT_SUPPORTED_DURING_UPGRADE [], CANNOT_CONTACT_HOST [host].
     """
@@ -105,7 +105,7 @@ def rotate_secret(call: Call) -> None:
 
 
 def _renew_secret(call: Call) -> None:
-    """A new secret of the pool: it follows from what nobody outside knows."""
+    """A new secret for the pool, derived from what nobody outside knows."""
     made = "".join(call.world.keyed_text(f"pool secret after {call.world.generation}, {half}") for half in "ab")
     with call.world.edit() as edit:
         dom0_files.write(call.world, edit, POOL_SECRET, made)
@@ -118,7 +118,7 @@ def _assert_secret(world: World, host: Id, given: str) -> None:
 
 
 def accept_secret(call: Call, host: Id, old: str, new: str) -> None:
-    """Let a host take the new secret as well as the old one; INTERNAL_ERROR when that is not the old one."""
+    """Let a host accept the new secret beside the old one; INTERNAL_ERROR when the old one does not match."""
     _assert_secret(call.world, host, old)
     with call.world.edit() as edit:
         dom0_files.write(call.world, edit, NEW_POOL_SECRET, new, host)
@@ -147,14 +147,14 @@ def enable_binary_storage(call: Call) -> None:
 
 
 def disable_binary_storage(call: Call) -> None:
-    """Let hosts keep no blobs on their own disks."""
+    """Forbid hosts to keep blobs on their own disks."""
     with call.world.edit() as edit:
         for host in call.world.ids("host"):
             edit.put(host, "other_config", _NO_LOCAL_STORAGE, "true")
 
 
 def send_test_post(call: Call, address: str, port: int, body: str) -> str:
-    """Send something to a server: none is ever reached, TLS_CONNECTION_FAILED [address, port]."""
+    """Send a request to a server: none can be reached, so TLS_CONNECTION_FAILED [address, port]."""
     raise Failure("TLS_CONNECTION_FAILED", address, str(port))
 
 

@@ -1,4 +1,4 @@
-"""What a pool keeps on its storage for itself: a log of its database's changes, copies of shared disks, and disks for recovery."""
+"""What a pool keeps on its own storage: a log of database changes, cached copies of shared disks, and disks for recovery."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CACHING_TYPES = frozenset({"ext", "file"})
 
 
 async def enable_redo_log(call: Call, sr: Id) -> None:
-    """Log every change of the database on a disk of an SR, an old one if it has any. CANNOT_ENABLE_REDO_LOG [reason]."""
+    """Log every change of the database on a disk of an SR, an existing one if there is any. CANNOT_ENABLE_REDO_LOG [reason]."""
     world = call.world
     known = (vdi for vdi in world[sr]["VDIs"] if world[vdi]["type"] == "redo_log" and world[vdi]["virtual_size"] >= _LOG_BYTES)
     vdi = next(known, NULL)
@@ -42,13 +42,13 @@ async def enable_redo_log(call: Call, sr: Id) -> None:
 
 
 def disable_redo_log(call: Call) -> None:
-    """Log no more; the disk stays for another time."""
+    """Stop logging; the disk is kept for later."""
     with call.world.edit() as edit:
         edit.set(POOL, redo_log_enabled=False, redo_log_vdi=NULL)
 
 
 def enable_caching(call: Call, pool: Id) -> None:
-    """Let every host keep copies of shared disks on local storage; the hosts that have none fit for it are told.
+    """Let every host cache shared disks on local storage; the error lists the hosts without any that is suitable.
 
     LICENCE_RESTRICTION ["IntelliCache"], HOSTS_FAILED_TO_ENABLE_CACHING [hosts].
     """
@@ -67,13 +67,13 @@ def _raise_for(code: str, failed: list[Id]) -> None:
 
 
 def _local_storage(world: World, one: Id) -> Id:
-    """A plugged local SR whose driver keeps copies; NULL when a host has none."""
+    """A plugged local SR whose driver supports caching; NULL when a host has none."""
     plugged = (world[pbd]["SR"] for pbd in world[one]["PBDs"] if world[pbd]["currently_attached"])
     return next((int(sr) for sr in plugged if world[sr]["type"] in _CACHING_TYPES and not world[sr]["shared"]), NULL)
 
 
 def disable_caching(call: Call, pool: Id) -> None:
-    """Let no host keep copies."""
+    """Stop caching shared disks on all hosts."""
     for one in sorted(call.world.ids("host")):
         host.disable_local_storage_caching(call, one)
 
@@ -82,9 +82,9 @@ _RECOVERABLE = frozenset({"lvmoiscsi", "lvmohba", "lvmofcoe", "nfs", "smb", "gfs
 
 
 def recover(call: Call, kind: str, config: Mapping[str, str], uuids: Sequence[str]) -> Id:
-    """Introduce the SRs of a lost pool that lie at some place, plugged everywhere, until the task is destroyed.
+    """Introduce the SRs of a lost pool found at a location, plugged everywhere, until the task is destroyed.
 
-    What lies there is what the caller says.
+    The caller says what is there.
 
     LICENCE_RESTRICTION ["DR"], SR_UNKNOWN_DRIVER [type], SR_UUID_EXISTS [uuid] for one that is here.
     """
@@ -106,7 +106,7 @@ def recover(call: Call, kind: str, config: Mapping[str, str], uuids: Sequence[st
 
 
 def end_recovery(call: Call, task: Id) -> None:
-    """Forget the SRs that a recovery has introduced, with their disks."""
+    """Forget the SRs that a recovery has introduced, along with their disks."""
     world = call.world
     with world.edit() as edit:
         for sr in world[task]["introduced_SRs"]:

@@ -1,4 +1,4 @@
-"""One thing done to every host of the pool: what fails on some is told by the refs of those hosts."""
+"""Doing one thing on every host of the pool: the error lists the refs of the hosts where it failed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def is_live(world: World, host: Id) -> bool:
 
 
 def on_every_host(verb: Callable[..., None], failed: str) -> Verb:
-    """A verb that does to every live host of the pool what ``verb`` does to one; raises ``failed`` [hosts] for those that are not."""
+    """Make a verb that applies ``verb`` to every live host of the pool; raises ``failed`` [hosts] for those where it fails."""
 
     def on_all(call: Call, pool: Id, *values: Any) -> None:
         hosts = sorted(call.world.ids("host"))

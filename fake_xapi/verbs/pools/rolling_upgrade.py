@@ -1,6 +1,6 @@
-"""A pool whose hosts are upgraded one after another: when it is under way, and which hosts may do what meanwhile.
+"""A pool whose hosts are upgraded one after another: when that is under way, and what hosts may do meanwhile.
 
-An operator stages a release with ``host.other_config:sim.boot_release``; the host's next boot is into it. The master goes first.
+An operator stages a release with ``host.other_config:sim.boot_release``, into which the host boots next. The master goes first.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from fake_xapi.state.world import World
 from fake_xapi.verbs.call import Call
 
 BOOT_RELEASE = "sim.boot_release"
-"""Key of ``host.other_config``: the release that the next boot is into."""
+"""Key of ``host.other_config``: the release into which the host boots next."""
 IGNORED = "SIM_SETTING_IGNORED"
 _DEPENDENT = ("VM", "VDI", "VBD", "VIF", "SR", "host", "pool")
 
 
 def install(call: Call, host: Id) -> None:
-    """Boot into the release that is staged for a host; of a name that is none an alert tells."""
+    """Boot into the release that is staged for a host; an unknown release raises an alert."""
     release = call.world[host]["other_config"].get(BOOT_RELEASE)
     if release is None:
         return
@@ -36,7 +36,7 @@ def install(call: Call, host: Id) -> None:
 
 
 def look(call: Call) -> None:
-    """Note whether hosts differ in version, and what may be done because of it."""
+    """Record whether hosts differ in version, and what may be done because of it."""
     world = call.world
     differs = len({version(world, host) for host in world.ids("host")}) > 1
     if differs == is_upgrading(world):
@@ -50,7 +50,7 @@ def look(call: Call) -> None:
 
 
 def _look_at_all(world: World) -> None:
-    """Every object's allowed operations may have changed."""
+    """Recompute every object's allowed operations, any of which may have changed."""
     with world.edit() as edit:
         for cls in _DEPENDENT:
             for identity in world.ids(cls):
@@ -58,7 +58,7 @@ def _look_at_all(world: World) -> None:
 
 
 def version(world: World, host: Id) -> tuple[int, ...]:
-    """How new a host's software is."""
+    """The version of a host's software, for comparison."""
     software = world[host]["software_version"]
     text = software.get("platform_version") or software.get("product_version", "")
     build = re.findall(r"\d+", software.get("xapi_build", ""))
@@ -71,7 +71,7 @@ def is_not_older(world: World, source: Id, target: Id) -> bool:
 
 
 def newest_hosts(world: World, hosts: list[Id]) -> list[Id]:
-    """Those of some hosts on which VMs may start: while an upgrade is under way, the newest of the pool alone."""
+    """The hosts among those given on which VMs may start: during an upgrade only the newest of the pool."""
     if not is_upgrading(world):
         return hosts
     newest = max(version(world, host) for host in world.ids("host"))
@@ -79,6 +79,6 @@ def newest_hosts(world: World, hosts: list[Id]) -> list[Id]:
 
 
 def assert_may_start(world: World, host: Id) -> None:
-    """Raise NOT_SUPPORTED_DURING_UPGRADE for a host on which no VM may start while an upgrade is under way."""
+    """Raise NOT_SUPPORTED_DURING_UPGRADE for a host on which no VM may start during an upgrade."""
     if not newest_hosts(world, [host]):
         raise Failure("NOT_SUPPORTED_DURING_UPGRADE")

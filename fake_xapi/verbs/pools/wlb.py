@@ -1,4 +1,4 @@
-"""Workload balancing: a server of its own tells where VMs would run best. The simulator has none, and says so as XAPI does."""
+"""Workload balancing: a separate server recommends where VMs should run. The simulator has none, and reports that as XAPI would."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from fake_xapi.verbs.call import Call, Verb
 
 
 def initialize(call: Call, url: str, *_credentials: str) -> None:
-    """Use a server at ``host:port``. LICENCE_RESTRICTION ["WLB"], WLB_URL_INVALID [url]; else WLB_CONNECTION_REFUSED []: none is there."""
+    """Use a server at ``host:port``. LICENCE_RESTRICTION ["WLB"], WLB_URL_INVALID [url]; otherwise WLB_CONNECTION_REFUSED [], as there is
+    none.
+    """
     require(call.world, "WLB")
     host, _, port = url.rpartition(":")
     if not host or "/" in url or not port.isdecimal() or not 0 < int(port) < 65536:
@@ -22,7 +24,7 @@ def initialize(call: Call, url: str, *_credentials: str) -> None:
 
 
 def deconfigure(call: Call) -> None:
-    """Use no server any more; the password that was kept for it goes. WLB_NOT_INITIALIZED [] when none is used."""
+    """Stop using a server, and drop its stored password. WLB_NOT_INITIALIZED [] when none is used."""
     _assert_initialized(call)
     with call.world.edit() as edit:
         password = edit[POOL]["wlb_password"]
@@ -38,13 +40,13 @@ def _assert_initialized(call: Call) -> None:
 
 
 def ask_for_configuration(call: Call, *_config: Any) -> dict[str, str]:
-    """Read or write how the server judges. LICENCE_RESTRICTION ["WLB"], WLB_NOT_INITIALIZED [], WLB_CONNECTION_REFUSED []."""
+    """Read or write the server's settings. LICENCE_RESTRICTION ["WLB"], WLB_NOT_INITIALIZED [], WLB_CONNECTION_REFUSED []."""
     _assert_initialized(call)
     raise Failure("WLB_CONNECTION_REFUSED")
 
 
 def recommend(call: Call, *_subject: Any) -> dict[Any, list[str]]:
-    """Ask the server where VMs should run. As above, and WLB_DISABLED [] when its advice is not wanted."""
+    """Ask the server where VMs should run. As above, and WLB_DISABLED [] when its recommendations are not wanted."""
     _assert_initialized(call)
     if not call.world[POOL]["wlb_enabled"]:
         raise Failure("WLB_DISABLED")
