@@ -64,6 +64,13 @@ class Edit:
             return pending
         return None if identity in self._gone else self._tables[identity & CLASS_MASK].get(identity)
 
+    def ids(self, cls: str) -> list[Id]:
+        """The objects of a class as they stand in this edit, those made in it last."""
+        number = layouts()[cls].number
+        first = self._base.ordinals[number] + 1
+        made = (make_id(number, ordinal) for ordinal in range(first, self._made.get(number, 0) + 1))
+        return [identity for identity in (*self._tables[number], *made) if self.get(identity) is not None]
+
     def named(self, cls: str, label: str) -> tuple[Id, ...]:
         """The objects of a class with that name_label as they stand in this edit, oldest first."""
         layout = layouts()[cls]

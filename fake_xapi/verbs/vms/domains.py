@@ -10,7 +10,7 @@ from fake_xapi.lifecycle.guests import configured_domain_type
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id, make_id
 from fake_xapi.verbs.call import Call
-from fake_xapi.verbs.devices import passthrough
+from fake_xapi.verbs.devices import passthrough, pvs_proxies
 from fake_xapi.verbs.networks import attachment
 from fake_xapi.verbs.updates import guidance
 from fake_xapi.verbs.vms import memory, vm_bios
@@ -65,6 +65,8 @@ def _attach_devices(edit: Edit, vm: Any, domain_type: str) -> None:
     has_ide = domain_type == "hvm" and edit.personality.era != "modern"
     for vbd in vm["VBDs"]:
         edit.set(vbd, currently_attached=True, device=device_name(edit[vbd]["userdevice"], has_ide=has_ide))
+    for vif in vm["VIFs"]:
+        pvs_proxies.follow(edit, vif, is_attached=True)
     for field in _DEVICES[1:]:
         for device in vm[field]:
             edit.set(device, currently_attached=True)
@@ -106,10 +108,16 @@ def halt(edit: Edit, vm: Id, now: str) -> None:
     for field in _DEVICES:
         for device in row[field]:
             _detach(edit, device)
+    _stop_proxies(edit, row)
     passthrough.detach(edit, vm)
     _leave_host(edit, vm, row, now)
     edit.set(vm, power_state="Halted", requires_reboot=False, suspend_VDI=0)
     guidance.vm_restarted(edit, vm)
+
+
+def _stop_proxies(edit: Edit, vm: Any) -> None:
+    for vif in vm["VIFs"]:
+        pvs_proxies.follow(edit, vif, is_attached=False)
 
 
 def _detach(edit: Edit, device: Id) -> None:
@@ -122,6 +130,7 @@ def _detach(edit: Edit, device: Id) -> None:
 
 def suspend(edit: Edit, vm: Id, suspend_vdi: Id, now: str) -> None:
     """Record that the domain is suspended to a VDI: no host and no consoles, but its devices stay attached."""
+    _stop_proxies(edit, edit[vm])
     passthrough.detach(edit, vm)
     _leave_host(edit, vm, edit[vm], now)
     edit.set(vm, power_state="Suspended", suspend_VDI=suspend_vdi)

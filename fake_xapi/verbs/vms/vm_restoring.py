@@ -8,6 +8,7 @@ from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL, Id
 from fake_xapi.verbs.call import Call, Verb
+from fake_xapi.verbs.devices import pvs_proxies
 from fake_xapi.verbs.disks import chains, storage, vdi_disks
 from fake_xapi.verbs.disks.vbd import create_row as create_vbd
 from fake_xapi.verbs.networks.vif import create_row as create_vif
@@ -131,7 +132,7 @@ def _replace_devices(call: Call, edit: Edit, vm: Id, snapshot: Id) -> None:
     for vif in edit[vm]["VIFs"]:
         drop_vif(edit, vif)
     for vif in edit[snapshot]["VIFs"]:
-        create_vif(edit, VM=vm, **copied_vif(call.world[vif]))
+        pvs_proxies.copy(edit, vif, create_vif(edit, VM=vm, **copied_vif(call.world[vif])))
     for device in (*edit[vm]["VUSBs"], *edit[vm]["VGPUs"]):
         edit.destroy(device)
     copy_cards(edit, edit[snapshot], vm)

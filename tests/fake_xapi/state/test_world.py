@@ -27,6 +27,18 @@ def test_writing_one_end_of_a_relation_writes_the_other() -> None:
     assert (world[vm]["VBDs"], world[vdi]["VBDs"]) == ((vbd,), (vbd,))
 
 
+def test_an_edit_knows_the_objects_of_a_class_as_it_will_leave_them() -> None:
+    world = empty_world()
+    with world.edit() as edit:
+        kept, gone = edit.create("VM"), edit.create("VM")
+        edit.create("VDI")
+    with world.edit() as edit:
+        edit.destroy(gone)
+        made, undone = edit.create("VM"), edit.create("VM")
+        edit.destroy(undone)
+        assert edit.ids("VM") == [kept, made]
+
+
 def test_moving_one_end_moves_the_other() -> None:
     world = empty_world()
     with world.edit() as edit:

@@ -77,6 +77,54 @@ def test_a_vm_has_one_proxy_for_its_first_interface() -> None:
     over_host(body)
 
 
+def test_a_proxy_runs_while_its_interface_is_attached() -> None:
+    async def body(host: Host) -> None:
+        site = await site_of(host)
+        vm, _, _, vif = await host.server()
+        proxy = await host.call("PVS_proxy.create", site, vif)
+
+        def state() -> tuple[bool, str]:
+            return host.row(proxy)["currently_attached"], host.row(proxy)["status"]
+
+        running, stopped = (True, "initialised"), (False, "stopped")
+        steps: list[tuple[str, tuple[Any, ...], tuple[bool, str]]] = [
+            ("VM.start", (vm, False, False), running),
+            ("VIF.unplug_force", (vif,), stopped),
+            ("VIF.plug", (vif,), running),
+            ("VM.suspend", (vm,), stopped),
+            ("VM.resume", (vm, False, False), running),
+            ("VM.hard_shutdown", (vm,), stopped),
+        ]
+        for method, params, expected in steps:
+            await host.call(method, *params)
+            assert (method, state()) == (method, expected)
+        host.set(pool(host), restrictions={"restrict_pvs_proxy": "true"})
+        await host.call("VM.start", vm, False, False)
+        assert state() == stopped
+
+    over_host(body)
+
+
+def test_a_copy_of_an_interface_gets_a_proxy_and_both_go_together() -> None:
+    async def body(host: Host) -> None:
+        site = await site_of(host)
+        vm, _, _, vif = await host.server()
+        proxy = await host.call("PVS_proxy.create", site, vif)
+        await host.call("VM.start", vm, False, False)
+        snapshot = await host.call("VM.snapshot", vm, "kept")
+        await host.call("VM.revert", snapshot)
+        clone = await host.call("VM.clone", vm, "copy")
+        proxies = await host.call("PVS_site.get_proxies", site)
+        assert proxy not in proxies
+        assert sorted(host.row(one)["VIF"] for one in proxies) == sorted(host.row(one)["VIFs"][0] for one in (vm, snapshot, clone))
+        assert [host.row(one)["status"] for one in proxies] == ["stopped"] * 3
+        for one in (vm, snapshot, clone):
+            await host.call("VM.destroy", one)
+        assert await host.call("PVS_site.get_proxies", site) == []
+
+    over_host(body)
+
+
 def test_a_host_has_one_cache_of_a_site() -> None:
     async def body(host: Host) -> None:
         site = await site_of(host)
