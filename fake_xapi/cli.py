@@ -7,7 +7,7 @@ import errno
 import json
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,12 +134,15 @@ def serve(ctx: click.Context, /, **options: Any) -> None:
     Each host has an address of its own (127.0.1.1, 127.0.1.2, ...) and the same port. When every host answers, the inventory is written
     and printed, then one line that begins with "ready".
     """
-    with _refusing():
-        wishes = _wishes(options)
-        saved = _load(wishes.state)
-        order = _order(ctx, saved)
-        settings = _settings(options)
-    _run(order, settings, saved, wishes)
+    with ExitStack() as held:
+        with _refusing():
+            wishes = _wishes(options)
+            _hold(held, wishes.state)
+            saved = _load(wishes.state)
+            order = _order(ctx, saved)
+            settings = _settings(options)
+            _announce_size(order)
+        _run(order, settings, saved, wishes)
 
 
 @sim.command()
@@ -159,12 +162,14 @@ def replay(recording: Path, port: int, keep_addresses: bool, **options: Any) -> 
 
     from fake_xapi.fleet.addresses import has_all_loopback
 
-    with _refusing():
-        wishes, settings = _wishes(options), _settings(options)
-        saved, report = replay_cli.standing(recording, keeps_addresses=keep_addresses)
-    for line in report.lines():
-        click.echo(line, err=True)
-    _run(replace(saved.order, port=port, has_own_addresses=has_all_loopback()), settings, saved, wishes)
+    with ExitStack() as held:
+        with _refusing():
+            wishes, settings = _wishes(options), _settings(options)
+            _hold(held, wishes.state)
+            saved, report = replay_cli.standing(recording, keeps_addresses=keep_addresses)
+        for line in report.lines():
+            click.echo(line, err=True)
+        _run(replace(saved.order, port=port, has_own_addresses=has_all_loopback()), settings, saved, wishes)
 
 
 def _wishes(options: dict[str, Any]) -> Wishes:
@@ -194,6 +199,22 @@ def _run(order: Order, settings: Settings, saved: Saved | None, wishes: Wishes) 
 def _check_folder(path: Path | None) -> None:
     if path is not None and not path.parent.is_dir():
         raise click.ClickException(f"{path}: the folder {path.parent} is not there; make it, or name another file")
+
+
+def _hold(stack: ExitStack, state: Path | None) -> None:
+    """Keep the state file for this process alone until the stack is closed."""
+    from fake_xapi.fleet.state_lock import held
+
+    if state is not None:
+        stack.enter_context(held(state))
+
+
+def _announce_size(order: Order) -> None:
+    """Say what memory a large fleet takes; ValueError when the machine has less."""
+    from fake_xapi.fleet.room import announced, available
+
+    if said := announced(order, available()):
+        click.echo(said, err=True)
 
 
 def _load(state: Path | None) -> Saved | None:
@@ -274,6 +295,7 @@ async def _serve(order: Order, settings: Settings, saved: Saved | None, wishes: 
     make_room_for_connections()
     with building():
         fleet = Fleet(order, settings, Clock(datetime.now(UTC), asyncio.get_running_loop().time()), saved)
+        fleet.awaken()
     stop = _stop_signal()
     try:
         async with served(fleet, wishes.tls_port), watched(fleet, wishes.watch) as control:
@@ -332,12 +354,6 @@ def _write(path: Path, text: str) -> None:
 
 
 def _print_table(rows: list[dict[str, str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*rows[0])
-    for row in rows[:MOST_ROWS]:
-        table.add_row(*row.values())
-    Console().print(table)
+    control_cli.tell_table(rows[0], (row.values() for row in rows[:MOST_ROWS]))
     if len(rows) > MOST_ROWS:
         click.echo(f"... and {len(rows) - MOST_ROWS} more; --inventory FILE and --json list them all")

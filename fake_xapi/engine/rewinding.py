@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.call import RunningCall
-from fake_xapi.guest.life import begin_life
+from fake_xapi.guest.life import resume_all
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL
@@ -20,6 +20,7 @@ from fake_xapi.state.layout import layouts
 from fake_xapi.state.value import Value
 from fake_xapi.state.world import World
 from fake_xapi.verbs.devices import passthrough
+from fake_xapi.verbs.disks import auto_scan
 from fake_xapi.verbs.disks.media import follow_if_needed
 from fake_xapi.verbs.hosts import host_access
 from fake_xapi.verbs.updates import host_updates
@@ -49,7 +50,7 @@ async def replace_world(xapi: Xapi, value: Value, disks: DiskStore, release: str
     master = xapi.world[POOL]["master"]
     if master != xapi.host:
         xapi.around.lead_from(xapi, master)
-    _awaken(xapi)
+    awaken(xapi)
 
 
 async def _end_calls(xapi: Xapi) -> None:
@@ -85,11 +86,11 @@ def _forget_places(world: World, edit: Edit) -> None:
             passthrough.release(edit, vm)
 
 
-def _awaken(xapi: Xapi) -> None:
+def awaken(xapi: Xapi) -> None:
+    """Let what goes on by itself in a database that was loaded or rolled back go on: guests, schedules, scans and expiries."""
     call = RunningCall(xapi, xapi.routes["VM.start"].message, "rewinding", NULL)
-    for vm, row in list(xapi.world.rows("VM")):
-        if row["power_state"] == "Running" and not row["is_control_domain"]:
-            begin_life(call, vm, row["domid"])
+    resume_all(call)
+    auto_scan.follow_all(call)
     follow_if_needed(xapi)
     snapshot_policies.follow_all(call)
     host_access.follow_all(call)

@@ -12,6 +12,7 @@ from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.engine.audit import AuditLog
 from fake_xapi.engine.clock import Clock
 from fake_xapi.engine.derive import derive
+from fake_xapi.engine.rewinding import awaken
 from fake_xapi.engine.settings import Settings
 from fake_xapi.engine.xapi import DEFAULT_SETTINGS, Xapi
 from fake_xapi.faults.faults import Faults
@@ -149,6 +150,8 @@ class Fleet:
         self.watch: Callable[[str, XapiPort], XapiPort] | None = None
         """What sees the calls to a host, by its name; None when nobody watches."""
         self._by_site: dict[tuple[str, int], str] = {}
+        self._restored: tuple[Xapi, ...] = ()
+        """The XAPIs of saved worlds in which nothing goes on yet."""
         if before is None:
             self._build()
         else:
@@ -180,6 +183,13 @@ class Fleet:
             else:
                 self.machines.place_alone(site.name, leaders[site.name])
         self.machines.begin_with_off(before.off)
+        self._restored = tuple(leaders.values())
+
+    def awaken(self) -> None:
+        """Let what goes on by itself in saved worlds go on, on the running loop: guests that boot, schedules, scans."""
+        for leader in self._restored:
+            awaken(leader)
+        self._restored = ()
 
     def _xapi(self, world: World, host: Id, disks: DiskStore) -> Xapi:
         xapi = Xapi(world, host, disks, self.settings, self._clock)

@@ -16,8 +16,9 @@ from fake_xapi.guest.exits import Exit, Outcome, end_domain
 from fake_xapi.guest.prints import printed
 from fake_xapi.guest.systems import system_of
 from fake_xapi.guest.tells import TELLS
-from fake_xapi.guest.wishes import Wishes, complaints, wishes_of
+from fake_xapi.guest.wishes import PREFIX, Wishes, complaints, wishes_of
 from fake_xapi.lifecycle.guests import is_hvm
+from fake_xapi.lifecycle.rules import AnyRow
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call
 
@@ -37,6 +38,22 @@ def begin_life(call: Call, vm: Id, domid: int) -> None:
 def end_life(call: Call, vm: Id) -> None:
     """The domain is gone or stands still, and with it whatever its guest was doing."""
     call.stop(_name(vm))
+
+
+def resume_all(call: Call) -> None:
+    """Let the guests of a database that was loaded or rolled back go on from the stages that they had reached."""
+    for vm, row in list(call.world.rows("VM")):
+        if row["power_state"] == "Running" and not row["is_control_domain"] and not _is_at_rest(call, vm, row):
+            begin_life(call, vm, row["domid"])
+
+
+def _is_at_rest(call: Call, vm: Id, row: AnyRow) -> bool:
+    """Whether a guest without wishes has come to its last stage: most have, and there are many of them."""
+    if any(key.startswith(PREFIX) for key in row["other_config"]):
+        return False
+    plan = behaviours()[system_of(row, call.world.personality.era).behaviour if _has_system(call, vm) else "bare"]
+    reached = plan.stages.get(machine.stage_reached(call.world, vm, row))
+    return reached is not None and not reached.next
 
 
 def leave_domain(call: Call, vm: Id, how: Exit) -> Outcome:

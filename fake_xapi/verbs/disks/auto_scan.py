@@ -23,6 +23,12 @@ def wake(call: Call, sr: Id) -> None:
         call.spawn(f"auto-scan {sr}", _go_on(call, sr))
 
 
+def follow_all(call: Call) -> None:
+    """Resume the scans of a database that was loaded or rolled back."""
+    for sr in list(call.world.ids("SR")):
+        wake(call, sr)
+
+
 def _asks(call: Call, sr: Id) -> bool:
     row = call.world.get(sr)
     if row is None or not any_plugged_pbd(call.world, row):

@@ -177,3 +177,30 @@ async def _called(fleet: Fleet, name: str, method: str, *params: object) -> str:
     host = [] if method == "SR.get_all" else [xapi.world.ref(xapi.host)]
     answer = xapi.dispatch(method, [session, *host, *params])
     return str(await answer if asyncio.iscoroutine(answer) else answer)
+
+
+def test_what_goes_on_by_itself_goes_on_after_a_load(tmp_path: Path) -> None:
+    def change(fleet: Fleet) -> None:
+        xapi = fleet.hosts["xs00001"]
+        with xapi.world.edit() as edit:
+            sr = xapi.world.named("SR", "Local storage")[0]
+            edit.set(sr, other_config={"auto-scan": "true"}, virtual_allocation=-5)
+            for name, wish in (("boots", {}), ("leaves", {"sim.halt-after": "60"})):
+                vm = edit.create("VM", name_label=name, power_state="Running", domid=7, resident_on=xapi.host)
+                edit.set(vm, metrics=edit.create("VM_metrics"), other_config=wish, actions_after_shutdown="destroy")
+
+    saved(tmp_path / "f", change)
+
+    async def revived() -> tuple[list[str], int]:
+        before = load_fleet(tmp_path / "f")
+        again = Fleet(before.order, before=before)
+        again.awaken()
+        await asyncio.sleep(600)
+        world = again.hosts["xs00001"].world
+        boots, leaves = (world[world.named("VM", name)[0]] for name in ("boots", "leaves"))
+        live = world[boots["guest_metrics"]]["live"]
+        allocation: int = world[world.named("SR", "Local storage")[0]]["virtual_allocation"]
+        await again.close()
+        return [str(live), boots["power_state"], leaves["power_state"]], allocation
+
+    assert run_virtual(revived()) == (["True", "Running", "Halted"], 0)
