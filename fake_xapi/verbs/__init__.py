@@ -1,1 +1,3 @@
-"""The messages of XenAPI that do not follow from its fields: one module per class or role, ``registry`` names them all."""
+"""The messages of XenAPI that do not follow from its fields: a package for each area, a module for each class or role; ``registry`` names
+them all.
+"""

@@ -1,4 +1,4 @@
-"""The class ``blob``: bytes that clients keep with an object. The bytes come and go over HTTP; the disks hold them under the blob's id."""
+"""The class ``blob``: bytes that clients keep with an object. They travel over HTTP; the disks hold them under the blob's id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANY_BYTES = "application/octet-stream"
 
 
 def create(call: Call, mime_type: str, public: bool = False) -> Id:  # XenAPI's
-    """A blob without bytes; no type means any bytes."""
+    """Create an empty blob; without a type it may hold any bytes."""
     with call.world.edit() as edit:
         return _made(edit, mime_type, is_public=public)
 
@@ -24,7 +24,7 @@ def _made(edit: Edit, mime_type: str, *, is_public: bool) -> Id:
 
 
 def create_for(call: Call, owner: Id, name: str, mime_type: str, public: bool = False) -> Id:  # XenAPI's
-    """A blob without bytes under a name of an object's. MAP_DUPLICATE_KEY [class, "blobs", object, name] for a name that it has."""
+    """Create an empty blob under a name of an object. MAP_DUPLICATE_KEY [class, "blobs", object, name] for a name that is taken."""
     row = call.world[owner]
     if name in row["blobs"]:
         raise Failure("MAP_DUPLICATE_KEY", row.cls, "blobs", Handle(owner), name)
@@ -35,7 +35,7 @@ def create_for(call: Call, owner: Id, name: str, mime_type: str, public: bool = 
 
 
 def destroy(call: Call, blob: Id) -> None:
-    """Forget a blob and its bytes; who had it under a name has it no longer."""
+    """Forget a blob with its bytes, and remove it from the object that had it."""
     with call.world.edit() as edit:
         for cls in OWNERS:
             for owner, row in call.world.rows(cls):

@@ -1,4 +1,4 @@
-"""What a verb is given: the world, who calls, and the few things that only a running XAPI can do for it.
+"""What a verb is given: the world, the caller, and the few things that only a running XAPI can do for it.
 
 The engine implements it; verbs know no more of the engine than this.
 """
@@ -23,7 +23,7 @@ Verb = Callable[..., Any]
 
 
 class Wire:
-    """An answer that is a wire value already: refs of another pool, records as they are kept."""
+    """An answer that is a wire value already: refs of another pool, or records as they are kept."""
 
     __slots__ = ("value",)
 
@@ -46,7 +46,7 @@ class Call(Holder, Protocol):
 
     @property
     def session(self) -> Id:
-        """Whose call it is; NULL for the XAPI's own."""
+        """The caller's session; NULL for the XAPI's own calls."""
         ...
 
     @property
@@ -70,7 +70,7 @@ class Call(Holder, Protocol):
         ...
 
     def end_unwelcome_sessions(self) -> None:
-        """End the sessions of users whom the directory does not vouch for any more."""
+        """End the sessions of users that the directory no longer admits."""
         ...
 
     def now(self) -> str:
@@ -82,30 +82,30 @@ class Call(Holder, Protocol):
         ...
 
     def progress(self, fraction: float) -> None:
-        """Say in the task how much is done, 0 to 1."""
+        """Report in the task how much is done, from 0 to 1."""
         ...
 
     async def takes(self, what: str, *, bytes_moved: int = 0, share: tuple[float, float] = (0.0, 1.0)) -> None:
-        """Let pass the time that ``what`` ("VM.start", "VDI.copy") takes by the profile, the task's progress going over ``share``.
+        """Let the time pass that ``what`` ("VM.start", "VDI.copy") takes in the profile, while the task's progress covers ``share``.
 
-        Failure TASK_CANCELLED when the task is cancelled meanwhile: what was done so far is the verb's to undo.
+        Failure TASK_CANCELLED when the task is cancelled meanwhile: it is up to the verb to undo what was done so far.
         """
         ...
 
     def lasts(self, what: str) -> float:
-        """How many seconds ``what`` takes this time by the profile, for those who let them pass themselves."""
+        """How many seconds ``what`` takes this time in the profile, for callers that let them pass themselves."""
         ...
 
     async def wait(self, seconds: float, *, share: tuple[float, float] = (0.0, 1.0)) -> None:
-        """Let seconds pass whatever the profile: a deadline of XAPI's own. Progress and TASK_CANCELLED as with ``takes``."""
+        """Let seconds pass regardless of the profile: a deadline of XAPI's own. Progress and TASK_CANCELLED as with ``takes``."""
         ...
 
     def stop_if_cancelled(self) -> None:
-        """Raise TASK_CANCELLED when somebody has cancelled the task: for work that waits for others' bytes instead of time."""
+        """Raise TASK_CANCELLED when somebody has cancelled the task: for work that waits for bytes instead of time."""
         ...
 
     def finish_regardless(self) -> None:
-        """From here on nobody can cancel the task: half of the call would be worse than all or nothing of it."""
+        """Forbid cancelling the task from here on: half of the call would be worse than all or nothing."""
         ...
 
     async def perform(self, message: str, *params: Any) -> Any:
@@ -113,22 +113,22 @@ class Call(Holder, Protocol):
         ...
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Let work go on behind the call, though that is cancelled. One of that name that still runs ends first; all end with the XAPI."""
+        """Start background work that survives the call. Running work of the same name ends first; all ends with the XAPI."""
         ...
 
     def stop(self, name: str) -> None:
-        """Cancel the background work of that name, if it still runs."""
+        """Cancel the background work of that name, if it is running."""
         ...
 
     def operating(self, *marks: tuple[Id, str], strict: bool = True) -> AbstractAsyncContextManager[None]:
-        """Check, wait for and mark operations on more objects, for the time of the block: ``(vbd, "attach")``.
+        """Check, wait for and mark operations on more objects, for the duration of the block: ``(vbd, "attach")``.
 
-        Not strict is who insists: some guards are passed over.
+        Unless ``strict``, some guards are skipped, as for callers who insist.
         """
         ...
 
     async def marked(self, *marks: tuple[Id, str], strict: bool = True) -> Callable[[], None]:
-        """As ``operating``, until the function that is returned is called: for what ends outside of any coroutine."""
+        """As ``operating``, until the returned function is called: for operations that end outside of any coroutine."""
         ...
 
     async def cancel_operations(self, identity: Id, operations: frozenset[str]) -> None:
@@ -144,7 +144,7 @@ class Call(Holder, Protocol):
         ...
 
     def authority(self, address: str) -> str:
-        """An address of a host of this pool as others can dial it: with its port, unless that is the usual one."""
+        """The address of a host of this pool as others can dial it: with its port, unless that is the default."""
         ...
 
     def fellow_session(self) -> str:
@@ -152,16 +152,16 @@ class Call(Holder, Protocol):
         ...
 
     def record(self, identity: Id) -> dict[str, Any]:
-        """An object as ``get_record`` shows it, in wire values; not to be changed."""
+        """An object as ``get_record`` shows it, in wire values; must not be changed."""
         ...
 
     def entered(self, cls: str, record: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of a record in wire values that the release knows, as state values; Failure for one of another type.
+        """The fields of a wire record that the release knows, as state values; Failure for a value of another type.
 
         Refs that lead nowhere become NULL.
         """
         ...
 
     def announce(self, name: str, identity: Id, body: str) -> None:
-        """Make a XenAPI ``message`` object about an object: ``VM_STARTED``. Its priority comes from the datamodel."""
+        """Create a XenAPI ``message`` about an object: ``VM_STARTED``. Its priority comes from the datamodel."""
         ...

@@ -1,4 +1,4 @@
-"""Dates as XAPI writes them, and what is so many seconds later."""
+"""Dates as XAPI writes them, and arithmetic on them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LAST = "99991231T23:59:59Z"
 
 
 def moment(text: str) -> datetime:
-    """The moment that a date means; ValueError when it is none."""
+    """The moment that a date denotes; ValueError for a malformed one."""
     return datetime.strptime(text, _FORM).replace(tzinfo=UTC)
 
 
@@ -20,7 +20,7 @@ def date(when: datetime) -> str:
 
 
 def later(text: str, seconds: float) -> str:
-    """The date so many seconds after another; the last of all dates where there is none."""
+    """The date that many seconds after another; the last representable date where there is none."""
     try:
         return date(moment(text) + timedelta(seconds=seconds))
     except OverflowError:

@@ -1,4 +1,4 @@
-"""The messages that the simulator declines for good, with XAPI's own error, and why."""
+"""The messages that the simulator permanently declines, with XAPI's own errors and the reasons."""
 
 from __future__ import annotations
 
@@ -44,4 +44,4 @@ DECLINED: Mapping[str, Declined] = {
     "Diagnostics.gc_stats": Declined("NOT_IMPLEMENTED", "It tells of the memory of a program in OCaml, which the simulator is not"),
     "Diagnostics.network_stats": Declined("NOT_IMPLEMENTED", "It tells of sockets, which in some runs there are none of"),
 }
-"""By wire name. A message that is in no registry of verbs, follows from no field and is not listed here is a gap."""
+"""By wire name. A message that has no verb, follows from no field and is not listed here is a gap."""

@@ -1,4 +1,4 @@
-"""Who watches XAPI, who calls it and how much, and who steers its hosts' switches: Observer, Caller, Rate_limit, SDN_controller."""
+"""Observation, rate limits and network controllers: the classes Observer, Caller, Rate_limit and SDN_controller."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _is_attribute(key: str) -> bool:
 
 
 def _checked(field: str, shown: str, is_good: Callable[[str], bool]) -> Verb:
-    """A setter that raises INVALID_VALUE [shown, value] for the first member that is none."""
+    """Make a setter that raises INVALID_VALUE [shown, value] for the first invalid member."""
 
     def write(call: Call, observer: Id, value: Sequence[str] | Mapping[str, str]) -> None:
         for member in value:
@@ -38,24 +38,24 @@ def _checked(field: str, shown: str, is_good: Callable[[str], bool]) -> Verb:
 
 
 def set_hosts(call: Call, observer: Id, hosts: Sequence[Id]) -> None:
-    """Which hosts are watched; none means all."""
+    """Set which hosts are observed; none means all."""
     with call.world.edit() as edit:
         edit.set(observer, hosts=tuple(dict.fromkeys(hosts)))
 
 
 def register(call: Call, observer: Id, host: Id) -> None:
-    """Let a host be watched too."""
+    """Observe one more host."""
     watched = call.world[observer]["hosts"]
     set_hosts(call, observer, (*watched, host))
 
 
 def unregister(call: Call, observer: Id, host: Id) -> None:
-    """Let a host be watched no more."""
+    """Stop observing a host."""
     set_hosts(call, observer, [one for one in call.world[observer]["hosts"] if one != host])
 
 
 def add_group(call: Call, caller: Id, group: str) -> None:
-    """Count a caller to a group; INVALID_VALUE ["group", ""] for none."""
+    """Add a caller to a group; INVALID_VALUE ["group", ""] for an empty name."""
     if not group:
         raise Failure("INVALID_VALUE", "group", group)
     with call.world.edit() as edit:
@@ -63,26 +63,26 @@ def add_group(call: Call, caller: Id, group: str) -> None:
 
 
 def remove_group(call: Call, caller: Id, group: str) -> None:
-    """Count a caller to a group no more."""
+    """Remove a caller from a group."""
     with call.world.edit() as edit:
         edit.set(caller, groups=tuple(one for one in edit[caller]["groups"] if one != group))
 
 
 def add_caller(call: Call, limit: Id, caller: Id) -> None:
-    """Put a caller under a limit, and out of the one that it was under."""
+    """Put a caller under a limit, instead of the one that applied before."""
     with call.world.edit() as edit:
         edit.set(caller, rate_limit=limit)
 
 
 def remove_caller(call: Call, limit: Id, caller: Id) -> None:
-    """Let a caller out of a limit; one that is not under it is left alone."""
+    """Remove a caller from a limit, if it is under it."""
     if call.world[caller]["rate_limit"] == limit:
         with call.world.edit() as edit:
             edit.set(caller, rate_limit=NULL)
 
 
 def _positive(field: str) -> Verb:
-    """A setter of a number that must be above 0; INVALID_VALUE [field, value]."""
+    """Make a setter for a number that must be above 0; INVALID_VALUE [field, value]."""
 
     def write(call: Call, limit: Id, value: float) -> None:
         if not value > 0:
@@ -94,9 +94,9 @@ def _positive(field: str) -> Verb:
 
 
 def introduce_controller(call: Call, protocol: str = "ssl", address: str = "", port: int = 0) -> Id:
-    """Let the switches obey a controller: it is called (ssl) or calls (pssl).
+    """Introduce a controller of the switches: they connect to it (ssl) or it connects to them (pssl).
 
-    OPERATION_NOT_ALLOWED [why] for a second one, or an address where it calls; INVALID_IP_ADDRESS_SPECIFIED, INVALID_VALUE ["port", port].
+    OPERATION_NOT_ALLOWED [why] for a second one, or for an address with pssl; INVALID_IP_ADDRESS_SPECIFIED, INVALID_VALUE ["port", port].
     """
     if call.world.count("SDN_controller"):
         raise Failure("OPERATION_NOT_ALLOWED", "SDN controller has been configured. Please forget it first.")
@@ -119,7 +119,7 @@ def _is_ip(text: str) -> bool:
 
 
 def forget_controller(call: Call, controller: Id) -> None:
-    """Let the switches obey nobody."""
+    """Leave the switches without a controller."""
     with call.world.edit() as edit:
         edit.destroy(controller)
 

@@ -1,4 +1,4 @@
-"""Every verb by the name of its message. A message without a verb here that no field implies is answered NOT_IMPLEMENTED."""
+"""Every verb by the name of its message. A message without a verb here that follows from no field is answered NOT_IMPLEMENTED."""
 
 from __future__ import annotations
 

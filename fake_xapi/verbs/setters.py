@@ -1,4 +1,4 @@
-"""Setters that only write: XenAPI has many messages named ``set_x`` that are no accessors but do nothing else."""
+"""Setters that only write: XenAPI has many messages named ``set_x`` that are not accessors but do the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fake_xapi.verbs.call import Call, Verb
 
 
 def writes(field: str) -> Verb:
-    """A verb that writes one field."""
+    """Make a verb that writes one field."""
 
     def write(call: Call, identity: Id, value: Any) -> None:
         with call.world.edit() as edit:
@@ -20,7 +20,7 @@ def writes(field: str) -> Verb:
 
 
 def puts(field: str) -> Verb:
-    """A verb that adds one key to a map field; MAP_DUPLICATE_KEY for one that is there."""
+    """Make a verb that adds one key to a map field; MAP_DUPLICATE_KEY for one that exists."""
 
     def put(call: Call, identity: Id, key: str, value: str) -> None:
         row = call.world[identity]
@@ -33,7 +33,7 @@ def puts(field: str) -> Verb:
 
 
 def drops(field: str) -> Verb:
-    """A verb that removes one key of a map field; one that is absent is no error."""
+    """Make a verb that removes one key of a map field, if it exists."""
 
     def drop(call: Call, identity: Id, key: str) -> None:
         with call.world.edit() as edit:

@@ -1,1 +1,1 @@
-"""The verbs of access: subjects, roles, directories, secrets, certificates."""
+"""The verbs of access control: subjects, roles, directories, secrets, certificates."""

@@ -1,4 +1,4 @@
-"""The certificates and revocation lists that a pool trusts: by name, as the releases since 2010 have them."""
+"""The certificates and revocation lists that a pool trusts by name, as in the releases since 2010."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PUNCTUATION = "._-"
 
 
 def _assert_name(world: World, kind: str, name: str) -> None:
-    """Raise CERTIFICATE_NAME_INVALID [name] or CRL_NAME_INVALID [name]; names end in ``.pem`` since 2020."""
+    """Raise CERTIFICATE_NAME_INVALID [name] or CRL_NAME_INVALID [name]; since 2020 names end in ``.pem``."""
     plain = "".join(char for char in name if char not in _PUNCTUATION)
     is_safe = not name.startswith(".") and plain.isascii() and plain.isalnum()
     if not is_safe or ("Certificate" in world.personality.classes and not name.endswith(".pem")):
@@ -43,14 +43,14 @@ def _remove(call: Call, kind: str, name: str, host: Id = NULL, *, force: bool = 
 
 
 def _named(kind: str) -> Callable[[Call], list[str]]:
-    """A verb that lists the files of a kind."""
+    """Make the verb that lists the files of a kind."""
     return lambda call: [name for name, _ in dom0_files.listed(call.world, FOLDERS[kind])]
 
 
 def install(call: Call, name: str, cert: str) -> None:
     """Trust a certificate. CERTIFICATE_NAME_INVALID [name], CERTIFICATE_ALREADY_EXISTS [name].
 
-    INVALID_VALUE ["certificate", "<omitted>"] for what is none; before there were rows of certificates, CERTIFICATE_CORRUPT [name].
+    INVALID_VALUE ["certificate", "<omitted>"] for a malformed one; in releases without rows for certificates, CERTIFICATE_CORRUPT [name].
     """
     certificate, has_rows = read_certificate(cert), "Certificate" in call.world.personality.classes
     if certificate is None and has_rows:
@@ -65,9 +65,9 @@ def install(call: Call, name: str, cert: str) -> None:
 
 
 def uninstall(call: Call, name: str, force: bool = False) -> None:
-    """Trust a certificate no more. CERTIFICATE_NAME_INVALID [name], CERTIFICATE_DOES_NOT_EXIST [name].
+    """Stop trusting a certificate. CERTIFICATE_NAME_INVALID [name], CERTIFICATE_DOES_NOT_EXIST [name].
 
-    With ``force`` a file that is gone is passed over; INVALID_VALUE ["certificate:name", name] when the database knows of none either.
+    With ``force`` a missing file is ignored; INVALID_VALUE ["certificate:name", name] when the database has no such certificate either.
     """
     rows = named(call.world, name)
     with call.world.edit() as edit:
@@ -79,7 +79,7 @@ def uninstall(call: Call, name: str, force: bool = False) -> None:
 
 
 def install_on_host(call: Call, host: Id, name: str, cert: str) -> None:
-    """Let one host alone trust a certificate; of the releases before there were rows of certificates. The refusals of ``install``."""
+    """Trust a certificate on one host only, in releases without rows for certificates. Refusals as for ``install``."""
     _assert_name(call.world, "CERTIFICATE", name)
     if read_certificate(cert) is None:
         raise Failure("CERTIFICATE_CORRUPT", name)
@@ -87,17 +87,17 @@ def install_on_host(call: Call, host: Id, name: str, cert: str) -> None:
 
 
 def uninstall_on_host(call: Call, host: Id, name: str) -> None:
-    """Let one host alone trust a certificate no more. CERTIFICATE_NAME_INVALID [name], CERTIFICATE_DOES_NOT_EXIST [name]."""
+    """Stop trusting a certificate on one host. CERTIFICATE_NAME_INVALID [name], CERTIFICATE_DOES_NOT_EXIST [name]."""
     _remove(call, "CERTIFICATE", name, host)
 
 
 def named(world: World, name: str) -> list[Id]:
-    """The rows of the trusted certificates of a name."""
+    """The rows of the trusted certificates with that name."""
     return [one for one, row in world.rows("Certificate") if row["type"] == "ca" and row["name"] == name]
 
 
 def install_crl(call: Call, name: str, crl: str) -> None:
-    """Know a list of revoked certificates. CRL_NAME_INVALID [name], CRL_CORRUPT [name], CRL_ALREADY_EXISTS [name]."""
+    """Install a list of revoked certificates. CRL_NAME_INVALID [name], CRL_CORRUPT [name], CRL_ALREADY_EXISTS [name]."""
     _assert_name(call.world, "CRL", name)
     if not is_revocation_list(crl):
         raise Failure("CRL_CORRUPT", name)
@@ -105,16 +105,16 @@ def install_crl(call: Call, name: str, crl: str) -> None:
 
 
 def uninstall_crl(call: Call, name: str) -> None:
-    """Forget a list of revoked certificates. CRL_NAME_INVALID [name], CRL_DOES_NOT_EXIST [name]."""
+    """Remove a list of revoked certificates. CRL_NAME_INVALID [name], CRL_DOES_NOT_EXIST [name]."""
     _remove(call, "CRL", name)
 
 
 def synchronise(call: Call) -> None:
-    """Copy the master's files to all hosts: they share them."""
+    """Copy the master's files to all hosts: here they share them anyway."""
 
 
 def exchange_ca(call: Call, given: Mapping[str, str], export: list[Id]) -> dict[str, str]:
-    """Take in the certificates of a host that joins, and give it the pool's. POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT []."""
+    """Accept the certificates of a joining host, and give it the pool's. POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT []."""
     folder = FOLDERS["CERTIFICATE"]
     theirs = {name: cert for name, cert in given.items() if _is_news(call.world, folder + name, cert)}
     for name, cert in sorted(theirs.items()):
@@ -131,7 +131,7 @@ def _is_news(world: World, path: str, text: str) -> bool:
 
 
 def exchange_crls(call: Call, pool: Id, given: Mapping[str, str], export: list[str]) -> dict[str, str]:
-    """Take in the revocation lists of a host that joins, and give it the pool's: those of the same name stay as they are."""
+    """Accept the revocation lists of a joining host, and give it the pool's: lists with equal names stay as they are."""
     folder = FOLDERS["CRL"]
     for name, crl in sorted(given.items()):
         if not dom0_files.find(call.world, folder + name):

@@ -1,6 +1,6 @@
-"""The port to a directory service: who is who, in which groups, and whether a password is right.
+"""The port to a directory service: identities, groups, and the verification of passwords.
 
-XAPI asks it when external authentication is on. What stands behind it is an adapter's business; a pool without one has no directory.
+XAPI uses it when external authentication is on. An adapter decides what stands behind it; a pool without one has no directory.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class DirectoryRefusal(Exception):
-    """Why a directory does not let a host join or leave: ``tag`` is the end of XAPI's error code ("WRONG_CREDENTIALS")."""
+    """The reason why a directory does not let a host join or leave: ``tag`` ends XAPI's error code ("WRONG_CREDENTIALS")."""
 
     def __init__(self, tag: str, message: str) -> None:
         super().__init__(tag, message)
@@ -21,7 +21,7 @@ class DirectoryRefusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A user or a group. ``groups`` are the identifiers of those that it is a member of directly."""
+    """A user or a group. ``groups`` are the identifiers of the groups that directly contain it."""
 
     identifier: str
     name: str
@@ -35,27 +35,27 @@ class Entry:
 
     @property
     def is_suspended(self) -> bool:
-        """Whether the user may not log in, though it is known."""
+        """Whether the user is known but may not log in."""
         return self.is_disabled or self.is_expired or self.is_locked or self.is_password_expired
 
 
 class Directory(Protocol):
-    """A directory service of one domain."""
+    """The directory service of one domain."""
 
     @property
     def auth_type(self) -> str:
-        """XAPI's name of its kind: "AD"."""
+        """XAPI's name for its kind: "AD"."""
         ...
 
     def join(self, service_name: str, config: Mapping[str, str]) -> Mapping[str, str]:
-        """Let a host join the domain of that name with the credentials of ``config``; DirectoryRefusal when it may not.
+        """Let a host join the domain with that name, using the credentials in ``config``; DirectoryRefusal when it may not.
 
-        What the host keeps of it, ``external_auth_configuration``: no password is among it.
+        Returns what the host keeps of it in ``external_auth_configuration``, without passwords.
         """
         ...
 
     def leave(self, config: Mapping[str, str]) -> None:
-        """Let a host leave; without credentials it just goes. DirectoryRefusal when they are wrong."""
+        """Let a host leave; without credentials it leaves silently. DirectoryRefusal when they are wrong."""
         ...
 
     def authenticate(self, name: str, password: str) -> str:
@@ -67,7 +67,7 @@ class Directory(Protocol):
         ...
 
     def entry(self, identifier: str) -> Entry | None:
-        """What is known of an identifier."""
+        """The entry with that identifier."""
         ...
 
     def information(self, entry: Entry) -> Mapping[str, str]:
@@ -75,5 +75,5 @@ class Directory(Protocol):
         ...
 
     def groups(self, identifier: str) -> Sequence[str]:
-        """The groups of an entry, those of its groups included; empty for an identifier that is none."""
+        """The groups that contain an entry, directly or through other groups; empty for an unknown identifier."""
         ...

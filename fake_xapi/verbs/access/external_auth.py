@@ -1,4 +1,4 @@
-"""External authentication: hosts join a directory's domain and leave it, one by one or a pool at once."""
+"""External authentication: hosts join and leave a directory's domain, one by one or the whole pool."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def enable_on_host(call: Call, host: Id, config: Mapping[str, str], servic
 
 
 async def enable_in_pool(call: Call, pool: Id, config: Mapping[str, str], service_name: str, auth_type: str) -> None:
-    """Join every host of the pool, or none; subjects whom the domain does not know are forgotten.
+    """Join every host of the pool, or none; subjects that the domain does not know are removed.
 
     POOL_AUTH_ALREADY_ENABLED [host], POOL_AUTH_ENABLE_FAILED_DUPLICATE_HOSTNAME [host, message], AUTH_UNKNOWN_TYPE [type],
     POOL_AUTH_ENABLE_FAILED and its kinds [host, message].
@@ -45,7 +45,7 @@ async def enable_in_pool(call: Call, pool: Id, config: Mapping[str, str], servic
 
 
 def _of_pool(call: Call, host: Id, config: Mapping[str, str], service_name: str, auth_type: str) -> Mapping[str, object]:
-    """As a host joins; a refusal names the host."""
+    """Join one host on behalf of the pool; a refusal names the host."""
     try:
         return _joined(call, host, config, service_name, auth_type)
     except Failure as failure:
@@ -55,7 +55,7 @@ def _of_pool(call: Call, host: Id, config: Mapping[str, str], service_name: str,
 
 
 def _joined(call: Call, host: Id, config: Mapping[str, str], service_name: str, auth_type: str) -> Mapping[str, object]:
-    """What the row of a host that has joined says."""
+    """The fields of a host that has joined."""
     row = call.world[host]
     if row["external_auth_type"]:
         raise Failure("AUTH_ALREADY_ENABLED", row["external_auth_type"], row["external_auth_service_name"])
@@ -75,12 +75,12 @@ def _reached(call: Call, service_name: str) -> Directory:
 
 
 def _known(call: Call, code: str, otherwise: str, *params: str | Handle) -> Failure:
-    """A failure by the code that the release has for it."""
+    """A failure, with a code that the release knows."""
     return Failure(code if code in call.world.personality.errors else otherwise, *params)
 
 
 async def disable_on_host(call: Call, host: Id, config: Mapping[str, str], force: bool = False) -> None:  # XenAPI's
-    """Leave the domain; one that has joined none has nothing to leave. The sessions of the domain's users end.
+    """Leave the domain, if the host has joined one. The sessions of the domain's users end.
 
     AUTH_DISABLE_FAILED and its kinds [message]; with ``force`` the host leaves without the domain's consent.
     """
@@ -90,7 +90,7 @@ async def disable_on_host(call: Call, host: Id, config: Mapping[str, str], force
 
 
 async def disable_in_pool(call: Call, pool: Id, config: Mapping[str, str]) -> None:
-    """Let every host leave. POOL_AUTH_DISABLE_FAILED and its kinds [host, message] for the first that could not; the others have."""
+    """Let every host leave. POOL_AUTH_DISABLE_FAILED and its kinds [host, message] for the first that could not; the others leave."""
     await call.takes("host.disable_external_auth")
     failures = [failure for host in _hosts(call) if (failure := _left_pool(call, host, config)) is not None]
     if failures:
@@ -119,7 +119,7 @@ def _leave(call: Call, host: Id, config: Mapping[str, str], *, is_forced: bool) 
 
 
 def set_ldaps_on_host(call: Call, host: Id, ldaps: bool, force: bool = False) -> None:  # XenAPI's
-    """Talk to the domain over TLS, or no longer. AUTH_IS_DISABLED [], AUTH_NO_TRUSTED_CERTS [message] without a certificate to trust."""
+    """Switch TLS to the domain on or off. AUTH_IS_DISABLED [], AUTH_NO_TRUSTED_CERTS [message] without a certificate to trust."""
     row = call.world[host]
     if row["external_auth_type"] not in KNOWN_TYPES:
         raise Failure("AUTH_IS_DISABLED")
@@ -132,7 +132,7 @@ def set_ldaps_on_host(call: Call, host: Id, ldaps: bool, force: bool = False) ->
 
 
 def set_ldaps_in_pool(call: Call, pool: Id, ldaps: bool, force: bool = False) -> None:  # XenAPI's
-    """As on a host, on each. AUTH_IS_DISABLED [], AUTH_SET_LDAPS_FAILED [host, message]."""
+    """Switch it on or off on every host. AUTH_IS_DISABLED [], AUTH_SET_LDAPS_FAILED [host, message]."""
     for host in _hosts(call):
         try:
             set_ldaps_on_host(call, host, ldaps, force)
@@ -143,13 +143,13 @@ def set_ldaps_in_pool(call: Call, pool: Id, ldaps: bool, force: bool = False) ->
 
 
 def detect_nonhomogeneous(call: Call, pool: Id) -> None:
-    """Make a message about each host that has not joined what the master has."""
+    """Raise an alert for each host that has not joined the same domain as the master."""
     for host in _hosts(call)[1:]:
         _tell_difference(call, host)
 
 
 def _tell_difference(call: Call, host: Id) -> None:
-    """Compare a host with the master; of the master itself, all others."""
+    """Compare a host with the master; for the master itself, compare all others with it."""
     master = _hosts(call)[0]
     if host == master:
         for other in _hosts(call)[1:]:

@@ -1,4 +1,4 @@
-"""The class ``role``: which permissions a role is made of, and which roles have a permission."""
+"""The class ``role``: the permissions that make up a role, and the roles that include a permission."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fake_xapi.verbs.call import Call, Verb
 
 
 def leaves(world: World, role: Id) -> Iterator[Id]:
-    """The permissions that a role is made of; a permission is made of itself."""
+    """The permissions that make up a role; a permission consists of itself."""
     subroles = world[role]["subroles"]
     if not subroles:
         yield role
@@ -19,7 +19,7 @@ def leaves(world: World, role: Id) -> Iterator[Id]:
 
 
 def permission_names(world: World, roles: tuple[Id, ...]) -> list[str]:
-    """The permissions of several roles by name, each once."""
+    """The names of the permissions of several roles, each once."""
     return sorted({world[permission]["name_label"] for role in roles for permission in leaves(world, role)})
 
 
@@ -34,13 +34,13 @@ def get_permissions_name_label(call: Call, role: Id) -> list[str]:
 
 
 def get_by_permission(call: Call, permission: Id) -> list[Id]:
-    """The roles that have a permission, the permission itself left out."""
+    """The roles that include a permission, except the permission itself."""
     world = call.world
     return sorted(role for role in world.ids("role") if role != permission and permission in leaves(world, role))
 
 
 def get_by_permission_name_label(call: Call, label: str) -> list[Id]:
-    """The roles that have the permission of that name; none for a name that nothing has."""
+    """The roles that include the permission of that name; none for an unknown name."""
     found = call.world.named("role", label)
     return get_by_permission(call, found[0]) if found else []
 

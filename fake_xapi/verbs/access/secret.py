@@ -1,4 +1,4 @@
-"""The class ``secret``: texts that other objects name by uuid instead of holding them."""
+"""The class ``secret``: texts that other objects refer to by uuid instead of holding them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fake_xapi.verbs.call import Call, Verb
 
 
 def introduce(call: Call, uuid: str, value: str, other_config: Mapping[str, str]) -> Id:
-    """A secret with a uuid that is known already. DB_UNIQUENESS_CONSTRAINT_VIOLATION ["secret", "uuid", uuid] for one that is taken."""
+    """Create a secret with a given uuid. DB_UNIQUENESS_CONSTRAINT_VIOLATION ["secret", "uuid", uuid] for one that is taken."""
     if call.world.by_uuid("secret", uuid):
         raise Failure("DB_UNIQUENESS_CONSTRAINT_VIOLATION", "secret", "uuid", uuid)
     with call.world.edit() as edit:

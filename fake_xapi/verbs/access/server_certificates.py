@@ -1,4 +1,4 @@
-"""The certificates of hosts: one with which each serves clients, one for its pool. A host makes them itself until it is given another."""
+"""The certificates of hosts: one with which each serves clients, and one for its pool. A host makes its own until it is given another."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ FILES: Mapping[str, str] = {"host": "/etc/xensource/xapi-ssl.pem", "host_interna
 
 
 def key_file(kind: str) -> str:
-    """Where the private key of a host's certificate lies."""
+    """The path of the private key of a host's certificate."""
     return FILES[kind].replace(".pem", ".key")
 
 
 def is_from_the_factory(pem: str | None) -> bool:
-    """Whether a host has no certificate of its own yet: none at all, or the one that all hosts of an image share."""
+    """Whether a host has no certificate of its own yet: none at all, or the one shared by all hosts of an image."""
     certificate = read_certificate(pem) if pem else None
     return certificate is None or certificate.subject.rfc4514_string() == "CN=localhost"
 
 
 def certificate_of(call: Call, host: Id, kind: str) -> str:
-    """The PEM of a host's certificate, made now if the host has none yet."""
+    """The PEM of a host's certificate, which is made now if the host has none."""
     known = dom0_files.read(call.world, FILES[kind], host)
     return renew(call, host, kind) if known is None or is_from_the_factory(known) else known
 
 
 def renew(call: Call, host: Id, kind: str) -> str:
-    """Let a host make itself a new certificate; the answer is its PEM."""
+    """Let a host make itself a new certificate; returns its PEM."""
     with call.world.edit() as edit:
         return put_self_signed(call.world, edit, host, kind, call.now(), key_bits(call.world, host))
 
 
 def key_bits(world: World, host: Id) -> Callable[[int], int]:
-    """What a host's next key is made of: nobody can tell who does not know the secret of the world."""
+    """The source of a host's next key: it cannot be predicted without the secret of the world."""
     return random.Random(int(world.keyed_text(f"key of {host} after {world.generation}"), 16)).getrandbits
 
 
 def put_self_signed(world: World, edit: Edit, host: Id, kind: str, now: str, bits: Callable[[int], int]) -> str:
-    """A new certificate and its key in the files of a host, and in the database; the answer is its PEM."""
+    """Store a new certificate and its key in the files of a host, and in the database; returns its PEM."""
     row = edit[host]
     names = (row["hostname"], row["address"]) if kind == "host" else (world.uuid(host),)
     pem, key = self_signed(bits, names, moment(now))
@@ -60,7 +60,7 @@ def put_self_signed(world: World, edit: Edit, host: Id, kind: str, now: str, bit
 
 
 def put(world: World, edit: Edit, host: Id, kind: str, pem: str, key: str) -> None:
-    """A certificate and its key in the files of a host; the database forgets the one before."""
+    """Store a certificate and its key in the files of a host; the database forgets the previous one."""
     dom0_files.write(world, edit, FILES[kind], pem, host)
     dom0_files.write(world, edit, key_file(kind), key, host)
     certificate = read_certificate(pem)
@@ -73,7 +73,7 @@ def put(world: World, edit: Edit, host: Id, kind: str, pem: str, key: str) -> No
 
 
 def columns(certificate: x509.Certificate) -> dict[str, str]:
-    """What a row of the database says of a certificate."""
+    """The fields of a certificate's row."""
     told = facts(certificate)
     return {
         "not_before": date(told.not_before),
@@ -90,7 +90,7 @@ def get_server_certificate(call: Call, host: Id) -> str:
 
 
 def install(call: Call, host: Id, certificate: str, private_key: str, certificate_chain: str = "") -> None:
-    """Give a host a certificate of somebody else's. SERVER_CERTIFICATE_*; HA_IS_ENABLED [] because the host's daemons begin anew."""
+    """Give a host a certificate issued elsewhere. SERVER_CERTIFICATE_*; HA_IS_ENABLED [], because the host's daemons restart."""
     _assert_no_ha(call.world)
     try:
         check_server(certificate, private_key, certificate_chain, moment(call.now()))
@@ -107,7 +107,7 @@ def _assert_no_ha(world: World) -> None:
 
 
 def reset(call: Call, host: Id) -> None:
-    """Let a host serve with a certificate of its own again."""
+    """Let a host serve with a self-signed certificate again."""
     _assert_no_ha(call.world)
     renew(call, host, "host")
 
@@ -118,12 +118,12 @@ def emergency_reset(call: Call) -> None:
 
 
 def refresh(call: Call, host: Id) -> None:
-    """A new certificate by which the hosts of the pool know this one."""
+    """Renew the certificate by which the hosts of the pool recognise this one."""
     renew(call, host, "host_internal")
 
 
 def enable_verification(call: Call) -> None:
-    """Let all hosts check whom they talk to. LICENCE_RESTRICTION ["Certificate_verification"], HA_IS_ENABLED []."""
+    """Let all hosts verify the certificates of those they talk to. LICENCE_RESTRICTION ["Certificate_verification"], HA_IS_ENABLED []."""
     require(call.world, "Certificate_verification")
     _assert_no_ha(call.world)
     with call.world.edit() as edit:
@@ -133,7 +133,7 @@ def enable_verification(call: Call) -> None:
 
 
 def emergency_disable_verification(call: Call) -> None:
-    """Let this host talk to whom it cannot check, and say so to its operators."""
+    """Stop this host from verifying certificates, and alert its operators."""
     with call.world.edit() as edit:
         edit.set(call.host, tls_verification_enabled=False)
     body = "<body><message>TLS verification was disabled in an emergency</message></body>"
@@ -141,7 +141,7 @@ def emergency_disable_verification(call: Call) -> None:
 
 
 def emergency_reenable_verification(call: Call) -> None:
-    """Let this host check again whom it talks to; TLS_VERIFICATION_NOT_ENABLED_IN_POOL [] where none does."""
+    """Let this host verify certificates again; TLS_VERIFICATION_NOT_ENABLED_IN_POOL [] where the pool does not."""
     if not call.world[POOL]["tls_verification_enabled"]:
         raise Failure("TLS_VERIFICATION_NOT_ENABLED_IN_POOL")
     with call.world.edit() as edit:

@@ -1,4 +1,4 @@
-"""The classes ``subject`` and ``auth``: users and groups of the directory whom the pool lets in, and what the directory knows."""
+"""The classes ``subject`` and ``auth``: users and groups of the directory that the pool admits, and what the directory knows of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POOL_ADMIN = "pool-admin"
 
 
 def create(call: Call, fields: Mapping[str, Any]) -> Id:
-    """Let a user or group in. It has no role yet, unless the licence knows no roles: then it is pool-admin.
+    """Admit a user or group. It has no role yet, except without a licence for roles: then it is pool-admin.
 
     LICENCE_RESTRICTION ["AD"], SUBJECT_ALREADY_EXISTS [], AUTH_IS_DISABLED [], SUBJECT_CANNOT_BE_RESOLVED [].
     """
@@ -32,7 +32,7 @@ def create(call: Call, fields: Mapping[str, Any]) -> Id:
 
 
 def add_to_roles(call: Call, subject: Id, role: Id) -> None:
-    """Give a role. LICENCE_RESTRICTION ["RBAC"], ROLE_NOT_FOUND [], ROLE_ALREADY_EXISTS []."""
+    """Grant a role. LICENCE_RESTRICTION ["RBAC"], ROLE_NOT_FOUND [], ROLE_ALREADY_EXISTS []."""
     require(call.world, "RBAC")
     roles = call.world[subject]["roles"]
     if call.world.get(role) is None:
@@ -44,7 +44,7 @@ def add_to_roles(call: Call, subject: Id, role: Id) -> None:
 
 
 def remove_from_roles(call: Call, subject: Id, role: Id) -> None:
-    """Take a role. LICENCE_RESTRICTION ["RBAC"], ROLE_NOT_FOUND [] for one that the subject has not."""
+    """Revoke a role. LICENCE_RESTRICTION ["RBAC"], ROLE_NOT_FOUND [] for one that the subject does not have."""
     require(call.world, "RBAC")
     roles = call.world[subject]["roles"]
     if role not in roles:
@@ -54,7 +54,7 @@ def remove_from_roles(call: Call, subject: Id, role: Id) -> None:
 
 
 def get_permissions_name_label(call: Call, subject: Id) -> list[str]:
-    """The names of all that a subject's roles allow."""
+    """The names of all permissions that a subject's roles grant."""
     return permission_names(call.world, call.world[subject]["roles"])
 
 
@@ -72,7 +72,7 @@ def get_subject_information_from_identifier(call: Call, identifier: str) -> dict
 
 
 def get_group_membership(call: Call, identifier: str) -> list[str]:
-    """The groups of a user or group, those of its groups included. AUTH_IS_DISABLED [], SUBJECT_CANNOT_BE_RESOLVED []."""
+    """The groups that contain a user or group, directly or through others. AUTH_IS_DISABLED [], SUBJECT_CANNOT_BE_RESOLVED []."""
     return list(enabled_directory(call).groups(_entry(call, identifier).identifier))
 
 

@@ -1,4 +1,4 @@
-"""Certificates that a pool trusts for a purpose, and those by which its hosts know each other."""
+"""Certificates that a pool trusts for specific purposes, and those by which its hosts recognise each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POOL_FOLDER = "/etc/stunnel/certs-pool/"
 
 
 def install(call: Call, pool: Id, ca: bool, cert: str, purpose: Sequence[str]) -> None:
-    """Trust a certificate for some purposes, as a root or as that of one server.
+    """Trust a certificate for some purposes, as a root certificate or as that of one server.
 
     TRUSTED_CERTIFICATE_INVALID [], TRUSTED_CERTIFICATE_NOT_VALID_YET [now, from], TRUSTED_CERTIFICATE_EXPIRED [now, until],
     TRUSTED_CERTIFICATE_ALREADY_EXISTS [fingerprint].
@@ -57,7 +57,7 @@ def _of_fingerprint(world: World, kind: str, fingerprint: str) -> Id:
 
 
 def uninstall(call: Call, pool: Id, certificate: Id) -> None:
-    """Trust a certificate no more; NOT_TRUSTED_CERTIFICATE [certificate] for a host's own, or one that was installed by name."""
+    """Stop trusting a certificate; NOT_TRUSTED_CERTIFICATE [certificate] for a host's own, or one that was installed by name."""
     if certificate not in _trusted(call.world):
         raise Failure("NOT_TRUSTED_CERTIFICATE", Handle(certificate))
     with call.world.edit() as edit:
@@ -66,9 +66,9 @@ def uninstall(call: Call, pool: Id, certificate: Id) -> None:
 
 
 def exchange(call: Call, pool: Id, ca: bool, given: Mapping[str, Sequence[str]], export: Sequence[Id]) -> dict[str, list[str]]:
-    """Take in the certificates of a host that joins, PEM -> purposes, and give it the pool's.
+    """Accept the certificates of a joining host, PEM -> purposes, and give it the pool's.
 
-    POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT [in the pool, on the host] for one that is trusted for other purposes here.
+    POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT [in the pool, on the host] for one that the pool trusts for other purposes.
     """
     kind = "ca" if ca else "pinned"
     for pem, purpose in sorted(given.items()):
@@ -83,7 +83,7 @@ def exchange(call: Call, pool: Id, ca: bool, given: Mapping[str, Sequence[str]],
 
 
 def exchange_internal(call: Call, uuid: str, certificate: str) -> dict[str, str]:
-    """Know a host that joins by its certificate, and tell it those of the pool's hosts by their uuids. INVALID_VALUE for none."""
+    """Accept the certificate of a joining host, and give it those of the pool's hosts, by uuid. INVALID_VALUE for a malformed one."""
     if read_certificate(certificate) is None:
         raise Failure("INVALID_VALUE", "certificate", "<omitted>")
     with call.world.edit() as edit:

@@ -1,1 +1,1 @@
-"""VMs and pools as files: XVA archives, metadata, recovery from a disk."""
+"""VMs and pools as files: XVA archives, their metadata, recovery from a disk."""

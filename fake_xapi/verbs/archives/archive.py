@@ -1,6 +1,6 @@
-"""``ova.xml``, the metadata of exported VMs, as a value: which release wrote it, and records whose refs lead to one another alone.
+"""``ova.xml``, the metadata of exported VMs, as a value: the release that wrote it, and records whose refs stay within it.
 
-May not know worlds: what goes in and what becomes of it is said elsewhere.
+May not know worlds: other modules decide what goes in and what becomes of it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from fake_xapi.datamodel.wire import escape, xml_array, xml_struct, xml_value
 from fake_xapi.datamodel.xml_values import MalformedXml, read_value
 
 EXPORT_VERSION = 2
-"""1 brought checksums behind each chunk, 2 did away with a table of them at the end."""
+"""1 added a checksum after each chunk, 2 dropped the table of checksums at the end."""
 MAPS_TO = "maps_to"
-"""The key of other_config that names the object at the target of a migration that an exported one will be."""
+"""The key of other_config that names, for a migration, the object at the target that an exported one will become."""
 _XAPI_OF_2012 = (1, 3)
 _XAPI_BEFORE_ITS_OWN_NUMBERS = (1, 20)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What wrote an archive."""
+    """The software that wrote an archive."""
 
     hostname: str
     date: str
@@ -38,7 +38,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One record; ``id`` is what the refs of others call it by: ``Ref:3``."""
+    """One record; ``id`` is the name by which others refer to it: ``Ref:3``."""
 
     cls: str
     id: str
@@ -54,7 +54,7 @@ class Archive:
 
 
 def version_of(release: Personality, software: Mapping[str, str]) -> Version:
-    """What a host says of itself in the archives that it writes."""
+    """The software of a host, as it appears in the archives that it writes."""
     return Version(
         software.get("hostname", "localhost"),
         software.get("date", ""),
@@ -66,7 +66,7 @@ def version_of(release: Personality, software: Mapping[str, str]) -> Version:
 
 
 def xapi_version(release: Personality) -> tuple[int, int]:
-    """The number that archives are compared by; since 2021 it is the number of XAPI's release."""
+    """The number by which archives are compared; since 2021 it is the number of XAPI's release."""
     if release.era != "modern":
         return _XAPI_OF_2012
     numbered = re.match(r"(\d\d)\.(\d+)\.", release.name)
@@ -91,7 +91,7 @@ def written(archive: Archive) -> bytes:
 
 
 def _xml(value: object) -> str:
-    """Like XML-RPC, but that the names of members are escaped: keys of maps may be anything."""
+    """Like XML-RPC, except that the names of members are escaped: keys of maps may be anything."""
     if isinstance(value, Mapping):
         return xml_struct({escape(str(name)): _xml(member) for name, member in value.items()})
     if isinstance(value, list | tuple):
@@ -100,7 +100,7 @@ def _xml(value: object) -> str:
 
 
 def read(document: bytes) -> Archive:
-    """The archive that a document describes; Failure IMPORT_ERROR for what describes none."""
+    """The archive in a document; Failure IMPORT_ERROR for anything else."""
     try:
         content = read_value(document)
         return _archive(content)
@@ -131,6 +131,6 @@ def _exported(made: Any) -> Exported:
 
 
 def assert_compatible(archive: Archive, release: Personality) -> None:
-    """Raise IMPORT_INCOMPATIBLE_VERSION [] for what a newer release wrote."""
+    """Raise IMPORT_INCOMPATIBLE_VERSION [] for an archive of a newer release."""
     if archive.version.xapi > xapi_version(release):
         raise Failure("IMPORT_INCOMPATIBLE_VERSION")

@@ -23,7 +23,7 @@ _NOT_TAKEN = frozenset(
 
 
 def import_network(importing: Importing, made: Exported) -> None:
-    """The network of that name, or at least of that bridge; one that is not here is made, without a NIC."""
+    """Find the network of that name, or else of that bridge; a missing one is created, without a NIC."""
     world, edit = importing.call.world, importing.edit
     named = world.named("network", str(made.snapshot["name_label"]))
     bridged = (network for network, row in world.rows("network") if row["bridge"] == made.snapshot.get("bridge"))
@@ -42,7 +42,7 @@ def _free_bridge(importing: Importing) -> str:
 
 
 def import_device(importing: Importing, made: Exported) -> None:
-    """A device of a VM that was made; what cannot be used here is left out."""
+    """Create a device for an imported VM; what cannot be used here is left out."""
     vm = importing.here.get(str(made.snapshot["VM"]), 0)
     if vm in importing.vms:
         fields = {name: value for name, value in importing.fields(made).items() if name not in _NOT_TAKEN}
@@ -53,7 +53,7 @@ def import_device(importing: Importing, made: Exported) -> None:
 
 
 def _make_vbd(importing: Importing, made: Exported, fields: dict[str, Any]) -> None:
-    """A drive whose medium is not here is empty; a disk that is not here has no VBD."""
+    """Create a VBD: a drive whose medium is missing is empty; a disk that is missing has no VBD."""
     is_drive = fields["type"] == "CD"
     if is_drive and not fields["VDI"]:
         fields["empty"] = True
@@ -62,7 +62,7 @@ def _make_vbd(importing: Importing, made: Exported, fields: dict[str, Any]) -> N
 
 
 def _make_vif(importing: Importing, made: Exported, fields: dict[str, Any]) -> None:
-    """Restored, it keeps its address; else it gets the one that follows from its VM's new ``mac_seed``."""
+    """Create a VIF: a restored one keeps its address; otherwise that is derived from its VM's new ``mac_seed``."""
     mapped = _network_of_migration(importing, made)
     fields["network"] = mapped or fields["network"]
     fields["other_config"] = {key: value for key, value in fields["other_config"].items() if key != MAPS_TO}
@@ -80,7 +80,7 @@ def _network_of_migration(importing: Importing, made: Exported) -> Id:
 
 
 def _make_vgpu(importing: Importing, made: Exported, fields: dict[str, Any]) -> None:
-    """A card that the pool does not have is left out."""
+    """Create a VGPU, unless the pool has no such card."""
     if fields["GPU_group"]:
         importing.note(made, importing.edit.create("VGPU", **fields))
 

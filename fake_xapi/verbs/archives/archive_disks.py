@@ -1,4 +1,4 @@
-"""The VDIs of an archive: made for bytes that follow, or found among those that are here."""
+"""The VDIs of an archive: created for bytes that follow, or found among existing ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TAKEN = ("name_label", "name_description", "type", "sharable", "read_only", "ot
 
 
 def import_disk(importing: Importing, made: Exported) -> None:
-    """A VDI here for one of the archive. ISOs are looked for by their location, and missed without a word."""
+    """Find or create the VDI for one of the archive. ISOs are found by location, and silently left out when missing."""
     sr = importing.snapshot_of(str(made.snapshot["SR"]))
     if sr.get("content_type") == "iso":
         importing.note(made, _iso_at(importing, str(made.snapshot["location"])))
@@ -46,7 +46,7 @@ def _taken(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _find(importing: Importing, made: Exported) -> None:
-    """By what the caller or the migration says, or by SR and location."""
+    """Find a VDI as the caller or the migration maps it, or else by SR and location."""
     found = _told(importing, made) or _at_the_same_place(importing, made) or _mapped(importing, made)
     if found or importing.plan.is_forced:
         importing.note(made, found)

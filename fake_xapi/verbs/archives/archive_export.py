@@ -1,6 +1,6 @@
-"""What of a world goes into an archive: VMs, what hangs on them, and the records of what they lean on.
+"""The parts of a world that go into an archive: VMs, what belongs to them, and the records of what they depend on.
 
-Refs to anything else become NULL, so that no archive leads out of itself.
+Refs to anything else become NULL, so that no ref leads out of an archive.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CLASSES = (
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What of the VMs is wanted. ``maps`` tells, for a migration, the refs that VDIs and VIFs have at the target."""
+    """What to export along with the VMs. ``maps`` gives, for a migration, the refs of VDIs and VIFs at the target."""
 
     has_snapshots: bool = False
     preserves_power_state: bool = False
@@ -37,7 +37,7 @@ class Scope:
 
 
 class _Table:
-    """The objects that are in an archive, numbered as they are found."""
+    """The objects of an archive, numbered as they are found."""
 
     def __init__(self, call: Call, scope: Scope) -> None:
         self._call = call
@@ -45,14 +45,14 @@ class _Table:
         self.names: dict[Id, str] = {}
 
     def add(self, identity: Id) -> bool:
-        """Take an object in; whether it is there and was not before."""
+        """Include an object; returns whether it is there and was not before."""
         if not identity or identity in self.names or self._call.world.get(identity) is None:
             return False
         self.names[identity] = f"Ref:{len(self.names)}"
         return True
 
     def add_vm(self, vm: Id, *, is_root: bool = True) -> None:
-        """Take in a VM with its devices and what they lean on; with its snapshots where they are wanted."""
+        """Include a VM with its devices and what they depend on; with its snapshots where they are wanted."""
         if not self.add(vm):
             return
         row = self._call.world[vm]
@@ -110,7 +110,7 @@ _BLANK: Mapping[str, tuple[str, ...]] = {
     "SR": (*_OPERATIONS, "blobs"),
     "network": (*_OPERATIONS, "blobs"),
 }
-"""What is true where the archive is written and nowhere else: these fields are empty in it."""
+"""Fields that only hold where the archive is written: they are empty in it."""
 _HALTED: Mapping[str, Any] = {"power_state": "Halted", "suspend_VDI": NULL_REF}
 _DETACHED: Mapping[str, Any] = {"currently_attached": False}
 _WITHOUT_POWER: Mapping[str, Mapping[str, Any]] = {"VM": _HALTED, "VBD": _DETACHED, "VIF": _DETACHED, "VGPU": _DETACHED}
@@ -126,7 +126,7 @@ _NO_SNAPSHOT: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """An archive's metadata, and what its objects are called in it."""
+    """An archive's metadata, and the names of its objects in it."""
 
     archive: Archive
     names: Mapping[Id, str]
@@ -176,7 +176,7 @@ def _holds_refs(kind: Type) -> bool:
 
 
 def _renamed(kind: Type, value: Any, refs: Mapping[str, str]) -> Any:
-    """The value with its refs as the archive calls them; those that lead out of it are NULL, or missing from a set."""
+    """The value with refs replaced by the archive's names; those to other objects become NULL, or are dropped from sets."""
     if kind.is_ref:
         return refs.get(value, NULL_REF)
     if kind.is_ref_set:

@@ -1,4 +1,4 @@
-"""An archive's metadata becomes part of a world: in one edit, so that what is refused leaves nothing behind.
+"""Importing an archive's metadata into a world: in one edit, so that a refusal leaves nothing behind.
 
 What an archive's VMs lean on (hosts, SRs, networks) is looked for here; VMs and their devices are made. Disks are made as well when
 their bytes follow; where the metadata comes alone they must be here already.
@@ -20,7 +20,7 @@ from fake_xapi.verbs.vms.vm_life import drop_vm
 
 
 class DryRun(Exception):
-    """Ends the edit of a dry run, so that nothing of it stays."""
+    """Raised to end the edit of a dry run, so that nothing of it stays."""
 
 
 def _find_host(importing: Importing, made: Exported) -> None:
@@ -28,7 +28,7 @@ def _find_host(importing: Importing, made: Exported) -> None:
 
 
 def _find_sr(importing: Importing, made: Exported) -> None:
-    """The same SR, or the one that all disks go to: none of ISOs."""
+    """The same SR, or the one to which all disks go; never one of ISOs."""
     if not importing.plan.sr:
         importing.note(made, importing.call.world.by_uuid("SR", str(made.snapshot.get("uuid", ""))))
     elif made.snapshot.get("content_type") != "iso":
@@ -36,14 +36,14 @@ def _find_sr(importing: Importing, made: Exported) -> None:
 
 
 def _find_gpu_group(importing: Importing, made: Exported) -> None:
-    """Any group of the same types."""
+    """Any group that supports the same types."""
     wanted = set(made.snapshot.get("GPU_types", ()))
     groups = (identity for identity, row in importing.call.world.rows("GPU_group") if set(row["GPU_types"]) == wanted)
     importing.note(made, min(groups, default=0))
 
 
 def _find_vgpu_type(importing: Importing, made: Exported) -> None:
-    """The type of the same vendor and model."""
+    """The type with the same vendor and model."""
     wanted = (made.snapshot.get("vendor_name"), made.snapshot.get("model_name"))
     types = importing.call.world.rows("VGPU_type")
     importing.note(made, min((identity for identity, row in types if (row["vendor_name"], row["model_name"]) == wanted), default=0))
@@ -68,11 +68,11 @@ HANDLERS: tuple[tuple[str, Callable[[Importing, Exported], None]], ...] = (
     ("VGPU", import_device),
     ("VTPM", import_device),
 )
-"""What becomes of each class, in an order in which everything is there before something leans on it."""
+"""How each class is imported, in an order in which everything comes after what it depends on."""
 
 
 def take_in(call: Call, archive: Archive, plan: Plan) -> Imported:
-    """Make an archive's VMs. A dry run says what is wrong, and makes nothing.
+    """Create an archive's VMs. A dry run only reports what is wrong.
 
     Failures IMPORT_INCOMPATIBLE_VERSION, DUPLICATE_VM [vm], VM_BAD_POWER_STATE, VM_TO_IMPORT_IS_NOT_NEWER_VERSION [vm, here, there],
     VDI_LOCATION_MISSING [sr, location], VDI_CONTENT_ID_MISSING, IMPORT_ERROR_FAILED_TO_FIND_OBJECT [id], IMPORT_ERROR [text].
@@ -114,7 +114,7 @@ def _forget_bytes(call: Call, vdis: Iterable[Id]) -> None:
 
 
 def finish(call: Call, imported: Imported, key: str) -> tuple[Id, ...]:
-    """The VMs are there: their marks go, and what their disks take is known. Returns those that are no snapshots."""
+    """Remove the marks of the imported VMs and account for their disks. Returns those that are not snapshots."""
     with call.world.edit() as edit:
         for vm in imported.vms:
             edit.drop(vm, "current_operations", key)
@@ -124,7 +124,7 @@ def finish(call: Call, imported: Imported, key: str) -> tuple[Id, ...]:
 
 
 def discard(call: Call, imported: Imported) -> None:
-    """Undo an import that failed on its way; what somebody else removed meanwhile is gone already."""
+    """Undo an import that failed on its way; what somebody else removed in the meantime is gone already."""
     with call.world.edit() as edit:
         for vm in imported.vms:
             if edit.get(vm) is not None:

@@ -1,4 +1,4 @@
-"""An import under way: what was asked for, what the archive's objects are here, and what was made for them."""
+"""An import under way: what was asked for, what the archive's objects are here, and what was created for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fake_xapi.verbs.call import Call
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How an archive is to be taken in.
+    """How to import an archive.
 
     ``sr``: where its disks go; NULL when they are here already. ``restores``: VMs keep their uuids and MAC addresses and take the place
     of what bears them. ``key``: the ref of the task, under which VMs are marked as being imported; "" marks nothing.
@@ -39,7 +39,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class IncomingDisk:
-    """A disk that was made for bytes that will follow; ``prefix`` is what the archive calls it."""
+    """A disk that was created for bytes that will follow; ``prefix`` is the archive's name for it."""
 
     prefix: str
     vdi: Id
@@ -48,7 +48,7 @@ class IncomingDisk:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import has made so far."""
+    """What an import has created so far."""
 
     vms: tuple[Id, ...]
     disks: tuple[IncomingDisk, ...]
@@ -56,7 +56,7 @@ class Imported:
 
 
 class Importing:
-    """An import under way: what the archive's objects are here, and what was made for them."""
+    """An import under way: what the archive's objects are here, and what was created for them."""
 
     def __init__(self, call: Call, edit: Edit, plan: Plan, objects: Iterable[Exported]) -> None:
         self.call = call
@@ -64,19 +64,19 @@ class Importing:
         self.plan = plan
         self.objects = {made.id: made for made in objects}
         self.here: dict[str, Id] = {}
-        """What the archive calls an object -> the object here. An object that is not here is missing."""
+        """The archive's name for an object -> the object here. Objects that do not exist here are missing."""
         self.vms: list[Id] = []
         self.disks: list[IncomingDisk] = []
         self.networks: list[Id] = []
 
     def snapshot_of(self, name: str) -> Mapping[str, Any]:
-        """The record that the archive has of an object. IMPORT_ERROR_FAILED_TO_FIND_OBJECT [id]."""
+        """The archive's record of an object. IMPORT_ERROR_FAILED_TO_FIND_OBJECT [id]."""
         if name not in self.objects:
             raise Failure("IMPORT_ERROR_FAILED_TO_FIND_OBJECT", name)
         return self.objects[name].snapshot
 
     def fields(self, made: Exported) -> dict[str, Any]:
-        """A record as fields of the state: refs lead to what is here, or nowhere. IMPORT_ERROR for values that are none."""
+        """A record as fields of the state: refs lead to objects here, or nowhere. IMPORT_ERROR for malformed values."""
         refs = _ref_fields(self.call.world.personality.name, made.cls)
         plain = {name: value for name, value in made.snapshot.items() if name not in refs}
         try:
@@ -93,12 +93,12 @@ class Importing:
         return tuple(self.here[name] for name in value if name in self.here) if kind.is_ref_set else {}
 
     def note(self, made: Exported, found: Id) -> None:
-        """Say which object here an archive's is; NULL for none."""
+        """Record which object here stands for one of the archive's; NULL for none."""
         if found:
             self.here[made.id] = found
 
     def result(self) -> Imported:
-        """What was made."""
+        """What was created."""
         return Imported(tuple(self.vms), tuple(self.disks), tuple(self.networks))
 
 

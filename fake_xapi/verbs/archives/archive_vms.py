@@ -1,4 +1,4 @@
-"""The VMs of an archive: which of them are made, which stand for ones that are here, and which are refused."""
+"""The VMs of an archive: which are created, which correspond to existing ones, and which are refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOT_TAKEN = frozenset(
         *("pending_guidances", "pending_guidances_recommended", "pending_guidances_full"),
     }
 )
-"""What belongs to where the VM was, or is decided anew."""
+"""Fields that belong to the VM's former place, or are decided anew."""
 
 
 def assert_can_restore(call: Call, archive: Archive) -> None:
@@ -40,7 +40,7 @@ def assert_can_restore(call: Call, archive: Archive) -> None:
 
 
 def import_vm(importing: Importing, made: Exported) -> None:
-    """Make a VM, unless it is a template of the product, or a forced restore finds it in use."""
+    """Create a VM, unless it is a template of the product, or a forced restore finds it in use."""
     if _is_default_template(made):
         named = importing.call.world.named("VM", str(made.snapshot["name_label"]))
         importing.note(made, named[0] if named else 0)
@@ -63,7 +63,7 @@ def _is_default_template(made: Exported) -> bool:
 
 
 def _may_replace(importing: Importing, made: Exported, old: Id) -> bool:
-    """Whether a VM that is here gives way: it must be halted, and older. Forced, one that runs is left alone."""
+    """Whether an existing VM gives way: it must be halted, and older. With force, one that runs is left alone."""
     row = importing.call.world[old]
     if row["power_state"] != "Halted":
         if importing.plan.is_forced:
@@ -76,7 +76,7 @@ def _may_replace(importing: Importing, made: Exported, old: Id) -> bool:
 
 
 def _check_live(importing: Importing, made: Exported, fields: dict[str, Any]) -> None:
-    """What a VM that comes alive needs of its new host: HOST_NOT_ENOUGH_FREE_MEMORY, VM_INCOMPATIBLE_WITH_THIS_HOST."""
+    """Check what a VM that arrives alive needs of its new host: HOST_NOT_ENOUGH_FREE_MEMORY, VM_INCOMPATIBLE_WITH_THIS_HOST."""
     plan, world = importing.plan, importing.call.world
     host = plan.host or importing.call.host
     if plan.checks_cpu:
@@ -92,7 +92,7 @@ def _check_live(importing: Importing, made: Exported, fields: dict[str, Any]) ->
 
 
 class _Blank:
-    """The fields of a VM that is not made yet, readable like a row."""
+    """The fields of a VM that is not created yet, readable like a row."""
 
     cls = "VM"
 
@@ -136,7 +136,7 @@ def _other_config(importing: Importing, config: dict[str, str]) -> dict[str, str
 
 
 def link_snapshots(importing: Importing) -> None:
-    """Snapshots lead to what they are snapshots of, now that everything is there."""
+    """Link snapshots to their origins, now that everything exists."""
     for made in importing.objects.values():
         here = importing.here.get(made.id, 0)
         if made.cls == "VM" and here in importing.vms:
@@ -149,5 +149,5 @@ def link_snapshots(importing: Importing) -> None:
 
 
 def _is_ours(importing: Importing, made: Exported) -> bool:
-    """Whether a VDI was made for this import, here or by the migration that it is part of."""
+    """Whether a VDI was created for this import, here or by the migration to which it belongs."""
     return bool(importing.plan.sr) or "maps_to" in made.snapshot["other_config"]

@@ -1,6 +1,6 @@
-"""VMs that come back from a copy of their pool's database, and VMs that are fetched from a URL.
+"""Recovery of VMs from a copy of their pool's database, and import of VMs from a URL.
 
-A VM can be recovered where the SRs of its disks are: the same SRs, by their uuids, connected to some host.
+A VM can be recovered where the SRs of its disks are: SRs with the same uuids, connected to some host.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def required_srs(world: World, vms: Iterable[Id]) -> list[Id]:
 
 
 def missing_srs(source: World, target: World, vms: Iterable[Id]) -> list[Id]:
-    """Those that are not connected where the VMs are to come."""
+    """The SRs among them that are not connected where the VMs are to be recovered."""
     return [sr for sr in required_srs(source, vms) if not _is_there(target, source.uuid(sr))]
 
 
@@ -38,7 +38,7 @@ def _is_there(target: World, uuid: str) -> bool:
 
 
 def vm_srs(call: Call, vm: Id, session_to: Id) -> list[Id]:
-    """The SRs that must still be introduced before a VM can be recovered."""
+    """The SRs that must be introduced before a VM can be recovered."""
     return missing_srs(call.world, call.world, [vm])
 
 
@@ -57,13 +57,13 @@ def _assert_srs(call: Call, vms: Iterable[Id]) -> None:
 
 
 async def recover_vm(call: Call, vm: Id, session_to: Id, force: bool) -> None:
-    """Make a VM again what the database says of it. Failures as ``assert_vm_recoverable``, and those of a restoring import."""
+    """Recreate a VM as the database describes it. Failures as for ``assert_vm_recoverable``, and those of a restoring import."""
     assert_vm_recoverable(call, vm, session_to)
     await _recover(call, [vm], is_forced=force)
 
 
 async def _recover(call: Call, vms: list[Id], *, is_forced: bool) -> list[Id]:
-    """Import what the database says over itself; with its snapshots, which are other VMs by then."""
+    """Import the VMs from the database with their uuids; with their snapshots, which follow as VMs of their own."""
     archive = export(call, vms, Scope(has_snapshots=True, preserves_power_state=False)).archive
     await call.takes("VM.import_metadata")
     plan = Plan(restores=True, is_forced=is_forced, key=_mark(call))
@@ -72,12 +72,12 @@ async def _recover(call: Call, vms: list[Id], *, is_forced: bool) -> list[Id]:
 
 
 def _mark(call: Call) -> str:
-    """The task under which VMs are marked; a call that is waited for has none, and nobody sees what it has begun."""
+    """The task that marks the VMs; a synchronous call has none, and nobody sees what it has begun."""
     return call.world.ref(call.task) if call.task else ""
 
 
 def appliance_srs(call: Call, appliance: Id, session_to: Id) -> list[Id]:
-    """The SRs that must still be introduced before the VMs of an appliance can be recovered."""
+    """The SRs that must be introduced before the VMs of an appliance can be recovered."""
     return missing_srs(call.world, call.world, call.world[appliance]["VMs"])
 
 
@@ -87,7 +87,7 @@ def assert_appliance_recoverable(call: Call, appliance: Id, session_to: Id) -> N
 
 
 async def recover_appliance(call: Call, appliance: Id, session_to: Id, force: bool) -> None:
-    """Recover all VMs of an appliance, and put them into it again."""
+    """Recover all VMs of an appliance, and reassign them to it."""
     assert_appliance_recoverable(call, appliance, session_to)
     recovered = await _recover(call, list(call.world[appliance]["VMs"]), is_forced=force)
     with call.world.edit() as edit:
@@ -96,7 +96,7 @@ async def recover_appliance(call: Call, appliance: Id, session_to: Id, force: bo
 
 
 async def import_from(call: Call, url: str, sr: Id, full_restore: bool, force: bool) -> list[Id]:
-    """The VMs of an archive behind a URL. Failures CANNOT_CONTACT_HOST, INVALID_VALUE ["url", url], and those of ``/import``."""
+    """Import the VMs of an archive behind a URL. Failures CANNOT_CONTACT_HOST, INVALID_VALUE ["url", url], and those of ``/import``."""
     if call.world[sr]["content_type"] == "iso":
         raise Failure("SR_OPERATION_NOT_SUPPORTED", Handle(sr))
     plan = replace(Plan(restores=full_restore, is_forced=force), sr=sr, key=_mark(call))
@@ -104,7 +104,7 @@ async def import_from(call: Call, url: str, sr: Id, full_restore: bool, force: b
 
 
 def update_snapshot_metadata(call: Call, vm: Id, snapshot_of: Id, snapshot_time: str, transportable_snapshot_id: str) -> None:
-    """Write by hand what a snapshot knows of itself: for those that were made by a storage array."""
+    """Set by hand the metadata of snapshots that a storage array made."""
     with call.world.edit() as edit:
         edit.set(
             vm,

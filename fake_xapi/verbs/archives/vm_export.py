@@ -1,4 +1,4 @@
-"""A VM on its way out: its metadata, then its disks, as one archive. While it is read the VM is marked."""
+"""The export of a VM: its metadata, then its disks, as one archive. The VM is marked while it is read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Disk:
 
 
 async def export_vm(call: Call, vm: Id, packing: Packing, *, preserves_power_state: bool) -> Iterator[bytes]:
-    """The archive of a halted or suspended VM, piece by piece. Its task ends with the last of them, or when nobody reads on.
+    """The archive of a halted or suspended VM, piece by piece. Its task ends with the last piece, or when the reader stops.
 
     Failures VM_BAD_POWER_STATE, VM_REQUIRES_SR [vm, sr] when a disk is out of reach; TASK_CANCELLED, before or between the pieces.
     """
@@ -54,7 +54,7 @@ def _assert_reachable(call: Call, vm: Id) -> None:
 
 
 def _disks(call: Call, vm: Id, metadata: Export, *, is_suspended: bool) -> list[_Disk]:
-    """The VDIs that are sent, in the order of their names: no media, and the memory where it is wanted."""
+    """The VDIs that are sent, in the order of their names: no media, and the suspended memory only where it is wanted."""
     world = call.world
     rows = (world[vbd] for vbd in world[vm]["VBDs"])
     vdis = [row["VDI"] for row in rows if row["type"] != "CD" and row["VDI"]]
@@ -65,14 +65,14 @@ def _disks(call: Call, vm: Id, metadata: Export, *, is_suspended: bool) -> list[
 
 
 def _content(call: Call, vdi: Id) -> Disk:
-    """What a VDI holds; one of which nobody has ever seen a byte holds zeros."""
+    """The content of a VDI; one that nobody ever read or wrote holds zeros."""
     if vdi not in call.disks:
         call.disks.create(vdi, call.world[vdi]["virtual_size"])
     return call.disks[vdi]
 
 
 def _begun(call: Call, metadata: Export, disks: list[_Disk], release: Callable[[], None]) -> Iterator[bytes]:
-    """The pieces; the first says nothing, so that the rest hears of its end."""
+    """The pieces, after an empty first one: it starts the generator, so that this always notices its end."""
     ending = checksum_ending(call)
     total = max(1, sum(disk.disk.size for disk in disks))
     done = 0

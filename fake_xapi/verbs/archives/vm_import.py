@@ -1,4 +1,4 @@
-"""VMs on their way in: an archive is read, what it describes is made, and its disks are filled. What fails on the way leaves nothing."""
+"""The import of VMs: an archive is read, what it describes is created, and its disks are filled. A failure leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TABLE = "checksum.xml"
 
 
 async def import_vms(call: Call, pieces: AsyncIterator[bytes], plan: Plan) -> tuple[Id, ...]:
-    """The VMs of an archive, with their disks in ``plan.sr``, or the metadata alone.
+    """Import the VMs of an archive, with their disks in ``plan.sr``, or the metadata alone.
 
     Failures IMPORT_ERROR [text], IMPORT_ERROR_UNEXPECTED_FILE [wanted, found], IMPORT_ERROR_PREMATURE_EOF,
     IMPORT_ERROR_SOME_CHECKSUMS_FAILED, and those of ``archive_import.take_in``. Unless it is forced nothing is left of what failed.

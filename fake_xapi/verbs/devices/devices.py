@@ -1,4 +1,4 @@
-"""The numbers of a VM's devices: which names are good, which are taken, which are left."""
+"""The numbers of a VM's devices: which names are valid, which are taken, which are free."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MODERN_VIFS = 16
 
 
 def disk_number(device: str) -> int | None:
-    """The number of a userdevice: 0 for "0", "xvda", "sda" and "hda"; None for what is no disk's name."""
+    """The number of a userdevice: 0 for "0", "xvda", "sda" and "hda"; None for a text that is not a disk's name."""
     if device.isdecimal():
         return int(device)
     named = _DISK_NAME.fullmatch(device)
@@ -40,7 +40,7 @@ def is_hvm(vm: Row) -> bool:
 
 
 def free_disks(world: World, vm: Row) -> list[str]:
-    """The numbers that a VM has left for VBDs, as texts."""
+    """The numbers that are free for a VM's VBDs, as texts."""
     taken = {disk_number(world[vbd]["userdevice"]) for vbd in vm["VBDs"]}
     return [str(number) for number in range(_disk_count(world, vm)) if number not in taken]
 
@@ -54,7 +54,7 @@ def _disk_count(world: World, vm: Row) -> int:
 
 
 def free_vifs(world: World, vm: Row) -> list[str]:
-    """The numbers that a VM has left for VIFs, as texts."""
+    """The numbers that are free for a VM's VIFs, as texts."""
     taken = {world[vif]["device"] for vif in vm["VIFs"]}
     return [text for number in range(vif_count(world, vm)) if (text := str(number)) not in taken]
 
@@ -72,7 +72,7 @@ def _has_drivers(world: World, vm: Row) -> bool:
 
 
 def claim_disk(world: World, vm: Row, device: str) -> str:
-    """The userdevice that a new VBD gets; Failures INVALID_DEVICE, DEVICE_ALREADY_EXISTS."""
+    """The userdevice for a new VBD; Failures INVALID_DEVICE, DEVICE_ALREADY_EXISTS."""
     if not is_disk_name(device, is_hvm=is_hvm(vm)):
         raise Failure("INVALID_DEVICE", device)
     if device == "autodetect":
@@ -88,12 +88,12 @@ def claim_disk(world: World, vm: Row, device: str) -> str:
 
 
 def check_vif(world: World, vm: Row, device: str) -> None:
-    """INVALID_DEVICE [device] for what can be no VIF's number."""
+    """Raise INVALID_DEVICE [device] for an impossible VIF number."""
     if not device.isdecimal() or int(device) >= vif_count(world, vm):
         raise Failure("INVALID_DEVICE", device)
 
 
 def assert_vif_is_free(world: World, vm: Row, device: str) -> None:
-    """DEVICE_ALREADY_EXISTS [device]."""
+    """Raise DEVICE_ALREADY_EXISTS [device] for a number that is taken."""
     if any(world[vif]["device"] == device for vif in vm["VIFs"]):
         raise Failure("DEVICE_ALREADY_EXISTS", device)

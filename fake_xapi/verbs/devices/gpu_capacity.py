@@ -1,4 +1,4 @@
-"""How many virtual graphics cards of which type a physical one still takes, and why not one more."""
+"""How many more virtual graphics cards of a type fit on a physical one, and why not one more."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ NOBODY: Taken = {}
 
 
 def is_passthrough(rows: Rows, vgpu_type: Id) -> bool:
-    """Whether a card of that type is the whole physical one; types older than virtual cards are."""
+    """Whether a card of that type is a whole physical one; so are types older than virtual cards."""
     row = rows.get(vgpu_type)
     return row is None or row["implementation"] == "passthrough"
 
 
 def types_on(rows: Rows, pgpu: Id) -> list[Id]:
-    """The types of the cards on a PGPU, or about to be."""
+    """The types of the cards that are on a PGPU, or about to be."""
     resident = [*rows[pgpu]["resident_VGPUs"]]
     group = rows.get(rows[pgpu]["GPU_group"])
     coming = [vgpu for vgpu in (group["VGPUs"] if group is not None else ()) if rows[vgpu]["scheduled_to_be_resident_on"] == pgpu]
@@ -28,7 +28,7 @@ def types_on(rows: Rows, pgpu: Id) -> list[Id]:
 
 
 def refusal(rows: Rows, pgpu: Id, vgpu_type: Id, taken: Taken = NOBODY) -> Failure | None:
-    """Why a PGPU takes no card of a type: unsupported, disabled, not beside the others, no room."""
+    """Why a PGPU does not take a card of a type: unsupported, disabled, incompatible with the others, or no room."""
     row, present = rows[pgpu], [*types_on(rows, pgpu), *taken.get(pgpu, ())]
     for field, code in (("supported_VGPU_types", "VGPU_TYPE_NOT_SUPPORTED"), ("enabled_VGPU_types", "VGPU_TYPE_NOT_ENABLED")):
         if vgpu_type and vgpu_type not in row[field]:
@@ -47,7 +47,7 @@ def _incompatible(rows: Rows, pgpu: Id, vgpu_type: Id, present: Iterable[Id]) ->
 
 
 def capacity(rows: Rows, pgpu: Id, vgpu_type: Id, present: Iterable[Id]) -> int:
-    """How many cards of a type a PGPU still has room for, whatever else keeps them out."""
+    """How many cards of a type a PGPU has room for, apart from other obstacles."""
     row = rows[pgpu]
     if is_passthrough(rows, vgpu_type):
         pci = rows.get(row["PCI"])
@@ -57,14 +57,14 @@ def capacity(rows: Rows, pgpu: Id, vgpu_type: Id, present: Iterable[Id]) -> int:
 
 
 def remaining(rows: Rows, pgpu: Id, vgpu_type: Id) -> int:
-    """How many cards of a type a PGPU still takes."""
+    """How many more cards of a type a PGPU takes."""
     return 0 if refusal(rows, pgpu, vgpu_type) is not None else capacity(rows, pgpu, vgpu_type, types_on(rows, pgpu))
 
 
 def choose(rows: Rows, group: Id, host: Id, vgpu_type: Id, taken: Taken) -> Id:
-    """The PGPU of a group on a host that takes one more card; NULL when none does.
+    """The PGPU of a group on a host that takes one more card; NULL when there is none.
 
-    "depth_first" groups fill one before the next, "breadth_first" ones spread.
+    "depth_first" groups fill one card before the next, "breadth_first" groups spread.
     """
     members = [pgpu for pgpu in rows[group]["PGPUs"] if rows[pgpu]["host"] == host]
     fitting = [pgpu for pgpu in members if refusal(rows, pgpu, vgpu_type, taken) is None]

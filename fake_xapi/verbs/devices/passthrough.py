@@ -1,6 +1,6 @@
-"""The devices of its host that a VM has while it runs: PCI devices, graphics cards, USB devices and virtual functions of NICs.
+"""Devices of a host that a VM holds while it runs: PCI devices, graphics cards, USB devices and virtual functions of NICs.
 
-Whether a host has them is asked before a start; then the rows follow the domain as it comes and goes.
+Before a start the host is checked for them; after that the rows follow the domain as it comes and goes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ PCI_KEY = "pci"
 
 
 def misses_iommu(world: World, vm: Id, row: Row, host: Id, host_row: Row) -> Failure | None:
-    """VM_REQUIRES_IOMMU [host] for whole graphics cards on a host that cannot give devices away."""
+    """VM_REQUIRES_IOMMU [host] for whole graphics cards on a host that cannot pass devices through."""
     whole = any(gpu_capacity.is_passthrough(world, world[vgpu]["type"]) for vgpu in row["VGPUs"])
     return Failure("VM_REQUIRES_IOMMU", Handle(host)) if whole and host_row["chipset_info"].get("iommu") != "true" else None
 
 
 def misses_gpu(world: World, vm: Id, row: Row, host: Id, _host_row: Row) -> Failure | None:
-    """VM_REQUIRES_GPU [vm, group] for a card that the host cannot give; VM_REQUIRES_VGPU [vm, group, type] for several together."""
+    """VM_REQUIRES_GPU [vm, group] for a card that the host cannot provide; VM_REQUIRES_VGPU [vm, group, type] for one of several."""
     for vgpu in row["VGPUs"]:
         group: Id = world[vgpu]["GPU_group"]
         if not gpu_capacity.choose(world, group, host, world[vgpu]["type"], gpu_capacity.NOBODY):
@@ -61,7 +61,7 @@ REASONS = (misses_iommu, misses_gpu, misses_usb, misses_functions)
 
 
 def allocate(rows: Any, vm: Any, host: Id) -> Mapping[Id, Id]:
-    """The physical card of a host that each card of a VM gets; NULL for one that finds no room beside the others."""
+    """The physical card of a host for each card of a VM; NULL where there is no room beside the others."""
     taken: dict[Id, list[Id]] = {}
     chosen: dict[Id, Id] = {}
     for vgpu in vm["VGPUs"]:
@@ -75,7 +75,7 @@ def allocate(rows: Any, vm: Any, host: Id) -> Mapping[Id, Id]:
 
 
 def reserve(edit: Edit, vm: Id, host: Id) -> None:
-    """Hold what a VM needs of a host until its domain is there; what is held already stays."""
+    """Reserve the devices that a VM needs on a host until its domain exists; existing reservations stay."""
     row = edit[vm]
     if not any(edit[vgpu]["scheduled_to_be_resident_on"] for vgpu in row["VGPUs"]):
         for vgpu, pgpu in allocate(edit, row, host).items():
@@ -101,7 +101,7 @@ def _hold_function(edit: Edit, vm: Id, vif: Id, host: Id) -> None:
 
 
 def release(edit: Edit, vm: Id) -> None:
-    """Let go what was held for a domain that never came."""
+    """Release the reservations for a domain that never came."""
     row = edit[vm]
     held = [edit[vif]["reserved_pci"] for vif in row["VIFs"]]
     for vgpu in row["VGPUs"]:
@@ -116,7 +116,7 @@ def release(edit: Edit, vm: Id) -> None:
 
 
 def attach(edit: Edit, vm: Id, host: Id) -> None:
-    """A domain has its devices: those that were held for it; a reboot begins without any and takes them anew."""
+    """Attach the reserved devices to a domain; after a reboot, which reserves nothing, they are chosen anew."""
     row = edit[vm]
     reserve(edit, vm, host)
     for vgpu in row["VGPUs"]:
@@ -129,7 +129,7 @@ def attach(edit: Edit, vm: Id, host: Id) -> None:
 
 
 def _give_card(edit: Edit, vm: Id, vgpu: Id, pgpu: Id) -> None:
-    """A virtual card is on a physical one; a whole one is that one's PCI device."""
+    """Place a virtual card on a physical one; a whole card is that one's PCI device."""
     edit.set(vgpu, resident_on=pgpu, scheduled_to_be_resident_on=0)
     pci: Id = edit[pgpu]["PCI"] if pgpu else 0
     if pci and gpu_capacity.is_passthrough(edit, edit[vgpu]["type"]):
@@ -143,14 +143,14 @@ def _give(edit: Edit, pci: Id, vm: Id) -> None:
 
 
 def _named_devices(edit: Edit, vm: Any, host: Id) -> list[Id]:
-    """The devices of a host that a VM's other_config names, by their addresses."""
+    """The devices of a host that a VM's other_config names by address."""
     text: str = vm["other_config"].get(PCI_KEY, "")
     named = {part.rpartition("/")[2].strip() for part in text.split(",") if part.strip()}
     return [pci for pci in edit[host]["PCIs"] if edit[pci]["pci_id"] in named] if named else []
 
 
 def detach(edit: Edit, vm: Id) -> None:
-    """A domain is gone, and its devices are free."""
+    """Free the devices of a domain that is gone."""
     row = edit[vm]
     for pci in row["attached_PCIs"]:
         edit.set(pci, attached_VMs=tuple(other for other in edit[pci]["attached_VMs"] if other != vm))

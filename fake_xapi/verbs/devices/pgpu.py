@@ -14,18 +14,18 @@ from fake_xapi.verbs.hosts import dom0_access
 
 
 def add_enabled_types(call: Call, pgpu: Id, value: Id) -> None:
-    """Offer one more type of virtual card. VGPU_TYPE_NOT_SUPPORTED [type, supported types]."""
+    """Enable one more type of virtual card. VGPU_TYPE_NOT_SUPPORTED [type, supported types]."""
     set_enabled_types(call, pgpu, [*call.world[pgpu]["enabled_VGPU_types"], value])
 
 
 def remove_enabled_types(call: Call, pgpu: Id, value: Id) -> None:
-    """Offer a type no longer. PGPU_IN_USE_BY_VM [vms] while a card of it is there."""
+    """Disable a type. PGPU_IN_USE_BY_VM [vms] while a card of it exists."""
     _assert_none_runs(call, pgpu, [value])
     _enable(call, pgpu, [kept for kept in call.world[pgpu]["enabled_VGPU_types"] if kept != value])
 
 
 def set_enabled_types(call: Call, pgpu: Id, value: list[Id]) -> None:
-    """Offer these types and no others."""
+    """Enable these types and no others."""
     row = call.world[pgpu]
     for vgpu_type in value:
         if vgpu_type not in row["enabled_VGPU_types"] and vgpu_type not in row["supported_VGPU_types"]:
@@ -48,7 +48,7 @@ def _enable(call: Call, pgpu: Id, types: Iterable[Id]) -> None:
 
 
 def set_group(call: Call, pgpu: Id, group: Id) -> None:
-    """Move a card to another group: of the same model, or empty.
+    """Move a card to another group: one of the same model, or an empty one.
 
     Failures PGPU_IN_USE_BY_VM [vms], PGPU_NOT_COMPATIBLE_WITH_GPU_GROUP [type, "[types of the group]"].
     """
@@ -68,7 +68,7 @@ def set_group(call: Call, pgpu: Id, group: Id) -> None:
 
 
 def update_group(edit: Edit, group: Id) -> None:
-    """A group offers what any of its cards offers."""
+    """Let a group support whatever any of its cards supports."""
     if edit.get(group) is None:
         return
     for field in ("supported_VGPU_types", "enabled_VGPU_types"):
@@ -77,7 +77,7 @@ def update_group(edit: Edit, group: Id) -> None:
 
 
 def get_remaining_capacity(call: Call, pgpu: Id, vgpu_type: Id) -> int:
-    """How many virtual cards of a type a card still takes."""
+    """How many more virtual cards of a type fit on a card."""
     return gpu_capacity.remaining(call.world, pgpu, vgpu_type)
 
 
@@ -94,7 +94,7 @@ def enable_dom0_access(call: Call, pgpu: Id) -> str:
 
 
 def create_group(call: Call, name_label: str = "", name_description: str = "", other_config: dict[str, str] | None = None) -> Id:
-    """An empty group; it takes the model of the first card that comes."""
+    """Create an empty group; it takes on the model of its first card."""
     with call.world.edit() as edit:
         return edit.create(
             "GPU_group", name_label=name_label, name_description=name_description, other_config=other_config or {},
@@ -116,13 +116,13 @@ def destroy_group(call: Call, group: Id) -> None:
 
 
 def refresh_group(call: Call, group: Id) -> None:
-    """Look again at what the cards of a group offer."""
+    """Recompute what a group supports."""
     with call.world.edit() as edit:
         update_group(edit, group)
 
 
 def get_group_capacity(call: Call, group: Id, vgpu_type: Id) -> int:
-    """How many virtual cards of a type the cards of a group still take."""
+    """How many more virtual cards of a type fit on the cards of a group."""
     return sum(gpu_capacity.remaining(call.world, pgpu, vgpu_type) for pgpu in call.world[group]["PGPUs"])
 
 

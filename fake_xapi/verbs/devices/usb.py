@@ -1,4 +1,4 @@
-"""The verbs of PUSB, USB_group and VUSB: USB devices of hosts, and VMs that have them."""
+"""The verbs of PUSB, USB_group and VUSB: USB devices of hosts, and their use by VMs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fake_xapi.verbs.call import Call, Verb
 from fake_xapi.verbs.devices.usb_devices import UsbDevice, plugged
 
 MOST = 6
-"""A VM has no more VUSBs."""
+"""The most VUSBs that a VM can have."""
 
 
 # ---- devices of hosts --------------------------------------------------------------------------------------------------------------
 
 
 def scan(call: Call, host: Id) -> None:
-    """Make a PUSB, with a group of its own, for every device that came; forget those that went, unless a VM has one."""
+    """Create a PUSB, with a group of its own, for every new device; forget those that are gone, unless a VM uses one."""
     here = {device.path: device for device in plugged(call.world, host)}
     known = {call.world[pusb]["path"]: pusb for pusb in call.world[host]["PUSBs"]}
     with call.world.edit() as edit:
@@ -31,7 +31,7 @@ def scan(call: Call, host: Id) -> None:
 
 
 def create_row(edit: Edit, host: Id, device: UsbDevice) -> Id:
-    """A PUSB and its group, which has no other."""
+    """Create a PUSB and its group, which it does not share."""
     label = f"Group of {device.vendor_id} {device.product_id} USBs"
     group = edit.create("USB_group", name_label=label)
     return edit.create("PUSB", host=host, USB_group=group, description=device.description, **asdict(device))
@@ -47,7 +47,7 @@ def _forget(edit: Edit, pusb: Id) -> None:
 
 
 def set_passthrough_enabled(call: Call, pusb: Id, value: bool) -> None:
-    """Whether VMs may have a device.
+    """Set whether VMs may have a device.
 
     Failures PUSB_VDI_CONFLICT [pusb, vdi] while a VM has a disk on it, USB_ALREADY_ATTACHED [pusb, vm] while a VM has it.
     """
@@ -60,7 +60,7 @@ def set_passthrough_enabled(call: Call, pusb: Id, value: bool) -> None:
 
 
 def _leave_to_vms(call: Call, pusb: Id) -> None:
-    """A disk on the device is no VDI of the host's any more."""
+    """Forget the VDI of a disk on the device, now that VMs may have it."""
     path = call.world[pusb]["path"]
     disks = [vdi for vdi, row in call.world.rows("VDI") if row["sm_config"].get("usb_path") == path and _is_removable(call, row["SR"])]
     for vdi in disks:
@@ -91,7 +91,7 @@ def _take_from_vms(call: Call, pusb: Id) -> None:
 
 
 def create_group(call: Call, name_label: str = "", name_description: str = "", other_config: dict[str, str] | None = None) -> Id:
-    """A group without devices."""
+    """Create a group without devices."""
     with call.world.edit() as edit:
         return edit.create("USB_group", name_label=name_label, name_description=name_description, other_config=other_config or {})
 
@@ -131,14 +131,14 @@ def create(call: Call, vm: Id, group: Id, other_config: dict[str, str] | None = 
 
 
 async def unplug(call: Call, vusb: Id) -> None:
-    """Take a device from a running VM."""
+    """Detach a device from a running VM."""
     await call.takes("VUSB.unplug")
     with call.world.edit() as edit:
         edit.set(vusb, currently_attached=False)
 
 
 def destroy(call: Call, vusb: Id) -> None:
-    """Take a device from a VM for good, once it is unplugged."""
+    """Remove a device from a VM, once it is unplugged."""
     row = call.world[vusb]
     if row["currently_attached"]:
         told = f"VUSB '{call.world.uuid(vusb)}' still attached to '{call.world.uuid(row['VM'])}'"

@@ -1,4 +1,4 @@
-"""The USB devices that dom0 sees: files of dom0 that the scan of a host reads, one for each device that is plugged in."""
+"""The USB devices that dom0 sees: files of dom0, one for each plugged device, which a scan of the host reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOLDER = "/sys/bus/usb/devices/"
 
 @dataclass(frozen=True, slots=True)
 class UsbDevice:
-    """One device as its descriptors tell of it; ``speed`` in Mbit/s."""
+    """One device, as its descriptors describe it; ``speed`` in Mbit/s."""
 
     path: str
     vendor_id: str
@@ -30,7 +30,7 @@ class UsbDevice:
 
     @property
     def description(self) -> str:
-        """What people read."""
+        """The description for people."""
         return f"{self.vendor_desc}_{self.product_desc}_{self.serial}".rstrip("_")
 
 
@@ -40,10 +40,10 @@ def put_in(world: World, edit: Edit, host: Id, device: UsbDevice) -> None:
 
 
 def take_out(world: World, edit: Edit, host: Id, path: str) -> None:
-    """Take a device out of a host."""
+    """Unplug a device from a host."""
     dom0_files.remove(world, edit, _FOLDER + path, host)
 
 
 def plugged(world: World, host: Id) -> Iterator[UsbDevice]:
-    """The devices of a host."""
+    """The devices plugged into a host."""
     return (msgspec.json.decode(content, type=UsbDevice) for _, content in dom0_files.listed(world, _FOLDER, host))

@@ -17,7 +17,7 @@ DEVICES = range(21)
 
 
 def create(call: Call, vm: Id, group: Id, device: str = "0", other_config: dict[str, str] | None = None, vgpu_type: Id = 0) -> Id:
-    """A card for a halted VM, from a group; without a type a whole physical one.
+    """Create a card for a halted VM, from a group; without a type it is a whole physical one.
 
     Failures FEATURE_RESTRICTED [], VM_BAD_POWER_STATE, VGPU_TYPE_NOT_COMPATIBLE [type], VM_PCI_BUS_FULL [vm],
     DEVICE_ALREADY_EXISTS [device], INVALID_DEVICE [device].
@@ -40,12 +40,12 @@ def create(call: Call, vm: Id, group: Id, device: str = "0", other_config: dict[
 
 
 def find_passthrough(world: World) -> Id:
-    """The type of a whole card; NULL when there is none yet."""
+    """The type of a whole card; NULL when it does not exist yet."""
     return next((found for found, row in world.rows("VGPU_type") if row["implementation"] == "passthrough"), 0)
 
 
 def create_passthrough(edit: Edit) -> Id:
-    """The type of a whole card."""
+    """Create the type of a whole card."""
     return edit.create("VGPU_type", model_name="passthrough", implementation="passthrough", identifier="0001:0000,0000")
 
 
@@ -64,7 +64,7 @@ def _device(world: World, vm: Id, row: Row, device: str) -> str:
 
 
 def destroy(call: Call, vgpu: Id) -> None:
-    """Take a card from a VM that does not run."""
+    """Remove a card from a VM that does not run."""
     vm = call.world.get(call.world[vgpu]["VM"])
     if vm is not None and vm["power_state"] == "Running":
         raise Failure("OPERATION_NOT_ALLOWED", "vGPU currently attached to a running VM")

@@ -1,6 +1,6 @@
-"""VM.migrate_send: a VM goes to another host with its storage, within its pool or to another one; it runs all the while.
+"""VM.migrate_send: a VM moves to another host with its storage, within its pool or to another one, and keeps running.
 
-Until the last step nothing of it is given up where it is: whatever fails on the way, what was made for it elsewhere is destroyed again.
+Until the last step it loses nothing at its source: if anything fails on the way, what was made elsewhere is destroyed again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NAMES = frozenset(f"{prefix}{name}" for prefix in ("", "Async.") for name in ("
 async def migrate_send(
     call: Call, vm: Id, dest: dict[str, str], live: bool, vdi_map: dict[Id, Id], vif_map: dict[Id, Id], *rest: Any
 ) -> Id | Wire:
-    """Migrate a VM with its storage; the ref that it has afterwards. Failures as ``assert_can_go``; TOO_MANY_STORAGE_MIGRATES ["3"]."""
+    """Migrate a VM with its storage; returns its ref afterwards. Failures as for ``assert_can_go``; TOO_MANY_STORAGE_MIGRATES ["3"]."""
     options, formats = rest[0], rest[2] if len(rest) > 2 else {}
     journey = journey_of(call, vm, dest, (vdi_map, vif_map, formats), options)
     await assert_can_go(journey)
@@ -43,7 +43,7 @@ async def migrate_send(
 async def assert_can_migrate(
     call: Call, vm: Id, dest: dict[str, str], live: bool, vdi_map: dict[Id, Id], vif_map: dict[Id, Id], *rest: Any
 ) -> None:
-    """Raise why a VM could not migrate there."""
+    """Raise the reason why a VM could not migrate there."""
     options, formats = rest[0], rest[2] if len(rest) > 2 else {}
     await assert_can_go(journey_of(call, vm, dest, (vdi_map, vif_map, formats), options))
 
@@ -51,7 +51,7 @@ async def assert_can_migrate(
 async def assert_can_migrate_sender(
     call: Call, vm: Id, dest: dict[str, str], live: bool, vdi_map: dict[Id, Id], vif_map: dict[Id, Id], *rest: Any
 ) -> None:
-    """Raise what only the sender sees of a VM that is up: VGPU_DESTINATION_INCOMPATIBLE [reason, vgpu, host] for an unmapped card."""
+    """Raise what only the sender can check of a running VM: VGPU_DESTINATION_INCOMPATIBLE [reason, vgpu, host] for an unmapped card."""
     vgpu_map, options = rest
     journey = journey_of(call, vm, dest, (vdi_map, vif_map, {}), options)
     if journey.row["power_state"] == "Halted" or journey.is_within_pool:
@@ -62,7 +62,7 @@ async def assert_can_migrate_sender(
 
 
 def assert_not_too_many(journey: Journey) -> None:
-    """A host sends three VMs at a time, this one included; who waits for a VM that is busy is not counted."""
+    """Refuse the fourth concurrent migration of a host; one that still waits for a busy VM is not counted."""
     world = journey.world
     begun = {world.ref(task) for task, row in world.rows("task") if row["status"] == "pending" and row["name_label"] in _NAMES}
     if len(begun) <= MOST_AT_ONCE:
@@ -74,7 +74,7 @@ def assert_not_too_many(journey: Journey) -> None:
 
 
 async def migrate(journey: Journey) -> Id | Wire:
-    """Let a VM whose journey was found possible go. Returns its id, or its ref in the pool that it went to."""
+    """Migrate a VM after all checks. Returns its id, or its ref in its new pool."""
     if journey.is_copy and journey.is_within_pool:
         raise Failure("OPERATION_NOT_ALLOWED", NO_COPY)
     await journey.call.takes("VM.migrate.prepare", share=(0.0, 0.0))
@@ -95,7 +95,7 @@ async def migrate(journey: Journey) -> Id | Wire:
 
 
 def _eject_media(journey: Journey) -> None:
-    """Media that will not be there stay behind: those of other pools, of guests that run."""
+    """Eject discs that the target pool lacks, unless the guest is suspended with them."""
     row = journey.row
     if journey.is_within_pool or row["power_state"] == "Suspended":
         return
@@ -124,7 +124,7 @@ async def _move_within_pool(journey: Journey, place: Here) -> None:
 
 
 def _repoint_disks(journey: Journey, edit: Edit, place: Here) -> None:
-    """The devices of the VM and its snapshots lead to the new disks, and the old ones go."""
+    """Point the devices of the VM and its snapshots to the new disks, and remove the old ones."""
     world = journey.world
     new = {old: world.find_ref(ref) for old, ref in place.made.items()}
     for old, vdi in new.items():
@@ -143,7 +143,7 @@ def _repoint_disks(journey: Journey, edit: Edit, place: Here) -> None:
 
 
 async def copy_memory(call: Call, vm: Id, host: Id, *, begin: float = 0.8) -> None:
-    """Let pass what copying a VM's memory takes, its room on the host being held; and what the moment of change takes."""
+    """Copy a VM's memory, with its room on the host reserved, and switch over; takes as long as that takes."""
     if domain_of(call, vm) is None:
         return
     with call.world.edit() as edit:
@@ -181,7 +181,7 @@ async def _to_another_pool(journey: Journey, moves: tuple[Move, ...], marks: Asy
 
 
 async def _send_domain(journey: Journey, made: str) -> None:
-    """Copy the memory; a VM that has stopped on the way has none, and stays stopped."""
+    """Copy the memory; a VM that stops on the way has none, and stays stopped."""
     call = journey.call
     if domain_of(call, journey.vm) is None:
         return
@@ -205,7 +205,7 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def _withdraw(journey: Journey, made: str, place: There) -> None:
-    """Destroy what came to be in the other pool, as far as it can be reached."""
+    """Destroy what was made in the other pool, as far as that can be reached."""
     if made:
         for vm in (*await _quietly(journey, "VM.get_snapshots", made, otherwise=[]), made):
             await _quietly(journey, "VM.hard_shutdown", vm)
@@ -221,7 +221,7 @@ async def _quietly(journey: Journey, method: str, *params: Any, otherwise: Any =
 
 
 def _leave(journey: Journey, moved: list[Id], messages: list[Id]) -> None:
-    """The VM is there now, and what was said of it: here nothing of it stays."""
+    """Remove the VM and its messages here: it is there now."""
     call = journey.call
     srs = {journey.world[vdi]["SR"] for vdi in moved}
     end_life(call, journey.vm)
@@ -237,7 +237,7 @@ def _leave(journey: Journey, moved: list[Id], messages: list[Id]) -> None:
 
 
 def _collect(journey: Journey, srs: set[Id]) -> None:
-    """Let the garbage collectors look what went from their chains."""
+    """Let the garbage collectors look after the chains that lost disks."""
     for sr in sorted(srs):
         chains.collect_later(journey.call, sr, journey.vm)
 

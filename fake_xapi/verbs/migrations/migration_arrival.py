@@ -1,4 +1,4 @@
-"""How a domain comes to its new host: ``host.migrate_receive`` says where it may, and what arrives goes on as it was."""
+"""The arrival of a domain at its new host: ``host.migrate_receive`` says where to send it, and it continues where it stopped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DEVICES = {"VBD": "userdevice", "VIF": "device"}
 
 
 def migrate_receive(call: Call, host: Id, network: Id, options: dict[str, str]) -> dict[str, str]:
-    """Where a VM may be sent, with a session for whoever sends it.
+    """Say where a VM may be sent, with a session for the sender.
 
     Failures HOST_CANNOT_ATTACH_NETWORK [host, network], PIF_HAS_NO_NETWORK_CONFIGURATION [pif], INTERFACE_HAS_NO_IP [pif].
     """
@@ -51,7 +51,7 @@ def address_on(call: Call, host: Id, network: Id) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """What of a domain its VM's record does not say: ``attached`` are the numbers of its plugged devices, by class."""
+    """The part of a domain that its VM's record lacks: ``attached`` are the numbers of its plugged devices, by class."""
 
     is_paused: bool
     memory_target: int
@@ -73,7 +73,7 @@ def domain_of(call: Call, vm: Id) -> Domain | None:
 
 
 def arrive(call: Call, edit: Edit, vm: Id, host: Id, domain: Domain) -> int:
-    """The domain is on the host now; where it was it is no more. Returns its number there."""
+    """Move the domain to the host, from wherever it was. Returns its domid there."""
     for console in edit[vm]["consoles"]:
         edit.destroy(console)
     domid = domains.begin(call, edit, vm, host, is_paused=domain.is_paused)
@@ -87,7 +87,7 @@ def arrive(call: Call, edit: Edit, vm: Id, host: Id, domain: Domain) -> int:
 
 
 def receive_memory(call: Call, vm: Id, host: Id, domain: Domain) -> None:
-    """A domain has come from another pool; it stands still until the sender says that it is whole.
+    """Accept a domain from another pool; it stays paused until the sender says that it is complete.
 
     Failures VM_BAD_POWER_STATE for a VM that has a domain already, HOST_NOT_ENOUGH_FREE_MEMORY [needed, free].
     """
@@ -102,7 +102,7 @@ def receive_memory(call: Call, vm: Id, host: Id, domain: Domain) -> None:
 
 
 def pool_migrate_complete(call: Call, vm: Id, host: Id) -> None:
-    """The sender says that the domain is whole: the guest goes on. Nothing to do for a VM without one on that host."""
+    """Let the guest continue once the sender has sent everything. Does nothing for a VM without a domain on that host."""
     row = call.world[vm]
     if row["resident_on"] != host or row["power_state"] != "Paused":
         return
@@ -113,23 +113,23 @@ def pool_migrate_complete(call: Call, vm: Id, host: Id) -> None:
 
 
 def announce(call: Call, vm: Id, what: str) -> None:
-    """Note a migration."""
+    """Announce a migration in a message."""
     call.announce("VM_MIGRATED", vm, f"VM '{call.world[vm]['name_label']}' (uuid: {call.world.uuid(vm)}) {what}")
 
 
 def host_name(call: Call, host: Id) -> str:
-    """A host in a message."""
+    """A host's name in such messages."""
     return f"{call.world[host]['name_label']} (uuid: {call.world.uuid(host)})"
 
 
 def domain_from(content: Mapping[str, Any]) -> Domain:
-    """A domain as it was sent; ValueError for what is none."""
+    """A domain as it was sent; ValueError for anything else."""
     attached = {cls: frozenset(map(str, content["attached"][cls])) for cls in _DEVICES}
     return Domain(bool(content["is_paused"]), int(content["memory_target"]), str(content["start_time"]), attached)
 
 
 def sent(domain: Domain) -> dict[str, Any]:
-    """A domain as it is sent."""
+    """A domain in the form in which it is sent."""
     attached = {cls: sorted(numbers) for cls, numbers in domain.attached.items()}
     return {
         "is_paused": domain.is_paused,

@@ -1,4 +1,4 @@
-"""Why a VM may not migrate with its storage: each reason a function, in the order in which XAPI gives them."""
+"""Why a VM may not migrate with its storage: one function for each reason, in the order in which XAPI checks them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def disks_are_mapped(journey: Journey) -> None:
 
 
 async def tracked_or_encrypted_disks_stay(journey: Journey) -> None:
-    """VDI_CBT_ENABLED [vdi], VDI_IS_ENCRYPTED [vdi]: only of disks that would move."""
+    """VDI_CBT_ENABLED [vdi], VDI_IS_ENCRYPTED [vdi]: only for disks that would move."""
     for vdi in moving(journey, journey.vdi_map):
         row = journey.world[vdi]
         if row["cbt_enabled"]:
@@ -41,7 +41,7 @@ async def tracked_or_encrypted_disks_stay(journey: Journey) -> None:
 
 
 async def formats_are_known(journey: Journey) -> None:
-    """VDI_INCOMPATIBLE_TYPE [text] for a format of images that the driver of the SR does not list; one that lists none takes any."""
+    """VDI_INCOMPATIBLE_TYPE [text] for an image format that the SR's driver does not list; one that lists none accepts any."""
     world = journey.world
     for vdi, name in journey.formats.items():
         sr = world.find_ref(journey.vdi_map.get(vdi, "")) if journey.is_within_pool else 0
@@ -59,7 +59,7 @@ def moving(journey: Journey, vdi_map: Mapping[Id, str]) -> list[Id]:
 
 
 async def storage_can_send(journey: Journey) -> None:
-    """SR_DOES_NOT_SUPPORT_MIGRATION [sr] for one here whose driver cannot."""
+    """SR_DOES_NOT_SUPPORT_MIGRATION [sr] for an SR here whose driver cannot send."""
     world = journey.world
     for vdi in moving(journey, journey.vdi_map):
         sr: Id = world[vdi]["SR"]
@@ -68,7 +68,7 @@ async def storage_can_send(journey: Journey) -> None:
 
 
 def needed_features(era: Era) -> frozenset[str]:
-    """What both drivers must be able to do."""
+    """The features that both drivers must have."""
     return frozenset({"VDI_SNAPSHOT", "VDI_MIRROR"} if era == "modern" else {"VDI_SNAPSHOT"})
 
 
@@ -91,12 +91,12 @@ def version_of(software: Mapping[str, str]) -> tuple[int, ...]:
 
 
 def is_older(to: tuple[int, ...], source: tuple[int, ...]) -> bool:
-    """Whether a VM would go back in time."""
+    """Whether a VM would move to older software."""
     return to < source
 
 
 async def storage_here_can_receive(journey: Journey) -> None:
-    """SR_DOES_NOT_SUPPORT_MIGRATION [sr]; HANDLE_INVALID for what is no SR."""
+    """SR_DOES_NOT_SUPPORT_MIGRATION [sr]; HANDLE_INVALID for anything but an SR."""
     world, era = journey.world, journey.world.personality.era
     for vdi in moving(journey, journey.vdi_map):
         sr = world.find_ref(journey.vdi_map[vdi])
@@ -108,7 +108,7 @@ async def storage_here_can_receive(journey: Journey) -> None:
 
 
 async def host_can_have_it(journey: Journey) -> None:
-    """The reasons of a start but for those of storage; VM_REQUIRES_SR [vm, sr] when the disks would be out of the host's reach."""
+    """The reasons not to start it there, except for storage; VM_REQUIRES_SR [vm, sr] when the host could not reach the disks."""
     world, vm, host = journey.world, journey.vm, journey.host
     if journey.row["power_state"] != "Halted" and not journey.is_forced:
         seen, offered = journey.row["last_boot_CPU_flags"], world[host]["cpu_info"]
@@ -143,7 +143,7 @@ async def host_there_is_not_older(journey: Journey) -> None:
 
 
 async def storage_there_can_receive(journey: Journey) -> None:
-    """SR_DOES_NOT_SUPPORT_MIGRATION [sr], of the other pool."""
+    """SR_DOES_NOT_SUPPORT_MIGRATION [sr], for an SR of the other pool."""
     drivers = await journey.there("SM.get_all_records")
     needed = needed_features(journey.world.personality.era)
     for sr in dict.fromkeys(journey.vdi_map.values()):
@@ -195,7 +195,7 @@ async def interfaces_are_mapped(journey: Journey) -> None:
 
 
 async def metadata_is_welcome(journey: Journey) -> None:
-    """What an import over there would be refused with: HOST_NOT_ENOUGH_FREE_MEMORY, VM_INCOMPATIBLE_WITH_THIS_HOST, DUPLICATE_VM, ..."""
+    """The refusals of an import on the other side: HOST_NOT_ENOUGH_FREE_MEMORY, VM_INCOMPATIBLE_WITH_THIS_HOST, DUPLICATE_VM, ..."""
     vifs = inferred_vifs(journey) if journey.world.personality.era == "modern" else dict(journey.vif_map)
     await send_metadata(journey, {}, vifs, is_dry_run=True)
 
@@ -244,6 +244,6 @@ def checks_of(journey: Journey) -> tuple[Check, ...]:
 
 
 async def assert_can_go(journey: Journey) -> None:
-    """Raise the first reason."""
+    """Raise the first reason why not."""
     for check in checks_of(journey):
         await check(journey)

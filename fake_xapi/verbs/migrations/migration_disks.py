@@ -1,4 +1,4 @@
-"""The disks of a VM on its way: which go where, and how each is copied while the VM runs."""
+"""The disks of a migrating VM: which go where, and how each is copied while the VM runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEPT = ("name_label", "name_description", "type", "sharable", "other_config", "
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A disk that goes to an SR, by its ref there. A mirrored one is in use on the way; a snapshot or an image is only copied."""
+    """A disk that moves to an SR, by its ref there. A mirrored one is in use meanwhile; a snapshot or an image is only copied."""
 
     vdi: Id
     sr: str
@@ -28,7 +28,7 @@ class Move:
 
 
 async def planned(journey: Journey) -> tuple[Move, ...]:
-    """The disks that move: of the VM, its snapshots and their memory; the smallest first, snapshots before what came after.
+    """The disks that move, of the VM, its snapshots and their memory: the smallest first, snapshots before what came after them.
 
     Failures VDI_NOT_IN_MAP [vdi], VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION [vdi], SUSPEND_IMAGE_NOT_ACCESSIBLE [vdi].
     """
@@ -50,7 +50,7 @@ async def planned(journey: Journey) -> tuple[Move, ...]:
 
 
 def _images(journey: Journey) -> list[Id]:
-    """The memory of what sleeps; it must be within reach here, and stays where the other host sees it."""
+    """The suspended memory that moves; it must be accessible here, and stays where the other host sees it."""
     world, found = journey.world, []
     for vm in journey.vms[:1] if journey.is_copy else journey.vms:
         vdi: Id = world[vm]["suspend_VDI"]
@@ -67,7 +67,7 @@ def _images(journey: Journey) -> list[Id]:
 
 @dataclass(frozen=True, slots=True)
 class _Usual:
-    """Where a pool puts what nobody says anything of; "" for nowhere."""
+    """A pool's default SRs for disks that no map mentions; "" for none."""
 
     default: str
     images: str
@@ -89,7 +89,7 @@ async def _usual_srs(journey: Journey) -> _Usual:
 
 
 def _chosen(journey: Journey, vdi: Id, usual: _Usual, *, is_image: bool) -> str:
-    """What the map says, of the disk or of what it is a snapshot of; else what is usual there."""
+    """The SR in the map, for the disk or for what it is a snapshot of; otherwise the default."""
     told = journey.vdi_map.get(vdi) or journey.vdi_map.get(journey.world[vdi]["snapshot_of"])
     found = told or (usual.images if is_image else "") or usual.default
     if not found:
@@ -111,7 +111,7 @@ def _move(journey: Journey, vdi: Id, sr: str) -> Move:
 
 
 class Place(Protocol):
-    """Where disks are made: in an SR of this pool or of another. ``made`` are refs there, by the disks that they stand for."""
+    """A target for disks: an SR of this pool or of another. ``made`` are refs there, by the disks that they replace."""
 
     made: dict[Id, str]
 
@@ -199,12 +199,12 @@ class There:
 
 
 def _wire(value: Any) -> Any:
-    """A state value of a disk's plain fields as it travels."""
+    """A disk's plain field as a wire value."""
     return list(value) if isinstance(value, tuple) else value
 
 
 async def copy_disks(journey: Journey, moves: tuple[Move, ...], place: Place, marks: AsyncExitStack) -> None:
-    """Make and fill each disk, the task's progress going by their sizes; those in use are marked ``mirror`` until the journey ends."""
+    """Create and fill each disk, with progress by size; those in use are marked ``mirror`` until the migration ends."""
     total, done = max(1, sum(move.size for move in moves)), 0
     for move in moves:
         if move.is_mirrored and journey.world.personality.era == "modern":

@@ -1,4 +1,4 @@
-"""One migration as it was asked for: which VM goes where, its disks and interfaces to what, and the pool that it goes to."""
+"""One requested migration: which VM goes where, the mapping of its disks and interfaces, and its target pool."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ref_of(world: World, value: Id) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """What ``host.migrate_receive`` said of the host that waits; ``master`` is where its pool is dialled."""
+    """The answer of ``host.migrate_receive`` from the waiting host; ``master`` is the address of its pool."""
 
     master: str
     address: str
@@ -40,7 +40,7 @@ class Destination:
 
 
 def destination(dest: Mapping[str, str]) -> Destination:
-    """Read the map; INTERNAL_ERROR Not_found when something is missing, as XAPI looks keys up."""
+    """Parse the map; INTERNAL_ERROR Not_found when a key is missing, as in XAPI."""
     missing = [key for key in ("SM", "xenops", "master", "host", "session_id") if key not in dest]
     if missing:
         raise Failure("INTERNAL_ERROR", "Not_found")
@@ -49,7 +49,7 @@ def destination(dest: Mapping[str, str]) -> Destination:
 
 @dataclass
 class Journey:
-    """A VM on its way. ``vdi_map`` and ``vif_map`` lead from objects here to refs there."""
+    """A migrating VM. ``vdi_map`` and ``vif_map`` lead from objects here to refs there."""
 
     call: Call
     vm: Id
@@ -66,12 +66,12 @@ class Journey:
 
     @property
     def row(self) -> Row:
-        """The VM."""
+        """The VM's row."""
         return self.world[self.vm]
 
     @property
     def host(self) -> Id:
-        """The host that it goes to, if it is one of this pool; else NULL."""
+        """The target host, if it is in this pool; otherwise NULL."""
         found = self.world.find_ref(self.to.host)
         row = self.world.get(found) if found else None
         return found if row is not None and row.cls == "host" else 0
@@ -83,12 +83,12 @@ class Journey:
 
     @property
     def is_forced(self) -> bool:
-        """Whether some checks are passed over."""
+        """Whether some checks are skipped."""
         return self.options.get("force") == "true"
 
     @property
     def is_copy(self) -> bool:
-        """Whether the VM stays where it is as well."""
+        """Whether the original VM stays where it is."""
         return self.options.get("copy") == "true"
 
     @property
@@ -103,11 +103,11 @@ class Journey:
 
     @cached_property
     def remote(self) -> Remote:
-        """The pool that it goes to."""
+        """The target pool."""
         return self.call.remote(self.to.master)
 
     async def there(self, method: str, *params: Any) -> Any:
-        """A call in the other pool, with the session that waits there."""
+        """A call in the target pool, with the session that waits there."""
         return await self.remote.call(method, self.to.session, *params)
 
 
@@ -116,7 +116,7 @@ Maps = tuple[Mapping[Id, Id], Mapping[Id, Id], Mapping[Id, str]]
 
 
 def journey_of(call: Call, vm: Id, dest: Mapping[str, str], maps: Maps, options: Mapping[str, str]) -> Journey:
-    """The journey that a message's parameters describe."""
+    """The migration that a message's parameters describe."""
     vdi_map, vif_map, formats = maps
     vdis = {vdi: ref_of(call.world, sr) for vdi, sr in vdi_map.items() if vdi}
     vifs = {vif: ref_of(call.world, network) for vif, network in vif_map.items() if vif}
@@ -130,7 +130,7 @@ def disks_of(world: World, vm: Id) -> list[Id]:
 
 
 def inferred_vifs(journey: Journey) -> dict[Id, str]:
-    """The networks of all interfaces, snapshots' ones by their addresses; VIF_NOT_IN_MAP [vif] for one that nothing is said of."""
+    """The networks of all interfaces, those of snapshots matched by address; VIF_NOT_IN_MAP [vif] for one without a mapping."""
     world = journey.world
     by_mac = {world[vif]["MAC"]: network for vif, network in journey.vif_map.items() if world.get(vif) is not None}
     found: dict[Id, str] = {}

@@ -1,4 +1,4 @@
-"""A VM's metadata on its way to another pool: an archive that names what its disks and interfaces are there."""
+"""A VM's metadata on its way to another pool: an archive that already names its disks and interfaces there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fake_xapi.verbs.migrations.migration_journey import Journey
 
 
 async def send_metadata(journey: Journey, vdis: Mapping[Id, str], vifs: Mapping[Id, str], *, is_dry_run: bool) -> list[str]:
-    """Let the other pool import the VM, its snapshots with it; the refs of what was made there. Failures as they come back."""
+    """Let the other pool import the VM with its snapshots; returns the refs of what was made there. Its failures are passed on."""
     content = _archive(journey, {**vdis, **vifs})
     task = str(await journey.there("task.create", "VM metadata import", ""))
     try:
@@ -46,19 +46,19 @@ def _parameters(journey: Journey, task: str, *, is_dry_run: bool) -> dict[str, s
 
 
 async def _why(journey: Journey, task: str) -> Failure:
-    """Why an import was refused, by its task."""
+    """The reason why an import was refused, from its task."""
     details: list[Any] = await journey.there("task.get_error_info", task)
     return Failure(*map(str, details)) if details else Failure("CANNOT_CONTACT_HOST", journey.to.address)
 
 
 def _about_us(journey: Journey, failure: Failure) -> Failure:
-    """The archive's name of the VM as its ref here: who migrates it knows no other."""
+    """The failure with the archive's name for the VM replaced by its ref here, the only one that the caller knows."""
     mine = journey.world.ref(journey.vm)
     return Failure(failure.code, *(mine if param == "Ref:0" else param for param in failure.params))
 
 
 async def send_messages(journey: Journey) -> list[Id]:
-    """Let the other pool have what was said of the VM; the messages that it took. None when it cannot: they stay where they are."""
+    """Send the messages about the VM to the other pool; returns those that it accepted. Where it cannot, they stay here."""
     world, uuid = journey.world, journey.world.uuid(journey.vm)
     ids = sorted(identity for identity, row in world.rows("message") if row["obj_uuid"] == uuid)
     content = "".join(_message(journey, identity) for identity in ids).encode()

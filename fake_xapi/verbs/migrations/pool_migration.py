@@ -1,4 +1,4 @@
-"""Migrations within a pool: a VM goes to another host and its disks stay, or one disk goes to another SR and its VM stays."""
+"""Migrations within a pool: a VM moves to another host and its disks stay, or one disk moves to another SR and its VM stays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fake_xapi.verbs.vms import placement, squeezing, vm_groups
 
 
 async def pool_migrate(call: Call, vm: Id, host: Id, options: dict[str, str]) -> None:
-    """Migrate a VM that runs to a host that sees its disks; ``force`` passes over what makes it immobile, ``network`` names the way.
+    """Migrate a running VM to a host that sees its disks; ``force`` ignores what ties it down, ``network`` chooses the route.
 
     Failures as ``VM.start_on``, and VM_HOST_INCOMPATIBLE_VERSION_MIGRATE [host, vm], VM_INCOMPATIBLE_WITH_THIS_HOST [vm, host, reason],
     PIF_NOT_PRESENT [host, network], REQUIRED_PIF_IS_UNPLUGGED [pif], INTERFACE_HAS_NO_IP [pif].
@@ -42,7 +42,7 @@ def _assert_can_be_on(call: Call, vm: Id, host: Id) -> None:
 
 
 def _assert_way(call: Call, host: Id, network_ref: str) -> None:
-    """The host must have an address on the network that the memory is to go over."""
+    """Check that the host has an address on the network for the transfer."""
     world = call.world
     network = world.find_ref(network_ref)
     row = world.get(network) if network else None
@@ -58,7 +58,7 @@ def _assert_way(call: Call, host: Id, network_ref: str) -> None:
 
 
 async def _to_host(call: Call, vm: Id, host: Id) -> None:
-    """Move the domain; whatever becomes of it, both hosts share out what memory they have then."""
+    """Move the domain; whatever the outcome, both hosts then rebalance their memory."""
     source: Id = call.world[vm]["resident_on"]
     async with call.operating((host, "vm_migrate")):
         try:
@@ -72,7 +72,7 @@ async def _to_host(call: Call, vm: Id, host: Id) -> None:
 
 
 async def _fit(call: Call, vm: Id, host: Id) -> None:
-    """Let the guest have no more than the other host has for it, before it goes."""
+    """Before it goes, shrink the guest to what the other host can give it."""
     before = call.world[vm]["memory_target"]
     await squeezing.make_room(call, vm, host)
     if call.world[vm]["memory_target"] != before:
@@ -80,7 +80,7 @@ async def _fit(call: Call, vm: Id, host: Id) -> None:
 
 
 async def _go(call: Call, vm: Id, source: Id, host: Id) -> None:
-    """A guest that halts or moves on meanwhile is left as it is."""
+    """Move the guest, unless it has halted or moved in the meantime."""
     await copy_memory(call, vm, host, begin=0.1)
     domain = domain_of(call, vm)
     if domain is None:
@@ -104,7 +104,7 @@ async def migrate_in_boston(call: Call, vm: Id, dest: str, live: bool, options: 
 
 
 async def migrate_vdi(call: Call, vdi: Id, sr: Id, options: dict[str, str]) -> Id:
-    """Move one disk to another SR while its VM runs or rests; the disk that it is then.
+    """Move one disk to another SR while its VM runs or is halted; returns the resulting disk.
 
     Failures VDI_INCOMPATIBLE_TYPE [vdi, type], VDI_CBT_ENABLED [vdi], VDI_NEEDS_VM_FOR_MIGRATE [vdi] for a disk of no VM,
     VBD_MISSING for one of a snapshot alone, SR_DOES_NOT_SUPPORT_MIGRATION [sr], NO_HOSTS_AVAILABLE when no host sees both.
@@ -130,7 +130,7 @@ async def migrate_vdi(call: Call, vdi: Id, sr: Id, options: dict[str, str]) -> I
 
 
 def _here(call: Call, vm: Id, vdi_map: Mapping[Id, str]) -> Destination:
-    """A host that sees all SRs, best the one that has the VM. Failure NO_HOSTS_AVAILABLE."""
+    """A host that sees all SRs, preferably the one that has the VM. Failure NO_HOSTS_AVAILABLE."""
     world = call.world
     present: Id = world[vm]["resident_on"] or call.host
     others = [host for host in sorted(world.ids("host")) if host != present and not world[vm]["resident_on"]]

@@ -1,4 +1,4 @@
-"""Objects of one world made anew in another, with their uuids: refs among them lead to the copies, refs to anything else to nothing."""
+"""Copies of objects in another world, with their uuids: refs among them lead to the copies, all other refs to nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_THE_MOMENT = frozenset({"current_operations", "allowed_operations"})
 
 
 class Transplant:
-    """Copies into one edit. ``known`` maps ids of the source to those of the target: what is there before is not copied, but found."""
+    """Copies into one edit. ``known`` maps ids of the source to those of the target: objects found there are not copied."""
 
     def __init__(self, source: World, edit: Edit, known: dict[Id, Id] | None = None) -> None:
         self.known: dict[Id, Id] = known or {}
@@ -27,7 +27,7 @@ class Transplant:
         self._made: list[tuple[Id, Id]] = []
 
     def copy(self, identities: Iterable[Id]) -> None:
-        """Make objects; their refs come with ``join_up``."""
+        """Create the objects; ``join_up`` sets their refs."""
         for identity in sorted(identities):
             if identity not in self.known:
                 row = self._source[identity]
@@ -39,7 +39,7 @@ class Transplant:
                 self._made.append((identity, self.known[identity]))
 
     def join_up(self) -> None:
-        """Lead the refs of all copies to copies."""
+        """Point the refs of all copies to copies."""
         for old, new in self._made:
             row = self._source[old]
             _, linked = _fields(row.cls)
@@ -59,7 +59,7 @@ class Transplant:
         return self._led(kind.element, value) if _has_refs(kind.element) else value
 
     def copy_disks(self, source: DiskStore, target: DiskStore) -> None:
-        """The bytes of the VDIs among the copies; both stores share one file."""
+        """Copy the content of the VDIs among the copies; both stores share one file."""
         for old, new in self._made:
             if old in source:
                 target.put(new, source[old])
@@ -67,7 +67,7 @@ class Transplant:
 
 @lru_cache(maxsize=128)
 def _fields(cls: str) -> tuple[tuple[str, ...], tuple[tuple[str, Type], ...]]:
-    """The fields of a class that are copied as they are, and those with refs in them that are not mirrors."""
+    """The fields of a class that are copied as they are, and those with refs that are not mirrors."""
     layout, fields = layouts()[cls], stored_classes()[cls].fields
     own = [field for field in fields if layout.index[field.name] not in layout.mirrors and field.name not in _OF_THE_MOMENT]
     plain = tuple(field.name for field in own if not _has_refs(field.type) and field.name != "uuid")

@@ -1,1 +1,1 @@
-"""The verbs by which a pool is kept up to date: patches, updates, repositories, licences."""
+"""The verbs that keep a pool up to date: patches, updates, repositories, licences."""

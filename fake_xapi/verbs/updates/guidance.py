@@ -1,4 +1,4 @@
-"""What is still to be done on hosts and VMs after updates, and what does it: a reboot, a restart of the toolstack or of the VM."""
+"""What remains to be done on hosts and VMs after updates, and what completes it: a reboot, or a restart of the toolstack or the VM."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PENDING: Mapping[str, str] = {
     "recommended": "pending_guidances_recommended",
     "full": "pending_guidances_full",
 }
-"""Kind of guidance -> the field of host and VM that holds what is pending of it."""
+"""Kind of guidance -> the field of host and VM that lists what is pending."""
 
 _REBOOTING = frozenset(
     {
@@ -25,7 +25,7 @@ _ON_VMS = frozenset({"restart_device_model", "restart_vm"})
 
 
 def add(edit: Edit, host: Id, kind: str, guidances: Iterable[str]) -> None:
-    """Note what an update asks for; what concerns VMs is noted at those that are not halted, what a reboot does anyway only once."""
+    """Record the guidance of an update, for the host and for the VMs that run there. Steps that a pending reboot includes are left out."""
     wanted = set(guidances)
     _add(edit, host, PENDING[kind], wanted - _ON_VMS)
     for vm in edit[host]["resident_VMs"]:
@@ -41,7 +41,7 @@ def _add(edit: Edit, identity: Id, field: str, wanted: set[str]) -> None:
 
 
 def host_rebooted(edit: Edit, host: Id) -> None:
-    """A reboot of the host has done what only a reboot does, and more."""
+    """Clear what a reboot of the host completes."""
     _done(edit, host, _REBOOTING)
     display = edit[host]["display"]
     edit.set(host, updates_requiring_reboot=(), display=_DISPLAY_AFTER_REBOOT.get(display, display))
@@ -50,17 +50,17 @@ def host_rebooted(edit: Edit, host: Id) -> None:
 
 
 def toolstack_restarted(edit: Edit, host: Id) -> None:
-    """The host's XAPI has been restarted."""
+    """Clear what a restart of the host's XAPI completes."""
     _done(edit, host, frozenset({"restart_toolstack"}))
 
 
 def vm_device_model_restarted(edit: Edit, vm: Id) -> None:
-    """A running VM has a new device model."""
+    """Clear what a new device model of a running VM completes."""
     _done(edit, vm, frozenset({"restart_device_model"}))
 
 
 def vm_restarted(edit: Edit, vm: Id) -> None:
-    """A VM has begun anew: a new device model, and a new boot."""
+    """Clear what a restart of a VM completes: it has a new device model and has booted anew."""
     _done(edit, vm, _ON_VMS)
 
 

@@ -1,4 +1,4 @@
-"""Updates from repositories: what a synchronisation learns, what a host gets, and what it still has to do afterwards."""
+"""Updates from repositories: what a synchronisation finds, what a host installs, and what remains to be done afterwards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DAY = timedelta(days=1)
 
 
 def missing_updates(world: World, repository: Id, host_: Id) -> list[Update]:
-    """The updates of a repository that a host has not got."""
+    """The updates of a repository that a host lacks."""
     applied = _applied(world, host_)
     return [update for update in repositories.synced_updates(world, repository) if update.id not in applied]
 
@@ -36,7 +36,7 @@ def _applied(world: World, host_: Id) -> frozenset[str]:
 
 
 async def sync_updates(call: Call, pool: Id, force: bool = False, *credentials: str) -> str:
-    """Learn what the repositories in use have now; the answer is the hash of the one with updates.
+    """Fetch the updates of the repositories in use; returns the hash of the update repository.
 
     LICENCE_RESTRICTION ["Updates"], NO_REPOSITORIES_CONFIGURED [], NO_REPOSITORY_ENABLED [],
     MULTIPLE_UPDATE_REPOSITORIES_ENABLED [], REPOSYNC_FAILED [],
@@ -60,7 +60,7 @@ async def sync_updates(call: Call, pool: Id, force: bool = False, *credentials: 
 
 
 async def _content(call: Call, repository: Id) -> tuple[str, str]:
-    """The hash of a repository and its updateinfo, from where it is."""
+    """The hash and the updateinfo of a repository, fetched from its location."""
     row = call.world[repository]
     if row["origin"] == "bundle":
         text = dom0_files.read(call.world, repositories.BUNDLE)
@@ -83,7 +83,7 @@ async def _fetched(url: str) -> tuple[str, str]:
 
 
 def _tell_hosts(world: World, repository: Id) -> None:
-    """Write at every host whether it has all that the last synchronisation found, and at the repository whether all hosts have."""
+    """Record for every host whether it has all updates of the last synchronisation, and for the repository whether all hosts have."""
     missing = {one: bool(missing_updates(world, repository, one)) for one in world.ids("host")}
     with world.edit() as edit:
         for one, is_behind in missing.items():
@@ -92,7 +92,7 @@ def _tell_hosts(world: World, repository: Id) -> None:
 
 
 async def apply_updates(call: Call, host_: Id, hash_: str) -> list[list[str]]:
-    """Bring a host all updates of the last synchronisation; the answer is the warnings: none.
+    """Install all updates of the last synchronisation on a host; returns the warnings: none.
 
     UPDATEINFO_HASH_MISMATCH [], HA_IS_ENABLED [], HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY [host], HOST_EVACUATION_IS_REQUIRED [host].
     """
@@ -131,13 +131,13 @@ def _applied_now(call: Call, host_: Id, updates: list[Update], hash_: str) -> No
 
 
 def clear_mandatory_guidance(call: Call) -> None:
-    """Let this host forget what it still had to do, for when that cannot be done."""
+    """Drop the mandatory steps that remain for this host, for when they cannot be done."""
     with call.world.edit() as edit:
         edit.set(call.host, pending_guidances=())
 
 
 def check_readiness(call: Call, pool: Id, requires_reboot: bool) -> list[list[str]]:
-    """What stands against an update of the pool: errors with their parameters."""
+    """The obstacles to updating the pool: errors with their parameters."""
     world = call.world
     found = [["HA_IS_ENABLED"]] if world[pool]["ha_enabled"] else []
     for one in sorted(world.ids("host")):
@@ -150,7 +150,7 @@ def check_readiness(call: Call, pool: Id, requires_reboot: bool) -> list[list[st
 
 
 def configure_sync(call: Call, pool: Id, frequency: str, day: int) -> None:
-    """When updates are looked for: daily, or weekly on a day from 0, Sunday. INVALID_UPDATE_SYNC_DAY [day]."""
+    """Set when to look for updates: daily, or weekly on a day from 0, Sunday. INVALID_UPDATE_SYNC_DAY [day]."""
     if not 0 <= day <= (6 if frequency == "weekly" else 0):
         raise Failure("INVALID_UPDATE_SYNC_DAY", str(day))
     with call.world.edit() as edit:
@@ -160,7 +160,7 @@ def configure_sync(call: Call, pool: Id, frequency: str, day: int) -> None:
 
 
 def set_sync_enabled(call: Call, pool: Id, value: bool) -> None:
-    """Look for updates by the schedule, or no more. Only remote repositories are: CAN_NOT_PERIODIC_SYNC_UPDATES [] for others."""
+    """Switch scheduled synchronisation on or off. Only for remote repositories: otherwise CAN_NOT_PERIODIC_SYNC_UPDATES []."""
     world = call.world
     if value and world[repositories.enabled_update_repository(world)]["origin"] != "remote":
         raise Failure("CAN_NOT_PERIODIC_SYNC_UPDATES")
@@ -173,7 +173,7 @@ def set_sync_enabled(call: Call, pool: Id, value: bool) -> None:
 
 
 def follow_schedule(call: Call) -> None:
-    """Take up the schedule again, in a database that has just become this one."""
+    """Resume the schedule of a database that was loaded or rolled back."""
     pool = call.world.get(POOL)
     if pool is not None and pool["update_sync_enabled"]:
         call.spawn(_SCHEDULE, _keep_syncing(call, POOL))
@@ -191,7 +191,7 @@ async def _keep_syncing(call: Call, pool: Id) -> None:
 
 
 def _seconds_to_next(call: Call, pool: Id) -> float:
-    """Until the next midnight of a day on which updates are looked for."""
+    """The seconds until midnight begins the next scheduled day."""
     now, row = moment(call.now()), call.world[pool]
     midnight = now.replace(hour=0, minute=0, second=0) + _DAY
     if row["update_sync_frequency"] == "weekly":

@@ -1,4 +1,4 @@
-"""Licences: the edition of a host, and what it writes into ``license_params`` and the pool's restrictions."""
+"""Licences: the edition of a host, and its effects on ``license_params`` and the pool's restrictions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FROM_FILE = ("sku_type", "serialnumber", "sockets", "name", "company", "product
 
 
 def apply_edition(call: Call, host: Id, edition: str, force: bool = False) -> None:  # force is newer than tampa
-    """Give a host another edition. INVALID_EDITION [edition], HA_IS_ENABLED [], LICENSE_CHECKOUT_ERROR [code, message]."""
+    """Change a host's edition. INVALID_EDITION [edition], HA_IS_ENABLED [], LICENSE_CHECKOUT_ERROR [code, message]."""
     wanted = edition_named(call.world.personality.era, edition)
     pool = call.world.get(POOL)
     if pool is not None and pool["ha_enabled"] and call.world[host]["edition"] != edition:
@@ -35,7 +35,7 @@ def apply_edition(call: Call, host: Id, edition: str, force: bool = False) -> No
 
 
 def _write(call: Call, edit: Edit, host: Id, edition: Edition) -> None:
-    """Write an edition on a host, and what follows for the pool."""
+    """Record a host's edition, and its consequences for the pool."""
     row = edit[host]
     told = {
         "sku_type": edition.name,
@@ -50,14 +50,14 @@ def _write(call: Call, edit: Edit, host: Id, edition: Edition) -> None:
 
 
 def apply_pool_edition(call: Call, pool: Id, edition: str) -> None:
-    """Give every host another edition, or none when one of them cannot have it."""
+    """Change the edition of every host, or of none when one of them cannot have it."""
     with call.world.edit():
         for host in sorted(call.world.ids("host")):
             apply_edition(call, host, edition)
 
 
 def get_license_state(call: Call, pool: Id) -> dict[str, str]:
-    """The edition of the pool, the cheapest of its hosts', and until when it lasts."""
+    """The edition of the pool, which is the cheapest among its hosts, and its expiry."""
     rows = [row for _, row in call.world.rows("host")]
     ends = sorted(row["license_params"].get("expiry", NEVER_EXPIRES) for row in rows)
     edition = cheapest(call.world.personality.era, [row["edition"] for row in rows])
@@ -65,7 +65,7 @@ def get_license_state(call: Call, pool: Id) -> dict[str, str]:
 
 
 def add(call: Call, host: Id, contents: str) -> None:
-    """Install a licence file: base64 of ``<xe_license sku_type expiry ...>``. LICENSE_PROCESSING_ERROR [] for what is none."""
+    """Install a licence file: base64 of ``<xe_license sku_type expiry ...>``. LICENSE_PROCESSING_ERROR [] for anything else."""
     told = _read_licence(contents)
     try:
         edition = edition_named(call.world.personality.era, told["sku_type"])
@@ -90,7 +90,7 @@ def _read_licence(contents: str) -> dict[str, str]:
 
 
 def remove(call: Call, host: Id) -> None:
-    """Remove the licence file: the host is free again."""
+    """Remove the licence file: the host has the free edition again."""
     with call.world.edit() as edit:
         edit.set(host, license_params={})
         _write(call, edit, host, edition_named(edit.personality.era, FREE))

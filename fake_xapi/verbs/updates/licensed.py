@@ -1,6 +1,6 @@
-"""Which messages need a feature of the licence: LICENCE_RESTRICTION [feature] where the pool has it not.
+"""The messages that need a licensed feature: LICENCE_RESTRICTION [feature] where the pool lacks it.
 
-Verbs that need one only for some of what they are asked look for themselves.
+Verbs that need one only for some parameters check for themselves.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LICENSED: Mapping[str, str] = {
 
 
 def licensed(name: str, verb: Verb) -> Verb:
-    """A message's verb, which first looks at the licence where the message needs a feature."""
+    """A message's verb, wrapped in a check of the licence where the message needs a feature."""
     feature = LICENSED.get(name)
     if feature is None:
         return verb

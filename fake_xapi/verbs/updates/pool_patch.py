@@ -1,4 +1,4 @@
-"""The verbs of pool_patch and host_patch. Since Ely a patch is the shadow of a pool_update, and what is done to it is done to that."""
+"""The verbs of pool_patch and host_patch. Since Ely a patch shadows a pool_update, and verbs act on that."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ APPLIED = "Patch applied."
 
 
 def host_patch_of(world: World, patch: Id, host: Id) -> Id:
-    """The row that says that a patch is on a host; NULL when it is not."""
+    """The row that records a patch on a host; NULL when it is not applied there."""
     return next((int(one) for one in world[patch]["host_patches"] if world[one]["host"] == host), NULL)
 
 
 async def precheck(call: Call, patch: Id, host: Id) -> str:
-    """Whether a host can have a patch; PATCH_PRECHECK_FAILED_*, CANNOT_FIND_PATCH []."""
+    """Check whether a patch can be applied to a host; PATCH_PRECHECK_FAILED_*, CANNOT_FIND_PATCH []."""
     update = call.world[patch]["pool_update"]
     if update:
         await pool_update.precheck(call, update, host)
@@ -32,7 +32,7 @@ async def precheck(call: Call, patch: Id, host: Id) -> str:
 
 
 async def apply(call: Call, patch: Id, host: Id) -> str:
-    """Put a patch on a host; the answer is what it prints.
+    """Apply a patch to a host; returns its output.
 
     PATCH_ALREADY_APPLIED [patch], PATCH_PRECHECK_FAILED_*, PATCH_APPLY_FAILED [log].
     """
@@ -59,13 +59,13 @@ def _assert_not_applied(call: Call, patch: Id, host: Id) -> None:
 
 
 def note_applied(call: Call, edit: Edit, patch: Id, host: Id) -> None:
-    """Write that a patch is on a host since now."""
+    """Record that a patch has just been applied to a host."""
     row = host_patch_of(call.world, patch, host) or edit.create("host_patch", host=host, pool_patch=patch)
     edit.set(row, applied=True, timestamp_applied=call.now())
 
 
 async def pool_apply(call: Call, patch: Id) -> None:
-    """Put a patch on every host that has it not."""
+    """Apply a patch to every host that lacks it."""
     for host in sorted(call.world.ids("host")):
         row = host_patch_of(call.world, patch, host)
         if not row or not call.world[row]["applied"]:
@@ -81,7 +81,7 @@ def clean(call: Call, patch: Id) -> None:
 
 
 def clean_on_host(call: Call, patch: Id, host: Id) -> None:
-    """Delete the file of a patch on a host: only the master keeps one when it is not just being applied."""
+    """Delete the file of a patch on a host: outside the application itself only the master has one."""
     if host == call.host:
         clean(call, patch)
 
@@ -98,7 +98,7 @@ async def pool_clean(call: Call, patch: Id) -> None:
 
 
 def destroy(call: Call, patch: Id) -> None:
-    """Forget a patch that is on no host; PATCH_IS_APPLIED []."""
+    """Forget a patch that is applied nowhere; PATCH_IS_APPLIED []."""
     if call.world[patch]["host_patches"]:
         raise Failure("PATCH_IS_APPLIED")
     clean(call, patch)
@@ -107,7 +107,7 @@ def destroy(call: Call, patch: Id) -> None:
 
 
 async def apply_host_patch(call: Call, host_patch: Id) -> str:
-    """Put the patch of a row on the row's host. Deprecated by XAPI since 2007, and done by pool_patch.apply."""
+    """Apply the patch of a row to the row's host. Deprecated in XAPI since 2007, in favour of pool_patch.apply."""
     row = call.world[host_patch]
     if not row["pool_patch"]:
         raise Failure("CANNOT_FIND_PATCH")
@@ -115,7 +115,7 @@ async def apply_host_patch(call: Call, host_patch: Id) -> str:
 
 
 def destroy_host_patch(call: Call, host_patch: Id) -> None:
-    """Forget a patch that was brought to a host and never applied; PATCH_IS_APPLIED []."""
+    """Forget a patch that was uploaded to a host and never applied; PATCH_IS_APPLIED []."""
     if call.world[host_patch]["applied"]:
         raise Failure("PATCH_IS_APPLIED")
     with call.world.edit() as edit:

@@ -1,4 +1,4 @@
-"""The verbs of pool_update: updates on ISO images, of the releases from Ely on."""
+"""The verbs of pool_update: updates on ISO images, in the releases from Ely on."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fake_xapi.verbs.disks.vdi import destroy as destroy_vdi
 from fake_xapi.verbs.updates import update_files
 
 _KEYS = "RPM-GPG-KEY-"
-"""The keys that dom0 knows are called so."""
+"""How the names of all keys that dom0 knows begin."""
 
 
 async def introduce(call: Call, vdi: Id) -> Id:
-    """The update on a VDI. INVALID_UPDATE [what is wrong], UPDATE_ALREADY_EXISTS [uuid] for one that is on another VDI."""
+    """Introduce the update on a VDI. INVALID_UPDATE [what is wrong], UPDATE_ALREADY_EXISTS [uuid] for one that is on another VDI."""
     await call.takes("pool_update.introduce")
     info = update_files.update_of(call, vdi)
     known = call.world.by_uuid("pool_update", info.uuid)
@@ -48,7 +48,7 @@ def _create(call: Call, info: UpdateInfo, vdi: Id) -> Id:
 
 
 def _patch_uuid(uuid: str) -> str:
-    """The uuid of the patch that shadows an update: four of its bytes are zeros."""
+    """The uuid of the patch that shadows an update: four of its bytes are zero."""
     return f"{uuid[:8]}-0000-0000-{uuid[19:]}"
 
 
@@ -58,7 +58,9 @@ def patch_of(world: World, update: Id) -> Id:
 
 
 async def precheck(call: Call, update: Id, host: Id) -> str:
-    """Whether a host can have an update: "ok". UPDATE_ALREADY_APPLIED [update], CANNOT_FIND_UPDATE [], UPDATE_PRECHECK_FAILED_*."""
+    """Check whether an update can be applied to a host: "ok". UPDATE_ALREADY_APPLIED [update], CANNOT_FIND_UPDATE [],
+    UPDATE_PRECHECK_FAILED_*.
+    """
     _assert_not_applied(call, update, host)
     info = _info(call, update)
     await call.takes("pool_update.precheck")
@@ -85,7 +87,7 @@ def _assert_not_applied(call: Call, update: Id, host: Id) -> None:
 
 
 async def apply(call: Call, update: Id, host: Id) -> None:
-    """Put an update on a host. The errors of precheck, and UPDATE_APPLY_FAILED [output]."""
+    """Apply an update to a host. The errors of ``precheck``, and UPDATE_APPLY_FAILED [output]."""
     await precheck(call, update, host)
     info = _info(call, update)
     await call.takes("pool_update.apply")
@@ -107,7 +109,7 @@ def _note_applied(call: Call, edit: Edit, update: Id, host: Id) -> None:
 
 
 async def pool_apply(call: Call, update: Id) -> None:
-    """Put an update on every host. UPDATE_ALREADY_APPLIED_IN_POOL [update], UPDATE_POOL_APPLY_FAILED [hosts] where it did not work."""
+    """Apply an update to every host. UPDATE_ALREADY_APPLIED_IN_POOL [update], UPDATE_POOL_APPLY_FAILED [hosts] where it failed."""
     missing = sorted(set(call.world.ids("host")) - set(call.world[update]["hosts"]))
     if not missing:
         raise Failure("UPDATE_ALREADY_APPLIED_IN_POOL", Handle(update))
@@ -124,7 +126,7 @@ async def pool_apply(call: Call, update: Id) -> None:
 
 
 async def pool_clean(call: Call, update: Id) -> None:
-    """Destroy the VDI of an update; what it has done stays."""
+    """Destroy the VDI of an update; its effects stay."""
     detach(call, update)
     vdi = call.world[update]["vdi"]
     if vdi:
@@ -134,7 +136,7 @@ async def pool_clean(call: Call, update: Id) -> None:
 
 
 def destroy(call: Call, update: Id) -> None:
-    """Forget an update that is on no host, and the patch that shadows it; UPDATE_IS_APPLIED []."""
+    """Forget an update that is applied nowhere, along with its shadow patch; UPDATE_IS_APPLIED []."""
     if call.world[update]["hosts"]:
         raise Failure("UPDATE_IS_APPLIED")
     patch = patch_of(call.world, update)
@@ -145,7 +147,7 @@ def destroy(call: Call, update: Id) -> None:
 
 
 def attach(call: Call, update: Id, use_localhost_proxy: bool = False) -> str:  # the proxy is newer than Ely
-    """Attach the VDI to the control domain; the answer is yum's configuration for the repository on it. CANNOT_FIND_UPDATE []."""
+    """Attach the VDI to the control domain; returns yum's configuration for the repository on it. CANNOT_FIND_UPDATE []."""
     row, domain = call.world[update], call.world[call.host]["control_domain"]
     if not row["vdi"]:
         raise Failure("CANNOT_FIND_UPDATE")
@@ -171,7 +173,7 @@ def _yum(label: str, key: str, url: str) -> str:
 
 
 def detach(call: Call, update: Id) -> None:
-    """Take the VDI from the control domain again; one that is not there is no error."""
+    """Detach the VDI from the control domain, if it is attached."""
     vdi, domain = call.world[update]["vdi"], call.world[call.host]["control_domain"]
     with call.world.edit() as edit:
         for vbd in _attached(call.world, vdi, domain) if vdi and domain else ():
@@ -179,7 +181,7 @@ def detach(call: Call, update: Id) -> None:
 
 
 def resync_host(call: Call, host: Id) -> None:
-    """Read again what is on a host, which the database knows; patches that shadow no update are left from older releases, and go."""
+    """Reread which updates a host has, which the database knows; patches left from older releases, without an update, are removed."""
     with call.world.edit() as edit:
         for patch, row in call.world.rows("pool_patch"):
             if not row["pool_update"]:

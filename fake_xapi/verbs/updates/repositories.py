@@ -1,6 +1,6 @@
-"""The verbs of Repository, and those of pool that say which repositories are in use, through which proxy and how often.
+"""The verbs of Repository, and those of pool that choose repositories, their proxy and the schedule.
 
-A repository's updateinfo is kept in dom0 when it is synchronised; a bundle's as soon as it is uploaded.
+A repository's updateinfo is stored in dom0 when it is synchronised; a bundle's as soon as it is uploaded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BUNDLE_HASH = "/var/opt/xapi-bundle/hash"
 
 
 def introduce(call: Call, label: str, description: str, binary: str, source: str, update: bool, gpgkey: str = "") -> Id:
-    """A repository somewhere. INVALID_BASE_URL [url], INVALID_GPGKEY_PATH [path], REPOSITORY_ALREADY_EXISTS [repository]."""
+    """Introduce a remote repository. INVALID_BASE_URL [url], INVALID_GPGKEY_PATH [path], REPOSITORY_ALREADY_EXISTS [repository]."""
     for url in (binary, source):
         _assert_url(url)
     _assert_gpgkey(gpgkey)
@@ -31,7 +31,7 @@ def introduce(call: Call, label: str, description: str, binary: str, source: str
 
 
 def introduce_bundle(call: Call, label: str, description: str) -> Id:
-    """The repository that is uploaded. REPOSITORY_ALREADY_EXISTS [repository], BUNDLE_REPOSITORY_ALREADY_EXISTS [repository]."""
+    """Introduce the repository for uploads. REPOSITORY_ALREADY_EXISTS [repository], BUNDLE_REPOSITORY_ALREADY_EXISTS [repository]."""
     _assert_new(call.world, label, None)
     known = next((repository for repository, row in call.world.rows("Repository") if row["origin"] == "bundle"), NULL)
     if known:
@@ -40,7 +40,7 @@ def introduce_bundle(call: Call, label: str, description: str) -> Id:
 
 
 def introduce_remote_pool(call: Call, label: str, description: str, binary: str, certificate: str) -> Id:
-    """The repository of another pool: ``https://<coordinator>/repository/enabled``. INVALID_BASE_URL [url], REPOSITORY_ALREADY_EXISTS."""
+    """Introduce another pool's repository: ``https://<coordinator>/repository/enabled``. INVALID_BASE_URL, REPOSITORY_ALREADY_EXISTS."""
     parts = web_address(binary)
     if parts is None or parts.scheme != "https" or parts.path.rstrip("/") != "/repository/enabled":
         raise Failure("INVALID_BASE_URL", binary)
@@ -79,14 +79,14 @@ def forget(call: Call, repository: Id) -> None:
 
 
 def set_gpgkey_path(call: Call, repository: Id, path: str) -> None:
-    """The key that signs it; INVALID_GPGKEY_PATH [path] for what is not letters, digits, ``_`` and ``-``."""
+    """Set the key that signs it; INVALID_GPGKEY_PATH [path] for anything but letters, digits, ``_`` and ``-``."""
     _assert_gpgkey(path)
     with call.world.edit() as edit:
         edit.set(repository, gpgkey_path=path)
 
 
 def content_path(world: World, repository: Id) -> str:
-    """Where dom0 keeps what a repository said when it was last synchronised."""
+    """The path in dom0 of a repository's content as of its last synchronisation."""
     return f"/var/opt/xapi-repositories/{world.uuid(repository)}/updateinfo.xml"
 
 
@@ -103,7 +103,7 @@ def synced_updates(world: World, repository: Id) -> tuple[Update, ...]:
 
 
 def enabled_update_repository(world: World) -> Id:
-    """The repository that updates come from. NO_REPOSITORY_ENABLED [], MULTIPLE_UPDATE_REPOSITORIES_ENABLED []."""
+    """The repository that provides updates. NO_REPOSITORY_ENABLED [], MULTIPLE_UPDATE_REPOSITORIES_ENABLED []."""
     enabled = [repository for repository in world[POOL]["repositories"] if world[repository]["update"]]
     if len(enabled) != 1:
         raise Failure("MULTIPLE_UPDATE_REPOSITORIES_ENABLED" if enabled else "NO_REPOSITORY_ENABLED")
@@ -111,7 +111,7 @@ def enabled_update_repository(world: World) -> Id:
 
 
 def set_repositories(call: Call, pool: Id, repositories: Iterable[Id]) -> None:
-    """Which repositories are in use; of one that no longer is nothing is known any more, nor how up to date hosts are."""
+    """Set which repositories are in use; a removed one loses its content, and hosts are no longer known to be up to date."""
     wanted = tuple(dict.fromkeys(repositories))
     before = call.world[pool]["repositories"]
     with call.world.edit() as edit:
@@ -133,12 +133,12 @@ def add_repository(call: Call, pool: Id, repository: Id) -> None:
 
 
 def remove_repository(call: Call, pool: Id, repository: Id) -> None:
-    """Use a repository no more."""
+    """Stop using a repository."""
     set_repositories(call, pool, (one for one in call.world[pool]["repositories"] if one != repository))
 
 
 def configure_proxy(call: Call, pool: Id, url: str, user: str, password: str) -> None:
-    """The proxy to reach repositories through; the password is kept as a secret.
+    """Set the proxy through which repositories are reached; the password is kept as a secret.
 
     INVALID_REPOSITORY_PROXY_URL [url], INVALID_REPOSITORY_PROXY_CREDENTIAL [].
     """
@@ -154,7 +154,7 @@ def configure_proxy(call: Call, pool: Id, url: str, user: str, password: str) ->
 
 
 def disable_proxy(call: Call, pool: Id) -> None:
-    """Reach repositories directly again."""
+    """Stop using a proxy."""
     with call.world.edit() as edit:
         _drop_password(edit, pool)
         edit.set(pool, repository_proxy_url="", repository_proxy_username="", repository_proxy_password=NULL)

@@ -1,4 +1,4 @@
-"""Patches and updates as they lie on disks, and what prechecks find out about a host."""
+"""The files of patches and updates on disks, and what prechecks find out about a host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fake_xapi.verbs.disks.storage import Storage
 
 
 def patch_of(storage: Storage, patch: Id) -> UpdateInfo:
-    """What the file of a patch says; CANNOT_FIND_PATCH [] when it was cleaned away."""
+    """The contents of a patch's file; CANNOT_FIND_PATCH [] when it was cleaned up."""
     if patch not in storage.disks:
         raise Failure("CANNOT_FIND_PATCH")
     try:
@@ -20,7 +20,7 @@ def patch_of(storage: Storage, patch: Id) -> UpdateInfo:
 
 
 def update_of(storage: Storage, vdi: Id) -> UpdateInfo:
-    """What the image on a VDI says; INVALID_UPDATE [what is wrong], HANDLE_INVALID ["VDI", NULL]."""
+    """The contents of the image on a VDI; INVALID_UPDATE [what is wrong], HANDLE_INVALID ["VDI", NULL]."""
     if not vdi:
         raise Failure("HANDLE_INVALID", "VDI", Handle(vdi))
     if vdi not in storage.disks:
@@ -32,7 +32,7 @@ def update_of(storage: Storage, vdi: Id) -> UpdateInfo:
 
 
 def precheck(call: Call, kind: Kind, subject: Id, info: UpdateInfo, host: Id) -> None:
-    """Raise PATCH_PRECHECK_FAILED_* or UPDATE_PRECHECK_FAILED_* [subject, ...] when a host cannot have it."""
+    """Raise PATCH_PRECHECK_FAILED_* or UPDATE_PRECHECK_FAILED_* [subject, ...] when it cannot be applied to a host."""
     found = objection(kind, info.demands, _found(call, host))
     if found is not None:
         code, params = found
