@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +31,17 @@ def parse_token(world: World, token: str) -> int:
     """The generation that a token stands for; "" is the beginning. EVENT_FROM_TOKEN_PARSE_FAILURE [token] for what is no token."""
     if not token:
         return 0
-    generation, comma, _ = token.partition(",")
-    if generation.isdigit() and comma:
-        return int(generation)
-    if world.personality.era == "boston":
+    is_of_boston = world.personality.era == "boston"
+    found = (_BOSTON_TOKEN if is_of_boston else _TOKEN)(token)
+    if found is not None:
+        return int(found[1])
+    if is_of_boston:
         return 0
     raise Failure("EVENT_FROM_TOKEN_PARSE_FAILURE", token)
+
+
+_TOKEN = re.compile(r"(\d{1,40}),\d{1,40}", re.ASCII).fullmatch
+_BOSTON_TOKEN = re.compile(r"(\d{1,40}),\d{1,40}(?:\.\d*)?", re.ASCII).fullmatch
 
 
 def token_of(world: World) -> str:

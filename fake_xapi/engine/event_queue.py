@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from fake_xapi.datamodel.failure import Failure
@@ -25,6 +27,7 @@ class Queued(NamedTuple):
 
     number: int
     change: Change
+    came_s: float
 
     @property
     def operation(self) -> str:
@@ -34,22 +37,36 @@ class Queued(NamedTuple):
 
 @dataclass(slots=True)
 class EventQueue:
-    """The events that ``event.next`` may still hand out; filled only while somebody is registered."""
+    """The events that ``event.next`` may still hand out, at most ``length`` and none older than ``lasts_s``.
+
+    Filled only while somebody is registered.
+    """
 
     length: int
     latest: int
+    lasts_s: float = inf
     events: deque[Queued] = field(default_factory=deque)
 
     def append(self, change: Change) -> None:
-        """Number a change and keep it; the oldest goes when there are too many."""
+        """Number a change and keep it; the oldest goes when there are too many, or when it is too old."""
         self.latest += 1
-        self.events.append(Queued(self.latest, change))
+        self.events.append(Queued(self.latest, change, _now_s() if self.lasts_s < inf else 0.0))
         if len(self.events) > self.length:
+            self.events.popleft()
+        self._forget_the_old()
+
+    def _forget_the_old(self) -> None:
+        while self.lasts_s < inf and self.events and _now_s() - self.events[0].came_s > self.lasts_s:
             self.events.popleft()
 
     def since(self, position: int) -> Iterator[Queued]:
         """The events after a position; EVENTS_LOST [] when some of them are gone."""
+        self._forget_the_old()
         oldest = self.events[0].number if self.events else self.latest + 1
         if position + 1 < oldest and position < self.latest:
             raise Failure("EVENTS_LOST")
         return (event for event in self.events if event.number > position)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
+from math import inf
 
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.engine.event_queue import EventQueue, Queued, Registration
@@ -20,6 +21,7 @@ from fake_xapi.state.world import World
 
 QUEUE_LENGTH = 10_000
 OLD_QUEUE_LENGTH = 500
+BOSTON_QUEUE_LASTS_S = 15 * 60.0
 OLD_ERAS = frozenset({"boston", "tampa", "clearwater"})
 
 
@@ -49,7 +51,8 @@ class Events:
         self._by_object: _Waiters = {}
         self._registered: dict[Id, Registration] = {}
         old = world.personality.era in OLD_ERAS
-        self._queue = EventQueue(OLD_QUEUE_LENGTH if old else QUEUE_LENGTH, world.generation)
+        lasts_s = BOSTON_QUEUE_LASTS_S if world.personality.era == "boston" else inf
+        self._queue = EventQueue(OLD_QUEUE_LENGTH if old else QUEUE_LENGTH, world.generation, lasts_s)
         world.listeners.append(self._heard)
 
     @property

@@ -132,9 +132,25 @@ def test_an_unknown_class_is_refused_by_name(classes: list[str]) -> None:
     over_xapi(body)
 
 
+@pytest.mark.parametrize(("release", "is_lost"), [("boston", True), ("tampa", False)])
+def test_boston_keeps_events_for_a_quarter_of_an_hour(release: str, *, is_lost: bool) -> None:
+    async def body(kit: Kit) -> None:
+        await kit.call("event.register", ["vm"])
+        kit.make("VM", name_label="a")
+        await asyncio.sleep(901)
+        if is_lost:
+            assert await kit.refused("event.next") == ["EVENTS_LOST"]
+            kit.make("VM", name_label="b")
+        names = [event["snapshot"]["name_label"] for event in await kit.call("event.next") if event["operation"] == "add"]
+        assert names == ["b" if is_lost else "a"]
+
+    over_xapi(body, release)
+
+
 def test_a_bad_token_is_refused_and_in_boston_begins_anew() -> None:
     async def body(kit: Kit) -> None:
-        assert await kit.refused("event.from", ["vm"], "nonsense", 0.0) == ["EVENT_FROM_TOKEN_PARSE_FAILURE", "nonsense"]
+        for token in ("nonsense", "1", "1,", "1,x", ",1", "1,2,3", "1,2.", "-1,1", "\u0661,1"):
+            assert await kit.refused("event.from", ["vm"], token, 0.0) == ["EVENT_FROM_TOKEN_PARSE_FAILURE", token]
 
     async def boston(kit: Kit) -> None:
         answer = await kit.call("event.from", ["host"], "nonsense", 0.0)
