@@ -15,6 +15,8 @@ Told = Callable[[dict[str, Any]], None]
 VARIABLE = "INOVA_CONTROL"
 WIDE = 200
 """Columns of a table that no terminal shows."""
+NUMBERS = {"ignore_unknown_options": True}
+"""For commands whose arguments are numbers: -5 is one of them, which the simulation refuses, and no option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def show(session: Session, host: str) -> None:
 @click.argument("host")
 @click.pass_obj
 def kill(session: Session, host: str) -> None:
-    """Let a host die: its connections end, new ones are refused."""
+    """Let a host die: its connections end, and new ones as soon as they are made."""
     session.ask(lambda control: control.set_alive(host, alive=False), _tell_state)
 
 
@@ -127,8 +129,8 @@ def list_faults(session: Session) -> None:
 @click.option("--message", help="A glob over messages (VM.*) and transfers (put_import_raw_vdi).")
 @click.option("--subject", help="A glob over refs, uuids and name_labels of what a call names.")
 @click.option("--at", help="A phase of an operation (VDI.copy) instead of whole calls.")
-@click.option("--nth", type=int, help="Only the nth call that matches.")
-@click.option("--count", type=int, help="No more than so many calls.")
+@click.option("--nth", type=click.IntRange(1), help="Only the nth call that matches.")
+@click.option("--count", type=click.IntRange(1), help="No more than so many calls.")
 @click.option("--probability", type=float, help="So likely each time.")
 @click.option("--stream", help="Rules of the same stream draw from the same chance.")
 @click.option("--seconds", type=float, help="Of delay and clock-skew.")
@@ -192,7 +194,7 @@ def now(session: Session) -> None:
     session.ask(lambda control: control.clock(), _tell_clock)
 
 
-@clock.command()
+@clock.command(context_settings=NUMBERS)
 @click.argument("speed", type=float)
 @click.pass_obj
 def speed(session: Session, speed: float) -> None:
@@ -214,7 +216,7 @@ def resume(session: Session) -> None:
     session.ask(lambda control: control.set_pace(paused=False), _tell_clock)
 
 
-@clock.command()
+@clock.command(context_settings=NUMBERS)
 @click.argument("count", type=int, default=1)
 @click.pass_obj
 def step(session: Session, count: int) -> None:
@@ -222,7 +224,7 @@ def step(session: Session, count: int) -> None:
     session.ask(lambda control: control.step(count), _tell_clock)
 
 
-@clock.command()
+@clock.command(context_settings=NUMBERS)
 @click.argument("seconds", type=float)
 @click.pass_obj
 def jump(session: Session, seconds: float) -> None:
@@ -254,6 +256,8 @@ def _tell_state(host: dict[str, Any]) -> None:
 
 
 def _tell_faults(answer: dict[str, Any]) -> None:
+    if not answer["faults"]:
+        click.echo("no rule is in force")
     rows = ([fault["handle"], fault["hits"], fault["held"], json.dumps(fault["rule"])] for fault in answer["faults"])
     tell_table(("rule", "hits", "holds", "what it says"), rows)
 
@@ -275,7 +279,9 @@ def tell_table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
         table.add_row(*map(str, row))
     if table.row_count:
         console = Console()
-        console.print(table, width=None if console.is_terminal else WIDE)
+        if not console.is_terminal:
+            console.width = WIDE
+        console.print(table)
 
 
 COMMANDS: Mapping[str, click.Group] = {"hosts": talking(hosts), "faults": talking(faults), "clock": talking(clock)}

@@ -66,6 +66,8 @@ class Time:
     async def jump(self, seconds: float) -> dict[str, Any]:
         """Let so much time pass at once: what would have happened meanwhile happens, in its order."""
         loop = _paced()
+        if seconds > (most_s := self._fleet.clock.left_s(loop.time())):
+            raise Refused(f"dates end before the year 9999: a jump takes at most {most_s} seconds now, not {seconds:g}")
         try:
             await loop.jump(seconds)
         except ValueError as refusal:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fake_xapi.control.cli import Session, talking, tell_table
+from fake_xapi.control.cli import NUMBERS, Session, talking, tell_table
 from fake_xapi.control.client import Control, ControlError
 
 # ---- worlds -------------------------------------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def journal(session: Session, host: str, keep: int | None, limit: int) -> None:
         session.ask(lambda control: control.journal(host, limit=limit), _tell_journal)
 
 
-@world.command()
+@world.command(context_settings=NUMBERS)
 @click.argument("host")
 @click.argument("generation", type=click.IntRange(0))
 @click.pass_obj

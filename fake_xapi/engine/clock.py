@@ -10,6 +10,8 @@ from functools import lru_cache
 FORM = "%Y%m%dT%H:%M:%SZ"
 EPOCH = datetime(2012, 8, 1, tzinfo=UTC)
 """Where simulated dates begin unless the caller says otherwise."""
+END = datetime(9999, 1, 1, tzinfo=UTC)
+"""A date has four digits for the year; what is dated into the future has one left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,10 @@ class Clock:
     def at(self, loop_time_s: float) -> str:
         """The date at a time of the loop."""
         return _written(int(self.epoch.timestamp() + loop_time_s - self.origin_s))
+
+    def left_s(self, loop_time_s: float) -> int:
+        """The whole seconds from a time of the loop to the last date that can be written."""
+        return int(END.timestamp() - self.epoch.timestamp() - loop_time_s + self.origin_s)
 
 
 @lru_cache(maxsize=64)

@@ -85,7 +85,7 @@ def test_hosts_come_as_pools(tmp_path: Path) -> None:
 def test_people_get_a_table_that_is_cut_when_nobody_would_read_it(tmp_path: Path) -> None:
     with serving("--hosts", "30", "--port", "0") as lines:
         text = "".join(lines)
-        assert ("xs00020" in text, "xs00021" in text) == (True, False)
+        assert ("xs00020" in text, "xs00021" in text, "…" in text) == (True, False, False)
         assert lines[-2] == "... and 10 more; --inventory FILE and --json list them all\n"
         assert lines[-1].startswith("ready: 30 hosts of latest, http://127.0.")
 
@@ -101,6 +101,26 @@ def test_a_fleet_goes_on_where_it_was_with_nothing_said_twice(tmp_path: Path) ->
         assert [row["uuid"] for row in second] == [row["uuid"] for row in first]
         assert ("mine" in networks(second[0]["url"]), "mine" in networks(second[1]["url"])) == (False, True)
     assert "state has --seed 9, not 8; leave the option out, or name another file" in refused("--seed", "8", "--state", state)
+
+
+def test_a_state_that_is_being_served_is_refused_and_one_whose_server_was_killed_is_not(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with subprocess.Popen([*SERVE, "--port", "0", "--state", str(state)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("ready"):
+            pass
+        told = f"Error: {state}: process {process.pid} serves the hosts of this file; end it first, or name another file\n"
+        assert refused("--port", "0", "--state", str(state)) == told
+        process.kill()
+    with serving("--port", "0", "--state", str(state)):
+        pass
+    assert list(tmp_path.iterdir()) == [state]
+
+
+def test_a_fleet_that_the_machine_has_no_room_for_is_refused_at_once() -> None:
+    said = refused("--hosts", "1000000", "--vms", "50000000")
+    assert said.startswith("Error: 1,000,000 hosts, 50,000,000 VMs need about 297.7 GiB of memory, and ")
+    assert said.endswith(" GiB are free; ask for fewer\n")
 
 
 def test_the_password_is_the_one_that_was_given() -> None:

@@ -90,9 +90,14 @@ def test_what_is_no_control_plane_is_told(rig: Rig) -> None:
 
 def run(rig: Rig, *arguments: str) -> Result:
     """A command that must succeed."""
-    result = CliRunner().invoke(sim, [*arguments, "--control", rig.url])
+    result = tried(rig, *arguments)
     assert result.exit_code == 0, result.output
     return result
+
+
+def tried(rig: Rig, *arguments: str) -> Result:
+    """A command that may be refused."""
+    return CliRunner().invoke(sim, [*arguments, "--control", rig.url])
 
 
 def asked(rig: Rig, *arguments: str) -> Any:
@@ -124,6 +129,30 @@ def test_faults_are_added_listed_released_and_removed(rig: Rig) -> None:
     assert asked(rig, "faults", "add", "fist:pause_storage_migrate", "--host", HOST)["rule"]["host"] == HOST
     run(rig, "faults", "clear")
     assert asked(rig, "faults", "list") == {"faults": []}
+    assert run(rig, "faults", "list").output == "no rule is in force\n"
+
+
+@pytest.mark.parametrize("option", ["--nth", "--count"])
+def test_a_rule_that_strikes_no_call_is_refused_and_not_one_without_a_bound(rig: Rig, option: str) -> None:
+    result = tried(rig, "faults", "add", "drop", option, "0")
+    assert (result.exit_code, f"Invalid value for '{option}': 0 is not in the range x>=1." in result.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (("clock", "speed", "-1"), "the body['speed'] is wrong: -1.0 is less than or equal to the minimum of 0"),
+        (("clock", "jump", "-5"), "the body['seconds'] is wrong: -5.0 is less than the minimum of 0"),
+        (("clock", "step", "-5"), "the body['count'] is wrong: -5 is less than the minimum of 1"),
+        (("world", "rewind", HOST, "-1"), "-1 is not in the range x>=0"),
+    ],
+)
+def test_a_number_below_nothing_is_refused_as_a_number(rig: Rig, command: tuple[str, ...], sentence: str) -> None:
+    assert sentence in tried(rig, *command).output
+
+
+def test_tables_that_no_terminal_shows_are_not_cut(rig: Rig) -> None:
+    assert f" {rig.xapi_url()} " in run(rig, "hosts", "list").output
 
 
 def test_the_clock_is_paced(rig: Rig) -> None:

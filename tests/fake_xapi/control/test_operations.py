@@ -218,6 +218,13 @@ def test_what_is_no_json_is_of_the_kind_that_the_document_says(rig: Rig, path: s
         ("PATCH", "/clock", {}, 400, r"the body is wrong"),
         ("PATCH", "/clock", {"speed": 0}, 400, r"the body\['speed'\] is wrong: 0 is less than or equal to the minimum of 0"),
         ("POST", "/clock/jump", {"seconds": -1}, 400, r"the body\['seconds'\] is wrong: -1 is less than the minimum of 0"),
+        (
+            "POST",
+            "/clock/jump",
+            {"seconds": 1e18},
+            400,
+            r"dates end before the year 9999: a jump takes at most \d+ seconds now, not 1e\+18",
+        ),
         ("GET", "/nothing", None, 404, r"there is nothing at /nothing; /openapi.json lists all paths"),
         ("POST", "/hosts", {}, 405, r"/hosts does not know POST; /openapi.json lists the methods of each path"),
         ("GET", "/static/..%2fapp.py", None, 404, r"nothing at|no file"),
