@@ -140,11 +140,13 @@ def _is_busy(vdi: VdiFacts, op: str) -> bool:
 
 
 def _is_in_use(vdi: VdiFacts, op: str) -> bool:
-    if not vdi.is_plugged or op in _LIVE_SAFE:
+    """Whether somebody has it plugged who minds; while it is copied, that is the control domain, which reads it."""
+    is_copied = "copy" in vdi.current
+    if not (vdi.is_plugged or is_copied) or op in _LIVE_SAFE:
         return False
     if op == "copy":
         return vdi.is_plugged_for_writing
-    return vdi.is_plugged_in_vm if op == "list_changed_blocks" else True
+    return vdi.is_plugged_in_vm or is_copied if op == "list_changed_blocks" else True
 
 
 def _is_in_use_in_2012(vdi: VdiFacts, op: str) -> bool:

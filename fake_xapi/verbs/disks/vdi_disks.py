@@ -121,6 +121,8 @@ async def fill_disk(call: Call, source: Id, target: Id, *, share: tuple[float, f
     target_sr: Id = call.world[target]["SR"]
     storage.require_space(call.world, target_sr, held if storage.is_thin_sr(call.world[target_sr]) else 0)
     await call.takes("VDI.copy", bytes_moved=held, share=share)
+    if call.world.get(source) is None:
+        raise Failure("HANDLE_INVALID", "VDI", Handle(source))
     if source not in call.disks:
         return
     size = call.disks[target].size

@@ -69,10 +69,8 @@ REFUSALS: list[tuple[str, list[Change], tuple[str, ...], list[str]]] = [
 
 @pytest.mark.parametrize(("release", "changes", "operations", "refusal"), REFUSALS)
 def test_each_guard_refuses_in_its_own_words(release: str, changes: list[Change], operations: tuple[str, ...], refusal: list[str]) -> None:
-    made = scene(release)
-    for change in changes:
-        made = change(made)
-    assert {op: made.check("vdi", op) for op in operations} == dict.fromkeys(operations, refusal)
+    made = scene(release).after(changes)
+    assert made.check_each("vdi", operations) == dict.fromkeys(operations, refusal)
 
 
 @pytest.mark.parametrize("release", ["latest", "tampa"])
@@ -94,9 +92,15 @@ def test_changed_blocks_are_listed_while_only_snapshots_hold_the_disk() -> None:
     assert _plugged(scene()).set("vm", is_a_snapshot=True).check("vdi", "list_changed_blocks") is None
 
 
-@pytest.mark.parametrize("operation", ["clone", "copy", "resize"])
-def test_a_copy_that_runs_keeps_nobody_from_others(operation: str) -> None:
-    assert _busy("copy")(scene()).check("vdi", operation) is None
+@pytest.mark.parametrize("operation", ["clone", "copy", "resize_online", "mirror"])
+def test_a_disk_that_is_copied_can_be_read_by_others(operation: str) -> None:
+    refused = _busy("copy")(scene()).check("vdi", operation)
+    assert refused == (["SR_OPERATION_NOT_SUPPORTED", "sr"] if operation == "resize_online" else None)
+
+
+@pytest.mark.parametrize("operation", ["destroy", "resize", "forget", "update", "list_changed_blocks"])
+def test_a_disk_that_is_copied_is_in_use_for_the_control_domain_reads_it(operation: str) -> None:
+    assert _busy("copy")(scene()).check("vdi", operation) == ["VDI_IN_USE", "vdi", operation]
 
 
 def test_a_disk_that_is_mirrored_can_be_destroyed() -> None:
@@ -124,7 +128,5 @@ def test_destroying_the_data_of_a_snapshot_does_not_mind_a_busy_vbd() -> None:
     ],
 )
 def test_the_enum_is_shown_backwards(release: str, sr_type: str, changes: list[Change], listed: str) -> None:
-    made = scene(release).set("sr", type=sr_type)
-    for change in changes:
-        made = change(made)
+    made = scene(release).set("sr", type=sr_type).after(changes)
     assert made.allowed("vdi") == listed

@@ -132,6 +132,34 @@ def test_a_copy_goes_into_a_disk_that_is_large_enough_and_writable() -> None:
     over_host(body)
 
 
+def test_a_disk_is_not_destroyed_while_it_is_copied() -> None:
+    async def body(host: Host) -> None:
+        vdi = await host.disk()
+        host.write(vdi, 0, b"x" * (1200 * MIB))
+        task = await host.call("Async.VDI.copy", vdi, host.sr)
+        await asyncio.sleep(1)
+        assert "destroy" not in host.row(vdi)["allowed_operations"]
+        assert await host.refused("VDI.destroy", vdi) == ["VDI_IN_USE", vdi, "destroy"]
+        await asyncio.sleep(600)
+        assert host.row(task)["status"] == "success"
+
+    over_host(body, settings=Settings(durations=durations("realistic")))
+
+
+def test_a_copy_of_a_disk_that_goes_meanwhile_fails_and_leaves_nothing() -> None:
+    async def body(host: Host) -> None:
+        vdi = await host.disk()
+        host.write(vdi, 0, b"x" * (1200 * MIB))
+        task = await host.call("Async.VDI.copy", vdi, host.sr)
+        await asyncio.sleep(1)
+        with host.world.edit() as edit:
+            edit.destroy(host.id(vdi))
+        await asyncio.sleep(600)
+        assert (host.row(task)["error_info"], host.world.count("VDI")) == (("HANDLE_INVALID", "VDI", vdi), 0)
+
+    over_host(body, settings=Settings(durations=durations("realistic")))
+
+
 def test_a_copy_takes_as_long_as_its_bytes() -> None:
     async def body(host: Host) -> list[float]:
         loop, took = asyncio.get_running_loop(), []
