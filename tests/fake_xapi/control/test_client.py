@@ -27,15 +27,6 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield found
 
 
-@pytest.fixture
-def session(rig: Rig) -> Iterator[Any]:
-    session = XenAPI.Session(rig.xapi_url())
-    session.login_with_password("root", "xenroot")
-    yield session
-    session.xenapi.session.logout()
-    session("close")()
-
-
 def test_the_client_has_every_operation() -> None:
     assert [operation.name for operation in OPERATIONS if not callable(getattr(Control, operation.name, None))] == []
 

@@ -35,14 +35,6 @@ def rig(tmp_path: Any) -> Iterator[Rig]:
 
 
 @pytest.fixture
-def session(rig: Rig) -> Iterator[Any]:
-    session = XenAPI.Session(rig.xapi_url())
-    session.login_with_password("root", "xenroot")
-    yield session
-    session("close")()
-
-
-@pytest.fixture
 def page(browser: Browser, rig: Rig) -> Iterator[Page]:
     with opened(browser, rig) as page:
         yield page

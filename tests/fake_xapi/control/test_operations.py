@@ -27,14 +27,6 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield found
 
 
-@pytest.fixture
-def session(rig: Rig) -> Iterator[Any]:
-    session = XenAPI.Session(rig.xapi_url())
-    session.login_with_password("root", "xenroot")
-    yield session
-    session("close")()
-
-
 def test_the_document_is_openapi() -> None:
     validate(json.loads(json.dumps(document())))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,11 +40,21 @@ class Scene:
         """Mark operations on an object."""
         return self.set(name, current_operations=dict(zip((TASK, OTHER_TASK), operations, strict=False)))
 
+    def after(self, changes: Iterable[Callable[[Scene], Scene]]) -> Scene:
+        """The scene once changes were made to it, in their order."""
+        for change in changes:
+            change(self)
+        return self
+
     def check(self, name: str, operation: str, *, strict: bool = True) -> list[str] | None:
         """The refusal, objects by name."""
         identity = self.ids[name]
         failure = LIFECYCLES[class_of(identity)].check(self.world, identity, operation, strict=strict)
         return None if failure is None else [failure.code, *(self._shown(param) for param in failure.params)]
+
+    def check_each(self, name: str, operations: Iterable[str]) -> dict[str, list[str] | None]:
+        """The refusal of each operation on an object."""
+        return {operation: self.check(name, operation) for operation in operations}
 
     def allowed(self, name: str) -> str:
         """What allowed_operations says, as the tables of the reference write it."""

@@ -43,10 +43,8 @@ SR_REFUSALS: list[tuple[list[Change], tuple[str, ...], list[str]]] = [
 
 @pytest.mark.parametrize(("changes", "operations", "refusal"), SR_REFUSALS)
 def test_each_guard_of_an_sr_refuses_in_its_own_words(changes: list[Change], operations: tuple[str, ...], refusal: list[str]) -> None:
-    made = scene()
-    for change in changes:
-        made = change(made)
-    assert {op: made.check("sr", op) for op in operations} == dict.fromkeys(operations, refusal)
+    made = scene().after(changes)
+    assert made.check_each("sr", operations) == dict.fromkeys(operations, refusal)
 
 
 def test_an_sr_of_2012_says_no_task() -> None:

@@ -60,10 +60,8 @@ REFUSALS: list[tuple[str, list[Change], tuple[str, ...], list[str]]] = [
 
 @pytest.mark.parametrize(("release", "changes", "operations", "refusal"), REFUSALS)
 def test_each_guard_refuses_in_its_own_words(release: str, changes: list[Change], operations: tuple[str, ...], refusal: list[str]) -> None:
-    made = scene(release)
-    for change in changes:
-        made = change(made)
-    assert {op: made.check("vbd", op) for op in operations} == dict.fromkeys(operations, refusal)
+    made = scene(release).after(changes)
+    assert made.check_each("vbd", operations) == dict.fromkeys(operations, refusal)
 
 
 @pytest.mark.parametrize(
@@ -97,9 +95,7 @@ def test_an_hvm_guest_takes_disks_when_its_drivers_do(guest: dict[str, object], 
     ],
 )
 def test_a_disk_is_shared_when_nobody_is_hurt(changes: list[Change]) -> None:
-    made = scene()
-    for change in changes:
-        made = change(made)
+    made = scene().after(changes)
     assert made.check("vbd", "attach") is None
 
 
@@ -114,7 +110,5 @@ def test_a_disk_is_shared_when_nobody_is_hurt(changes: list[Change]) -> None:
     ],
 )
 def test_what_is_shown_follows_from_the_guards(changes: list[Change], listed: str) -> None:
-    made = scene()
-    for change in changes:
-        made = change(made)
+    made = scene().after(changes)
     assert made.allowed("vbd") == listed

@@ -37,10 +37,8 @@ REFUSALS: list[tuple[str, list[Change], tuple[str, ...], list[str]]] = [
 
 @pytest.mark.parametrize(("release", "changes", "operations", "refusal"), REFUSALS)
 def test_each_guard_refuses_in_its_own_words(release: str, changes: list[Change], operations: tuple[str, ...], refusal: list[str]) -> None:
-    made = scene(release)
-    for change in changes:
-        made = change(made)
-    assert {op: made.check("vif", op) for op in operations} == dict.fromkeys(operations, refusal)
+    made = scene(release).after(changes)
+    assert made.check_each("vif", operations) == dict.fromkeys(operations, refusal)
 
 
 def test_an_hvm_guest_without_drivers_takes_no_interface() -> None:
@@ -59,7 +57,5 @@ def test_an_hvm_guest_without_drivers_takes_no_interface() -> None:
     ],
 )
 def test_what_is_shown_follows_from_the_guards(changes: list[Change], listed: str) -> None:
-    made = scene()
-    for change in changes:
-        made = change(made)
+    made = scene().after(changes)
     assert made.allowed("vif") == listed

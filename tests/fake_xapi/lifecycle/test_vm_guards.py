@@ -234,9 +234,7 @@ REFUSALS: list[tuple[str, list[Change], str, list[str]]] = [
 
 @pytest.mark.parametrize(("release", "changes", "operation", "refusal"), REFUSALS)
 def test_each_guard_refuses_in_its_own_words(release: str, changes: list[Change], operation: str, refusal: list[str]) -> None:
-    made = scene(release)
-    for change in changes:
-        made = change(made)
+    made = scene(release).after(changes)
     assert made.check("vm", operation) == refusal
 
 

@@ -34,15 +34,11 @@ REFUSALS: list[tuple[list[Change], tuple[str, ...], list[str]]] = [
 
 @pytest.mark.parametrize(("changes", "operations", "refusal"), REFUSALS)
 def test_each_guard_refuses_in_its_own_words(changes: list[Change], operations: tuple[str, ...], refusal: list[str]) -> None:
-    made = scene().make("vusb", "VUSB", VM="@vm")
-    for change in changes:
-        made = change(made)
-    assert {op: made.check("vusb", op) for op in operations} == dict.fromkeys(operations, refusal)
+    made = scene().make("vusb", "VUSB", VM="@vm").after(changes)
+    assert made.check_each("vusb", operations) == dict.fromkeys(operations, refusal)
 
 
 @pytest.mark.parametrize(("changes", "listed"), [([], "attach"), ([_running], "attach, plug"), ([_running, _attached], "attach, unplug")])
 def test_what_is_shown_follows_from_the_guards(changes: list[Change], listed: str) -> None:
-    made = scene().make("vusb", "VUSB", VM="@vm")
-    for change in changes:
-        made = change(made)
+    made = scene().make("vusb", "VUSB", VM="@vm").after(changes)
     assert made.allowed("vusb") == listed

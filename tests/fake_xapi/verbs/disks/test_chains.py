@@ -84,7 +84,8 @@ def test_room_is_needed_as_bytes_arrive() -> None:
 def test_an_sr_of_unknown_size_is_never_full() -> None:
     async def body(host: Host) -> None:
         host.set(host.sr, physical_size=-1, physical_utilisation=-1)
-        await host.disk()
+        vdi = await host.disk()
+        assert await host.call("SR.get_VDIs", host.sr) == [vdi]
 
     over_host(body)
 

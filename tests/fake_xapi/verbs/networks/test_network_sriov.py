@@ -243,7 +243,9 @@ def test_vlans_on_functions_of_one_model_share_a_network() -> None:
     async def body(host: Host) -> None:
         here, there = await capable(host), await _there(host)
         _, tagged = await vlan(host, (await sriov(host, here))[1])
-        await host.call("VLAN.create", there, "7", host.world.ref(host.row(tagged)["network"]))
+        shared = host.row(tagged)["network"]
+        made = await host.call("VLAN.create", there, "7", host.world.ref(shared))
+        assert host.world[host.row(made)["untagged_PIF"]]["network"] == shared
 
     over_host(body)
 

@@ -176,7 +176,7 @@ def test_a_vif_is_made_locked_only_with_a_licence(fields: dict[str, Any]) -> Non
     over_host(body)
 
 
-def test_a_vif_that_leaves_it_to_a_locked_network_is_locked() -> None:
+def test_a_vif_that_leaves_its_mode_to_a_network_is_as_locked_as_that() -> None:
     async def body(host: Host) -> None:
         vif = await host.vif(await host.vm())
         set_pool(host, restrictions={"restrict_vif_locking": "true"})
@@ -184,6 +184,9 @@ def test_a_vif_that_leaves_it_to_a_locked_network_is_locked() -> None:
         await host.call("VIF.set_locking_mode", vif, "disabled")
         host.set(host.network, default_locking_mode="disabled")
         await host.call("VIF.set_locking_mode", vif, "network_default")
+        host.set(host.network, default_locking_mode="locked")
+        await host.call("VIF.set_locking_mode", vif, "disabled")
+        assert await host.refused("VIF.set_locking_mode", vif, "network_default") == ["LICENCE_RESTRICTION", "VIF_locking"]
 
     over_host(body)
 

@@ -113,6 +113,8 @@ def test_a_prerequisite_is_looked_for_on_the_host() -> None:
         later = uploaded(host, patch(f'<prerequisite uuid="{OTHER}"/><no-running-vms/><no-tools-iso/>'))
         await host.call("pool_patch.apply", first, host.host)
         await host.call("pool_patch.apply", later, host.host)
+        applied = [await host.call("host_patch.get_pool_patch", one) for one in await host.call("host.get_patches", host.host)]
+        assert sorted(applied) == sorted([first, later])
 
     over_host(body, "clearwater")
 
