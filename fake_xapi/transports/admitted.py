@@ -1,4 +1,4 @@
-"""What every handler of a transfer begins and ends with: who asks is let in or refused, and the task hears how it went.
+"""What all transfer handlers have in common: callers are admitted or refused, and the task is told the outcome.
 
 May not know HTTP, nor what is transferred.
 """
@@ -29,12 +29,12 @@ class Admitted:
 
     @property
     def xapi(self) -> Xapi:
-        """The XAPI that was asked."""
+        """The XAPI that was called."""
         return self.request.xapi
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """Those of query and cookies."""
+        """The parameters in query and cookies."""
         return self.request.parameters
 
 
@@ -42,12 +42,12 @@ Work = Callable[[Admitted], Awaitable[TransferAnswer]]
 
 
 def nothing_moved(admitted: Admitted) -> int:
-    """The size of a transfer whose bytes take no time worth telling."""
+    """The size of a transfer whose bytes take no noticeable time."""
     return admitted.request.length or 0
 
 
 def admitting(action: str, work: Work, size: Callable[[Admitted], int] = nothing_moved) -> Handler:
-    """A handler that lets in who may, and tells the task how it ended.
+    """Make a handler that admits only authorised callers, and tells the task the outcome.
 
     ``action`` is the schema's name of the HTTP action ("put_import_raw_vdi"), ``size`` says how many bytes will be moved.
     """
@@ -55,7 +55,7 @@ def admitting(action: str, work: Work, size: Callable[[Admitted], int] = nothing
 
 
 def letting_in(action: str, work: Work) -> Handler:
-    """The same for work that lets the time pass itself (``Xapi.transfer``)."""
+    """The same for work that lets the time pass by itself (``Xapi.transfer``)."""
 
     async def handle(request: TransferRequest) -> TransferAnswer:
         xapi = request.xapi
@@ -79,7 +79,7 @@ def _task(request: TransferRequest) -> HttpTask:
 
 
 async def _told(admitted: Admitted, work: Work) -> TransferAnswer:
-    """Work whose task hears how it failed."""
+    """Run the work and tell its task about a failure."""
     try:
         return await work(admitted)
     except Failure as failure:
@@ -92,7 +92,7 @@ async def _told(admitted: Admitted, work: Work) -> TransferAnswer:
 
 
 async def answer_of(value: object) -> object:
-    """What a dispatched call answers, at once or later."""
+    """The answer of a dispatched call, awaited if necessary."""
     return await value if isawaitable(value) else value
 
 
@@ -103,7 +103,7 @@ def _authorise(request: TransferRequest, action: str) -> int:
 
 
 def steps(task: HttpTask, length: int | None) -> Callable[[int], None]:
-    """Tells the task each twentieth of a transfer; nothing of one whose length is unknown."""
+    """Make a function that reports each twentieth of a transfer to the task; it reports nothing when the length is unknown."""
     told = 0.0
 
     def tell(moved: int) -> None:

@@ -1,4 +1,4 @@
-"""The handler of the audit log: ``GET /audit_log``, with ``since`` from a date on."""
+"""The handler of the audit log: ``GET /audit_log``, optionally from the date ``since`` on."""
 
 from __future__ import annotations
 

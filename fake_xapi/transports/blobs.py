@@ -1,4 +1,4 @@
-"""The handlers of blobs: ``GET /blob`` and ``PUT /blob`` by ``ref`` or ``uuid``. A public blob is given to anybody.
+"""The handlers of blobs: ``GET /blob`` and ``PUT /blob`` by ``ref`` or ``uuid``. Public blobs need no session.
 
 May not know HTTP, nor what a blob is for.
 """
@@ -17,7 +17,7 @@ PIECE_BYTES = 1 << 20
 
 
 def _find(request: TransferRequest) -> Id:
-    """The blob that a request names; BadRequest 400 when it names none, 404 for one that is not there."""
+    """The blob that a request names; BadRequest 400 when it names none, 404 when it does not exist."""
     parameters = request.parameters
     if "ref" not in parameters and "uuid" not in parameters:
         raise BadRequest(400, "Name the blob with ref= or uuid=")
@@ -28,14 +28,14 @@ def _find(request: TransferRequest) -> Id:
 
 
 def _found(request: TransferRequest) -> Id:
-    """The blob that a request names, NULL when it names none that is there: who has no session is not told which."""
+    """The blob that a request names, NULL when there is none: callers without a session do not learn which."""
     world, parameters = request.xapi.world, request.parameters
     blob = world.find_ref(parameters["ref"]) if "ref" in parameters else world.by_uuid("blob", parameters.get("uuid", ""))
     return blob if blob and class_of(blob) == "blob" and world.get(blob) is not None else NULL
 
 
 async def _get(request: TransferRequest) -> TransferAnswer:
-    """The bytes of a blob, without a word to who asks for a public one."""
+    """The bytes of a blob; a public one needs no session."""
     blob = _found(request)
     return _bytes_of(request, blob) if blob and request.xapi.world[blob]["public"] else await _admitted_get(request)
 
@@ -45,7 +45,7 @@ async def _send(admitted: Admitted) -> TransferAnswer:
 
 
 def _bytes_of(request: TransferRequest, blob: Id) -> TransferAnswer:
-    """404 for a blob that nobody has filled."""
+    """The bytes of a blob; BadRequest 404 when nobody has filled it."""
     disks, mime_type = request.xapi.disks, request.xapi.world[blob]["mime_type"]
     if blob not in disks:
         raise BadRequest(404, "Nothing was put into the blob")
@@ -54,13 +54,13 @@ def _bytes_of(request: TransferRequest, blob: Id) -> TransferAnswer:
 
 
 def _pieces(disks: DiskStore, blob: Id) -> Iterator[bytes]:
-    """The content as it was when it was asked for."""
+    """The content as it was at the time of the request."""
     size = disks[blob].size
     return (disks.read(blob, offset, min(PIECE_BYTES, size - offset)) for offset in range(0, size, PIECE_BYTES))
 
 
 async def _put(admitted: Admitted) -> TransferAnswer:
-    """Make what is sent the blob's content. A body that breaks off leaves the blob as it was."""
+    """Replace the blob's content. A body that breaks off leaves the blob as it was."""
     xapi, request, blob = admitted.xapi, admitted.request, _find(admitted.request)
     if request.length is None:
         raise BadRequest(411, "A blob needs its Content-Length")

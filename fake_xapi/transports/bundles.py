@@ -1,4 +1,4 @@
-"""The handlers of repositories: ``PUT /bundle`` brings one as a tar file, ``GET /updates`` tells what hosts could get."""
+"""The handlers of repositories: ``PUT /bundle`` uploads one as a tar file, ``GET /updates`` lists the updates available to hosts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_BYTES = 256 << 20
 
 
 async def _upload(admitted: Admitted) -> TransferAnswer:
-    """Take in a bundle and synchronise with it. BUNDLE_REPO_NOT_ENABLED [], BUNDLE_UNPACK_FAILED [error], BUNDLE_SYNC_FAILED []."""
+    """Accept a bundle and synchronise with it. BUNDLE_REPO_NOT_ENABLED [], BUNDLE_UNPACK_FAILED [error], BUNDLE_SYNC_FAILED []."""
     xapi, world = admitted.xapi, admitted.xapi.world
     if not any(world[one]["origin"] == "bundle" for one in world[POOL]["repositories"]):
         raise Failure("BUNDLE_REPO_NOT_ENABLED")
@@ -49,7 +49,7 @@ def _unpacked(content: bytes) -> tuple[str, str]:
 
 
 async def _updates(admitted: Admitted) -> TransferAnswer:
-    """What the hosts of ``host_refs`` (all, when none are named) could get from the last synchronisation, as JSON."""
+    """The updates of the last synchronisation that the hosts in ``host_refs`` (default: all) lack, as JSON."""
     world = admitted.xapi.world
     repository = repositories.enabled_update_repository(world)
     named = [ref for ref in admitted.parameters.get("host_refs", "").split(",") if ref]
@@ -80,7 +80,7 @@ def _host(world: World, host: Id, updates: list[Update]) -> dict[str, object]:
 
 
 def _asked(updates: list[Update]) -> dict[str, list[str]]:
-    """What updates ask for, by kind."""
+    """The guidance of updates, by kind."""
     kinds = {kind for update in updates for kind in update.guidance}
     return {kind: sorted({one for update in updates for one in update.guidance[kind]}) for kind in sorted(kinds)}
 

@@ -1,6 +1,6 @@
-"""One call: the body in, the reply out, at once or later, whatever happens between.
+"""One call, from the request's body to the reply, at once or later.
 
-May not know connections; a reply that is not to be sent is a ConnectionError.
+May not know connections; a ConnectionError stands for a reply that must not be sent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Reply(NamedTuple):
-    """What is to be sent, and whether the connection is kept after it."""
+    """What to send, and whether the connection stays open."""
 
     content: bytes
     keep_alive: bool
@@ -27,14 +27,14 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """A call that waits for something: its reply is what the coroutine returns."""
+    """A call that waits for something: the coroutine returns its reply."""
 
     method: str
     reply: Coroutine[Any, Any, Reply]
 
 
 def answer_call(codec: Codec, xapi: Xapi, body: bytes, *, keep_alive: bool) -> Reply | Later:
-    """Run the call that a body is. ConnectionError when the client gets no reply."""
+    """Run the call in a body. ConnectionError when the client gets no reply."""
     try:
         request = codec.read(body)
     except Refusal as refusal:
@@ -64,7 +64,7 @@ def _replied(codec: Codec, request: Request, value: Any, *, keep_alive: bool) ->
 
 
 def _failed(codec: Codec, request: Request, error: Exception, *, keep_alive: bool) -> Reply:
-    """XAPI's refusal; an error that is none of XAPI's is logged whole and answered with its text, as XAPI does."""
+    """The reply for a refusal; an error that is not XAPI's is logged in full and answered with its text, as XAPI does."""
     if isinstance(error, ConnectionError):
         raise error
     if isinstance(error, Failure):

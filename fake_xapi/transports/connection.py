@@ -1,6 +1,6 @@
-"""One client's connection: requests in, in order, replies out, in order. The hot path of the simulator.
+"""One client's connection: requests in, replies out, both in order. The hot path of the simulator.
 
-A call that needs no waiting is answered before ``data_received`` returns; one that waits is a task. May not know what a call means.
+A call that need not wait is answered before ``data_received`` returns; one that waits becomes a task. May not know what a call means.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from fake_xapi.transports.turns import Turn, Turns
 
 _LOOPBACK = "127."
 _LINGER_S = 2.0
-"""How long a client that is refused may go on sending, so that it reads why instead of a reset."""
+"""How long a refused client may go on sending, so that it can read the reason instead of a reset."""
 _WAITS_FOR_EVENTS = frozenset({"event.from", "event_from", "event.next", "event_next"})
-"""Calls that end with their client; every other goes on to its end, as in XAPI, and only its reply is lost."""
+"""Calls that end when their client goes; every other runs to its end, as in XAPI, and only its reply is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a client may ask of a connection."""
+    """Limits on what a client may demand of a connection."""
 
     rpc_body_bytes: int = 300 << 10
     head_bytes: int = 32 << 10
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
     # ---- the loop's side --------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Admit a connection that arrived on loopback, at the address of a living host."""
+        """Accept a connection over loopback to the address of a living host."""
         self._transport = cast(asyncio.Transport, transport)
         self._turns.connect(self._transport)
         self._site.connections.add(self)
@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
         self._check_time()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
-        """Let go of everything; a call that waits for events ends, work that was begun goes on."""
+        """Release everything; a call that waits for events ends, other work goes on."""
         self._is_ending = True
         self._site.connections.discard(self)
         if self._timer is not None:
@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._turns.task.cancel)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; calls are answered from within."""
+        """Parse what came; calls are answered from within the parser's callbacks."""
         if self._is_ending:
             return
         self._last_active = self._time()
@@ -117,18 +117,18 @@ class Connection(asyncio.Protocol):
             self._refuse(431, "The head of the request is too long")
 
     def eof_received(self) -> bool:
-        """A client that only stopped sending still gets the reply to what it asked, unless it waits for events."""
+        """Still reply to a client that has only stopped sending, unless it waits for events."""
         self._is_ending = True
         self._lose_body("the client stopped in the middle of a body")
         may_half_close = self._transport.can_write_eof()  # TLS ends both ways at once
         return may_half_close and self._turns.task is not None and self._turns.call not in _WAITS_FOR_EVENTS
 
     def pause_writing(self) -> None:
-        """The client reads slower than we write: nothing more is begun for it."""
+        """The client reads more slowly than we write: begin nothing new for it."""
         self._turns.pause()
 
     def resume_writing(self) -> None:
-        """The client caught up."""
+        """The client has caught up."""
         self._last_active = self._time()
         self._turns.resume()
 
@@ -187,13 +187,13 @@ class Connection(asyncio.Protocol):
             self._refuse(413, "The request is too large")
 
     def on_message_complete(self) -> None:
-        """The parser is through; the body of a client that wishes for another protocol is still to come."""
+        """The parser is done; the body of a client that wants another protocol is still to come."""
         self._is_unparsed = self._parser.should_upgrade()
         if not (self._is_unparsed and (self._length or self._is_talk)):
             self._complete()
 
     def _take_unparsed(self, data: bytes) -> None:
-        """Go on with a talk; of a request whose wish for another protocol is not granted take the body, then nothing more."""
+        """Continue a talk; where the wish for another protocol was not granted, read the request's body and nothing more."""
         if self._is_talk:
             self._talk_on(data)
             return
@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
             self._stream.feed(data)
 
     def _complete(self) -> None:
-        """Answer, or wait for one's turn."""
+        """Answer the request, or wait for its turn."""
         self._began = 0.0
         self._head_bytes = 0
         if self._stream is not None:
@@ -258,7 +258,7 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
 
     def _page(self, head: Head, xapi: Xapi) -> Reply:
-        """OPTIONS of browsers, the page at ``/``, and 404 for the rest."""
+        """Answer OPTIONS from browsers, the page at ``/``, and 404 for everything else."""
         if head.method == b"OPTIONS" and head.path in self._site.codecs:
             return Reply(reply_head(200, OPTIONS_HEADERS, keep_alive=head.keep_alive, length=0), head.keep_alive)
         is_found = head.path == "/" and head.method in (b"GET", b"HEAD")
@@ -300,17 +300,17 @@ class Connection(asyncio.Protocol):
     # ---- ends -------------------------------------------------------------------------------------------------------------
 
     def drop_if_dead(self) -> None:
-        """Close at once when the host has died since."""
+        """Close at once if the host has died in the meantime."""
         if self._xapi() is None:
             self.drop()
 
     def drop(self) -> None:
-        """Close at once, without a word."""
+        """Close at once, without a reply."""
         self._is_ending = True
         self._transport.abort()
 
     def _refuse(self, status: int, text: str) -> None:
-        """Answer what is no request, unless earlier ones are still being answered, and close."""
+        """Refuse a malformed request, unless earlier ones are still being answered, and close."""
         if self._is_ending:
             return
         self._is_ending = True
@@ -321,7 +321,7 @@ class Connection(asyncio.Protocol):
             self._linger()
 
     def _linger(self) -> None:
-        """Nothing more is taken: let the client read what was written before the connection goes."""
+        """Accept nothing more, but let the client read what was written before closing."""
         self._is_ending = True
         if not self._transport.is_closing():
             self._turns.read_on()
@@ -330,12 +330,12 @@ class Connection(asyncio.Protocol):
             self._restart_timer(_LINGER_S, self.drop)
 
     def _idle(self) -> None:
-        """Everything asked is answered: a client that asks no more is let go."""
+        """Note that everything is answered: a client that asks nothing more is eventually disconnected."""
         if self._is_ending and not self._transport.is_closing():
             self._transport.close()
 
     def _check_time(self) -> None:
-        """Close a connection that is idle, or whose client is too slow; else look again when it may be."""
+        """Close a connection that is idle, or whose client is too slow; otherwise check again at the earliest time that it could be."""
         deadline = self._deadline()
         left = deadline - self._time()
         if left > 0:

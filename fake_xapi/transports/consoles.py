@@ -1,6 +1,6 @@
-"""The handlers of consoles: ``CONNECT /console?ref=`` or ``uuid=``, of a console or of its VM, and the same through a websocket.
+"""The handlers of consoles: ``CONNECT /console?ref=`` or ``uuid=``, for a console or its VM, and the same through a websocket.
 
-After the head a graphical console speaks RFB, a text console is the text itself. May not know how either is made.
+After the head a graphical console speaks RFB, and a text console sends plain text. May not know how either is made.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from fake_xapi.transports.transfers import BadRequest, Handlers, Peer, Talk, Tra
 from fake_xapi.transports.websockets import websocket_answer
 
 LOOKS_AGAIN_S = 0.04
-"""A screen that changes all the time is drawn so often."""
+"""The interval at which a constantly changing screen is drawn."""
 SLOW_S = 1.0
 _CONTROL, _ALT, _DELETE = frozenset({0xFFE3, 0xFFE4}), frozenset({0xFFE9, 0xFFEA}), frozenset({0xFFFF, 0xFF9F})
 _NAMED = {0xFF0D: ENTER, 0xFF8D: ENTER, 0xFF08: BACKSPACE}
 _ANEW = "\x1b[2J\x1b[H"
-"""Clears a terminal."""
+"""The sequence that clears a terminal."""
 
 
 # ---- which ----------------------------------------------------------------------------------------------------------------------
 
 
 def _console(admitted: Admitted) -> Id:
-    """The console that is asked for, of a VM the first graphical one. BadRequest 400 when none is named, 404 when none is there."""
+    """The requested console; of a VM, its first graphical one. BadRequest 400 when none is named, 404 when there is none."""
     world, parameters = admitted.xapi.world, admitted.parameters
     if not parameters.get("ref") and not parameters.get("uuid"):
         raise BadRequest(400, "Name the console with ref= or uuid=")
@@ -53,7 +53,7 @@ def _console(admitted: Admitted) -> Id:
 
 
 async def _open(admitted: Admitted, action: str, path: str, make: Callable[[Talk], TransferAnswer]) -> TransferAnswer:
-    """Let a client talk to a console of this host, or send it to the host that has it. Those of hosts are for who may look after them."""
+    """Connect a client to a console of this host, or redirect it to the right host. Consoles of hosts are for their administrators."""
     xapi, world, console = admitted.xapi, admitted.xapi.world, _console(admitted)
     vm = world[console]["VM"]
     row = world[vm]
@@ -78,14 +78,14 @@ async def _websocket(admitted: Admitted) -> TransferAnswer:
 
 
 async def _nothing(_peer: Peer) -> None:
-    """Nobody talks."""
+    """Send nothing: the console stays silent."""
 
 
 # ---- graphical ------------------------------------------------------------------------------------------------------------------
 
 
 def _rfb(xapi: Xapi, console: Id) -> Talk:
-    """Show a screen, and press the keys that the client presses."""
+    """Show a screen, and pass on the keys that the client presses."""
     vm = xapi.world[console]["VM"]
 
     async def talk(peer: Peer) -> None:
@@ -112,7 +112,7 @@ def _rfb(xapi: Xapi, console: Id) -> Talk:
 
 
 class _Keys:
-    """A keyboard: which modifiers are held, and what a key means then."""
+    """A keyboard: which modifiers are held, and what a key means with them."""
 
     def __init__(self, xapi: Xapi, vm: Id) -> None:
         self._xapi = xapi
@@ -120,7 +120,7 @@ class _Keys:
         self._held: set[int] = set()
 
     def press(self, keys: list[Key]) -> None:
-        """Let the guest feel keys."""
+        """Pass keys to the guest."""
         text = ""
         for key in keys:
             if not key.is_down:
@@ -136,7 +136,7 @@ class _Keys:
 
 
 def _character(keysym: int) -> str:
-    """What a key writes, "" for nothing: keysyms below 256 are Latin 1, those above a million are Unicode."""
+    """The character of a key, "" for none: keysyms below 256 are Latin 1, those above a million are Unicode."""
     if keysym in _NAMED:
         return _NAMED[keysym]
     if 0x20 <= keysym <= 0x7E or 0xA0 <= keysym <= 0xFF:
@@ -148,7 +148,7 @@ def _character(keysym: int) -> str:
 
 
 def _text(xapi: Xapi, console: Id) -> Talk:
-    """Show a text as it grows, and type what the client types."""
+    """Show a text as it grows, and pass on what the client types."""
     vm = xapi.world[console]["VM"]
 
     async def talk(peer: Peer) -> None:
@@ -173,7 +173,7 @@ def _text(xapi: Xapi, console: Id) -> Talk:
 
 
 def news_of(before: str, text: str) -> str:
-    """What a terminal that shows one text needs to show another: what was added, what was taken back, or all of it anew."""
+    """What to send to a terminal that shows one text to make it show another: an addition, a deletion, or everything anew."""
     if text.startswith(before):
         return text[len(before) :]
     if before.startswith(text):
@@ -190,7 +190,7 @@ _TALKS: dict[str, Callable[[Xapi, Id], Talk]] = {"rfb": _rfb, "rdp": _rfb, "vt10
 
 
 async def _watching(world: World, console: Id, peer: Peer, show: Callable[[], None], listen: Callable[[], Awaitable[None]]) -> None:
-    """Listen to a client, and show it every change, until it goes or the console does."""
+    """Listen to a client, and show it every change, until either the client or the console goes."""
     listening = asyncio.ensure_future(listen())
     watch = _Watch(world, console, peer, show, listening)
     world.listeners.append(watch)
@@ -206,7 +206,7 @@ async def _watching(world: World, console: Id, peer: Peer, show: Callable[[], No
 
 @dataclass(slots=True)
 class _Watch:
-    """Shows a client what has changed, a moment after the world has; one that is slow is waited for."""
+    """Shows a client what has changed, shortly after the world does, waiting for slow clients."""
 
     world: World
     console: Id
@@ -236,7 +236,7 @@ class _Watch:
                 self.listening.cancel()
 
     def stop(self) -> None:
-        """Show nothing any more."""
+        """Stop showing changes."""
         if self.timer is not None:
             self.timer.cancel()
 
@@ -244,11 +244,11 @@ class _Watch:
 # ---- a picture ------------------------------------------------------------------------------------------------------------------
 
 _LEVELS: dict[bool, tuple[int, int]] = {True: (29, 255), False: (0, 170)}
-"""How light the ground and the letters of a title are, and those of any other line."""
+"""The brightness of background and letters: of a title, and of any other line."""
 
 
 async def _snapshot(admitted: Admitted) -> TransferAnswer:
-    """A picture of the screen, as JPEG."""
+    """A JPEG image of the screen."""
     world, found = admitted.xapi.world, _console(admitted)
     answer = await _open(admitted, "get_vncsnapshot/host_console", "/vncsnapshot", lambda talk: TransferAnswer(talk=talk))
     if answer.talk is None:
@@ -260,7 +260,7 @@ async def _snapshot(admitted: Admitted) -> TransferAnswer:
 
 
 def _blocks(screen: Screen) -> Iterator[tuple[int, ...]]:
-    """Each line of text is two rows of blocks."""
+    """The screen as two rows of blocks for each line of text."""
     for number, line in enumerate(screen.lines):
         for half in (slice(0, 8), slice(8, 16)):
             for character in line:

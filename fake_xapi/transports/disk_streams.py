@@ -1,4 +1,4 @@
-"""Bytes of images into disks and out of them, piece by piece: what HTTP transfers and the in-process transport share.
+"""Streams of disk images, into disks and out of them: shared by HTTP transfers and the in-process transport.
 
 May not know HTTP, sessions or tasks.
 """
@@ -23,14 +23,14 @@ from fake_xapi.dom0.xva import disk_pieces
 
 Format = Literal["raw", "vhd", "tar"]
 OpenDisk = Callable[[int], DiskWriter]
-"""Given the virtual size that the image says (0 when it does not say it before its end), the writer of the disk to fill."""
+"""Given the virtual size that the image states (0 when it does not state it before its end), the writer of the disk to fill."""
 
 
 _LONGEST_CHUNK_BYTES = 64 << 20
 
 
 class Sink(Protocol):
-    """Takes an image of one format."""
+    """Accepts an image in one format."""
 
     def feed(self, piece: bytes) -> None:
         """The next bytes; DiskError, VhdError."""
@@ -42,7 +42,7 @@ class Sink(Protocol):
 
 
 class RawSink:
-    """A raw image: the disk's bytes from its first on."""
+    """A raw image: all bytes of the disk in order."""
 
     def __init__(self, writer: DiskWriter) -> None:
         self._writer = writer
@@ -62,7 +62,7 @@ _CHUNK_HEAD = struct.Struct("<QI")
 
 
 class ChunkedSink:
-    """XenServer's own format of chunks: each with its offset and length in front, the last one empty."""
+    """XenServer's own format of chunks: each is preceded by its offset and length, the last one is empty."""
 
     def __init__(self, writer: DiskWriter) -> None:
         self._writer = writer
@@ -90,7 +90,7 @@ class ChunkedSink:
 
 
 class VhdSink:
-    """A VHD; the disk is opened when the image has said its size."""
+    """A VHD; the disk is opened once the image has stated its size."""
 
     def __init__(self, open_disk: OpenDisk) -> None:
         self._open_disk = open_disk
@@ -121,7 +121,7 @@ def sink_of(format: Format, open_disk: OpenDisk) -> Sink:  # noqa: A002  # the w
 
 
 async def pour(pieces: AsyncIterator[bytes], sink: Sink, progress: Callable[[int], None]) -> None:
-    """Feed a sink until the image ends, telling the bytes so far. Failure IMPORT_ERROR for an image that cannot be written."""
+    """Feed a sink until the image ends, reporting the bytes so far. Failure IMPORT_ERROR for an image that cannot be written."""
     received = 0
     try:
         async for piece in pieces:
@@ -135,14 +135,14 @@ async def pour(pieces: AsyncIterator[bytes], sink: Sink, progress: Callable[[int
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image on its way out."""
+    """An image to be sent."""
 
     length: int | None
     pieces: Iterator[bytes]
 
 
 def raw_image(disks: DiskStore, key: Hashable) -> Image:
-    """All bytes of a disk, as it is now, whatever is written to it meanwhile."""
+    """All bytes of a disk as it is now, regardless of later writes."""
     disk = disks[key]
     whole, rest = divmod(disk.size, BLOCK_BYTES)
     blocks = (disks.block(disk, number) for number in range(whole))
@@ -151,7 +151,7 @@ def raw_image(disks: DiskStore, key: Hashable) -> Image:
 
 
 def vhd_image(disks: DiskStore, key: Hashable, uuid: str, base: tuple[Hashable, str] | None = None) -> Image:
-    """A disk as a VHD: whole, or what changed since ``base`` (key and uuid) as a differencing disk upon it."""
+    """A disk as a VHD: complete, or as a differencing disk with the changes since ``base`` (key and uuid)."""
     disk = disks[key]
     numbers = disk.numbers() if base is None else disk.changed_since(disks[base[0]])
     parent = None if base is None else Parent(UUID(base[1]), f"{base[1]}.vhd")
@@ -160,5 +160,5 @@ def vhd_image(disks: DiskStore, key: Hashable, uuid: str, base: tuple[Hashable, 
 
 
 def tar_image(disks: DiskStore, key: Hashable, prefix: str, ending: str) -> Image:
-    """A disk as a tar of chunks with their checksums; nobody knows beforehand how long that is."""
+    """A disk as a tar of chunks with their checksums; its length is not known beforehand."""
     return Image(None, chain(disk_pieces(disks, disks[key], prefix, ending), (bytes(2 * tar.BLOCK),)))

@@ -1,6 +1,6 @@
-"""The handler that takes the memory of a VM that migrates from another simulated pool.
+"""The handler that receives the memory of a VM migrating from another simulated pool.
 
-What a real host sends there is its hypervisor's own; here it is what a VM's record does not say of its domain, as JSON.
+A real host sends its hypervisor's own format; here it is JSON with what a VM's record does not say about its domain.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST_BYTES = 1 << 20
 
 
 async def _receive(admitted: Admitted) -> TransferAnswer:
-    """Let the domain be on a host here, standing still."""
+    """Place the domain on a host here, paused."""
     world, parameters = admitted.xapi.world, admitted.parameters
     vm, host = (_named(world, cls, parameters.get(name, "")) for cls, name in (("VM", "ref"), ("host", "host")))
     try:

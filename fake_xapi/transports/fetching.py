@@ -1,6 +1,6 @@
-"""Fetches what is behind a URL on this machine, as its bytes come. Nothing is ever asked of another one.
+"""Fetches the bytes behind a URL on this machine, as a stream. No other machine is ever contacted.
 
-May not know what they are.
+May not know what the bytes mean.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
 
 async def fetch(url: str) -> AsyncIterator[bytes]:
-    """The body behind an http or https URL. Failure INVALID_VALUE ["url", url]; CANNOT_CONTACT_HOST [address] when it cannot be had."""
+    """The body behind an http or https URL. Failure INVALID_VALUE ["url", url]; CANNOT_CONTACT_HOST [address] when it cannot be fetched."""
     parts = web_address(url)
     if parts is None or parts.hostname is None:
         raise Failure("INVALID_VALUE", "url", url)

@@ -1,6 +1,6 @@
-"""The handlers of what hosts keep on their own disks: logs, bug reports, backups, and the pool's database as a document.
+"""The handlers for files on hosts' own disks: logs, bug reports, backups, and the pool's database as a document.
 
-May not know what stands in the files.
+May not know what the files contain.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ _OUTPUTS: Mapping[str, Callable[[Named], bytes]] = {
 
 
 async def _system_status(admitted: Admitted) -> TransferAnswer:
-    """A bug report: the files of the ``entries`` that are wished for (all, when none are), as ``output`` says."""
+    """A bug report: the files of the requested ``entries`` (default: all), in the format ``output``."""
     output = admitted.parameters.get("output", "tar.bz2")
     if output not in _OUTPUTS:
         raise Failure("SYSTEM_STATUS_RETRIEVAL_FAILED", f"unknown output {output}")
@@ -104,16 +104,16 @@ async def _logs(admitted: Admitted) -> TransferAnswer:
 
 
 async def _backup(admitted: Admitted) -> TransferAnswer:
-    """The control domain as an archive: the pool's database, what the installation is, and what was written to it."""
+    """An archive of the control domain: the pool's database, a description of the installation, and the files written to it."""
     xapi = admitted.xapi
     found = files_of(xapi.unseen_call("host.backup"), xapi.host, BACKED_UP)
     return _attached(admitted, "backup.tar.gz", tarred((*found, (_DATABASE, await _database(admitted))), "gz"))
 
 
 async def _restore(admitted: Admitted) -> TransferAnswer:
-    """Put a backup onto the host's backup partition, from which it takes over at an installation and not before.
+    """Store a backup on the host's backup partition; it takes effect only at the next installation.
 
-    RESTORE_SCRIPT_FAILED [log] for what is none, RESTORE_INCOMPATIBLE_VERSION [] for one of another release.
+    RESTORE_SCRIPT_FAILED [log] for a malformed one, RESTORE_INCOMPATIBLE_VERSION [] for one from another release.
     """
     content = await _body(admitted)
     told = _inventory_in(content).get(RELEASE_KEY, "")
@@ -137,7 +137,7 @@ async def _body(admitted: Admitted) -> bytes:
 
 
 def _inventory_in(content: bytes) -> dict[str, str]:
-    """What the installation that was backed up said of itself."""
+    """The inventory of the installation that was backed up."""
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
             member = next((one for one in tar if one.isreg() and one.name == INVENTORY and one.size < 1 << 16), None)
@@ -155,7 +155,7 @@ def _inventory_in(content: bytes) -> dict[str, str]:
 
 
 async def _database(admitted: Admitted) -> bytes:
-    """The document, made while others have their turns, of the database as it was in the beginning."""
+    """The document for the database as it was at first, made while others get their turns."""
     made = []
     for place, piece in enumerate(database_xml(admitted.xapi.world)):
         made.append(piece)
@@ -169,7 +169,7 @@ async def _dump(admitted: Admitted) -> TransferAnswer:
 
 
 async def _config_file(admitted: Admitted) -> TransferAnswer:
-    """The files that hosts of a pool fetch from their master, for no other: every simulated host of a pool has the same ones."""
+    """The files that members of a pool fetch from their master, refused to anybody else: all hosts of a pool have the same ones."""
     if not isinstance(admitted.request.credential, tuple) or admitted.request.credential[0]:
         raise BadRequest(403, "Only hosts of the pool fetch these files")
     found = files_of(admitted.xapi.unseen_call("host.config_sync"), admitted.xapi.host, BACKED_UP[1:])

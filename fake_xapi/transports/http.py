@@ -1,6 +1,6 @@
 """The HTTP server of a fleet: one listener for all hosts, each at its own loopback address, or one per port.
 
-May not know what is answered; it owns sockets and ends what it started.
+May not know what is answered; it owns sockets, and ends what it has started.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class HttpServer:
         await self.close()
 
     async def listen(self, port: int) -> int:
-        """Take connections to every loopback address at a port (0: any free one, returned). OSError when it is taken."""
+        """Accept connections to every loopback address at a port (0: any free one); returns it. OSError when it is taken."""
         return await self._serve(every_loopback_address(port))
 
     async def listen_at(self, address: str, ports: Iterable[int]) -> list[int]:
-        """Take connections to one loopback address at each of some ports: one per host, where a system has but one address."""
+        """Accept connections to one loopback address at several ports: one per host, on systems with a single address."""
         return [await self._serve(loopback_address(address, port)) for port in ports]
 
     async def listen_tls(self, port: int) -> int:
@@ -62,12 +62,12 @@ class HttpServer:
         return [await self._serve(loopback_address(address, port), is_wrapped=True) for port in ports]
 
     def drop_dead(self) -> None:
-        """Close the connections to hosts that have died since: whoever waits for an answer gets none."""
+        """Close the connections to hosts that have died: their clients get no answer."""
         for connection in list(self._site.connections):
             connection.drop_if_dead()
 
     async def close(self) -> None:
-        """Stop listening, end connections and what runs for them."""
+        """Stop listening, and end all connections with the work that serves them."""
         for server in self._servers:
             server.close()
         for connection in list(self._site.connections):
@@ -97,7 +97,7 @@ class HttpServer:
 
 
 def every_loopback_address(port: int) -> socket.socket:
-    """A socket that only loopback reaches: on all addresses of the device ``lo``, or on 127.0.0.1 where that is not allowed."""
+    """A socket that only loopback reaches: on all addresses of the device ``lo``, or on 127.0.0.1 where that is forbidden."""
     listener = _socket()
     try:
         with contextlib.suppress(PermissionError):

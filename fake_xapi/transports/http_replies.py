@@ -1,6 +1,6 @@
-"""The bytes of HTTP replies: heads and the small pages that XAPI's web server answers with.
+"""The bytes of HTTP replies: heads, and the small pages of XAPI's web server.
 
-May not know sockets, nor what is in a body.
+May not know sockets, nor the contents of a body.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RPC_HEADS: Mapping[tuple[str, bool], bytes] = {
 
 
 def rpc_reply(content_type: str, body: bytes, *, keep_alive: bool) -> bytes:
-    """Head and body of an answered call, to be written at once: in two writes they cost 40 ms."""
+    """Head and body of an answered call, to be written at once: two separate writes cost 40 ms."""
     return b"%b%d\r\n\r\n%b" % (_RPC_HEADS[content_type, keep_alive], len(body), body)
 
 
@@ -40,7 +40,7 @@ def reply_head(status: int, headers: Iterable[tuple[str, str]], *, keep_alive: b
 
 
 def talk_head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
-    """The head after which both sides speak another protocol: it says nothing of lengths, nor that the connection closes."""
+    """The head after which both sides speak another protocol: it states neither a length nor that the connection closes."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers)]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n" + _NEVER_CACHED + b"\r\n"
 

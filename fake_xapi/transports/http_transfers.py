@@ -1,4 +1,4 @@
-"""Transfers over HTTP: from the head of a request to its handler, from the answer to the bytes that are sent.
+"""Transfers over HTTP: from a request's head to its handler, and from the answer to the bytes on the wire.
 
 May not know what a handler does.
 """
@@ -25,10 +25,10 @@ _STATUSES: Mapping[str, int] = {
     "HANDLE_INVALID": 404,
     "UUID_INVALID": 404,
 }
-"""The HTTP status of a Failure; of any other it is 500."""
+"""The HTTP status for a Failure; for any other it is 500."""
 
 Drained = Callable[[], "asyncio.Future[None] | None"]
-"""What to wait for before more is written, None when nothing."""
+"""What to await before writing more, None when nothing."""
 
 
 async def serve_transfer(
@@ -60,7 +60,7 @@ async def serve_transfer(
 
 
 async def _talk(answer: TransferAnswer, talk: Talk, body: BodyStream, transport: asyncio.WriteTransport, drained: Drained) -> None:
-    """Let both sides talk until one of them has enough."""
+    """Let both sides talk until one of them ends it."""
     _write(transport, talk_head(answer.status, answer.headers))
     with contextlib.suppress(BodyLost, ConnectionError):
         await talk(_Client(body, transport, drained))
@@ -76,7 +76,7 @@ class _Client:
 
     @property
     def is_slow(self) -> bool:
-        """Whether it has not read yet what it was sent."""
+        """Whether it has not yet read what it was sent."""
         return self.drained() is not None
 
     def send(self, content: bytes) -> None:
@@ -98,14 +98,14 @@ async def _send(start: bytes, pieces: Iterator[bytes], transport: asyncio.WriteT
 
 
 def _write(transport: asyncio.WriteTransport, content: bytes) -> None:
-    """Write to a client that is still there: uvloop's transports refuse what asyncio's throw away."""
+    """Write to a client that is still connected: uvloop's transports raise where asyncio's discard."""
     if transport.is_closing():
         raise ConnectionResetError("the client is gone")
     transport.write(content)
 
 
 def _close(pieces: Iterator[bytes]) -> None:
-    """Tell a generator that nobody reads on."""
+    """Close a generator that nobody reads any more."""
     close = getattr(pieces, "close", None)
     if close is not None:
         close()

@@ -1,4 +1,4 @@
-"""The in-process transport: calls without a wire. Values are handed over, not copied; nobody may change what is answered.
+"""The in-process transport: calls without a wire. Values are handed over, not copied, so nobody may change an answer.
 
 For rehearsals on virtual time, and wherever client and simulator share a process.
 """
@@ -26,7 +26,7 @@ class InProcess:
         self._xapi = xapi
 
     async def call(self, method: str, params: list[Any]) -> Any:
-        """One RPC, by either spelling of its name."""
+        """Make a call, by either spelling of its name."""
         value = self._xapi.dispatch(method, params)
         if isawaitable(value):
             value = await value
@@ -37,17 +37,17 @@ class InProcess:
         return cast(Records, value).value()
 
     async def put(self, path: str, parameters: Mapping[str, str], pieces: AsyncIterator[bytes], length: int | None = None) -> None:
-        """Send bytes to a handler (``/import_raw_vdi``) and wait until it has taken them. BadRequest for what it cannot serve."""
+        """Send bytes to a handler (``/import_raw_vdi``) and wait until it has taken them. BadRequest where there is no such handler."""
         await self._transfer(b"PUT", path, parameters, pieces, length)
 
     async def get(self, path: str, parameters: Mapping[str, str]) -> AsyncIterator[bytes]:
-        """The bytes that a handler (``/export_raw_vdi``) sends, as they are asked for."""
+        """The bytes that a handler (``/export_raw_vdi``) sends, as they are read."""
         answer = await self._transfer(b"GET", path, parameters, _nothing(), 0)
         for piece in answer.pieces:
             yield piece
 
     def import_disk(self, session: str, vdi: str, disk: Disk) -> None:
-        """Make a disk, of a store that shares the bytes of this XAPI's, the content of a VDI at no cost."""
+        """Replace the content of a VDI, at no cost, by a disk of a store that shares bytes with this XAPI's."""
         self._xapi.authorise(session, "put_import_raw_vdi")
         found = find_vdi(self._xapi, vdi)
         open_for_import(self._xapi, found, disk.size)

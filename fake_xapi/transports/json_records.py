@@ -1,6 +1,6 @@
-"""Records as JSON straight from the rows of a world; what did not change is not written twice.
+"""Records as JSON, straight from the rows of a world; unchanged rows are serialised only once.
 
-May not know which fields a class has beyond what the personality says.
+May not know which fields a class has: it takes them from the personality.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def json_records(records: Records) -> object:
 
 
 def json_row(world: World, identity: Id) -> orjson.Fragment:
-    """One record, kept with its row until that changes."""
+    """One record, cached with its row until that changes."""
     row = world[identity]
     kept = world.encodings("json")
     known = kept.get(identity)
@@ -61,7 +61,7 @@ def _fields(release: str, cls: str) -> list[tuple[str, int, Plain | None]]:
 
 
 def _plain_of(kind: Type) -> Plain | None:
-    """How a state's value becomes one of JSON; None when it is one already."""
+    """How to turn a state value into a JSON value; None when it is one already."""
     match kind.kind:
         case "ref":
             return lambda value, ref: ref(value) if value else NULL_REF

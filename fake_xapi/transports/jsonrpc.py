@@ -1,4 +1,4 @@
-"""JSON-RPC 1.0 and 2.0 as XAPI speaks them: no Status and Value, errors as the list that ErrorDescription is.
+"""JSON-RPC 1.0 and 2.0 as XAPI speaks them: without Status and Value, with ErrorDescription as a list.
 
 May not know what a call means, nor HTTP beyond the status of a refusal.
 """
@@ -33,7 +33,7 @@ class JsonRpc:
     content_type = "application/json"
 
     def read(self, body: bytes) -> Request:
-        """The call; Refusal for what is none. A notification is none: XAPI wants an id."""
+        """The call; Refusal for anything else, notifications included: XAPI requires an id."""
         try:
             call = orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -92,4 +92,4 @@ def _refusal(reason: str) -> Refusal:
 _JSON = JsonRpc()
 
 JSON_CODECS: Mapping[Era, Codec] = {"clearwater": _JSON, "modern": _JSON}
-"""What answers on ``/jsonrpc``, which boston and tampa did not have."""
+"""The codec for ``/jsonrpc``, which boston and tampa lack."""

@@ -1,4 +1,4 @@
-"""The handler through which pools hand one another what was said of an object that moves: ``PUT /messages?cls=VM&uuid=...``."""
+"""The handler by which a pool receives the messages about an object that moves there: ``PUT /messages?cls=VM&uuid=...``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fake_xapi.transports.transfers import BadRequest, Handlers, TransferAnswer
 
 MOST_BYTES = 4 << 20
 _PROLOG = re.compile(rb"<\?xml[^>]*\?>")
-"""Each message is a document of its own, and they come one behind the other."""
+"""Each message is a document of its own, one following the other."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DATE = re.compile(r"\d{8}T\d\d:\d\d:\d\dZ")
 
 
 async def _put(admitted: Admitted) -> TransferAnswer:
-    """Take messages in, each once. BadRequest 400 for what is none, 404 for an object that is not there."""
+    """Add the messages that are not there yet. BadRequest 400 for malformed ones, 404 for an unknown object."""
     world, parameters = admitted.xapi.world, admitted.parameters
     missing = [name for name in ("uuid", "cls") if not parameters.get(name)]
     if missing:
@@ -37,7 +37,7 @@ async def _put(admitted: Admitted) -> TransferAnswer:
 
 
 async def _elements(admitted: Admitted) -> list[Element]:
-    """The messages of a body."""
+    """The messages in a body."""
     content = bytearray()
     try:
         async for piece in admitted.request.pieces:
@@ -50,7 +50,7 @@ async def _elements(admitted: Admitted) -> list[Element]:
 
 
 def _fields(element: Element) -> dict[str, object]:
-    """What a message says, as a row has it."""
+    """The fields of a message's row."""
     told = {name: element.text_of(name) for name in ("uuid", "name", "priority", "cls", "obj_uuid", "timestamp", "body")}
     date = told["timestamp"].replace("-", "")
     is_whole = _UUID.fullmatch(told["uuid"]) and told["cls"] in CLASSES and _DATE.fullmatch(date)

@@ -1,6 +1,6 @@
-"""The handler of patches: ``PUT /pool_patch_upload``. The ref of the pool_patch is the result of the client's task.
+"""The handler of patches: ``PUT /pool_patch_upload``. The client's task results in the ref of the pool_patch.
 
-Up to Dundee the file lies on the master, under the patch's id among the disks; since Ely it is put on a VDI of its own.
+Up to Dundee the master keeps the file, among the disks under the patch's id; since Ely it goes to a VDI of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_BYTES = 512 << 20
 
 
 async def _upload(admitted: Admitted) -> TransferAnswer:
-    """Take in a patch. INVALID_PATCH [], PATCH_ALREADY_EXISTS [uuid]; since Ely INVALID_UPDATE, UPDATE_ALREADY_EXISTS."""
+    """Accept a patch. INVALID_PATCH [], PATCH_ALREADY_EXISTS [uuid]; since Ely INVALID_UPDATE, UPDATE_ALREADY_EXISTS."""
     is_update = admitted.xapi.personality.has_field("pool_patch", "pool_update")
     patch = await (_update(admitted) if is_update else _patch(admitted))
     admitted.task.result(admitted.xapi.world.ref(patch))
@@ -64,7 +64,7 @@ def _keep(xapi: Xapi, key: Id, content: bytes) -> None:
 
 
 async def _update(admitted: Admitted) -> Id:
-    """Put the image on a new VDI, and introduce what is on it; a VDI with nothing good on it is destroyed again."""
+    """Write the image to a new VDI, and introduce the update on it; the VDI is destroyed again when that fails."""
     xapi, content = admitted.xapi, await _content(admitted)
     session = xapi.world.ref(admitted.session)
     vdi = await _vdi(admitted, session, len(content))

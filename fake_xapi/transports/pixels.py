@@ -1,4 +1,4 @@
-"""Screens of text as the dots that a VNC client wants: its own pixel format, line by line.
+"""Screens of text as pixels for a VNC client: in its own format, line by line.
 
 May not know the protocol that carries them.
 """
@@ -14,12 +14,12 @@ from fake_xapi.dom0.glyphs import HEIGHT, WIDTH, glyph
 Colour = tuple[int, int, int]
 BLACK, GREY, BLUE, WHITE = (0, 0, 0), (170, 170, 170), (0, 0, 170), (255, 255, 255)
 PALETTE: tuple[Colour, ...] = (BLACK, GREY, BLUE, WHITE)
-"""What colours a client without true colour is told, by their numbers."""
+"""The palette for a client without true colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class PixelFormat:
-    """How a client wants its dots; the ``most`` and ``shift`` of red, green and blue."""
+    """A client's pixel format; ``most`` and ``shift`` are of red, green and blue."""
 
     bits: int = 32
     depth: int = 24
@@ -30,11 +30,11 @@ class PixelFormat:
 
     @property
     def packed(self) -> bytes:
-        """As it travels."""
+        """The format as it is sent."""
         return struct.pack(">BBBBHHHBBB3x", self.bits, self.depth, self.is_big_endian, self.has_true_colour, *self.most, *self.shift)
 
     def dot(self, colour: Colour) -> bytes:
-        """One dot of a colour."""
+        """One pixel of a colour."""
         if self.has_true_colour:
             parts = zip(colour, self.most, self.shift, strict=True)
             value = sum(((part * most + 127) // 255) << shift for part, most, shift in parts)
@@ -48,7 +48,7 @@ STANDARD = PixelFormat()
 
 
 def read_format(content: bytes) -> PixelFormat:
-    """A format as it came; ValueError for one of other than 8, 16 or 32 bits, or whose colours lie outside of them."""
+    """A format as it was sent; ValueError unless it has 8, 16 or 32 bits that contain all its colours."""
     bits, depth, big, true, *rest = struct.unpack(">BBBBHHHBBB3x", content)
     most, shift = tuple(rest[:3]), tuple(rest[3:])
     if bits not in (8, 16, 32) or any(place > 31 for place in shift):
@@ -58,13 +58,13 @@ def read_format(content: bytes) -> PixelFormat:
 
 @dataclass(slots=True)
 class Brush:
-    """Draws in one format; what it has drawn of each character is kept."""
+    """Draws in one format, caching what it has drawn for each character."""
 
     format: PixelFormat = STANDARD
     _drawn: dict[tuple[str, bool], tuple[bytes, ...]] = field(default_factory=dict)
 
     def line(self, text: str, *, is_title: bool) -> list[bytes]:
-        """The 16 rows of dots of a line of text."""
+        """The 16 rows of pixels of a line of text."""
         cells = [self._cell(character, is_title=is_title) for character in text]
         return [b"".join([cell[row] for cell in cells]) for row in range(HEIGHT)]
 

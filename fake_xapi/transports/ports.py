@@ -1,6 +1,6 @@
-"""What the transports ask of the layers below, and what a layer between them and the engine may do to an answer.
+"""What the transports need from the layers below, and what a layer in between may do to an answer.
 
-A simulated XAPI is reached through ``Xapi`` alone. A fault layer wraps one and is one: it may raise a Failure before the call,
+A simulated XAPI is only reached through ``Xapi``. A fault layer wraps one and is one itself: it may raise a Failure before the call,
 sleep, wait until it is released, or change how the answer travels:
 
 - raise ConnectionError: the connection ends without a reply. Raised after the work was done it is a lost reply.
@@ -31,19 +31,19 @@ _PLAIN: frozenset[type] = frozenset({str, bool, int, Int32, float, DateTime, lis
 
 
 def is_plain(value: object) -> bool:
-    """Whether an answer is a wire value as it is; what is not is ``Records`` of the engine."""
+    """Whether an answer is a wire value already; otherwise it is the engine's ``Records``."""
     return type(value) in _PLAIN
 
 
 class CutAnswer(Protocol):
-    """An answer whose reply is cut: ``cut_at`` is the fraction of its bytes that reach the client."""
+    """An answer whose reply is cut off: ``cut_at`` is the fraction of its bytes that reach the client."""
 
     cut_at: float
     value: object
 
 
 class HttpTask(Protocol):
-    """The task that a client named with ``task_id``, or made for it."""
+    """The task that a client named with ``task_id``, or one that was made for it."""
 
     def progress(self, fraction: float) -> None:
         """Report progress; raises Failure TASK_CANCELLED when somebody cancelled the task meanwhile."""
@@ -82,7 +82,7 @@ class Xapi(Protocol):
         ...
 
     def authority(self, host: int) -> str:
-        """How a client dials a host of its pool: its address, with its port unless that is the usual one."""
+        """How a client dials a host of its pool: its address, with its port unless that is the default."""
         ...
 
     def dispatch(self, method: str, params: list[Any]) -> Any:
@@ -90,14 +90,14 @@ class Xapi(Protocol):
         ...
 
     def authorise(self, credential: Credential, action: str) -> int:
-        """The session's id.
+        """The id of a session with permission for an HTTP action.
 
-        Raises Failure RBAC_PERMISSION_DENIED when its roles do not allow the HTTP action, another when there is no such session.
+        Raises Failure RBAC_PERMISSION_DENIED when its roles do not allow the HTTP action, another Failure when there is no such session.
         """
         ...
 
     def transfer(self, action: str, bytes_moved: int, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
-        """The answer of a transfer's work, after the time that moving so many bytes takes. ConnectionError when the client gets none."""
+        """Run a transfer's work after the time that moving so many bytes takes. ConnectionError when the client gets no answer."""
         ...
 
     def server_identity(self) -> tuple[str, str]:
@@ -113,15 +113,15 @@ class Xapi(Protocol):
         ...
 
     def http_task(self, task_ref: str) -> HttpTask:
-        """The task of a transfer: the client's own, or with "" one that nobody sees."""
+        """The task of a transfer: the client's own, or for "" one that nobody sees."""
         ...
 
     def unseen_call(self, name: str) -> RunningCall:
-        """What happens of itself ("VM.key"), as a call that has no session and no task."""
+        """A call that happens by itself ("VM.key"), without session or task."""
         ...
 
     def begin_transfer(self, name: str, session: int, task_ref: str) -> RunningCall:
-        """A transfer as a call of its own ("VM.export"), whose task is the client's or a new one."""
+        """A transfer as a call of its own ("VM.export"), with the client's task or a new one."""
         ...
 
 
@@ -129,12 +129,12 @@ class Router(Protocol):
     """Which XAPI answers at a local address."""
 
     def xapi_at(self, address: str, port: int) -> Xapi | None:
-        """The XAPI, None when there is none; ConnectionRefusedError when its host is dead."""
+        """The XAPI at an address, None when there is none; ConnectionRefusedError when its host is dead."""
         ...
 
 
 class Request(NamedTuple):
-    """One call as a codec read it; ``envelope`` is what the codec needs to answer it."""
+    """One call as a codec read it; ``envelope`` is what the codec needs for the answer."""
 
     method: str
     params: list[Any]
@@ -142,7 +142,7 @@ class Request(NamedTuple):
 
 
 class Refusal(Exception):
-    """A body that is no call: the reply is made already."""
+    """A body that is not a call: the reply is ready."""
 
     def __init__(self, status: int, content_type: str, body: bytes) -> None:
         super().__init__(status)
@@ -152,11 +152,11 @@ class Refusal(Exception):
 
 
 class Codec(Protocol):
-    """One wire form of calls and answers."""
+    """One wire format of calls and answers."""
 
     @property
     def content_type(self) -> str:
-        """Of the reply."""
+        """The content type of replies."""
         ...
 
     def read(self, body: bytes) -> Request:

@@ -1,6 +1,6 @@
 """The handlers of disks: ``PUT /import_raw_vdi`` and ``GET /export_raw_vdi``, with real bytes.
 
-May not know HTTP; of XAPI they know what ``Xapi`` shows.
+May not know HTTP, nor more of XAPI than ``Xapi`` shows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CONTENT_TYPES: Mapping[Format, str] = {"raw": "application/octet-stream", "vhd"
 
 
 def _format(admitted: Admitted) -> Format:
-    """What the image is written in; raw unless said otherwise."""
+    """The format of the image; raw unless stated otherwise."""
     name = admitted.parameters.get("format", "raw")
     if name not in _CONTENT_TYPES:
         raise BadRequest(404, f"Format {name} is not supported; raw, vhd and tar are")
@@ -32,7 +32,7 @@ def _format(admitted: Admitted) -> Format:
 
 
 def _elsewhere(admitted: Admitted, path: str, sr: int) -> TransferAnswer | None:
-    """The way to a host that sees an SR which this one does not."""
+    """A redirect to a host that sees an SR which this one does not."""
     world, xapi = admitted.xapi.world, admitted.xapi
     seeing = sorted(world[pbd]["host"] for pbd in world[sr]["PBDs"] if world[pbd]["currently_attached"])
     if xapi.host in seeing or not seeing:
@@ -45,7 +45,7 @@ def _elsewhere(admitted: Admitted, path: str, sr: int) -> TransferAnswer | None:
 
 
 async def _import_raw_vdi(admitted: Admitted) -> TransferAnswer:
-    """Fill a VDI with an image, or make one for it in an SR (``sr_id``); one that was made for nothing is destroyed again."""
+    """Fill a VDI with an image, or a new one in an SR (``sr_id``); a new one is destroyed again when that fails."""
     form, xapi, is_new = _format(admitted), admitted.xapi, "vdi" not in admitted.parameters
     if form != "raw" and "chunked" in admitted.parameters:
         raise BadRequest(404, "Only raw images may come in XenServer's own format of chunks")
@@ -66,7 +66,7 @@ async def _import_raw_vdi(admitted: Admitted) -> TransferAnswer:
 
 
 def _target_sr(admitted: Admitted) -> int:
-    """The SR of the VDI that is filled, or in which one is made. Failure HANDLE_INVALID."""
+    """The SR of the VDI to be filled, or where one is to be made. Failure HANDLE_INVALID."""
     xapi, parameters = admitted.xapi, admitted.parameters
     if "vdi" in parameters:
         return int(xapi.world[find_vdi(xapi, parameters["vdi"])]["SR"])
@@ -133,7 +133,7 @@ def _sink(admitted: Admitted, vdi: int) -> Sink:
 
 
 async def _untar(admitted: Admitted, vdi: int) -> None:
-    """A tar of chunks, as an archive of a VM holds each of its disks."""
+    """The disk in a tar of chunks, as archives of VMs contain it."""
     xapi = admitted.xapi
     size: int = xapi.world[vdi]["virtual_size"]
     prefix = xapi.world.uuid(vdi) if "prefix" not in admitted.parameters else admitted.parameters["prefix"]
@@ -148,7 +148,7 @@ async def _untar(admitted: Admitted, vdi: int) -> None:
 
 
 async def _export_raw_vdi(admitted: Admitted) -> TransferAnswer:
-    """A VDI as raw, VHD or tar; with ``base``, a VHD of what changed since that VDI. It is held until the last byte is gone."""
+    """A VDI as raw, VHD or tar; with ``base``, a VHD of the changes since that VDI. It stays in use until the last byte is sent."""
     form, xapi = _format(admitted), admitted.xapi
     vdi = find_vdi(xapi, admitted.parameters.get("vdi", ""))
     moved = _elsewhere(admitted, "/export_raw_vdi", xapi.world[vdi]["SR"])
@@ -184,7 +184,7 @@ def _ending(era: str) -> str:
 
 
 def _told(image: Image, admitted: Admitted, release: Release) -> Iterator[bytes]:
-    """The pieces of an image, its task being told; a reader that stops early is a client that went away."""
+    """The pieces of an image, reporting to the task; a reader that stops early counts as a client that went away."""
     task, sent = admitted.task, 0
     tell = steps(task, image.length)
     try:

@@ -1,6 +1,6 @@
-"""How one simulated pool reaches another as its client: without a wire where both are in this process, over HTTP where not.
+"""How a simulated pool reaches another as its client: directly when both are in this process, over HTTP otherwise.
 
-Nothing on another machine is ever dialled. May not know what is asked of the other pool.
+No other machine is ever contacted. May not know what is asked of the other pool.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Neighbour:
 
 
 class HttpRemote:
-    """A pool at an address with or without a port, over HTTP; each request has a connection of its own."""
+    """A pool reached over HTTP, at an address with or without a port; each request has a connection of its own."""
 
     def __init__(self, address: str, *, is_secure: bool = False) -> None:
         self._address = address
@@ -108,12 +108,12 @@ class HttpRemote:
 
 
 def unreachable(address: str) -> Failure:
-    """What XAPI says when nobody answers."""
+    """XAPI's failure for a host that does not answer."""
     return Failure("CANNOT_CONTACT_HOST", address)
 
 
 def split_address(address: str, usual: int) -> tuple[str, int]:
-    """Host and port of ``127.1.0.1``, ``127.1.0.1:8080`` and ``[::1]:8080``; ValueError for a port that is none."""
+    """Host and port of ``127.1.0.1``, ``127.1.0.1:8080`` and ``[::1]:8080``; ValueError for a bad port."""
     host, colon, port = address.rpartition(":")
     if not colon or address.endswith("]") or (":" in host and not host.startswith("[")):
         return address.strip("[]"), usual
@@ -121,7 +121,7 @@ def split_address(address: str, usual: int) -> tuple[str, int]:
 
 
 def unverified() -> ssl.SSLContext:
-    """Pools do not know each other's certificates: XAPI does not verify them either."""
+    """A TLS context without verification: pools do not know each other's certificates, and XAPI does not verify them either."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -129,13 +129,13 @@ def unverified() -> ssl.SSLContext:
 
 
 def request_head(method: str, target: str, host: str, kind: str, length: int) -> bytes:
-    """The head of a request that has a connection of its own."""
+    """The head of a request with a connection of its own."""
     lines = (f"{method} {target} HTTP/1.1", f"Host: {host}", f"Content-Type: {kind}", f"Content-Length: {length}", "Connection: close")
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
 
 
 async def _send(writer: asyncio.StreamWriter, pieces: AsyncIterator[bytes]) -> None:
-    """Send a body; a peer that refuses it before its end says why in its answer."""
+    """Send a body; a peer that refuses it before the end gives the reason in its answer."""
     try:
         async for piece in pieces:
             writer.write(piece)
@@ -153,7 +153,7 @@ async def _received(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 async def read_head(reader: asyncio.StreamReader) -> tuple[int, int]:
-    """Status and Content-Length of an answer, -1 when it says none; ValueError for what is no answer."""
+    """Status and Content-Length of an answer, -1 when it states none; ValueError for a malformed answer."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     status = first.split(" ")[1:2]
@@ -172,7 +172,7 @@ async def _to_the_end(reader: asyncio.StreamReader) -> bytes:
 
 
 def _answered(body: bytes, address: str) -> Any:
-    """The value of an answer, or the Failure in it."""
+    """The value of an answer; raises the Failure in it."""
     try:
         [params] = exactly(parse(body), "methodResponse", "params")
         [param] = exactly(params, "params", "param")
@@ -193,7 +193,7 @@ Put = Callable[[str, Mapping[str, str], AsyncIterator[bytes], int], Awaitable[bo
 
 
 async def put_disk(put: Put, session: str, vdi: str, disks: DiskStore, disk: Disk, check: Callable[[], None]) -> bool:
-    """Send a disk as a VHD, what is zeros does not travel; whether it was taken."""
+    """Send a disk as a VHD, leaving out zeros; returns whether it was accepted."""
     image = VhdImage(disk.size, NO_UUID, disk.numbers(), lambda number: disks.block(disk, number), None)
     parameters = {"session_id": session, "vdi": vdi, "format": "vhd"}
     return await put("/import_raw_vdi", parameters, _checked(image.pieces(), check), len(image))

@@ -25,11 +25,11 @@ class Head(NamedTuple):
     keep_alive: bool
 
     def parameters(self) -> dict[str, str]:
-        """What cookies and the query say; the query wins."""
+        """The parameters in cookies and query; the query takes precedence."""
         return {**self._cookies(), **dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True))}
 
     def header(self, name: bytes) -> bytes:
-        """The first header of that name (given in lower case), b"" when there is none."""
+        """The first header with that name (given in lower case), b"" when there is none."""
         return next((value for key, value in self.headers if key.lower() == name), b"")
 
     def named_headers(self) -> dict[str, str]:
@@ -37,7 +37,7 @@ class Head(NamedTuple):
         return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.headers}
 
     def basic_auth(self) -> tuple[str, str] | None:
-        """User and password of the Authorization header; None when it has none that can be read."""
+        """User and password from the Authorization header; None when it has none that can be read."""
         scheme, _, encoded = self.header(b"authorization").partition(b" ")
         if scheme.lower() != b"basic":
             return None
@@ -48,7 +48,7 @@ class Head(NamedTuple):
         return (user, password) if colon else None
 
     def pool_secret(self) -> tuple[str, str] | None:
-        """The credential of another host of the pool; None when it names none. It comes in a cookie only."""
+        """The credential of another host of the pool, which only comes in a cookie; None when there is none."""
         secret = self._cookies().get("pool_secret", "")
         return ("", secret) if secret else None
 
@@ -58,4 +58,4 @@ class Head(NamedTuple):
 
 
 Codecs = Mapping[Era, Codec]
-"""One wire form as each era spoke it."""
+"""One wire format as each era spoke it."""

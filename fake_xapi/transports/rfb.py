@@ -1,6 +1,6 @@
 """The server's side of the RFB protocol (VNC) for a screen of text, without a socket: bytes in, bytes and keys out.
 
-Versions 3.3, 3.7 and 3.8; no security, Raw encoding, the pixel formats of 8, 16 and 32 bits, and DesktopSize for clients that take it.
+Versions 3.3, 3.7 and 3.8; no security, Raw encoding, pixel formats of 8, 16 and 32 bits, and DesktopSize for clients that accept it.
 May not know what is on the screen, nor who presses keys.
 """
 
@@ -23,12 +23,12 @@ _OLDEST, _WITH_RESULT = (3, 3), (3, 8)
 
 
 class BadClient(ValueError):
-    """A client that does not speak RFB."""
+    """The client does not speak RFB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that went down or up, by its X11 keysym."""
+    """A key that was pressed or released, by its X11 keysym."""
 
     keysym: int
     is_down: bool
@@ -36,7 +36,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class _Area:
-    """What a client wants to see."""
+    """The area that a client wants to see."""
 
     is_incremental: bool
     x: int
@@ -50,7 +50,7 @@ class RfbServer:
 
     def __init__(self, name: str, screen: Screen) -> None:
         self.keys: list[Key] = []
-        """Keys since they were last taken away."""
+        """Keys since they were last collected."""
         self._name = name
         self._size = screen.columns, screen.rows
         self._buffer = bytearray()
@@ -70,7 +70,7 @@ class RfbServer:
         return b"".join(answers)
 
     def _cut(self, size: int) -> bytes | None:
-        """So many bytes off the front; None while they have not all come."""
+        """That many bytes off the front; None while they have not all come."""
         if len(self._buffer) < size:
             return None
         piece = bytes(self._buffer[:size])
@@ -102,7 +102,7 @@ class RfbServer:
         return struct.pack(">I", 0) if has_result else b""
 
     def _init(self) -> bytes | None:
-        """Shared or not, everybody may look."""
+        """Take note of the shared flag, which makes no difference: everybody may look."""
         if self._cut(1) is None:
             return None
         self._wait = self._message
@@ -130,7 +130,7 @@ class RfbServer:
         return answer(message) if message is not None else None
 
     def _rest(self, kind: int) -> int:
-        """How many bytes follow the part of a message that is of fixed size."""
+        """How many bytes follow the fixed part of a message."""
         if kind == 2:
             return 4 * int.from_bytes(self._buffer[2:4], "big")
         length = int.from_bytes(self._buffer[4:8], "big") if kind == 6 else 0
@@ -163,7 +163,7 @@ class RfbServer:
     # ---- what they see -------------------------------------------------------------------------------------------------------
 
     def draw(self, screen: Screen) -> bytes:
-        """What a client that waits for news is sent: nothing when nobody waits, or when there are none."""
+        """The update for a client that waits for one: nothing when nobody waits or nothing has changed."""
         wish = self._wish
         if wish is None:
             return b""
@@ -178,7 +178,7 @@ class RfbServer:
         return struct.pack(">BxH", 0, len(rectangles)) + b"".join(rectangles)
 
     def _rectangles(self, screen: Screen, wish: _Area) -> Iterator[bytes]:
-        """One for each line that is wished for and that the client has not got, cut to what it wished for."""
+        """One rectangle for each requested line that the client lacks, clipped to its request."""
         columns, rows = self._size
         left, right = min(wish.x, columns * WIDTH), min(wish.x + wish.width, columns * WIDTH)
         for number in range(wish.y // HEIGHT, min(rows, -(-(wish.y + wish.height) // HEIGHT))):
@@ -197,11 +197,11 @@ class RfbServer:
 
 
 def _ignore(_message: bytes) -> bytes:
-    """Where a pointer is, and what was cut elsewhere, makes no difference to a text."""
+    """Ignore pointer movements and clipboards, which make no difference to a text."""
     return b""
 
 
 def _colour_map() -> bytes:
-    """The colours by their numbers, for a client that has no colours of its own."""
+    """The palette, for a client without true colour."""
     parts = [struct.pack(">HHH", *(part * 257 for part in colour)) for colour in PALETTE]
     return struct.pack(">BxHH", 1, 0, len(parts)) + b"".join(parts)

@@ -1,6 +1,6 @@
-"""RRDs as documents: one owner's whole database, and what is new of many, as XML and JSON. Made piece by piece, as both are long.
+"""RRDs as documents: one owner's complete database, or the updates of many, as XML and JSON. Generated piecewise, as both are long.
 
-May not know who asks, nor how anything is measured.
+May not know who asks, nor how measurements are made.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _XFF = "0.5000"
 
 
 def number(value: float) -> str:
-    """A number as XAPI writes it, so that C# and JavaScript can read it too."""
+    """A number as XAPI writes it, readable from C# and JavaScript too."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -33,7 +33,7 @@ def number(value: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Updates:
-    """What is new since a time, of some owners, in one archive."""
+    """The updates since a time, of several owners, in one archive."""
 
     recordings: tuple[Recording, ...]
     cfs: tuple[str, ...]
@@ -43,7 +43,7 @@ class Updates:
 
     @property
     def legend(self) -> list[str]:
-        """What stands in each column."""
+        """The names of the columns."""
         return [f"{cf}:{one.prefix}:{source.name}" for one in self.recordings for cf in self.cfs for source in one.sources]
 
     @property
@@ -53,7 +53,7 @@ class Updates:
 
     @property
     def first_s(self) -> int:
-        """The time of the first row that is asked for."""
+        """The time of the first requested row."""
         return self.archive.last_row(self.start_s) + self.archive.step_s
 
     def row(self, at_s: int) -> list[str]:
@@ -62,7 +62,7 @@ class Updates:
 
 
 def updates_xml(updates: Updates) -> Iterator[str]:
-    """In the form of rrdtool's xport."""
+    """The updates in the format of rrdtool's xport."""
     times, legend, archive = updates.times, updates.legend, updates.archive
     entries = "".join(f"<entry>{escape(entry)}</entry>" for entry in legend)
     yield (
@@ -75,7 +75,7 @@ def updates_xml(updates: Updates) -> Iterator[str]:
 
 
 def updates_json(updates: Updates, era: Era) -> Iterator[str]:
-    """The same as JSON. Before 2013 names had no quotes and NaN was no text, which only lenient readers take."""
+    """The same as JSON. Before 2013, names had no quotes and NaN was a bare word, which only lenient parsers accept."""
     quote = '"' if era == "modern" else ""
 
     def key(name: str) -> str:
@@ -99,7 +99,7 @@ def _cells(values: Sequence[str]) -> str:
 
 
 def _archives(recording: Recording, now_s: float) -> Iterator[tuple[Archive, str, list[list[str]]] | None]:
-    """The archives of a database, each for one consolidation with its rows, oldest first; None after each row that was reckoned."""
+    """The archives of a database, each for one consolidation with its rows, oldest first; yields None after each computed row."""
     for archive in ARCHIVES:
         cfs = KEPT if archive.steps > 1 else KEPT[:1]
         by_cf: dict[str, list[list[str]]] = {cf: [] for cf in cfs}
@@ -111,7 +111,7 @@ def _archives(recording: Recording, now_s: float) -> Iterator[tuple[Archive, str
 
 
 def database_xml(recording: Recording, now_s: float) -> Iterator[str]:
-    """In the form of rrdtool's dump."""
+    """A database in the format of rrdtool's dump."""
     yield f"{_HEAD}<rrd><version>{_VERSION}</version><step>{STEP_S}</step><lastupdate>{now_s:.0f}</lastupdate>"
     now = [number(value) for value in recording.at(now_s)]
     for source, value in zip(recording.sources, now, strict=True):
@@ -138,7 +138,7 @@ def database_xml(recording: Recording, now_s: float) -> Iterator[str]:
 
 
 def database_json(recording: Recording, now_s: float) -> Iterator[str]:
-    """The same as JSON, in which every number is a text."""
+    """The same as JSON, with every number as a text."""
     now = [number(value) for value in recording.at(now_s)]
     sources = [
         {

@@ -1,6 +1,6 @@
-"""The handlers of metrics: ``GET /rrd_updates`` tells what is new here, ``/vm_rrd``, ``/host_rrd`` and ``/sr_rrd`` tell all of one.
+"""The handlers of metrics: ``GET /rrd_updates`` returns recent values, ``/vm_rrd``, ``/host_rrd`` and ``/sr_rrd`` a whole database.
 
-May not know HTTP, nor how anything is measured.
+May not know HTTP, nor how measurements are made.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _JSON, _XML = ("Content-Type", "application/json"), ("Content-Type", "text/xml")
 
 
 def of_vm(world: World, vm: Id) -> Recording:
-    """What is kept of a VM."""
+    """The recording of a VM."""
     return Recording(f"vm:{world.uuid(vm)}", tuple(recorded(world, vm)), spans_of_vm(world, vm, world[vm]))
 
 
 def of_host(world: World, host: Id) -> Recording:
-    """What is kept of a host, since it booted."""
+    """The recording of a host, since it booted."""
     return Recording(f"host:{world.uuid(host)}", tuple(recorded(world, host)), _since_boot(world, host))
 
 
 def of_sr(world: World, sr: Id, host: Id) -> Recording:
-    """What a host keeps of an SR."""
+    """A host's recording of an SR."""
     return Recording(f"sr:{world.uuid(sr)}", tuple(recorded(world, sr)), _since_boot(world, host))
 
 
@@ -48,7 +48,7 @@ def _since_boot(world: World, host: Id) -> tuple[Span, ...]:
 
 
 async def _updates(admitted: Admitted) -> TransferAnswer:
-    """What is new since ``start``, of the VMs on this host, with ``host=true`` of the host, with ``sr_uuid`` of SRs."""
+    """The updates since ``start`` of the VMs on this host; with ``host=true`` also of the host, with ``sr_uuid`` of SRs."""
     xapi, parameters = admitted.xapi, admitted.parameters
     now_s = moment(xapi.now()).timestamp()
     start_s = _whole(parameters, "start")
@@ -71,7 +71,7 @@ def _whole(parameters: Mapping[str, str], name: str, otherwise: str = "") -> int
 
 
 def _wished(admitted: Admitted) -> Iterator[Recording]:
-    """Those of the VMs here, or of one; of the host, and of SRs, if they are wished for."""
+    """The requested recordings: of the VMs here or of one, of the host, and of SRs."""
     world, host, parameters = admitted.xapi.world, admitted.xapi.host, admitted.parameters
     vm_uuid = parameters.get("vm_uuid") or parameters.get("uuid") or "all"
     for vm in sorted(world[host]["resident_VMs"]):
@@ -94,7 +94,7 @@ def _srs_here(world: World, host: Id) -> list[Id]:
 
 
 async def _vm(admitted: Admitted) -> TransferAnswer:
-    """That of a VM: where it runs, or, of one that is down, on the master, who keeps what hosts backed up."""
+    """The recording of a VM: on its host or, when it is down, on the master, which keeps what hosts backed up."""
     world, vm = admitted.xapi.world, _named(admitted, "VM")
     place = world[vm]["resident_on"] or world[POOL]["master"] or admitted.xapi.host
     if place != admitted.xapi.host:
@@ -117,7 +117,7 @@ async def _sr(admitted: Admitted) -> TransferAnswer:
 
 
 def _named(admitted: Admitted, cls: str) -> Id:
-    """The object of ``uuid``; BadRequest 400 when none is named, 404 when there is none."""
+    """The object named by ``uuid``; BadRequest 400 when none is named, 404 when there is none."""
     uuid = admitted.parameters.get("uuid", "")
     if not uuid:
         raise BadRequest(400, "Bad or missing parameter uuid")
@@ -142,12 +142,12 @@ async def _database(admitted: Admitted, recording: Recording) -> TransferAnswer:
 
 
 def is_json(admitted: Admitted) -> bool:
-    """Whether the client wishes for JSON: it says so, or takes nothing else."""
+    """Whether the client wants JSON: it says so, or accepts nothing else."""
     return admitted.parameters.get("json", "").lower() == "true" or admitted.request.headers.get("accept", "") == "application/json"
 
 
 async def _document(pieces: Iterator[str], content_type: tuple[str, str]) -> TransferAnswer:
-    """A document, made while others have their turns: after each row, as a row of a busy host takes some milliseconds."""
+    """A document, made while others get a turn after each row, since a row of a busy host takes some milliseconds."""
     made = []
     for piece in pieces:
         made.append(piece)

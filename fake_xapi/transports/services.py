@@ -1,6 +1,6 @@
-"""The handlers of a host's inner services: which there are, what balancing says, and all that is declined, with the reason.
+"""The handlers of a host's internal services: a list of them, the reports of workload balancing, and what is declined, with reasons.
 
-What is declined is what speaks protocols of daemons that a simulated host has not got.
+Declined is whatever speaks protocols of daemons that a simulated host does not have.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def _declining(action: str, reason: str) -> Handler:
 
 
 async def _commands(_request: TransferRequest) -> TransferAnswer:
-    """Whoever speaks the protocol of xe says who he is in it, so nobody is asked before."""
+    """Decline the protocol of the xe tool, which carries its own credentials: no session is required beforehand."""
     raise BadRequest(501, COMMANDS, Failure("NOT_IMPLEMENTED", "post_cli"))
 
 
 async def _services(admitted: Admitted) -> TransferAnswer:
-    """A page with what listens on the host: the drivers of its storage."""
+    """A page that lists the services of the host: the drivers of its storage."""
     world = admitted.xapi.world
     drivers = "".join(f"<li>{escape(row['type'])}: {escape(row['name_label'])}</li>" for _, row in sorted(world.rows("SM")))
     content = f"<html><body><h1>Services</h1><ul>{drivers}</ul></body></html>".encode()
@@ -61,12 +61,12 @@ async def _services(admitted: Admitted) -> TransferAnswer:
 
 
 async def _service(_admitted: Admitted) -> TransferAnswer:
-    """``/services/plugin/<name>`` and the like: 404 for all of them, as no daemon listens."""
+    """Answer ``/services/plugin/<name>`` and the like with 404, as no daemon listens."""
     raise BadRequest(404, "No daemon of that name listens on this host")
 
 
 async def _balancing(admitted: Admitted) -> TransferAnswer:
-    """What a server of workload balancing reports. WLB_NOT_INITIALIZED [] when none is used, else WLB_CONNECTION_REFUSED []."""
+    """A report of workload balancing. WLB_NOT_INITIALIZED [] when no server is used, otherwise WLB_CONNECTION_REFUSED []."""
     raise Failure("WLB_CONNECTION_REFUSED" if admitted.xapi.world[POOL]["wlb_url"] else "WLB_NOT_INITIALIZED")
 
 

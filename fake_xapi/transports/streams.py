@@ -1,4 +1,4 @@
-"""The body of a request that is never in memory as a whole: what a client sends, read at our pace.
+"""A request's body that is never in memory as a whole: what the client sends, read at our pace.
 
 May not know who sends what.
 """
@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 HIGH_WATER_BYTES = 4 << 20
-"""How much of a body waits in memory before its sender has to."""
+"""How much of a body may wait in memory before its sender is paused."""
 
 
 class BodyLost(ConnectionError):
-    """The client went away, or went silent, in the middle of a body."""
+    """The client went away, or fell silent, in the middle of a body."""
 
 
 class BodyStream(AsyncIterator[bytes]):
@@ -32,11 +32,11 @@ class BodyStream(AsyncIterator[bytes]):
         self._arrival: asyncio.Future[None] | None = None
 
     def on_first_read(self, ask_for_it: Callable[[], None]) -> None:
-        """Call this when somebody begins to read: the client waits to be asked."""
+        """Register a function to call when reading begins: the client waits to be asked."""
         self._ask_for_it = ask_for_it
 
     def feed(self, piece: bytes) -> None:
-        """More of the body."""
+        """Append a piece of the body."""
         was_high = self._waiting_bytes > HIGH_WATER_BYTES
         self._pieces.append(piece)
         self._waiting_bytes += len(piece)
@@ -45,12 +45,12 @@ class BodyStream(AsyncIterator[bytes]):
         self._wake()
 
     def end(self) -> None:
-        """That was all of it."""
+        """Mark the body as complete."""
         self.is_complete = True
         self._wake()
 
     def lose(self, error: BodyLost) -> None:
-        """The rest will not come; what came can still be read."""
+        """Mark the rest as lost; what has come can still be read."""
         if not self.is_complete and self._error is None:
             self._error = error
             self._wake()

@@ -1,6 +1,6 @@
-"""TLS at the door: a connection is wrapped with the certificate of the host that it came to, then goes on like a plain one.
+"""TLS for incoming connections: each uses the certificate of the host at its local address, then continues like a plain one.
 
-Thousands of hosts share one listener and most clients name no host in their greeting, so the certificate is chosen by the local address.
+Thousands of hosts share one listener and most clients send no server name, so the certificate is chosen by the local address.
 A host makes its certificate when the first client comes. May not know HTTP.
 """
 
@@ -18,7 +18,7 @@ from fake_xapi.transports.ports import Router, Xapi
 
 HANDSHAKE_TIMEOUT_S = 10.0
 MOST_CONTEXTS = 256
-"""Contexts take tens of kilobytes each: those of the hosts that were talked to last are kept."""
+"""Contexts take tens of kilobytes each: only those of recently used hosts are kept."""
 
 
 class Contexts:
@@ -28,7 +28,7 @@ class Contexts:
         self._known: OrderedDict[str, ssl.SSLContext] = OrderedDict()
 
     def of(self, xapi: Xapi) -> ssl.SSLContext:
-        """The context of a host, with the certificate that it has now."""
+        """The context of a host, with its present certificate."""
         certificate, key = xapi.server_identity()
         context = self._known.pop(certificate, None) or _context(certificate, key)
         self._known[certificate] = context
@@ -49,9 +49,9 @@ def _context(certificate: str, key: str) -> ssl.SSLContext:
 
 
 class Door(asyncio.Protocol):
-    """Takes a plain connection and puts TLS between it and the protocol that ``make`` makes, before a byte is read.
+    """Puts TLS between a plain connection and the protocol that ``make`` creates, before a byte is read.
 
-    ``open_doors`` are the connections that came through one and are still there: whoever closes the server resets them.
+    ``open_doors`` are the open connections that came through one: whoever closes the server resets them.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Door(asyncio.Protocol):
         self._make = make
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake for a host that lives; reset the connection of any other."""
+        """Begin the handshake for a living host; reset the connection to any other."""
         plain = cast(asyncio.Transport, transport)
         xapi = self._xapi_at(*plain.get_extra_info("sockname")[:2])
         if xapi is None:

@@ -1,4 +1,4 @@
-"""A transfer of bytes as a value: who asks for what with which bytes, and what goes back. Over HTTP and in-process alike.
+"""A transfer of bytes as a value: who requests what, with which bytes, and what is sent back. For HTTP and in-process alike.
 
 May not know sockets, nor any particular handler.
 """
@@ -14,7 +14,7 @@ from fake_xapi.transports.ports import Credential, Xapi
 
 
 class BadRequest(Exception):
-    """A request that no handler can serve: the HTTP status and what to say, to the task in XAPI's own words."""
+    """A request that no handler can serve: the HTTP status, its text, and XAPI's own error for the task."""
 
     def __init__(self, status: int, text: str, failure: Failure | None = None) -> None:
         super().__init__(status, text)
@@ -25,9 +25,9 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TransferRequest:
-    """``parameters`` are those of query and cookies; ``length`` is None when the sender does not know it yet.
+    """``parameters`` come from query and cookies; ``length`` is None when the sender does not know it yet.
 
-    ``headers`` by name in lower case; ``path`` as it was asked for.
+    ``headers`` by name in lower case; ``path`` as it was requested.
     """
 
     xapi: Xapi
@@ -44,12 +44,12 @@ class Peer(Protocol):
 
     @property
     def pieces(self) -> AsyncIterator[bytes]:
-        """What it says, as it comes; BodyLost when it goes."""
+        """What it sends, as it comes; BodyLost when it goes."""
         ...
 
     @property
     def is_slow(self) -> bool:
-        """Whether it has not read yet what it was sent."""
+        """Whether it has not yet read what it was sent."""
         ...
 
     def send(self, content: bytes) -> None:
@@ -58,7 +58,7 @@ class Peer(Protocol):
 
 
 Talk = Callable[[Peer], Awaitable[None]]
-"""Goes on until it is over; what it raises of BodyLost and ConnectionError is an end like any other."""
+"""Runs until the talk is over; BodyLost and ConnectionError are ends like any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class TransferAnswer:
     """What goes back: ``length`` bytes in ``pieces``, which must be read to their end or closed.
 
     With a length of None the reply ends with its connection. ``status`` is HTTP's: 302 with a Location sends the client elsewhere.
-    With a ``talk`` there are no pieces: after the head both sides say what they like, until one of them ends it.
+    With a ``talk`` there are no pieces: after the head both sides send what they like, until one of them ends it.
     """
 
     headers: tuple[tuple[str, str], ...] = ()
@@ -80,11 +80,11 @@ Handler = Callable[[TransferRequest], Awaitable[TransferAnswer]]
 """Raises Failure (told to the task as well) or BadRequest."""
 
 Handlers = Mapping[tuple[bytes, bytes], Handler]
-"""By method and path; one whose path ends with a slash takes all paths below it that have none of their own."""
+"""By method and path; one whose path ends with a slash serves all paths below it that have none of their own."""
 
 
 def find_handler(handlers: Handlers, method: bytes, path: bytes) -> Handler | None:
-    """What serves a path, None when nothing does."""
+    """The handler for a path, None when there is none."""
     exact = handlers.get((method, path))
     if exact is not None or path.count(b"/") < 2:
         return exact
