@@ -84,6 +84,11 @@ class PoolMachines:
         """Let a machine answer again."""
         self._pool.around.switch(self._pool, host, is_on=True)
 
+    def hang_up(self, host: Id) -> None:
+        """End the connections to a host."""
+        self.switch_off(host)
+        self.switch_on(host)
+
     def join(self, pool: Neighbour, host: Id) -> None:
         """Let the machine answer as a host of another pool."""
         self._pool.around.join(self._pool, cast("Xapi", pool), host)

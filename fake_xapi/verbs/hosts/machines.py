@@ -99,6 +99,10 @@ class Machines(Protocol):
         """Switch a machine on."""
         ...
 
+    def hang_up(self, host: Id) -> None:
+        """End the connections to a host, which can be reached again at once."""
+        ...
+
     def join(self, pool: Neighbour, host: Id) -> None:
         """Let the caller's only machine answer as a host of another pool from now on."""
         ...

@@ -54,10 +54,13 @@ def management_reconfigure(call: Call, pif: Id) -> None:
 
 
 def _move_to(call: Call, pif: Id) -> None:
-    present = _management_pif(call, call.world[pif]["host"])
+    """Move a host's management. Its clients lose their connections: whoever asked over one of them gets no answer."""
+    host: Id = call.world[pif]["host"]
+    present = _management_pif(call, host)
     if present != pif:
         with call.world.edit() as edit:
             interfaces.move_management(call, edit, present, pif)
+        call.machines.hang_up(host)
 
 
 def reconfigure_everywhere(call: Call, network: Id) -> None:

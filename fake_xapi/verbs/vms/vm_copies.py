@@ -259,7 +259,7 @@ async def checkpoint(call: Call, vm: Id, new_name: str) -> Id:
             edit.set(made, power_state="Suspended", suspend_VDI=image)
         if state != "Running":
             edit.set(made, snapshot_info={})
-    if state == "Running":
+    if state == call.world[vm]["power_state"] == "Running":
         _sleep_and_wake(call, vm)
     _announce(call, "VM_CHECKPOINTED", vm, "checkpointed")
     return made

@@ -221,6 +221,22 @@ def test_a_clone_of_a_snapshot_remembers_which_template_it_came_from_first() -> 
     over_host(body)
 
 
+def test_a_vm_that_is_shut_down_while_it_is_kept_stays_down() -> None:
+    async def body(host: Host) -> None:
+        vm, *_ = await host.server()
+        await host.call("VM.start", vm, False, False)
+        await asyncio.sleep(200)
+        task = await host.call("Async.VM.checkpoint", vm, "kept")
+        await asyncio.sleep(0.2)
+        await host.call("VM.hard_shutdown", vm)
+        await asyncio.sleep(600)
+        (checkpoint,) = host.row(vm)["snapshots"]
+        assert (host.row(task)["status"], host.world[checkpoint]["power_state"]) == ("success", "Suspended")
+        assert (host.row(vm)["power_state"], host.row(vm)["domid"]) == ("Halted", -1)
+
+    over_host(body, settings=REALISTIC)
+
+
 def test_a_paused_vm_is_kept_without_its_memory() -> None:
     async def body(host: Host) -> None:
         vm, *_ = await host.server()
