@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import cached_property
 from random import Random, SystemRandom
 from types import TracebackType
 from typing import Protocol, Self
@@ -75,7 +76,6 @@ class CloudApplication:
     api_cell: ApiCell
     compute_cell: ComputeCell
     services: Services
-    local_app: flask.Flask
 
     def __init__(self, settings: Settings, *, epoch: datetime, dial: Dial = HttpTransport, agent: AgentMaker | None = None) -> None:
         self.settings = settings
@@ -93,6 +93,11 @@ class CloudApplication:
 
     async def __aexit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         await self._exit.aclose()
+
+    @cached_property
+    def local_app(self) -> flask.Flask:
+        """The REST API for callers on the loop's own thread; made for the first one who asks."""
+        return create_app(self.services, GreenletPortal())
 
     async def ready(self) -> None:
         """Wait until every agent works."""
@@ -181,7 +186,6 @@ class CloudApplication:
             body_limit_bytes=settings.body_limit_bytes,
             image_limit_bytes=settings.image_limit_bytes,
         )
-        self.local_app = create_app(self.services, GreenletPortal())
 
     async def _keep_running(self, name: str) -> None:
         """An agent is a process by nature: one that fails is logged whole and started again, and the others go on."""

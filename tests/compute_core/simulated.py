@@ -11,8 +11,8 @@ from compute_core.model.errors import ComputeError
 from compute_core.xenapi.errors import NotSent, ReplyLost, TransferFailed, XenApiFailure
 from compute_core.xenapi.session import Account, Login, Session
 from fake_xapi.datamodel.failure import Failure
-from fake_xapi.engine.xapi import Xapi
 from fake_xapi.transports.inprocess import InProcess
+from fake_xapi.transports.ports import Xapi
 from fake_xapi.transports.streams import BodyLost
 from fake_xapi.transports.transfers import BadRequest
 
@@ -34,6 +34,7 @@ class Wire:
         try:
             value = await InProcess(self.xapi).call(method, params)
         except Failure as failure:
+            await self._disturb(self.after, method, number)
             raise XenApiFailure(failure.details) from failure
         await self._disturb(self.after, method, number)
         return value

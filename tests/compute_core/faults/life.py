@@ -1,0 +1,174 @@
+"""Agents that can be killed as processes die: from then on nothing that they still do reaches a host, the bus or the cell.
+
+An agent lives in the core's own wiring, which starts it again. What it asks of hosts while it works on a message is an operation's
+request: these are numbered on a tape, across all hosts, and the tape's disturbances are told of each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from inspect import isawaitable
+from typing import Any
+
+from compute_core.bus.port import Bus, Endpoint, Serving
+from compute_core.compute.manager import ComputeManager
+from compute_core.compute.settings import AgentSettings
+from compute_core.settings import HostEntry
+from compute_core.wiring import CloudApplication
+from compute_core.xenapi.session import Account, Login, Session
+from fake_xapi.transports.ports import Xapi
+from tests.compute_core.simulated import Wire
+
+_message: ContextVar[str] = ContextVar("message", default="")
+
+Disturbance = Callable[["Life", str, int], Awaitable[None] | None]
+"""Told who asks, what, and its number; before the request is done it may raise, or wait, and once more afterwards."""
+
+
+@dataclass
+class Tape:
+    """The requests of operations, since it was last rewound."""
+
+    requests: list[str] = field(default_factory=list)
+    before: Disturbance | None = None
+    after: Disturbance | None = None
+
+    def rewind(self) -> None:
+        self.requests.clear()
+        self.before = self.after = None
+
+
+@dataclass
+class Life:
+    """One process of an agent, between its start and its end."""
+
+    host: str
+    tape: Tape
+    find: Callable[[str], Xapi]
+    is_dead: bool = False
+    takes_messages_along: bool = False
+
+    def check(self) -> None:
+        """A dead process does nothing more; not even what it had meant to do should it be cancelled."""
+        if self.is_dead:
+            raise asyncio.CancelledError
+
+    def dial(self, url: str) -> Wire:
+        """The way to a host's XenAPI."""
+        wire, numbers = Wire(self.find(url)), dict[int, int]()
+
+        async def before(name: str, number: int) -> None:
+            self.check()
+            if _message.get():
+                self.tape.requests.append(name)
+                numbers[number] = len(self.tape.requests)
+                await self._disturb(self.tape.before, name, numbers[number])
+
+        async def after(name: str, number: int) -> None:
+            self.check()
+            if number in numbers:
+                await self._disturb(self.tape.after, name, numbers[number])
+
+        wire.before, wire.after = before, after
+        return wire
+
+    def endpoint(self, name: str, endpoint: Endpoint) -> Endpoint:
+        """What the agent does on a message, known for it by its context."""
+
+        async def serve(**arguments: Any) -> Any:
+            _message.set(name)
+            try:
+                return await endpoint(**arguments)
+            except asyncio.CancelledError:
+                if not (self.is_dead and self.takes_messages_along):
+                    raise
+                return None  # which the bus takes for done: nobody hears of the message again
+
+        return serve
+
+    async def _disturb(self, disturbance: Disturbance | None, name: str, number: int) -> None:
+        waiting = None if disturbance is None else disturbance(self, name, number)
+        if isawaitable(waiting):
+            await waiting
+        self.check()
+
+
+@dataclass
+class LifeLine:
+    """The bus, as far as a process is alive."""
+
+    bus: Bus
+    life: Life
+
+    async def cast(self, topic: str, method: str, arguments: Mapping[str, Any]) -> None:
+        self.life.check()
+        await self.bus.cast(topic, method, arguments)
+
+    async def call(self, topic: str, method: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
+        self.life.check()
+        answer = await self.bus.call(topic, method, arguments, timeout_s)
+        self.life.check()
+        return answer
+
+    async def serve(self, topic: str, endpoints: Mapping[str, Endpoint]) -> Serving:
+        return await self.bus.serve(topic, {name: self.life.endpoint(name, endpoint) for name, endpoint in endpoints.items()})
+
+    async def close(self) -> None:
+        pass
+
+
+class MortalAgent:
+    """The agent of one host, life after life. ``crashes`` is what ended lives that nobody ended."""
+
+    def __init__(self, host: HostEntry, cloud: CloudApplication, tape: Tape, find: Callable[[str], Xapi]) -> None:
+        self._host = host
+        self._cloud = cloud
+        self._tape = tape
+        self._find = find
+        self._is_ready = asyncio.Event()
+        self._work: asyncio.Task[None] | None = None
+        self.life = self._born()
+        self.crashes: list[BaseException] = []
+
+    async def run(self) -> None:
+        """One life, to its end; whoever runs the agent begins the next."""
+        self.life = self._born()
+        host, cloud = self._host, self._cloud
+        session = Session(Login(Account(host.url, host.user, host.password), self.life.dial))
+        settings = AgentSettings(host=host.name, cell=cloud.settings.cell, url=host.url)
+        manager = ComputeManager(settings, session, LifeLine(cloud.bus, self.life), cloud.images, cloud.chance(f"agent {host.name}"))
+        self._work = asyncio.create_task(manager.run())
+        ready = asyncio.create_task(manager.ready())
+        ready.add_done_callback(lambda task: None if task.cancelled() else self._is_ready.set())
+        try:
+            await asyncio.wait({self._work})
+        finally:
+            ready.cancel()
+            await self._ended(self._work)
+        if not self._work.cancelled() and (crash := self._work.exception()) is not None:
+            self.crashes.append(crash)
+
+    async def ready(self) -> None:
+        """Wait until it works, in this life or the next."""
+        await self._is_ready.wait()
+
+    async def kill(self, *, with_its_messages: bool = False) -> None:
+        """It dies here and now. What it was told comes again, as from a broker, or is gone with it, as from the bus inside its process."""
+        self.life.is_dead, self.life.takes_messages_along = True, with_its_messages
+        await self.end()
+
+    async def end(self) -> None:
+        """It is asked to end: it takes back what it has half done."""
+        if self._work is not None:
+            await self._ended(self._work)
+
+    async def _ended(self, work: asyncio.Task[None]) -> None:
+        self._is_ready.clear()
+        work.cancel()
+        await asyncio.wait({work})
+
+    def _born(self) -> Life:
+        return Life(self._host.name, self._tape, self._find)

@@ -1,0 +1,125 @@
+"""Where a case happens: simulated hosts, the whole core over them with its real agents, and a user, on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from compute_core.model.images import Image
+from compute_core.model.instances import Instance
+from compute_core.model.requests import RequestContext, ServerFilters, ServerRequest
+from compute_core.settings import HostEntry, Settings
+from compute_core.wiring import CloudApplication
+from fake_xapi.fleet.fleet import Fleet, Order
+from fake_xapi.transports.ports import Xapi
+from tests.compute_core.faults.life import MortalAgent, Tape
+from tests.compute_core.rig import CONTENT, fixed_vhd, stored
+
+EPOCH = datetime(2012, 8, 1, tzinfo=UTC)
+USER = RequestContext("user-1", "p", ("member",), "req-1")
+ADMIN = RequestContext("admin-1", "p", ("admin",), "req-2")
+EVERYTHING = ServerFilters(is_deleted=None)
+
+LOOKS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+"""Pauses between looks at whether all is quiet; the last one repeats."""
+LIMIT_S = 3 * 3600.0
+BEATS_S = 65.0
+"""Long enough for three heartbeats."""
+
+
+class NeverQuiet(Exception):
+    """Something was still under way when everything should long have ended."""
+
+
+@dataclass
+class Scene:
+    """A cloud that works. ``order`` and ``act`` are what the user does; servers are known by the names that they were given."""
+
+    fleet: Fleet
+    cloud: CloudApplication
+    tape: Tape
+    agents: dict[str, MortalAgent]
+    image: Image
+
+    async def servers(self) -> tuple[Instance, ...]:
+        """Every server as the top of the tree knows it, deleted ones too."""
+        return await self.cloud.api_cell.list_servers(ADMIN, EVERYTHING)
+
+    async def uuid(self, name: str = "web") -> str:
+        """The server of that name that is not deleted."""
+        (found,) = [server.uuid for server in await self.servers() if server.name == name and not server.is_deleted]
+        return found
+
+    async def order(self, name: str = "web", **options: Any) -> None:
+        """Have a server built; options are members of ServerRequest."""
+        request = replace(ServerRequest(name, "1", self.image.id, admin_password="secret"), **options)
+        await self.cloud.api_cell.create_servers(USER, request)
+
+    async def act(self, action: str, name: str = "web", **arguments: Any) -> None:
+        """Have an action begun."""
+        await self.cloud.api_cell.act(ADMIN, await self.uuid(name), action, **arguments)
+
+    async def delete(self, name: str = "web") -> None:
+        """Have a server deleted."""
+        await self.cloud.api_cell.delete_server(ADMIN, await self.uuid(name))
+
+    async def delete_all(self) -> None:
+        """Have every server deleted, whatever is under way on it."""
+        for server in await self.servers():
+            if not server.is_deleted:
+                await self.cloud.api_cell.delete_server(ADMIN, server.uuid)
+
+    async def quiet(self) -> None:
+        """Wait until nothing is under way, and what the agents look for at heartbeats has been found. NeverQuiet after LIMIT_S."""
+        pauses, loop = iter(LOOKS_S), asyncio.get_running_loop()
+        end_s, pause_s = loop.time() + LIMIT_S, 0.0
+        while busy := await self._busy():
+            if loop.time() > end_s:
+                raise NeverQuiet(busy)
+            pause_s = next(pauses, pause_s)
+            await asyncio.sleep(pause_s)
+        await asyncio.sleep(BEATS_S)
+        if await self._busy():
+            await self.quiet()
+
+    async def _busy(self) -> str:
+        """What is under way, in words; "" for nothing."""
+        await asyncio.gather(*(agent.ready() for agent in self.agents.values()))
+        servers = [f"{server.name}: {server.task_state}" for server in await self.servers() if server.task_state is not None]
+        return ", ".join(servers)
+
+
+@asynccontextmanager
+async def scene(folder: Path, hosts: int = 1, pool_size: int = 1) -> AsyncIterator[Scene]:
+    """A cloud of so many hosts, all of its agents registered, with one image."""
+    fleet = Fleet(Order(hosts=hosts, pool_size=pool_size))
+    tape, agents = Tape(), dict[str, MortalAgent]()
+    entries = tuple(HostEntry(each["name"], each["url"], each["user"], "xenroot", each["uuid"]) for each in fleet.inventory())
+    settings = Settings(
+        state=folder, hosts=entries, database="sqlite://", api_database="sqlite://", seed=1, is_synced=False, image_limit_bytes=1 << 30
+    )
+
+    def agent(host: HostEntry, cloud: CloudApplication) -> MortalAgent:
+        agents[host.name] = MortalAgent(host, cloud, tape, finder(fleet))
+        return agents[host.name]
+
+    try:
+        async with CloudApplication(settings, epoch=EPOCH, agent=agent) as cloud:
+            image = await stored(cloud.images, fixed_vhd(CONTENT))
+            await cloud.ready()
+            yield Scene(fleet, cloud, tape, agents, image)
+    finally:
+        await fleet.close()
+
+
+def finder(fleet: Fleet) -> Callable[[str], Xapi]:
+    """Hosts by their URLs."""
+    names = {entry["url"]: entry["name"] for entry in fleet.inventory()}
+    by_address = {urlsplit(url).hostname: name for url, name in names.items()}
+    return lambda url: fleet.xapi_of(by_address[urlsplit(url).hostname])
