@@ -48,6 +48,7 @@ def read(data: Json) -> Datamodel:
         classes={name: reader.cls(name, row) for name, row in data["classes"].items()},
         enums=_tuples(data["enums"]),
         errors=_tuples(data["errors"]),
+        declared_errors=_tuples(data["declared_errors"]),
         relations=tuple(Relation(*row) for row in data["relations"]),
         releases=releases,
         roles=tuple(Role(*row) for row in data["roles"]),

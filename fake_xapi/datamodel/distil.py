@@ -26,6 +26,7 @@ def distil(dump: Json) -> Json:
         "roles": [[r["name_label"], r["uuid"], r["is_internal"]] for r in dump["roles"]],
         "enums": dump["enums"],
         "errors": dump["errors"],
+        "declared_errors": _declared_errors(dump),
         "relations": [[r["from_class"], r["from_field"], r["to_class"], r["to_field"]] for r in dump["relations"]],
         "emergency_calls": dump["emergency_calls"],
         "slave_whitelist": dump["slave_whitelist"],
@@ -34,6 +35,12 @@ def distil(dump: Json) -> Json:
         "classes": {name: _class(cls) for name, cls in dump["classes"].items()},
         "historical": {code: _historical(model) for code, model in dump["historical_models"].items()},
     }
+
+
+def _declared_errors(dump: Json) -> Json:
+    """What messages declare that they may be refused with: few do."""
+    messages = [(name, message) for name, cls in dump["classes"].items() for message in cls["messages"]]
+    return {f"{name}.{message['name']}": message["errors"] for name, message in messages if message.get("errors")}
 
 
 def _http_action(action: Json) -> Json:

@@ -142,11 +142,15 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Datamodel:
-    """All that is known of XenAPI, newest release."""
+    """All that is known of XenAPI, newest release.
+
+    ``errors``: every error's parameters; ``declared_errors``: by ``Class.message``, what it says it may be refused with, where it does.
+    """
 
     classes: Mapping[str, ClassModel]
     enums: Mapping[str, tuple[str, ...]]
     errors: Mapping[str, tuple[str, ...]]
+    declared_errors: Mapping[str, tuple[str, ...]]
     relations: tuple[Relation, ...]
     releases: tuple[Release, ...]
     roles: tuple[Role, ...]

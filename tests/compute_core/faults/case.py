@@ -265,12 +265,13 @@ def faults_of(requests: tuple[str, ...], kind: str, *, every_error: bool) -> Ite
             yield Fault(kind, step, details)
 
 
-ANY_CALL = ("INTERNAL_ERROR", "HANDLE_INVALID")
+ANY_CALL = ("INTERNAL_ERROR", "HANDLE_INVALID", "HOST_OFFLINE")
 """What every call may be refused with beside what it declares."""
 
 
 def refusals(name: str, *, every_error: bool) -> list[tuple[str, ...]]:
-    """What a request may be refused with; one, or all of it."""
-    errors = datamodel().errors
-    codes = [*ANY_CALL] if every_error else ["INTERNAL_ERROR"]
-    return [(code, *errors.get(code, ())) for code in codes]
+    """What a request may be refused with: all of it, or one. Parameters are their own names in the catalogue."""
+    model = datamodel()
+    declared = model.declared_errors.get(name, ())
+    codes = dict.fromkeys([*declared, *ANY_CALL]) if every_error else [*declared, *ANY_CALL][:1]
+    return [(code, *model.errors[code]) for code in codes]

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fake_xapi.state.row import Row
-
 from compute_core.bus.in_process import InProcessBus
 from compute_core.model.instances import POWER_STATES, RUNNING, Instance
 from compute_core.store import hosts, instances
 from compute_core.xenapi import marks
 from fake_xapi.engine.xapi import Xapi
+from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
 from tests.compute_core.faults.scene import Scene
 

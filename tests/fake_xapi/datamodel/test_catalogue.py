@@ -65,6 +65,7 @@ DUMP = {
                     "roles": None,
                     "session": True,
                     "async": True,
+                    "errors": ["VM_BAD_POWER_STATE"],
                     "doc": "a sentence",
                 },
             ],
@@ -91,6 +92,7 @@ def test_distilling_keeps_facts_and_drops_prose_and_what_is_derived(tmp_path: Pa
             "messages": [["plug", [["self", "VBD ref", "rio"]], "void", "rio", "", ["async"]]],
         }
     }
+    assert json.loads(text)["declared_errors"] == {"VBD.plug": ["VM_BAD_POWER_STATE"]}
     assert "a sentence" not in text
     assert json.loads(text)["releases"] == [["rio", [1, 1], "XenServer 4.0"], ["", [1, 4], "Unreleased"], ["24.0.0", [2, 23], ""]]
 

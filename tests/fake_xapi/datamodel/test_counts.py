@@ -22,6 +22,15 @@ def test_the_newest_model_has_every_class_field_message_and_error() -> None:
     assert counts == {"classes": 73, "fields": 951, "messages": 2258, "errors": 605, "relations": 64}
 
 
+def test_what_few_messages_declare_that_they_may_be_refused_with_is_in_the_catalogue() -> None:
+    model = datamodel()
+    messages = {message.wire_name for cls in model.classes.values() for message in cls.messages}
+
+    assert len(model.declared_errors) == 87
+    assert model.declared_errors.keys() <= messages
+    assert {code for codes in model.declared_errors.values() for code in codes} <= model.errors.keys()
+
+
 def test_seven_messages_of_ten_are_derived_from_the_fields() -> None:
     kinds = Counter(message.kind for cls in datamodel().classes.values() for message in cls.messages)
     assert kinds == {
