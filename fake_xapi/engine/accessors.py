@@ -1,4 +1,4 @@
-"""The messages that a class has because of its fields: one function for each kind, none for a class.
+"""The messages that follow from a class's fields: one function for each kind of accessor, none for any particular class.
 
 Each takes the running XAPI and state values, and answers a wire value at once.
 """
@@ -40,7 +40,7 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "VIF": ("ipv4_allowed", "ipv6_allowed", "trunks"),
     "PIF": ("disallow_unplug", "primary_address_type"),
 }  # fmt: skip
-"""Fields whose written-out setters check nothing that matters here: they are answered as if the fields implied them."""
+"""Fields whose setters are messages of their own but check nothing that matters here: treated as if the fields implied them."""
 
 _SHAPES: tuple[tuple[str, MessageKind, int], ...] = (
     ("add_to_", "field_add", 3),
@@ -52,7 +52,7 @@ _SHAPES: tuple[tuple[str, MessageKind, int], ...] = (
 
 
 def accessor_of(message: Message) -> Accessor | None:
-    """What answers a message that the fields imply, or that is as plain as if they did; None for any other."""
+    """The function for a message that fields imply, or that does no more than if they did; None for any other."""
     plain = message if message.kind != "custom" else _as_if_implied(message)
     return _MAKERS[plain.kind](plain) if plain is not None else None
 

@@ -1,4 +1,4 @@
-"""Who may do what to an object now: check, wait while it is busy, mark, and unmark.
+"""Admission of operations on an object: check, wait while it is busy, mark, and unmark.
 
 Marks are ``current_operations``; what refuses is ``lifecycle``. Verbs do none of it.
 """
@@ -25,7 +25,7 @@ BACK_OFF_S = (1.0, 20.0)
 
 
 class Admission:
-    """The marks of one world and the calls that wait for them to go."""
+    """The marks in one world, and the calls that wait for marks to go."""
 
     __slots__ = ("_waiting", "_xapi")
 
@@ -34,7 +34,7 @@ class Admission:
         self._waiting: dict[Id, dict[asyncio.Future[None], None]] = {}  # a set would wake them in the order of their addresses
 
     def refusal(self, marks: Iterable[Mark], *, strict: bool = True) -> Failure | None:
-        """Why one of the operations may not begin now, None when all may. Not strict is who insists."""
+        """The reason why one of the operations may not begin now, None when all may. Callers who insist are not ``strict``."""
         world = self._xapi.world
         for identity, operation in marks:
             lifecycle = LIFECYCLES.get(class_of(identity))
@@ -44,13 +44,13 @@ class Admission:
         return None
 
     def will_wait(self, failure: Failure) -> bool:
-        """Whether a refusal is one that is waited out."""
+        """Whether a call waits for this refusal to pass."""
         return failure.code == BUSY and self._xapi.settings.waits_for_busy
 
     async def enter(self, marks: tuple[Mark, ...], open_task: Callable[[Edit], str], *, strict: bool = True) -> None:
-        """Mark objects as soon as all of them may be; the Failure that stands when the wait has been too long.
+        """Mark objects as soon as the operations on all of them may begin; raises the remaining Failure when the wait takes too long.
 
-        ``open_task`` gives the mark's key, the ref of the task, from within the edit that marks.
+        ``open_task`` supplies the mark's key, the ref of the task, within the edit that marks.
         """
         await self.wait_until_admitted(marks, open_task, strict=strict)
         if marks:
@@ -73,19 +73,19 @@ class Admission:
             await self._pause([identity for identity, _ in marks], deadline_s - now_s)
 
     def leave(self, edit: Edit, marks: tuple[Mark, ...], key: str) -> None:
-        """Remove marks, and let those who wait look again."""
+        """Remove marks, and let waiting calls check again."""
         for identity, _ in marks:
             if edit.get(identity) is not None:
                 edit.drop(identity, "current_operations", key)
             self.wake(identity)
 
     def wake(self, identity: Id) -> None:
-        """Let the calls that wait for an object look again, once the present edit is committed."""
+        """Let the calls that wait for an object check again, once the present edit is committed."""
         for waiter in self._waiting.pop(identity, ()):
             resolve(waiter)
 
     async def pause_for(self, identity: Id) -> None:
-        """Until a mark on the object goes, or a while has passed."""
+        """Wait until a mark on the object goes, or some time has passed."""
         await self._pause([identity], BACK_OFF_S[1])
 
     def _patience_s(self, marks: tuple[Mark, ...]) -> float:
@@ -93,7 +93,7 @@ class Admission:
         return min(DEVICE_DEADLINE_S if is_device else self._xapi.settings.busy_deadline_s, self._xapi.settings.busy_deadline_s)
 
     async def _pause(self, identities: list[Id], most_s: float) -> None:
-        """Until one of the objects is free of a mark, or a random time has passed: the blocker may be a relative of theirs."""
+        """Wait until one of the objects loses a mark, or for a random time: the obstacle may be an object related to it."""
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
         pause_s = min(most_s, self._xapi.chance.stream("back-off").uniform(*BACK_OFF_S))
@@ -116,6 +116,6 @@ class Admission:
 
 
 def resolve(future: asyncio.Future[None]) -> None:
-    """Let whoever awaits it go on."""
+    """Wake whoever awaits it."""
     if not future.done():
         future.set_result(None)

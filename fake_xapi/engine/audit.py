@@ -1,6 +1,6 @@
-"""The audit log: a line for each call with an effect, who made it, and whether it was allowed.
+"""The audit log: a line for each call with an effect, with its caller and whether it was allowed.
 
-What is kept is what was called; lines are made when somebody reads them. Of parameters only refs and names are kept, never a value that
+Calls are kept as they were made, and formatted when somebody reads them. Only refs and names of parameters are kept, never a value that
 could be a password. One log serves a whole fleet, so that thousands of busy hosts are bounded together; each reads its own world's lines.
 """
 
@@ -25,7 +25,7 @@ MOST_LINES = 100_000
 QUIET = frozenset({"pool.audit_log_append", "session.local_logout", "session.logout", "event.next", "event.from", "host.tickle_heartbeat"})
 """Messages that would only fill the log."""
 NAMES = frozenset({"name", "label", "description", "name_label", "name_description", "new_name"})
-"""Parameters, and fields of records, that are told as they were given."""
+"""Parameters, and fields of records, that are shown as they were given."""
 TOLD_BESIDES = frozenset(
     {
         *(("VM.start", name) for name in ("start_paused", "force")),
@@ -44,17 +44,17 @@ TOLD_BESIDES = frozenset(
     }
 )
 SECRETIVE = frozenset({"secret", "VTPM"})
-"""Classes of whose parameters not even names are told."""
+"""Classes for whose parameters not even names are shown."""
 
 Argument = tuple[str, str, int | str]
-"""A parameter: its name, its own value or the name of the object that it leads to, and the object: its id, or a ref that leads nowhere."""
+"""A parameter: its name, its value or the name of its object, and the object: its id, or a dangling ref."""
 
 
 Arguments = tuple[Argument, ...]
 
 
 class Line(NamedTuple):
-    """One call, as it is kept: ``world`` is the pool's, ``who`` the session as logs call it, the user's identifier and name."""
+    """One recorded call: ``world`` is the pool's, ``who`` the session's id in logs, the user's identifier and the user's name."""
 
     world: World
     date: str
@@ -68,7 +68,7 @@ class Line(NamedTuple):
 
 
 class AuditLog:
-    """The newest lines of many hosts."""
+    """The latest lines of many hosts."""
 
     __slots__ = ("_lines",)
 
@@ -76,15 +76,15 @@ class AuditLog:
         self._lines: deque[Line | tuple[World, str]] = deque(maxlen=most)
 
     def append(self, line: Line) -> None:
-        """Keep a line."""
+        """Append a line."""
         self._lines.append(line)
 
     def append_text(self, world: World, text: str) -> None:
-        """Keep a line that another host of the pool wrote."""
+        """Append a line from another host of the pool."""
         self._lines.append((world, text))
 
     def lines(self, world: World, since: str = "") -> Iterator[str]:
-        """The lines of a pool from a date on, oldest first. ``since`` is ISO 8601 with or without dashes, or the beginning of one."""
+        """The lines of a pool from a date on, oldest first. ``since`` is ISO 8601 with or without dashes, or its beginning."""
         bound = since.replace("-", "").replace("Z", "")
         for line in list(self._lines):
             if line[0] is world:
@@ -95,7 +95,7 @@ class AuditLog:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is kept of a message's parameters: where the refs are, where the values that are told, and where a record is."""
+    """What to record of a message's parameters: the positions of refs, of values to show, and of a record."""
 
     action: str
     refs: tuple[tuple[int, str], ...] = ()
@@ -104,7 +104,7 @@ class Plan:
 
 
 def plan_of(message: Message) -> Plan | None:
-    """How a message is audited; None for one that has no effect that somebody may have to answer for."""
+    """How a message is audited; None for one without an effect that matters."""
     if message.name.startswith("get") or message.wire_name in QUIET or not message.needs_session:
         return None
     if message.cls in SECRETIVE:
@@ -123,7 +123,7 @@ def _is_told(action: str, name: str) -> bool:
 
 
 def arguments_of(world: World, plan: Plan, values: Sequence[Any]) -> Arguments:
-    """What is kept of a call's parameters, looked up before it may destroy what they lead to."""
+    """The arguments to record, looked up before the call may destroy their objects."""
     found = [_object(world, name, values[place]) for place, name in plan.refs]
     found += [_as_given(name, values[place]) for place, name in plan.told]
     for place in plan.records:
@@ -132,7 +132,7 @@ def arguments_of(world: World, plan: Plan, values: Sequence[Any]) -> Arguments:
 
 
 def note(xapi: Xapi, who: tuple[str, str, str], action: str, arguments: Arguments, failure: Failure | None = None) -> None:
-    """Write the line of a call that has ended; ``action`` is a message, or an HTTP action with its prefix."""
+    """Record a call that has ended; ``action`` is a message, or an HTTP action with its prefix."""
     is_denied = failure is not None and failure.code == "RBAC_PERMISSION_DENIED"
     outcome = "OK" if failure is None else "" if is_denied else f"ERROR:{failure.code}: [ {'; '.join(map(str, failure.params))} ]"
     verdict, kind = "DENIED" if is_denied else "ALLOWED", "HTTP" if action.startswith("http/") else "API"
@@ -142,7 +142,7 @@ def note(xapi: Xapi, who: tuple[str, str, str], action: str, arguments: Argument
 
 
 def track_id(ref: str) -> str:
-    """What a session is called in logs: nobody gets in with it."""
+    """A session's id in logs, which is no use for logging in."""
     return "trackid=" + hashlib.md5(ref.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -176,4 +176,4 @@ def _quoted(words: Sequence[str]) -> str:
 
 
 _ESCAPES = {**dict.fromkeys((*range(32), 0x7F, *range(0x80, 0xA0), 0x2028, 0x2029), " "), **str.maketrans({"'": "\\'", "\\": "\\\\"})}
-"""Nothing that a caller writes begins a line, nor speaks to the terminal of who reads it."""
+"""Callers can neither begin a new line nor send control characters to the reader's terminal."""

@@ -1,4 +1,4 @@
-"""One call under way: what a verb sees of the XAPI that runs it."""
+"""One call under way: a verb's view of the XAPI that runs it."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ if TYPE_CHECKING:
 PROGRESS_STEPS = 5
 DEFAULT_PRIORITY = 5
 _RIGHTS = ("is_local_superuser", "subject", "auth_user_sid", "rbac_permissions", "pool", "parent")
-"""What decides what a session may do."""
+"""The fields that determine a session's rights."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A call has come to its end; ``value`` is its wire value."""
+    """A call that succeeded; ``value`` is its wire value."""
 
     value: Any
 
 
 Outcome = Done | Failure | None
-"""What came of a call; None when it was cut off."""
+"""The outcome of a call; None when it was cut off."""
 
 
 _BEHIND: ContextVar[RunningCall | None] = ContextVar("behind", default=None)
-"""The call behind which something goes on by itself: nobody cancels that with the call."""
+"""The call to which background work belongs: cancelling the call does not cancel the work."""
 
 
 class RunningCall:
@@ -65,9 +65,9 @@ class RunningCall:
         self.task: Id = NULL
         self.outlives = outlives
         self.about: Sequence[Any] = ()
-        """The state values of its parameters, once it is under way."""
+        """The state values of its parameters, once it has begun."""
         self.can_be_cancelled = True
-        """Whether its task may be cancelled by whoever sees it."""
+        """Whether its task may be cancelled by anybody who sees it."""
         self._is_cancelled = False
         self._cancelling: asyncio.Future[None] | None = None
 
@@ -98,7 +98,7 @@ class RunningCall:
 
     @property
     def machines(self) -> PoolMachines:
-        """The machines of the pool and what is around them."""
+        """The machines of the pool and their surroundings."""
         return PoolMachines(self.xapi)
 
     @property
@@ -107,7 +107,7 @@ class RunningCall:
         return self.xapi.settings.directory
 
     def end_unwelcome_sessions(self) -> None:
-        """End the sessions of users whom the directory does not vouch for any more."""
+        """End the sessions of users that the directory no longer admits."""
         self.xapi.sessions.end_unwelcome()
 
     def now(self) -> str:
@@ -119,7 +119,7 @@ class RunningCall:
         return self.xapi.chance.stream(stream)
 
     def open_task(self, edit: Edit) -> str:
-        """The ref of the call's task, which is made when it is first needed; a dummy's for calls that have none."""
+        """The ref of the call's task, created when first needed; a dummy's for calls that have none."""
         if not self.task and self.message.is_async and self.message.cls not in ("task", "event"):
             self.task = self.xapi.tasks.begin(edit, self.name, self.session)
             self.xapi.calls[self.task] = self
@@ -128,7 +128,7 @@ class RunningCall:
         return self.world.ref(self.task)
 
     def end(self, edit: Edit, outcome: Outcome) -> None:
-        """End the task, once: write what came of the call, or remove it when its caller has had the answer."""
+        """End the task, once: record the outcome, or remove the task when its caller has received the answer."""
         task, tasks = self.task, self.xapi.tasks
         if self.xapi.calls.pop(task, None) is None or edit.get(task) is None:
             return
@@ -149,31 +149,31 @@ class RunningCall:
             self.end(edit, outcome)
 
     def progress(self, fraction: float) -> None:
-        """Say in the task how much is done; nobody can ask after a call that is waited for, or that has ended."""
+        """Report in the task how much is done; nobody can watch a synchronous call, or one that has ended."""
         if self._is_followed and self.world.get(self.task) is not None:
             with self.world.edit() as edit:
                 edit.set(self.task, progress=round(fraction, 4))
 
     @property
     def _is_followed(self) -> bool:
-        """Whether somebody may look at the task while the call is under way: not any more in what it left behind."""
+        """Whether somebody may watch the task: not in what an ended call left behind."""
         return self.outlives and self.task in self.xapi.calls
 
     def cancel(self) -> None:
-        """Make the call stop at its next wait, or in it."""
+        """Stop the call at its present or next wait."""
         self._is_cancelled = True
         if self._cancelling is not None:
             resolve(self._cancelling)
 
     def finish_regardless(self) -> None:
-        """Let nobody cancel the task any more."""
+        """Forbid cancelling the task from here on."""
         self.can_be_cancelled = False
         if self.world.get(self.task) is not None:
             with self.world.edit() as edit:
                 edit.set(self.task, allowed_operations=())
 
     async def takes(self, what: str, *, bytes_moved: int = 0, share: tuple[float, float] = (0.0, 1.0)) -> None:
-        """Let pass what an operation takes; Failure TASK_CANCELLED when the task is cancelled meanwhile."""
+        """Let the time of an operation pass; Failure TASK_CANCELLED when the task is cancelled meanwhile."""
         if self.xapi.at_point is not None:
             await self.xapi.at_point(self, what)
         await self.wait(self.xapi.settings.durations.seconds(what, bytes_moved, self.chance("durations")), share=share)
@@ -218,7 +218,7 @@ class RunningCall:
         self.stop_if_cancelled()
 
     def stop_if_cancelled(self) -> None:
-        """Raise TASK_CANCELLED when somebody has cancelled the task; what goes on behind the call goes on all the same."""
+        """Raise TASK_CANCELLED when somebody has cancelled the task; background work of the call continues all the same."""
         if self._is_cancelled and _BEHIND.get() is not self:
             raise Failure("TASK_CANCELLED", Handle(self.task))
 
@@ -227,7 +227,7 @@ class RunningCall:
         return await self.xapi.perform(self.session, message, params)
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Let work go on behind the call."""
+        """Start background work that survives the call."""
         context = copy_context()
         context.run(_BEHIND.set, self)
         self.xapi.spawn(name, work, context)
@@ -238,7 +238,7 @@ class RunningCall:
 
     @asynccontextmanager
     async def operating(self, *marks: tuple[Id, str], strict: bool = True) -> AsyncIterator[None]:
-        """Mark operations on more objects, for the time of the block."""
+        """Mark operations on more objects, for the duration of the block."""
         release = await self.marked(*marks, strict=strict)
         try:
             yield
@@ -246,7 +246,7 @@ class RunningCall:
             release()
 
     async def marked(self, *marks: tuple[Id, str], strict: bool = True) -> Callable[[], None]:
-        """Mark operations on more objects, until the function that is returned is called."""
+        """Mark operations on more objects, until the returned function is called."""
         admission = self.xapi.admission
         keys: list[str] = []
 
@@ -302,7 +302,7 @@ class RunningCall:
         return fields_in(self.world, cls, record)
 
     def announce(self, name: str, identity: Id, body: str) -> None:
-        """Make a ``message`` object about an object."""
+        """Create a ``message`` about an object."""
         priority = datamodel().alert_priorities.get(name, DEFAULT_PRIORITY)
         cls, about = class_of(identity), self.world.uuid(identity)
         cls = SPELLINGS.get(cls, cls)

@@ -1,4 +1,4 @@
-"""What follows from an edit before it is committed: ``allowed_operations`` of all that it may concern."""
+"""What follows from an edit before it is committed: ``allowed_operations`` of every object that it may affect."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ UNSEEN: Mapping[str, tuple[str, ...]] = {
     "VDI": ("allowed_operations", "physical_utilisation", "name_label", "name_description", "tags"),
     "SR": ("allowed_operations", "physical_utilisation", "virtual_allocation", "name_label", "name_description", "tags"),
 }  # fmt: skip
-"""Fields that no rule looks at: an object in which nothing else changed is left as it is."""
+"""Fields on which no rule depends: an object in which nothing else changed is skipped."""
 
 
 def derive(edit: Edit) -> None:
-    """Write ``allowed_operations`` of every object that was touched, and of those whose rules look at it."""
+    """Update ``allowed_operations`` of every object that was touched, and of those whose rules depend on it."""
     concerned: dict[Id, None] = {}
     for identity in edit.touched():
         pending = edit.pending(identity)
@@ -43,9 +43,9 @@ def derive(edit: Edit) -> None:
 
 
 def _seen_changes(pending: Pending) -> list[int] | None:
-    """The places of what changed and rules may look at, [] when that may be anything; None when there is nothing of the kind.
+    """The positions of changed fields on which rules depend, [] when that may be any of them; None when there are none.
 
-    An object that was opened and left as it was asks to be looked at again.
+    An object that was opened but not changed is to be checked again.
     """
     old = pending.old
     if old is None:
@@ -60,7 +60,7 @@ def _seen_changes(pending: Pending) -> list[int] | None:
 
 @cache
 def _mark(cls: str) -> list[int]:
-    """The place of ``current_operations`` alone."""
+    """The position of ``current_operations`` alone."""
     place = layouts()[cls].index.get("current_operations")
     return [-1] if place is None else [place]
 

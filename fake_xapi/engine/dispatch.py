@@ -1,6 +1,6 @@
-"""The way of a call: name, count, types, session, role, refs, marks, body; each refusal in XAPI's words and in XAPI's order.
+"""The path of a call: name, count, types, session, role, refs, marks, body; with XAPI's refusals in XAPI's order.
 
-What can be answered at once is; the rest is a coroutine for the transport to wait for.
+What can be answered at once is; for everything else the transport gets a coroutine to await.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAY_HOLD_DEAD = (Dead, list, dict)
 
 
 def dispatch(xapi: Xapi, method: str, params: list[Any]) -> Any:
-    """A wire value, or a coroutine that gives one; raises Failure with texts as parameters."""
+    """Answer a call with a wire value, or with a coroutine that returns one; raises Failure with texts as parameters."""
     try:
         route = xapi.routes.get(method) or _find(xapi, method)
         if route is None:
@@ -47,7 +47,7 @@ def dispatch(xapi: Xapi, method: str, params: list[Any]) -> Any:
 
 
 def _answered(xapi: Xapi, route: Route, method: str, caller: Session, values: list[Any]) -> Any:
-    """The answer to a call that came in due form, or a coroutine that gives it."""
+    """The answer to a well-formed call, or a coroutine that returns it."""
     if caller.may is not None:
         _check_role(xapi, route, caller, values)
     _check_refs(route, values)
@@ -59,7 +59,7 @@ def _answered(xapi: Xapi, route: Route, method: str, caller: Session, values: li
 
 
 def _audited(xapi: Xapi, route: Route, plan: audit.Plan, method: str, caller: Session, values: list[Any]) -> Any:
-    """As ``_answered``, with a line in the audit log once it is known how the call ended."""
+    """As ``_answered``, with a line in the audit log once the outcome is known."""
     arguments = audit.arguments_of(xapi.world, plan, values)
     try:
         answer = _answered(xapi, route, method, caller, values)
@@ -105,7 +105,7 @@ def _find(xapi: Xapi, method: str) -> Route | None:
 
 
 def _entered(xapi: Xapi, route: Route, method: str, params: list[Any]) -> tuple[Session, list[Any]]:
-    """The caller and the state values of a call whose form is right; dead refs are still among them."""
+    """The caller and the state values of a well-formed call; dangling refs are still among them."""
     given = params
     needs_session = route.message.needs_session
     if needs_session:
@@ -138,13 +138,13 @@ def _check_message(route: Route, method: str, caller: Session) -> None:
 
 
 def _check_role(xapi: Xapi, route: Route, caller: Session, values: list[Any]) -> None:
-    """RBAC_PERMISSION_DENIED [permission, message] for what none of the caller's roles allows; a superuser has no roles."""
+    """Raise RBAC_PERMISSION_DENIED [permission, message] when none of the caller's roles allows it; a superuser has no roles."""
     if caller.may is not None and (permission := rbac.needed(route.message, values)) not in caller.may:
         raise rbac.denied(xapi.personality.name, permission)
 
 
 def _check_refs(route: Route, values: list[Any]) -> None:
-    """HANDLE_INVALID [class, ref] for the first ref that leads nowhere, and for NULL where an object is needed."""
+    """Raise HANDLE_INVALID [class, ref] for the first dangling ref, and for NULL where an object is needed."""
     if values and route.self_cls and values[0] == NULL and not isinstance(values[0], Dead):
         raise Failure("HANDLE_INVALID", route.self_cls, NULL_REF)
     for place, value in enumerate(values):
@@ -153,7 +153,7 @@ def _check_refs(route: Route, values: list[Any]) -> None:
 
 
 def _irregular(xapi: Xapi, method: str, params: list[Any]) -> Any:
-    """What is no message of the release: its Async form, XML-RPC's own methods, or nothing that is known."""
+    """Answer a name that is not a message of the release: its Async form, XML-RPC's own methods, or an unknown one."""
     prefix = next((prefix for prefix in ASYNC_PREFIXES if method.startswith(prefix)), "")
     route = _find(xapi, method.removeprefix(prefix)) if prefix and "." in method.removeprefix(prefix) else None
     if route is not None:
@@ -170,7 +170,7 @@ def _irregular(xapi: Xapi, method: str, params: list[Any]) -> Any:
 
 
 async def perform(xapi: Xapi, session: Id, name: str, values: Sequence[Any]) -> Any:
-    """The answer to a message that comes from within, its params state values."""
+    """Answer a message that comes from within, with state values as params."""
     route = _find(xapi, name)
     if route is None:
         raise Failure("MESSAGE_METHOD_UNKNOWN", name)
@@ -181,7 +181,7 @@ async def perform(xapi: Xapi, session: Id, name: str, values: Sequence[Any]) -> 
 
 
 def _run(call: RunningCall, route: Route, values: list[Any]) -> Any:
-    """The answer of a verb: at once when it is a plain function and nothing is in its way."""
+    """Run a verb: at once when it is a plain function and nothing is in its way."""
     if route.is_coroutine:
         return _awaited(call, route, values)
     marks = _marks(route, values)
@@ -204,7 +204,7 @@ def _guarded(call: RunningCall, route: Route, values: list[Any]) -> Any:
 
 
 def _about_a_parameter(route: Route, values: list[Any], failure: Failure) -> Failure:
-    """A failure as it is; where a verb looked for the object of NULL, with the class of the parameter that is NULL."""
+    """A failure; where a verb looked for the object of NULL, with the class of the parameter that is NULL."""
     if failure.code != "HANDLE_INVALID" or failure.params[:1] != ("",):
         return failure
     kinds = (param.type for param, value in zip(route.message.params, values, strict=True) if param.type.is_ref and value == NULL)
@@ -227,7 +227,7 @@ async def _awaited(call: RunningCall, route: Route, values: list[Any]) -> Any:
 
 
 async def _performed(call: RunningCall, route: Route, values: list[Any]) -> Any:
-    """Admit, mark, run; unmark and end the task in one commit, whatever came of it."""
+    """Admit, mark, run; unmark and end the task in one commit, whatever the outcome."""
     call.about = values
     marks = _marks(route, values)
     admission, keys = call.xapi.admission, [""]
@@ -263,7 +263,7 @@ async def _body(call: RunningCall, route: Route, values: list[Any]) -> Any:
 
 
 def _begin_async(xapi: Xapi, route: Route, method: str, params: list[Any]) -> str:
-    """The task of a call that goes on by itself; what is wrong with the call's form is said at once."""
+    """Start a call in the background and return its task; malformed calls are refused at once."""
     if not route.message.is_async:
         raise Failure("Fault", f"No async mode for this operation (rpc: {method.partition('.')[2]})")
     caller, values = _entered(xapi, route, method, params)
@@ -277,7 +277,7 @@ def _begin_async(xapi: Xapi, route: Route, method: str, params: list[Any]) -> st
 
 
 async def _outliving(call: RunningCall, route: Route, caller: Session, values: list[Any]) -> None:
-    """Run a call by itself; what came of it is in its task, and in the audit log."""
+    """Run a call in the background; its outcome goes to its task, and to the audit log."""
     arguments = audit.arguments_of(call.world, route.audit, values) if route.audit is not None else ()
     failed: Failure | None = None
     try:

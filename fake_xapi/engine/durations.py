@@ -1,11 +1,11 @@
-"""How long operations take: profiles as data, with seeded jitter.
+"""The durations of operations: profiles as data, with seeded jitter.
 
-``instant`` makes nothing take time; ``realistic`` has the figures of a XenServer host of 2012 with local disks. A profile file of the
-user's own begins with one of these and changes what it names:
+In ``instant`` nothing takes time; ``realistic`` has the figures of a XenServer host of 2012 with local disks. A user's own profile
+extends one of these and changes what it names:
 
     {"extends": "realistic", "operations": {"VM.start": {"seconds": 8, "jitter": 0.1}, "VDI.copy": {"bytes_per_second": 2e8}}}
 
-May not know what an operation does, nor which clock lets the time pass.
+May not know what an operation does, nor which clock is used.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """``seconds`` for the operation itself, and more for the bytes that it moves (rate 0: they take no time).
+    """``seconds`` for the operation itself, plus the time for the bytes that it moves (rate 0: none).
 
-    ``jitter`` is the fraction by which it may be shorter or longer, every value as likely.
+    ``jitter`` is the fraction by which it may be shorter or longer, uniformly distributed.
     """
 
     seconds: float = 0.0
@@ -33,7 +33,7 @@ class Duration:
     bytes_per_second: float = 0.0
 
     def drawn(self, bytes_moved: int, rng: random.Random) -> float:
-        """One duration, in seconds; nothing is drawn where nothing varies."""
+        """One duration, in seconds; chance is not used where nothing varies."""
         base = self.seconds + (bytes_moved / self.bytes_per_second if self.bytes_per_second else 0.0)
         return base * (1.0 + self.jitter * (2.0 * rng.random() - 1.0)) if base and self.jitter else base
 
@@ -43,7 +43,7 @@ NO_TIME = Duration()
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """One profile: operations ("VM.start", "VDI.copy", "guest.boot") that take time. One that is not named takes none."""
+    """One profile: the operations ("VM.start", "VDI.copy", "guest.boot") that take time. All others take none."""
 
     name: str
     operations: Mapping[str, Duration] = field(default_factory=dict)
@@ -57,7 +57,7 @@ INSTANT = Durations("instant")
 
 
 class BadProfile(ValueError):
-    """A profile that is none; the message names file, line and cure."""
+    """A malformed profile; the message names file, line and cure."""
 
 
 @cache
@@ -68,7 +68,7 @@ def profiles() -> Mapping[str, Durations]:
 
 
 def durations(name_or_file: str) -> Durations:
-    """The profile of a name ("realistic"), or of a JSON file; BadProfile when it is neither."""
+    """The profile with that name ("realistic"), or in that JSON file; BadProfile for neither."""
     known = profiles().get(name_or_file)
     if known is not None:
         return known
@@ -79,7 +79,7 @@ def durations(name_or_file: str) -> Durations:
 
 
 class _Reader:
-    """Reads one file and refuses it at the line where it is wrong."""
+    """Reads one file and reports errors at their lines."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -130,7 +130,7 @@ class _Reader:
                 raise self._bad(where, f"nothing is called {name!r} here; did you mean {_list(close)}?", name)
 
     def _bad(self, where: str, message: str, name: str = "") -> BadProfile:
-        """The refusal, at the line of the key ``name`` behind the key ``where``."""
+        """The error, at the line of the key ``name`` after the key ``where``."""
         at = max(self._text.find(f'"{where}"'), 0)
         if name:
             at = max(self._text.find(f'"{name}"', at), at)

@@ -1,4 +1,4 @@
-"""The messages of class ``event``: what is told of a change, in which form, and when."""
+"""The messages of class ``event``: which changes are reported, in which form, and when."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def check_session(call: RunningCall) -> None:
-    """SESSION_INVALID [ref] for a caller who has logged out while he waited."""
+    """Raise SESSION_INVALID [ref] for a caller who has logged out while waiting."""
     if not call.xapi.sessions.is_live(call.session):
         raise Failure("SESSION_INVALID", Handle(call.session))
 
 
 def parse_token(world: World, token: str) -> int:
-    """The generation that a token stands for; "" is the beginning. EVENT_FROM_TOKEN_PARSE_FAILURE [token] for what is no token."""
+    """The generation of a token; "" is the beginning. EVENT_FROM_TOKEN_PARSE_FAILURE [token] for a malformed one."""
     if not token:
         return 0
     is_of_boston = world.personality.era == "boston"
@@ -45,7 +45,7 @@ _BOSTON_TOKEN = re.compile(r"(\d{1,40}),\d{1,40}(?:\.\d*)?", re.ASCII).fullmatch
 
 
 def token_of(world: World) -> str:
-    """The token of the present."""
+    """The token for the present."""
     if world.personality.era == "boston":
         return f"{world.generation},0."
     return f"{world.generation:020d},{world.generation:020d}"
@@ -94,9 +94,9 @@ def _batch(world: World, parts: tuple[list[Id], list[Id], list[Id]]) -> list[dic
 
 
 async def event_from(call: RunningCall, classes: list[str], token: str, timeout: float) -> Wire:  # noqa: ASYNC109  # the message's parameter
-    """What changed since a token: at once when something has, else when something does, or empty after the time.
+    """The changes since a token: at once if there are any, otherwise with the first one, or empty after the timeout.
 
-    The releases of 2012 made it of the same parts as ``event.next``: when it ends, what the session has registered for is forgotten.
+    In the releases of 2012 it shares its implementation with ``event.next``: when it ends, the session's registrations are lost.
     """
     told = await _changed(call, classes, token, timeout)
     if call.world.personality.era in OLD_ERAS:
@@ -120,7 +120,7 @@ async def _changed(call: RunningCall, classes: list[str], token: str, timeout: f
 
 
 async def event_next(call: RunningCall) -> Wire:
-    """The events that the session has registered for, when there are some; SESSION_INVALID [ref] when they lapse meanwhile."""
+    """The events for which the session has registered, once there are some; SESSION_INVALID [ref] when they lapse meanwhile."""
     events = call.xapi.events
     while True:
         batch = events.next_batch(call.session)
@@ -134,22 +134,22 @@ async def event_next(call: RunningCall) -> Wire:
 
 
 def event_register(call: RunningCall, classes: list[str]) -> None:
-    """Begin to queue events of these classes for the session."""
+    """Start queueing events of these classes for the session."""
     call.xapi.events.register(call.session, interest_in(call.world, classes))
 
 
 def event_unregister(call: RunningCall, classes: list[str]) -> None:
-    """No longer queue events of these classes for the session."""
+    """Stop queueing events of these classes for the session."""
     call.xapi.events.unregister(call.session, interest_in(call.world, classes))
 
 
 def get_current_id(call: RunningCall) -> int:
-    """The number of the newest event."""
+    """The number of the latest event."""
     return call.xapi.events.latest
 
 
 def inject(call: RunningCall, cls: str, ref: str) -> str:
-    """Make an object look changed; the token answered comes before nothing that happened until now."""
+    """Make an object look changed; the returned token precedes nothing that happened before."""
     identity = call.world.find_ref(ref)
     row = call.world.get(identity) if identity else None
     if row is None or row.cls.lower() != cls.lower():

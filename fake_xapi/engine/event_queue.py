@@ -1,4 +1,4 @@
-"""The queue behind ``event.register`` and ``event.next``: each change by itself, numbered, and bounded."""
+"""The queue behind ``event.register`` and ``event.next``: each change on its own, numbered, in a bounded queue."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from fake_xapi.state.value import Change
 
 @dataclass(slots=True)
 class Registration:
-    """A session that has called ``event.register``: what it wants, and the last event that it has been given."""
+    """A session that has called ``event.register``: what it wants, and the last event that it received."""
 
     interest: Interest
     position: int
 
 
 class Queued(NamedTuple):
-    """A change that ``event.next`` may still tell, with the object as it was then."""
+    """A change that ``event.next`` may still report, with the object as it was then."""
 
     number: int
     change: Change
@@ -37,7 +37,7 @@ class Queued(NamedTuple):
 
 @dataclass(slots=True)
 class EventQueue:
-    """The events that ``event.next`` may still hand out, at most ``length`` and none older than ``lasts_s``.
+    """The events that ``event.next`` may still report; filled only while somebody is registered.
 
     Filled only while somebody is registered.
     """
@@ -48,7 +48,7 @@ class EventQueue:
     events: deque[Queued] = field(default_factory=deque)
 
     def append(self, change: Change) -> None:
-        """Number a change and keep it; the oldest goes when there are too many, or when it is too old."""
+        """Number a change and queue it; the oldest is dropped when there are too many."""
         self.latest += 1
         self.events.append(Queued(self.latest, change, _now_s() if self.lasts_s < inf else 0.0))
         if len(self.events) > self.length:
@@ -60,7 +60,7 @@ class EventQueue:
             self.events.popleft()
 
     def since(self, position: int) -> Iterator[Queued]:
-        """The events after a position; EVENTS_LOST [] when some of them are gone."""
+        """The events after a position; EVENTS_LOST [] when some of them were dropped."""
         self._forget_the_old()
         oldest = self.events[0].number if self.events else self.latest + 1
         if position + 1 < oldest and position < self.latest:

@@ -1,6 +1,6 @@
 """Events: who waits for what, woken by the change itself.
 
-Waiters stand in line for each class and each object that they care about: a change costs nothing for the others.
+Waiters queue for each class and each object that interests them: to all others a change costs nothing.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class _Waiter:
 
 
 _Waiters = dict[int, dict[_Waiter, None]]
-"""Who waits, by class or object, in the order in which they came: a set would wake them in the order of their addresses."""
+"""The waiters, by class or object, in order of arrival: a set would wake them in the order of their memory addresses."""
 
 
 class Events:
-    """The events of one world and those who wait for them."""
+    """The events of one world, and those who wait for them."""
 
     __slots__ = ("_by_class", "_by_object", "_queue", "_registered", "_world")
 
@@ -57,7 +57,7 @@ class Events:
 
     @property
     def latest(self) -> int:
-        """The number of the newest event of ``event.next``."""
+        """The number of the latest event of ``event.next``."""
         return self._queue.latest
 
     def _heard(self, _generation: int, changes: tuple[Change, ...]) -> None:
@@ -77,7 +77,7 @@ class Events:
             waiter.wake()
 
     async def wait(self, interest: Interest, session: Id, timeout_s: float | None) -> None:
-        """Return when something changes that ``interest`` covers, when the session ends, or after the time."""
+        """Return when something in ``interest`` changes, when the session ends, or after the timeout."""
         loop = asyncio.get_running_loop()
         waiter = _Waiter(interest, session, loop.create_future())
         timer = None if timeout_s is None else loop.call_later(timeout_s, waiter.wake)
@@ -97,7 +97,7 @@ class Events:
         _remove(self._by_object, (*waiter.interest.objects, waiter.session), waiter)
 
     def register(self, session: Id, interest: Interest) -> None:
-        """Add to what a session wants to be told by ``event.next``."""
+        """Add to the events that ``event.next`` reports to a session."""
         known = self._registered.get(session)
         if known is None:
             self._registered[session] = Registration(interest, self._queue.latest)
@@ -105,7 +105,7 @@ class Events:
             known.interest |= interest
 
     def unregister(self, session: Id, interest: Interest) -> None:
-        """Take away from what a session wants to be told."""
+        """Remove from the events that ``event.next`` reports to a session."""
         known = self._registered.get(session)
         if known is not None:
             known.interest -= interest
@@ -113,7 +113,7 @@ class Events:
                 self._drop(session)
 
     def lapse(self, session: Id) -> None:
-        """Drop what a session has registered for, whoever waits for it."""
+        """Drop a session's registrations, no matter who waits for them."""
         if session in self._registered:
             self.forget_session(session)
 
@@ -122,7 +122,7 @@ class Events:
         return session in self._registered
 
     def forget_session(self, session: Id) -> None:
-        """A session has ended."""
+        """Drop everything about a session that has ended."""
         self._drop(session)
         self._wake(self._by_object.get(session, ()))
 
@@ -132,7 +132,7 @@ class Events:
             self._queue.events.clear()
 
     def next_batch(self, session: Id) -> list[Queued]:
-        """What a registered session has not been told yet of what it wants; SESSION_NOT_REGISTERED when it is not."""
+        """The events that a registered session has not received yet; SESSION_NOT_REGISTERED when it is not registered."""
         known = self._registered.get(session)
         if known is None:
             digest = hashlib.md5(self._world.ref(session).encode(), usedforsecurity=False).hexdigest()
@@ -141,12 +141,12 @@ class Events:
         return [event for event in self._queue.since(position) if known.interest.covers(event.change.identity)]
 
     def registered(self, session: Id) -> Interest:
-        """What a session has registered for."""
+        """A session's registration."""
         known = self._registered.get(session)
         return Interest() if known is None else known.interest
 
     def changed_since(self, interest: Interest, generation: int) -> tuple[list[Id], list[Id], list[Id]]:
-        """What was added, modified and deleted since a generation: one entry for an object, however often it changed."""
+        """What was added, modified and deleted since a generation: one entry per object, however often it changed."""
         touched = self._world.feed.since(generation)
         if touched is None:
             return self._compared(interest, generation)
@@ -163,7 +163,7 @@ class Events:
         return added, modified, deleted
 
     def _compared(self, interest: Interest, generation: int) -> tuple[list[Id], list[Id], list[Id]]:
-        """The same by looking at every object: for a reader from before the feed."""
+        """The same by comparing every object: for a reader from before the feed begins."""
         names = class_names()
         tables = (self._world.rows(names[number]) for number in interest.classes)
         singles = ((identity, row) for identity in interest.objects if (row := self._world.get(identity)) is not None)

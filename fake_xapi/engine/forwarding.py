@@ -1,4 +1,4 @@
-"""Which host a call is forwarded to, and what its caller hears when that host does not answer."""
+"""The host to which a call is forwarded, and the error when that host does not answer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi
 
 Target = Callable[[World, list[Any]], tuple[Id, ...]]
-"""``target(world, params)``: the hosts that a call needs, NULL for what the master does itself."""
+"""``target(world, params)``: the hosts that a call needs, NULL for the master itself."""
 
 
 def check_reachable(xapi: Xapi, route: Route, values: list[Any]) -> None:
-    """HOST_OFFLINE [host] when a call's host is known not to live, CANNOT_CONTACT_HOST [host] when that is only found out now."""
+    """Raise HOST_OFFLINE [host] when the call's host is known to be dead, CANNOT_CONTACT_HOST [host] when that only shows now."""
     target = TARGETS.get(route.message.wire_name)
     for host in target(xapi.world, values) if target is not None and xapi.lost else ():
         if host in xapi.lost:
@@ -83,4 +83,4 @@ TARGETS: Mapping[str, Target] = {
     "PIF.scan": _first,
     "PIF.reconfigure_ip": _host_of,
 }
-"""By message. What is not here is served by the master, or by a host that it picks among those that answer."""
+"""By message. All others are served by the master, or by a host that it picks among those that answer."""

@@ -1,4 +1,4 @@
-"""The pool's attention to its hosts: one that falls silent without a word is missed after a while. Nothing runs while all are well."""
+"""The pool's watch over its hosts: one that falls silent is missed after a while. Nothing runs while all are well."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 def fell_silent(pool: Xapi, host: Id) -> None:
-    """A host does not answer any more."""
+    """Note that a host no longer answers."""
     pool.spawn(_name(host), host_failure.miss(_own_call(pool), host))
 
 
 def came_back(pool: Xapi, host: Id) -> None:
-    """It answers again."""
+    """Note that it answers again."""
     pool.spawn(_name(host), host_failure.welcome(_own_call(pool), host))
 
 
 def joined(pool: Xapi, host: Id) -> None:
-    """A machine has become a member, and says hello."""
+    """Let a machine that has become a member say hello."""
     pool.spawn(_name(host), host_failure.hello(_own_call(pool), host))
 
 
@@ -32,5 +32,5 @@ def _name(host: Id) -> str:
 
 
 def _own_call(pool: Xapi) -> RunningCall:
-    """What XAPI does of its own accord."""
+    """A call that XAPI makes of its own accord."""
     return RunningCall(pool, pool.routes["host.evacuate"].message, "heartbeat", NULL)

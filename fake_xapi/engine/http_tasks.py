@@ -9,18 +9,18 @@ from fake_xapi.state.world import World
 
 
 class UnseenTask:
-    """For a transfer whose client named no task."""
+    """The task of a transfer whose client named none."""
 
     __slots__ = ()
 
     def progress(self, fraction: float) -> None:
-        """Nobody asks."""
+        """Do nothing: nobody watches."""
 
     def result(self, text: str) -> None:
-        """Nobody asks."""
+        """Do nothing: nobody watches."""
 
     def fail(self, failure: Failure) -> None:
-        """The reply says it."""
+        """Do nothing: the reply says it."""
 
 
 class TransferTask:

@@ -1,4 +1,4 @@
-"""What a caller wants to hear of: ``*``, a class, or one object."""
+"""The events that a caller wants: ``*``, a class, or one object."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fake_xapi.state.world import World
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """What a caller wants to hear of: class numbers and single objects."""
+    """The events that a caller wants: class numbers and single objects."""
 
     classes: frozenset[int] = frozenset()
     objects: frozenset[Id] = frozenset()
 
     def covers(self, identity: Id) -> bool:
-        """Whether an object is meant."""
+        """Whether an object is included."""
         return number_of(identity) in self.classes or identity in self.objects
 
     def __or__(self, other: Interest) -> Interest:
@@ -42,7 +42,7 @@ def _by_lower_name() -> Mapping[str, int]:
 
 
 def interest_in(world: World, names: Iterable[str]) -> Interest:
-    """``*``, ``vm`` and ``vm/OpaqueRef:...``; EVENT_SUBSCRIPTION_PARSE_FAILURE [name] for anything else."""
+    """The interest in ``*``, ``vm`` and ``vm/OpaqueRef:...``; EVENT_SUBSCRIPTION_PARSE_FAILURE [name] for anything else."""
     found = Interest()
     for name in names:
         cls, slash, ref = name.partition("/")

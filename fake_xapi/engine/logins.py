@@ -1,6 +1,6 @@
-"""The class ``session``: logging in with a password, with the pool's secret or through the directory, and out again.
+"""The class ``session``: logging in with a password, with the pool's secret or through the directory, and logging out.
 
-And what hosts of a pool that are logged in tell the master of who called them.
+Also what members of a pool report to the master about their callers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WRONG = "Authentication failure"
 
 
 def authenticate(xapi: Xapi, user: str, password: str, originator: str = "") -> Id:
-    """A new session for who can prove to be somebody.
+    """Open a session for somebody with valid credentials.
 
     SESSION_AUTHENTICATION_FAILED [user, message], SESSION_AUTHORIZATION_FAILED [user, message] for a user whom the pool does not let in,
     RBAC_PERMISSION_DENIED ["session.login_with_password", message] for one without a role.
@@ -46,14 +46,14 @@ def authenticate(xapi: Xapi, user: str, password: str, originator: str = "") -> 
 
 
 def authenticate_host(xapi: Xapi, secret: str) -> Id:
-    """A session of the pool for who knows its secret. SESSION_AUTHENTICATION_FAILED ["", message]."""
+    """Open a session of the pool for a host that knows its secret. SESSION_AUTHENTICATION_FAILED ["", message]."""
     if not hmac.compare_digest(xapi.sessions.pool_secret.encode(), secret.encode()):
         raise Failure("SESSION_AUTHENTICATION_FAILED", "", "Pool credentials invalid")
     return xapi.sessions.begin("", "", pool=True)
 
 
 def _let_in(xapi: Xapi, directory: Directory, entry: Entry, user: str, originator: str) -> Id:
-    """A session with all that the roles of a user's subjects allow."""
+    """Open a session with all rights that the roles of a user's subjects grant."""
     world, sid = xapi.world, entry.identifier
     if entry.is_suspended:
         raise _unauthorised(xapi, user, f"User {user} (subject_id {sid}) suspended in external directory")
@@ -74,13 +74,13 @@ def _let_in(xapi: Xapi, directory: Directory, entry: Entry, user: str, originato
 
 
 def _unauthorised(xapi: Xapi, user: str, message: str) -> Failure:
-    """The old releases know no difference between who one is and what one may."""
+    """The refusal of a user without rights: the old releases do not distinguish it from wrong credentials."""
     code = "SESSION_AUTHORIZATION_FAILED"
     return Failure(code if code in xapi.personality.errors else "SESSION_AUTHENTICATION_FAILED", user, message)
 
 
 async def login_with_password(call: RunningCall, user: str, password: str, version: str = "", originator: str = "") -> Id:
-    """See ``authenticate``; a refusal comes after a delay."""
+    """See ``authenticate``; a refusal is delayed."""
     try:
         return authenticate(call.xapi, user, password, originator)
     except Failure:
@@ -89,7 +89,7 @@ async def login_with_password(call: RunningCall, user: str, password: str, versi
 
 
 async def slave_local_login_with_password(call: RunningCall, user: str, password: str) -> Id:
-    """Open a session of this host alone for a local account: it works in emergency mode. SESSION_AUTHENTICATION_FAILED [user, message]."""
+    """Open a session on this host alone for a local account, even in emergency mode. SESSION_AUTHENTICATION_FAILED [user, message]."""
     if not call.xapi.sessions.check_password(user, password):
         await asyncio.sleep(call.xapi.settings.login_delay_s)
         raise Failure("SESSION_AUTHENTICATION_FAILED", user, WRONG)
@@ -103,7 +103,7 @@ def slave_login(call: RunningCall, host: Id, secret: str) -> Id:
 
 
 def slave_local_login(call: RunningCall, secret: str) -> Id:
-    """Open a session of this host alone for another host of the pool. SESSION_AUTHENTICATION_FAILED ["localhost", message]."""
+    """Open a session on this host alone for another host of the pool. SESSION_AUTHENTICATION_FAILED ["localhost", message]."""
     _check_pool_secret(call, secret, "localhost")
     return call.xapi.sessions.begin_local(is_pool=True)
 
@@ -124,7 +124,7 @@ def local_logout(call: RunningCall) -> None:
 
 
 def change_password(call: RunningCall, old: str, new: str) -> None:
-    """Change the password of root. The old one is not asked for: who may call this is root.
+    """Change the password of root. The old one is not required: only root may call this.
 
     USER_IS_NOT_LOCAL_SUPERUSER [message]; CHANGE_PASSWORD_REJECTED [message] for an empty one.
     """
@@ -141,14 +141,14 @@ def get_all_subject_identifiers(call: RunningCall) -> list[str]:
 
 
 def logout_subject_identifier(call: RunningCall, identifier: str) -> None:
-    """End every session of a user of the directory but the caller's own."""
+    """End every session of a user of the directory except the caller's own."""
     for session, row in list(call.world.rows("session")):
         if row["auth_user_sid"] == identifier and not row["is_local_superuser"] and session != call.session:
             call.xapi.sessions.end(session)
 
 
 def audit_log_append(call: RunningCall, line: str) -> None:
-    """Keep a line that another host of the pool wrote: the master has the log of all."""
+    """Append a line from another host of the pool: the master keeps the log of all."""
     call.xapi.audit.append_text(call.world, line.replace("\n", " ").replace("\r", " "))
 
 

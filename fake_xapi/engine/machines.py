@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PoolMachines:
-    """The machines of the pool of one XAPI, for as long as a call needs them."""
+    """The machines of one XAPI's pool, for the duration of a call."""
 
     __slots__ = ("_called", "_pool")
 
@@ -23,7 +23,7 @@ class PoolMachines:
 
     @property
     def pool_secret(self) -> str:
-        """What hosts of the pool know one another by."""
+        """The secret by which hosts of the pool recognise one another."""
         return self._pool.sessions.pool_secret
 
     @property
@@ -49,7 +49,7 @@ class PoolMachines:
         return host not in self._pool.lost
 
     def obeys(self, host: Id) -> bool:
-        """Whether a host knows the pool's master."""
+        """Whether a host accepts the pool's master."""
         machine = self._pool.around.machine(self._pool, host)
         return self.is_up(host) and (machine is None or machine.heeds(self._master_address))
 
@@ -60,7 +60,7 @@ class PoolMachines:
             machine.heed(self._master_address)
 
     def set_master_of_caller(self, address: str) -> None:
-        """Change what the called host believes; a master does not."""
+        """Change the master in which the called host believes; the master itself does not change."""
         self._called.heed(address)
 
     @property
@@ -77,11 +77,11 @@ class PoolMachines:
             self._pool.sessions.end(session)
 
     def switch_off(self, host: Id) -> None:
-        """Let a machine go down."""
+        """Switch a machine off."""
         self._pool.around.switch(self._pool, host, is_on=False)
 
     def switch_on(self, host: Id) -> None:
-        """Let a machine answer again."""
+        """Switch a machine on."""
         self._pool.around.switch(self._pool, host, is_on=True)
 
     def hang_up(self, host: Id) -> None:
@@ -94,9 +94,9 @@ class PoolMachines:
         self._pool.around.join(self._pool, cast("Xapi", pool), host)
 
     def leave(self, host: Id) -> None:
-        """Let a machine begin anew."""
+        """Reset a machine to a pool of its own."""
         self._pool.around.leave(self._pool, host)
 
     def install(self, host: Id, release: str) -> None:
-        """Put another release on a host."""
+        """Install another release on a host."""
         self._pool.around.install(self._pool, host, release)

@@ -1,6 +1,6 @@
-"""From values of the state to values of the wire and back, by the types of the datamodel.
+"""Conversion between state values and wire values, by the types of the datamodel.
 
-One small function per type, made once. May not know messages, sessions or which wire it is.
+One small function per type, made once. May not know messages, sessions or transports.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from fake_xapi.state.ids import Id, class_of
 from fake_xapi.state.world import World
 
 Marshal = Callable[[World, Any], Any]
-"""A state value as a wire value."""
+"""From a state value to a wire value."""
 
 
 class Dead(int):
-    """The place of a ref that leads nowhere; the engine refuses it once the caller is known."""
+    """Stands for a dangling ref; the engine refuses it once the caller is known."""
 
     ref: str
     cls: str
 
     @classmethod
     def of(cls, kind: str, ref: str) -> Dead:
-        """The dead ref of a class."""
+        """The dangling ref of a class."""
         dead = cls(0)
         dead.cls, dead.ref = kind, ref
         return dead
 
 
 Unmarshal = Callable[[World, Any], Any]
-"""A wire value as a state value; Failure when it is of another type; ``Dead`` for a ref that leads nowhere."""
+"""From a wire value to a state value; Failure when it is of another type; ``Dead`` for a dangling ref."""
 
 
 def mismatch(world: World, expected: str, got: object) -> Failure:
-    """What XAPI says of a parameter of the wrong type, in the words of its time."""
+    """XAPI's error for a parameter of the wrong type, as worded in its era."""
     if world.personality.era in ("boston", "tampa"):
         return Failure("XMLRPC_UNMARSHAL_FAILURE", expected, _as_sent(got))
     return internal_error(f"""Failure("Expected {expected}, got '{printed(got)}'")""")
 
 
 def _as_sent(value: object) -> str:
-    """The XML of a parameter as clients send it: an int has a type there, which no answer of XAPI gives it."""
+    """The XML of a parameter as clients send it: there an int has a type, unlike in XAPI's answers."""
     return f"<value><int>{value}</int></value>" if type(value) is int else xml_value(value)
 
 
@@ -57,7 +57,7 @@ def internal_error(text: str) -> Failure:
 
 
 def printed(value: object, depth: int = 0) -> str:
-    """A wire value as XAPI prints it in an error; what is nested deeper than anybody reads is left out."""
+    """A wire value as XAPI prints it in an error; too deeply nested parts are left out."""
     if depth > PRINTED_DEPTH:
         return "..."
     return next(show(value, depth + 1) for kind, show in _PRINTED if isinstance(value, kind))
@@ -78,7 +78,7 @@ _PRINTED: tuple[tuple[type, Callable[[Any, int], str]], ...] = (
 
 @cache
 def marshaller(kind: Type) -> Marshal:
-    """How a type leaves the state."""
+    """The function that turns state values of a type into wire values."""
     return _MARSHAL[kind.kind] if kind.kind in _MARSHAL else _NESTED_MARSHAL[kind.kind](kind)
 
 
@@ -133,7 +133,7 @@ _NESTED_MARSHAL: Mapping[str, Callable[[Type], Marshal]] = {"set": _set_out, "ma
 
 @cache
 def unmarshaller(kind: Type) -> Unmarshal:
-    """How a type comes into the state."""
+    """The function that turns wire values of a type into state values."""
     return _UNMARSHAL[kind.kind] if kind.kind in _UNMARSHAL else _NESTED_UNMARSHAL[kind.kind](kind)
 
 
@@ -144,7 +144,7 @@ def _string_in(world: World, value: Any) -> str:
 
 
 def texts_in(world: World, value: Any) -> dict[str, str]:
-    """A map of texts in which numbers are taken as well: what drivers of OpenStack send to plugins."""
+    """A map of texts that also accepts numbers: OpenStack's drivers send them to plugins."""
     if not isinstance(value, dict):
         raise mismatch(world, "dict", value)
     return {key: _string_in(world, _number_as_text(member)) for key, member in value.items()}
@@ -174,7 +174,7 @@ _INTEGER = re.compile(r"(-?)(?:([0-9][0-9_]{0,40})|0[xX]([0-9a-fA-F][0-9a-fA-F_]
 
 
 def _number(text: str) -> int | None:
-    """What a text says as OCaml reads it, None for no integer: underscores mean nothing, hexadecimal ones are bits of 64."""
+    """The value of a text as OCaml reads integers, None for any other: underscores are ignored, hexadecimal digits are 64 bits."""
     found = _INTEGER(text)
     if found is None:
         return None
@@ -184,7 +184,7 @@ def _number(text: str) -> int | None:
 
 
 def _signed(bits: int) -> int:
-    """64 bits as a number; more than those stay what they are."""
+    """64 bits as a signed number; longer ones are left unchanged."""
     return bits - (1 << 64) if 1 << 63 <= bits < 1 << 64 else bits
 
 
@@ -281,7 +281,7 @@ def _record_in(kind: Type) -> Unmarshal:
 
 
 def record_in(world: World, cls: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a create record that a caller may give; all others are ignored, a missing required one is refused."""
+    """The settable fields of a create record; all others are ignored, a missing required one is refused."""
     given: dict[str, Any] = {}
     for field in world.personality.classes[cls].fields:
         if field.qualifier == "DynamicRO":
@@ -295,13 +295,13 @@ def record_in(world: World, cls: str, value: Mapping[str, Any]) -> dict[str, Any
 
 
 def fields_in(world: World, cls: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a whole record that the release knows; refs that lead nowhere become NULL, and are missing from sets."""
+    """The fields of a whole record that the release knows; dangling refs become NULL, and are dropped from sets."""
     known = (field for field in world.personality.classes[cls].fields if field.name in value and not field.is_internal)
     return {field.name: _alive(unmarshaller(field.type)(world, value[field.name])) for field in known}
 
 
 def _alive(value: Any) -> Any:
-    """A state value as it is kept, without what is dead."""
+    """A state value without dangling refs, as it is stored."""
     match value:
         case Dead():
             return 0
@@ -331,7 +331,7 @@ _NESTED_UNMARSHAL: Mapping[str, Callable[[Type], Unmarshal]] = {
 
 
 def first_dead(value: Any) -> Dead | None:
-    """The first ref in a state value that leads nowhere."""
+    """The first dangling ref in a state value."""
     if isinstance(value, Dead):
         return value
     if isinstance(value, list | tuple):

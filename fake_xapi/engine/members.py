@@ -1,7 +1,7 @@
-"""A host of a pool that is not its master: what answers at its own address, over all that the pool shares.
+"""A host of a pool other than its master: it answers at its own address, with the data that the pool shares.
 
-Clients are sent to the master. Some calls are for the host itself: those of a local session, and the few that get a host out of
-emergency mode, in which it is while it cannot reach the one that it takes for its master.
+Clients are sent to the master. Some calls are for the host itself: those of a local session, and the few that end emergency mode,
+in which a host is while it cannot reach what it believes to be its master.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from fake_xapi.engine.xapi import Credential, Xapi
 from fake_xapi.state.ids import Id
 
 LOGINS_FOR_MASTERS = frozenset({"session.login_with_password", "session.slave_login"})
-"""They are let through so that whoever logs in hears who the master is."""
+"""Calls that are let through, so that whoever logs in learns who the master is."""
 
 
 class Member(Xapi):
-    """Answers at the address of ``host``, of the pool that ``leader`` leads. Whatever it does not have itself is the leader's."""
+    """Answers at the address of ``host``, of the pool that ``leader`` leads. Whatever it lacks itself is the leader's."""
 
     __slots__ = ("_leader", "_uuid", "master_address")
 
@@ -33,7 +33,7 @@ class Member(Xapi):
         self.sessions = Sessions(self)
 
     def __getattr__(self, name: str) -> Any:
-        """World, disks, tasks, settings and all else that is not set here."""
+        """World, disks, tasks, settings and everything else that is not set here."""
         return getattr(self._leader, name)
 
     @property
@@ -55,11 +55,11 @@ class Member(Xapi):
         return Failure("HOST_UNKNOWN_TO_MASTER", self._uuid) if self.world.get(self.host) is None else None
 
     def heeds(self, address: str) -> bool:
-        """Whether it takes the host at an address for its master."""
+        """Whether it believes that the host at an address is its master."""
         return self.master_address == address
 
     def heed(self, address: str) -> None:
-        """Take the host at an address for the master."""
+        """Believe that the host at an address is the master."""
         self.master_address = address
 
     def set_password(self, password: str) -> None:
@@ -73,7 +73,7 @@ class Member(Xapi):
         return dispatch(self, method, params)
 
     def _name(self, method: str) -> str:
-        """The name of a message with a dot, whatever way of calling it was taken."""
+        """The name of a message with a dot, in whatever form it was called."""
         bare = next((method.removeprefix(prefix) for prefix in ASYNC_PREFIXES if method.startswith(prefix)), method)
         message = self.personality.messages.get(bare)
         return message.wire_name if message is not None else method
@@ -91,4 +91,4 @@ class Member(Xapi):
         return super().authorise(credential, action)
 
     async def close(self) -> None:
-        """What runs, runs on the pool's account."""
+        """Do nothing: what runs belongs to the pool."""

@@ -1,4 +1,4 @@
-"""The class ``message``: what XAPI tells people. It is kept like any object, though the datamodel says that it is in no database."""
+"""The class ``message``: XAPI's messages to people. They are stored like any object, though the datamodel calls the class transient."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ CLASSES: Mapping[str, str] = {
     "VM": "VM", "Host": "host", "SR": "SR", "Pool": "pool", "VMPP": "VMPP", "VMSS": "VMSS", "PVS_proxy": "PVS_proxy", "VDI": "VDI",
     "Certificate": "Certificate",
 }  # fmt: skip
-"""What a message may be about: the classes as messages call them, and by their own names."""
+"""What a message may be about: the names of classes in messages, and their own names."""
 SPELLINGS: Mapping[str, str] = {name: spelling for spelling, name in CLASSES.items()}
 MOST = 10_000
 SLACK = 100
-"""So many more may there be before the oldest are removed, all at once."""
+"""How far the number may exceed the limit before the oldest are removed, all at once."""
 
 
 def add_message(world: World, **fields: object) -> Id:
-    """Make a message; when there are too many, the oldest go."""
+    """Create a message; when there are too many, the oldest are removed."""
     with world.edit() as edit:
         made = edit.create("message", **fields)
     if world.count("message") > MOST + SLACK:
@@ -40,7 +40,7 @@ def add_message(world: World, **fields: object) -> Id:
 
 
 def create(call: RunningCall, name: str, priority: int, cls: str, obj_uuid: str, body: str) -> Id:
-    """A message of the client's own. UUID_INVALID [class, uuid] for an object that is not there."""
+    """Create a client's own message. UUID_INVALID [class, uuid] for an unknown object."""
     if not _is_there(call.world, cls, obj_uuid):
         raise Failure("UUID_INVALID", cls, obj_uuid)
     return add_message(call.world, name=name, priority=priority, cls=cls, obj_uuid=obj_uuid, timestamp=call.now(), body=body)
@@ -51,19 +51,19 @@ def _is_there(world: World, cls: str, uuid: str) -> bool:
 
 
 def destroy(call: RunningCall, message: Id) -> None:
-    """Forget one."""
+    """Remove one."""
     destroy_many(call, [message])
 
 
 def destroy_many(call: RunningCall, messages: list[Id]) -> None:
-    """Forget several."""
+    """Remove several."""
     with call.world.edit() as edit:
         for message in messages:
             edit.destroy(message)
 
 
 def destroy_all(call: RunningCall, filters: Mapping[str, str]) -> None:
-    """Forget those that fit: ``before`` and ``after`` are dates, ``name``, ``priority``, ``cls`` and ``obj_uuid`` have to be equal.
+    """Remove those that match: ``before`` and ``after`` are dates, ``name``, ``priority``, ``cls`` and ``obj_uuid`` have to be equal.
 
     INVALID_VALUE [key, value] for anything else. Which filters there are is an assumption.
     """
@@ -85,12 +85,12 @@ FILTERS: Mapping[str, Callable[[Row, str], bool]] = {
 
 
 def compact(date: str) -> str:
-    """A date in ISO 8601 as rows have it."""
+    """A date in ISO 8601, in the form in which rows have it."""
     return date.replace("-", "")
 
 
 def get(call: RunningCall, cls: str, obj_uuid: str, since: str) -> Wire:
-    """Those about one object after a date. UUID_INVALID [] for an object that is not there."""
+    """The messages about one object after a date. UUID_INVALID [] for an unknown object."""
     if not _is_there(call.world, cls, obj_uuid):
         raise Failure("UUID_INVALID")
     return _records(
@@ -99,22 +99,22 @@ def get(call: RunningCall, cls: str, obj_uuid: str, since: str) -> Wire:
 
 
 def get_since(call: RunningCall, since: str) -> Wire:
-    """Those after a date."""
+    """The messages after a date."""
     return _records(call, (i for i, row in call.world.rows("message") if row["timestamp"] > since))
 
 
 def get_all(call: RunningCall) -> list[Id]:
-    """All of them."""
+    """All messages."""
     return sorted(call.world.ids("message"))
 
 
 def get_all_records(call: RunningCall) -> Wire:
-    """All of them with their records."""
+    """All messages with their records."""
     return _records(call, call.world.ids("message"))
 
 
 def get_all_records_where(call: RunningCall, expression: str) -> Wire:
-    """Those that an expression describes."""
+    """The messages that match an expression."""
     return _records(call, matching(call.world, "message", expression))
 
 
@@ -124,7 +124,7 @@ def get_record(call: RunningCall, message: Id) -> Wire:
 
 
 def get_by_uuid(call: RunningCall, uuid: str) -> Id:
-    """UUID_INVALID ["message", uuid] when there is none."""
+    """The message with that uuid; UUID_INVALID ["message", uuid] when there is none."""
     found = call.world.by_uuid("message", uuid)
     if not found:
         raise Failure("UUID_INVALID", "message", uuid)

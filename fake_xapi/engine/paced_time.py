@@ -1,8 +1,8 @@
-"""An asyncio loop whose time follows the real clock at a pace: faster, slower, not at all, or by leaps.
+"""An asyncio loop whose time follows the real clock at a chosen pace: faster, slower, not at all, or in leaps.
 
 Its time moves only while the loop has nothing else to do, and never past the next timer: every timer fires at exactly the time that it
 was set for, and what follows from it at once happens at that time too, however fast the time runs and however busy the machine is.
-A leap is no exception: all that would have happened on the way happens, in its order.
+A leap is no exception: everything due on the way happens, in its order.
 
 Clients are on the real clock whatever the pace: ``call_later_really`` sets timers for what waits for them (timeouts of connections).
 
@@ -25,14 +25,14 @@ Ts = TypeVarTuple("Ts")
 
 MOST_SPEED = 1_000_000.0
 STARVED_S = 0.05
-"""A loop that is busy for so long without a pause lets its time go on all the same."""
+"""After being busy for this long without a pause, a loop lets its time advance all the same."""
 
 Ready = list[tuple[selectors.SelectorKey, int]]
 RealClock = Callable[[], float]
 
 
 class PacedLoop(OrderedLoop):
-    """The loop itself. ``time()`` begins at 0; ``speed`` is seconds of its time for one real second, 0 while it is paused."""
+    """The loop itself. ``time()`` begins at 0; ``speed`` is seconds of its time per real second, 0 while it is paused."""
 
     def __init__(self, speed: float = 1.0, real_clock: RealClock = time.monotonic) -> None:
         self._real_clock = real_clock
@@ -51,12 +51,12 @@ class PacedLoop(OrderedLoop):
 
     @property
     def speed(self) -> float:
-        """Seconds of this loop's time for one real second; 0 while it is paused."""
+        """Seconds of this loop's time per real second; 0 while it is paused."""
         return self._speed
 
     @property
     def speed_when_running(self) -> float:
-        """The speed that ``resume`` goes back to."""
+        """The speed to which ``resume`` returns."""
         return self._speed_when_running
 
     @property
@@ -66,33 +66,33 @@ class PacedLoop(OrderedLoop):
 
     @property
     def next_timer_s(self) -> float | None:
-        """When the next thing is set to happen; None when nothing is."""
+        """When the next timer is due; None when there is none."""
         timers = [timer for timer in self._scheduled if not timer.cancelled()]
         return min(timer.when() for timer in timers) if timers else None
 
     # ---- the pace ---------------------------------------------------------------------------------------------------------
 
     def set_speed(self, speed: float) -> None:
-        """Go on at another speed from now. ValueError for one that is not above 0, or above ``MOST_SPEED``."""
+        """Change the speed from now on. ValueError for one that is not above 0, or above ``MOST_SPEED``."""
         self._speed_when_running = _checked(speed)
         self._run_at(speed)
 
     def pause(self) -> None:
-        """Let the time stand still; calls that take no time are answered as ever."""
+        """Stop the time; calls that take no time are still answered."""
         self._run_at(0.0)
 
     def resume(self) -> None:
-        """Let the time go on at the speed that it had."""
+        """Restart the time at its former speed."""
         self._run_at(self._speed_when_running)
 
     async def jump(self, seconds: float) -> None:
-        """Return when so much time has passed, all at once; a loop that is paused is so afterwards. ValueError for a time that is none."""
+        """Let that much time pass at once and return; a paused loop is paused again afterwards. ValueError for an invalid time."""
         if not 0 <= seconds < math.inf:
             raise ValueError(f"a jump takes 0 seconds or more, not {seconds}; time never goes back")
         await self._jump_to(self._now_s + seconds)
 
     async def step(self) -> float:
-        """Go to the next timer and let it fire; the time that passed, 0 when nothing is set to happen."""
+        """Advance to the next timer and let it fire; returns the time that passed, 0 when there is no timer."""
         began_s, next_s = self._now_s, self.next_timer_s
         await self._jump_to(self._now_s if next_s is None else max(self._now_s, next_s))
         return self._now_s - began_s
@@ -117,13 +117,13 @@ class PacedLoop(OrderedLoop):
         self._anchor_s, self._real_anchor_s = when_s, self._real_clock()
 
     def _aim(self) -> float:
-        """What the time would be were there no timers on the way."""
+        """The time as it would be if there were no timers on the way."""
         return self._anchor_s + (self._real_clock() - self._real_anchor_s) * self._speed
 
     # ---- timers on the real clock -----------------------------------------------------------------------------------------
 
     def call_later_really(self, delay_s: float, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
-        """Call after so many seconds of the real clock."""
+        """Call a function after some seconds of the real clock."""
         handle = asyncio.Handle(callback, args, self)
         heapq.heappush(self._real_timers, (self._real_clock() + delay_s, next(self._order), handle))
         return handle
@@ -138,7 +138,7 @@ class PacedLoop(OrderedLoop):
     # ---- between two rounds of the loop -----------------------------------------------------------------------------------
 
     def _select(self, poll: Callable[[float | None], Ready], timeout: float | None) -> Ready:
-        """Wait for files as long as the time allows; then it is as late as the pace says, or the next timer's time."""
+        """Wait for files as long as the time allows, then set the time: as the pace demands, or to the next timer's."""
         is_idle = timeout is None or timeout > 0
         ready = poll(self._patience_s() if is_idle else 0)
         real_s = self._real_clock()
@@ -175,7 +175,7 @@ def _checked(speed: float) -> float:
 
 
 class _PacedSelector(selectors.DefaultSelector):
-    """Waits as long as the loop's own time says, not as long as asyncio thinks."""
+    """Waits as long as the loop's own time demands, not as long as asyncio thinks."""
 
     def __init__(self, select: Callable[[Callable[[float | None], Ready], float | None], Ready]) -> None:
         super().__init__()

@@ -21,17 +21,17 @@ from fake_xapi.state.world import World
 Predicate = Callable[[World, Id, Row], bool]
 Term = Callable[[World, Id, Row], str | None]
 MAX_DEPTH = 64
-"""Parentheses and ``not`` inside one another: nobody asks so, and every one costs room on the stack."""
+"""The nesting of parentheses and ``not``: real queries do not need more, and each level takes room on the stack."""
 
 _TOKENS = re.compile(r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<word>[A-Za-z_]+)|(?P<mark>[()=]))""")
 
 
 class _Bad(ValueError):
-    """A text that is no expression."""
+    """A malformed expression."""
 
 
 def matching(world: World, cls: str, expression: str) -> list[Id]:
-    """The objects of a class that an expression describes; INVALID_VALUE [expr, reason] when it is none."""
+    """The objects of a class that match an expression; INVALID_VALUE [expr, reason] for a malformed one."""
     try:
         predicate = _compiled(cls, expression)
     except _Bad as error:

@@ -1,4 +1,4 @@
-"""Role-based access control: which roles have which permission, and what a session may do.
+"""Role-based access control: which roles have which permissions, and what a session may do.
 
 A permission is a message's name in lower case (``vm.start``), for some keys of maps one of its own
 (``vm.add_to_other_config/key:folder``), or an HTTP action's (``http/put_import``). May not know sessions.
@@ -23,13 +23,13 @@ HTTP_PREFIX = "http/"
 
 @cache
 def permissions(release: str) -> Mapping[str, tuple[str, ...]]:
-    """The roles that have each permission of a release, strongest first; what only local superusers may is not among them."""
+    """The roles that have each permission of a release, strongest first; permissions of local superusers alone are not included."""
     known, sets = roles_of(personality(release)), datamodel().role_sets
     return {name: tuple(role for role in sets[roles] if role in known) for name, roles in _named(personality(release)) if sets.get(roles)}
 
 
 def roles_of(release: Personality) -> Mapping[str, Role]:
-    """The roles of a release by their names, strongest first: the one of client certificates is as old as these."""
+    """The roles of a release by their names, strongest first: the one for client certificates is as old as the certificates."""
     has_certificates = release.has_field("session", "client_certificate")
     return {role.name_label: role for role in datamodel().roles if has_certificates or not role.is_internal}
 
@@ -48,7 +48,7 @@ def _named(release: Personality) -> Iterator[tuple[str, str]]:
 
 
 def permission_of(message: Message) -> str:
-    """The permission that a message needs, whatever its parameters are."""
+    """The permission that a message needs, whatever its parameters."""
     return message.wire_name.lower()
 
 
@@ -58,14 +58,14 @@ def _key_permission(message: Message, key: str) -> str:
 
 @cache
 def permissions_of_roles(release: str, roles: frozenset[str]) -> tuple[str, ...]:
-    """What the roles of those names may do together, the names themselves included: a session's ``rbac_permissions``."""
+    """The combined permissions of several roles, their own names included: a session's ``rbac_permissions``."""
     found = {name for name, owners in permissions(release).items() if roles.intersection(owners)}
     return tuple(sorted(found | roles))
 
 
 @cache
 def as_set(names: tuple[str, ...]) -> frozenset[str]:
-    """A session's permissions in the form that is asked; one for all sessions with the same."""
+    """A session's permissions as a set, shared by all sessions with the same ones."""
     return frozenset(names)
 
 
@@ -89,6 +89,6 @@ def _matches(pattern: str, key: str) -> bool:
 
 
 def denied(release: str, permission: str) -> Failure:
-    """RBAC_PERMISSION_DENIED [permission, who has it]."""
+    """RBAC_PERMISSION_DENIED [permission, the roles that have it]."""
     roles = ", ".join(permissions(release).get(permission, ()))
     return Failure("RBAC_PERMISSION_DENIED", permission, f"No permission in user session. (Roles with this permission: {roles})")

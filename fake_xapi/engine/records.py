@@ -1,6 +1,6 @@
-"""Whole records as answers: lazy, so that a transport may use what it has encoded before.
+"""Whole records as answers: lazy, so that a transport may reuse what it has encoded before.
 
-A record shows the fields that the personality has, in the datamodel's order, internal ones left out.
+A record shows the fields of the personality in the datamodel's order, except internal ones.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Records:
 
 
 def record(world: World, identity: Id) -> dict[str, Any]:
-    """One record as wire values, kept until the object changes."""
+    """One record as wire values, cached until the object changes."""
     row = world[identity]
     kept = world.encodings("plain")
     known = kept.get(identity)
@@ -49,7 +49,7 @@ def record(world: World, identity: Id) -> dict[str, Any]:
 
 
 def record_of(world: World, identity: Id, row: Row) -> dict[str, Any]:
-    """One record as wire values, as the object was when it had this row."""
+    """One record as wire values, for the object's state in that row."""
     values = row.values
     made = {
         name: value for name, index, out in _fields(world.personality.name, row.cls) if (value := out(world, values[index])) is not None

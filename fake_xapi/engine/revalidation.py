@@ -1,4 +1,4 @@
-"""Whether a user of the directory may still be logged in: asked every half hour or so, and when external authentication goes off."""
+"""Whether a user of the directory may stay logged in: checked about every half hour, and when external authentication is disabled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def is_still_welcome(xapi: Xapi, session: Row) -> bool:
-    """Whether the user of an external session is known, not suspended, and somebody whom the pool lets in."""
+    """Whether the user of an external session is known, not suspended, and admitted by the pool."""
     directory, world = xapi.settings.directory, xapi.world
     if directory is None or not world[xapi.host]["external_auth_type"]:
         return False
@@ -23,6 +23,6 @@ def is_still_welcome(xapi: Xapi, session: Row) -> bool:
 
 
 def subjects_of(world: World, directory: Directory, identifier: str) -> list[Id]:
-    """The pool's subjects that a user is, or is a member of, oldest first."""
+    """The pool's subjects that are the user, or groups that contain the user, oldest first."""
     closure = {identifier, *directory.groups(identifier)}
     return sorted(subject for subject, row in world.rows("subject") if row["subject_identifier"] in closure)

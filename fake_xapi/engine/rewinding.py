@@ -1,6 +1,6 @@
-"""A XAPI whose database becomes another one of its own, past or saved: what was under way ends, what the database says goes on.
+"""Replacing a XAPI's database by an earlier or a saved one: calls under way end, and what the new database says continues.
 
-For clients it is one commit: whoever follows the events sees the differences. Sessions stay as they are, so that nobody is thrown out.
+For clients it is one commit: whoever follows the events sees the differences. Sessions stay as they are, so that nobody is logged out.
 Calls under way end with TASK_CANCELLED before it; pending tasks of the other database are gone, and what they held is free, as after a
 restart of XAPI. Guests that the other database says are booting go on from the stage that they had reached.
 """
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi
 
 KEPT = frozenset({"session"})
-"""Classes that a database does not take from another."""
+"""Classes that are not taken over from the other database."""
 _ENDS_WITH_CALLS = ("task ", "guest ", "coalesce ", "snapshots of ", "ssh of ", "update sync")
-"""What runs by itself and ends: by the beginnings of its names. All else looks at the database whenever it wakes."""
+"""Background work that has to end, by the beginnings of its names. All other work checks the database whenever it wakes."""
 _ROUNDS_TO_END = 100
 
 
 async def replace_world(xapi: Xapi, value: Value, disks: DiskStore, release: str) -> None:
-    """Let a pool's database and disks become others; ``xapi`` is the one that leads the pool."""
+    """Replace a pool's database and disks; ``xapi`` is the one that leads the pool."""
     if xapi.world.value is value and not xapi.calls:
         xapi.disks.become(disks)
         return
@@ -54,7 +54,7 @@ async def replace_world(xapi: Xapi, value: Value, disks: DiskStore, release: str
 
 
 async def _end_calls(xapi: Xapi) -> None:
-    """Let every call end at its next wait, and what goes on by itself at once; those that do not end soon are left to find out."""
+    """End every call at its next wait, and background work at once; those that do not end soon find out by themselves."""
     for call in list(xapi.calls.values()):
         call.cancel()
     for _ in range(_ROUNDS_TO_END):
@@ -66,7 +66,7 @@ async def _end_calls(xapi: Xapi) -> None:
 
 
 def free(world: World) -> None:
-    """Nobody works on what was under way: pending tasks are gone, what they held is free, and no VM is on its way to a host."""
+    """Release what was under way: pending tasks are gone, what they held is free, and no VM is on its way to a host."""
     with world.edit() as edit:
         _forget_places(world, edit)
         for layout in layouts().values():
@@ -87,7 +87,7 @@ def _forget_places(world: World, edit: Edit) -> None:
 
 
 def awaken(xapi: Xapi) -> None:
-    """Let what goes on by itself in a database that was loaded or rolled back go on: guests, schedules, scans and expiries."""
+    """Restart the background work of a database that was loaded or rolled back: guests, schedules, scans and expiries."""
     call = RunningCall(xapi, xapi.routes["VM.start"].message, "rewinding", NULL)
     resume_all(call)
     auto_scan.follow_all(call)

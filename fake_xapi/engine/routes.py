@@ -1,4 +1,4 @@
-"""Which function answers which message of a personality, with what it needs to know beforehand: made once, shared by all XAPIs."""
+"""Which function answers which message of a personality, with everything known beforehand: made once, shared by all XAPIs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fake_xapi.verbs.registry import VERBS
 from fake_xapi.verbs.updates.licensed import licensed
 
 ENGINE_VERBS: Mapping[str, Verb] = {**logins.VERBS, **tasks.VERBS, **event_calls.VERBS, **messages.VERBS}
-"""Messages about the running XAPI itself: their verbs are given its own kind of call."""
+"""Messages about the running XAPI itself: their verbs get the engine's own kind of call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,16 @@ class Route:
     audit: Plan | None
 
     foreign: tuple[int, ...] = ()
-    """The places of parameters whose refs may be another pool's."""
+    """The positions of parameters whose refs may belong to another pool."""
 
     @property
     def defaults(self) -> tuple[Any, ...]:
-        """Wire values of the parameters that may be left out."""
+        """The wire values of optional parameters."""
         return tuple(param.default for param in self.message.params[self.least :])
 
 
 class RouteTable(dict[str, Route]):
-    """Routes by the name on the wire, each made when it is first asked for; KeyError for a message that the release lacks."""
+    """Routes by the name on the wire, each made when first needed; KeyError for a message that the release lacks."""
 
     def __init__(self, release: str) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def routes(release: str) -> RouteTable:
 
 
 def _declining(message: Message) -> Verb:
-    """What answers a message that nobody wrote a verb for."""
+    """The answer to a message without a verb."""
     declined = DECLINED.get(message.wire_name)
     code = declined.code if declined is not None else "NOT_IMPLEMENTED"
 
@@ -81,7 +81,7 @@ def _declining(message: Message) -> Verb:
 
 
 _LENIENT = frozenset({("host.call_plugin", "args"), ("VM.call_host_plugin", "args")})
-"""The parameters in whose maps numbers count as texts."""
+"""The map parameters in which numbers are accepted as texts."""
 
 
 def _enters(message: Message, param: Parameter) -> Unmarshal:

@@ -1,6 +1,6 @@
 """Sessions: who is logged in. A session is an object of the world; its ref is the caller's secret.
 
-Local sessions, which a host opens without its pool, are in no database: their ids lead to no object.
+Local sessions, which a host opens without its pool, are in no database: no object has their ids.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 IDLE_S = 24 * 3600.0
 LAST_ACTIVE_EVERY_S = 600.0
 REVALIDATED_EVERY_S = (30 * 60.0, 40 * 60.0)
-"""How long a session of the directory lives before somebody asks there again."""
+"""How long a session of a directory's user lasts before the directory is asked again."""
 CAPS: Mapping[str, int] = {"originator": 500, "user": 500, "root": 400, "pool": 400}
-"""How many sessions of one originator, one named user, root, and the pool's hosts may live at once; the oldest goes first."""
+"""How many sessions an originator, a named user, root, and the pool's hosts may have at once; the oldest is closed first."""
 OLD_CAPS: Mapping[str, Mapping[str, int]] = {
     "boston": {"originator": 400, "user": 400, "root": 400, "pool": 400},
     "tampa": {"originator": 400, "user": 400, "root": 400, "pool": 400},
@@ -40,9 +40,9 @@ _LOCAL = 1 << 40
 
 @dataclass(slots=True)
 class Session:
-    """A live session. ``may`` is what its roles allow, None for a superuser; ``who`` is what logs call it; times are the loop's.
+    """A live session. ``may`` is what its roles allow, None for a superuser; ``who`` is its name in logs; times are the loop's.
 
-    ``group`` is what its cap counts, ``seen_s`` when it last called, ``due_s`` when something has to be done for it.
+    ``group`` is counted against a cap, ``seen_s`` is the time of its last call, ``due_s`` the time at which it next needs attention.
     """
 
     identity: Id
@@ -72,7 +72,7 @@ class Sessions:
         self._timer: asyncio.TimerHandle | None = None
 
     def caller(self, ref: str) -> Session:
-        """The session of a ref; SESSION_INVALID [ref] when it is none, has been idle for a day, or is no longer welcome."""
+        """The session of a ref; SESSION_INVALID [ref] when there is none, it has been idle for a day, or its user is no longer admitted."""
         session = self._by_ref.get(ref)
         if session is None:
             session = self._restored(ref)
@@ -86,7 +86,7 @@ class Sessions:
         return session
 
     def find(self, ref: str) -> Id:
-        """Like ``caller``, for those who want no more than its id."""
+        """Like ``caller``, for those who need only its id."""
         return self.caller(ref).identity
 
     def is_live(self, identity: Id) -> bool:
@@ -94,7 +94,7 @@ class Sessions:
         return self._xapi.world.get(identity) is not None or self._xapi.world.ref(identity) in self._by_ref
 
     def begin(self, user: str, originator: str, **fields: Any) -> Id:
-        """Log somebody in, a local superuser unless the fields say otherwise."""
+        """Open a session, a local superuser's unless the fields say otherwise."""
         world, now = self._xapi.world, self._xapi.now()
         given = {"this_host": self._xapi.host, "is_local_superuser": True, **fields}
         with world.edit() as edit:
@@ -108,7 +108,7 @@ class Sessions:
         return identity
 
     def begin_local(self, *, is_pool: bool) -> Id:
-        """Open a session of this host alone."""
+        """Open a session on this host alone."""
         self._locals += 1
         host = ordinal_of(self._xapi.host) & 0xFFFF
         identity = make_id(class_numbers()["session"], _LOCAL | host << 24 | self._locals & 0xFFFFFF)
@@ -116,7 +116,7 @@ class Sessions:
         return identity
 
     def end(self, identity: Id) -> None:
-        """Log out; calls that wait for events on it are refused."""
+        """Close a session; calls that wait for events on it are refused."""
         session = self._by_ref.pop(self._xapi.world.ref(identity), None)
         if session is not None and session.may is not None:
             note(self._xapi, session.who, "session.destroy", ())
@@ -126,12 +126,12 @@ class Sessions:
         self._xapi.events.forget_session(identity)
 
     def end_local(self, identity: Id) -> None:
-        """Log out of a local session; any other stays."""
+        """Close a local session; others stay."""
         if ordinal_of(identity) >= _LOCAL:
             self.end(identity)
 
     def end_unwelcome(self) -> None:
-        """End the sessions of users whom the directory does not vouch for any more."""
+        """End the sessions of users that the directory no longer admits."""
         for identity, row in list(self._xapi.world.rows("session")):
             if not row["is_local_superuser"] and not is_still_welcome(self._xapi, row):
                 self.end(identity)
@@ -144,18 +144,18 @@ class Sessions:
 
     @property
     def pool_secret(self) -> str:
-        """What the hosts of a pool prove to one another that they belong to it with."""
+        """The secret with which the hosts of a pool prove their membership."""
         world = self._xapi.world
         told = dom0_files.read(world, POOL_SECRET, self._xapi.host) or dom0_files.read(world, POOL_SECRET)
         return told or "".join(world.keyed_text(f"pool secret, {half}") for half in "ab")
 
     def close(self) -> None:
-        """Stop the clock of expiry."""
+        """Stop the timer for expiry."""
         if self._timer is not None:
             self._timer.cancel()
 
     def _attend(self, session: Session, ref: str, now_s: float) -> None:
-        """Write when a session was last active, and ask the directory again about its user."""
+        """Record when a session was last active, and ask the directory again about its user."""
         if session.may is not None and now_s >= session.revalidated_s:
             if not is_still_welcome(self._xapi, self._xapi.world[session.identity]):
                 self.end(session.identity)
@@ -176,7 +176,7 @@ class Sessions:
                 edit.set(session.identity, **fields)
 
     def _restored(self, ref: str) -> Session:
-        """A session that is in the world, but was opened elsewhere."""
+        """A session that is in the world but was opened elsewhere."""
         identity = self._xapi.world.find_ref(ref)
         row = self._xapi.world.get(identity)
         if row is None or row.cls != "session":
@@ -209,7 +209,7 @@ class Sessions:
         return session
 
     def _expire(self) -> None:
-        """End what has been idle for a day, and come back when the next may have been."""
+        """End sessions that have been idle for a day, and set the timer for the next."""
         loop = asyncio.get_running_loop()
         now_s = loop.time()
         for session in [session for session in self._by_ref.values() if now_s - session.seen_s > IDLE_S]:

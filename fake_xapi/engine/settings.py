@@ -1,4 +1,4 @@
-"""What an operator may set of a simulated XAPI."""
+"""An operator's settings for a simulated XAPI."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Settings:
     OTHER_OPERATION_IN_PROGRESS; ``busy_deadline_s`` bounds the wait. ``event_gather_s``: how long ``event.from`` gathers before it
     answers (XAPI: 0.05). ``login_delay_s``: the answer to a wrong password comes so late (XAPI: 5).
     ``storage``: the servers, targets and LUNs that all hosts can reach.
-    ``directory``: the service that knows users when external authentication is on; without one it cannot be enabled.
-    ``plugins``: what users brought beside the plugins of every dom0.
+    ``directory``: the service for external authentication; without one that cannot be enabled.
+    ``plugins``: users' own plugins, besides those of every dom0.
     """
 
     user: str = "root"

@@ -1,6 +1,6 @@
-"""What is around a XAPI: the machines of its pool, and other pools of the same process.
+"""The surroundings of a XAPI: the machines of its pool, and other pools in the same process.
 
-A fleet has them; a XAPI that nobody put anywhere stands alone, on one machine that is always up.
+A fleet provides them; a XAPI without a fleet stands alone, on one machine that is always up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Surroundings(Protocol):
-    """One place that all XAPIs of a process share. A pool is named by the XAPI that leads it, a machine by its host there."""
+    """Shared by all XAPIs of a process. A pool is identified by the XAPI that leads it, a machine by its host there."""
 
     def find(self, address: str) -> Xapi | None:
         """The XAPI that answers at an address, a pool's or a member's; None when nobody does."""

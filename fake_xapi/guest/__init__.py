@@ -1,4 +1,4 @@
-"""The simulated guest: it boots in stages, answers on its network, tells its host about itself, and goes when it is told.
+"""The simulated guest: it boots in stages, answers on its network, reports to its host, and shuts down when it is told to.
 
-May not know the engine: it lives in what the call that started it leaves behind.
+May not know the engine: it runs as background work of the call that started it.
 """

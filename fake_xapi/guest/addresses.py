@@ -1,4 +1,4 @@
-"""The addresses that a guest's interfaces have: what was told it through xenstore, else what a DHCP server gives."""
+"""The addresses of a guest's interfaces: as told through xenstore, otherwise as leased from a DHCP server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _of_vif(world: World, vif: Id, xenstore_data: dict[str, str], *, has_dhcp: b
 
 
 def _told(xenstore_data: dict[str, str], mac: str) -> Any:
-    """The JSON that an OpenStack driver leaves for the guest's agent under the interface's address; None when it is none."""
+    """The JSON that an OpenStack driver leaves for the guest's agent under the interface's address; None when it is malformed."""
     bare = mac.replace(":", "")
     text = next((xenstore_data[key] for name in (bare, bare.upper()) if (key := _NETWORKING + name) in xenstore_data), "null")
     try:
@@ -46,13 +46,13 @@ def _told(xenstore_data: dict[str, str], mac: str) -> Any:
 
 
 def _addresses(told: Any, family: str) -> list[str]:
-    """The addresses of a family in that JSON; none where it is not what it should be."""
+    """The addresses of a family in that JSON; none where it is not as it should be."""
     rows = told.get(family) if isinstance(told, dict) else None
     return [str(row["ip"]) for row in rows if isinstance(row, dict) and "ip" in row] if isinstance(rows, list) else []
 
 
 def _static(vif: AnyRow, family: int) -> list[str]:
-    """What VIF.configure_ipv4 or configure_ipv6 told the guest."""
+    """The address that VIF.configure_ipv4 or configure_ipv6 told the guest."""
     if vif[f"ipv{family}_configuration_mode"] != "Static":
         return []
     return [address.partition("/")[0] for address in vif[f"ipv{family}_addresses"]]

@@ -1,4 +1,4 @@
-"""The agent inside a guest: it reads requests at ``data/host/ID`` of its domain's xenstore and answers at ``data/guest/ID``.
+"""The agent inside a guest: it reads requests from ``data/host/ID`` in its domain's xenstore and answers at ``data/guest/ID``.
 
 A request is ``{"name": ..., "value": ...}``, an answer ``{"returncode": ..., "message": ...}``, both as JSON.
 """
@@ -26,7 +26,7 @@ from fake_xapi.verbs.call import Call
 REQUESTS = "data/host"
 ANSWERS = "data/guest"
 VERSIONS: Mapping[str, str] = {"new": "1.39.1", "old": "0.0.1.34"}
-"""What each kind of agent calls itself before it is updated."""
+"""The version that each kind of agent reports before it is updated."""
 _DIGESTS: Mapping[str, tuple[str, ...]] = {"new": ("sha256", "md5"), "old": ("md5",)}
 """How each kind derives its key: OpenSSL changed that in 2016, and the agents of 2012 never heard of it."""
 _VERSION_IN_URL = re.compile(r"(\d+(?:\.\d+)+)")
@@ -34,14 +34,14 @@ _VERSION_IN_URL = re.compile(r"(\d+(?:\.\d+)+)")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the agent answers."""
+    """An answer of the agent."""
 
     returncode: str
     message: str = ""
 
     @property
     def text(self) -> str:
-        """As xenstore carries it."""
+        """The answer as xenstore carries it."""
         return json.dumps({"returncode": self.returncode, "message": self.message})
 
 
@@ -50,20 +50,20 @@ Command = Callable[[Call, Id, str], Answer]
 
 
 def kind_of(call: Call, vm: Id) -> str:
-    """Which agent the guest has: "new", "old", "mute" or "none"; an update makes a new one of it."""
+    """Which agent the guest has: "new", "old", "mute" or "none"; an update turns it into a new one."""
     kept = machine.machine(call.world, vm)
     wished = wishes_of(call.world[vm]["other_config"]).agent
     return "new" if wished == "old" and kept is not None and kept["agent"] else wished
 
 
 def notice(call: Call, vm: Id, request: str) -> None:
-    """A request is in xenstore: an agent that is up takes it, and answers in its own time."""
+    """React to a request in xenstore: an agent that is up takes it, and answers in its own time."""
     if _is_up(call, vm) and kind_of(call, vm) != "none":
         call.spawn(f"agent {vm} {request}", _serve(call, vm, request, call.world[vm]["domid"]))
 
 
 def look(call: Call, vm: Id) -> None:
-    """The agent has come up: it takes what was asked meanwhile."""
+    """React to requests that were made before the agent came up."""
     for request in xenstore.children(call.world, vm, REQUESTS):
         notice(call, vm, request)
 
@@ -109,7 +109,7 @@ def _features(call: Call, vm: Id, value: str) -> Answer:
 
 
 def _key_init(call: Call, vm: Id, value: str) -> Answer:
-    """Half of a key exchange; the other half comes back with the code D0."""
+    """One half of a key exchange; the other half is returned with the code D0."""
     try:
         ours, shared = answer_exchange(value, call.chance("agents"))
     except BadSecret as bad:
@@ -120,7 +120,7 @@ def _key_init(call: Call, vm: Id, value: str) -> Answer:
 
 
 def _password(call: Call, vm: Id, value: str) -> Answer:
-    """Change the administrator's password; it came encrypted, with a newline behind it."""
+    """Change the administrator's password, which comes encrypted and followed by a newline."""
     kept = machine.machine(call.world, vm)
     if kept is None or not kept["key"] or kept["domid"] != call.world[vm]["domid"]:
         return Answer("500", "Key exchange has not happened")
@@ -170,13 +170,13 @@ def _write_file(call: Call, vm: Id, path: str, content: str) -> Answer:
 
 
 def _reset_network(call: Call, vm: Id, value: str) -> Answer:
-    """Read the addresses in vm-data/networking again."""
+    """Reread the addresses in vm-data/networking."""
     interfaces_changed(call, vm)
     return DONE
 
 
 def _update(call: Call, vm: Id, value: str) -> Answer:
-    """``URL,MD5``: a simulated guest downloads nothing; the version that the URL names is the agent's from then on."""
+    """``URL,MD5``: a simulated guest downloads nothing; the agent takes on the version named in the URL."""
     url, comma, digest = value.rpartition(",")
     if not comma or not re.fullmatch(r"[0-9a-fA-F]{32}", digest) or "://" not in url:
         return Answer("500", "Not a URL and an MD5 sum with a comma between them")
@@ -219,11 +219,11 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
 
 
 def commands_of(call: Call, vm: Id) -> Mapping[str, Command]:
-    """What the guest's agent understands."""
+    """The requests that the guest's agent understands."""
     return COMMANDS.get(kind_of(call, vm), {})
 
 
 def files_of(call: Any, vm: Id) -> Mapping[str, str]:
-    """The files that were put into a guest."""
+    """The files that were injected into a guest."""
     kept = machine.machine(call.world, vm)
     return kept["files"] if kept is not None else {}

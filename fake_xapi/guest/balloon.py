@@ -1,4 +1,4 @@
-"""The guest's balloon driver: VM_metrics.memory_actual goes where memory_target is, at a rate, while the guest runs and obeys."""
+"""The guest's balloon driver: it moves VM_metrics.memory_actual towards memory_target at a rate, while the guest runs and obeys."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call
 
 STEPS = 4
-"""The guest says so often on its way how far it is."""
+"""How many times the guest reports on the way how far it has got."""
 DEADLINE_S = 256.0
-"""So long somebody waits for it at most, and looks so often."""
+"""How long to wait for it at most, and how often to look."""
 LOOKS_EVERY_S = 1.0
 TOLERANCE_BYTES = 4 << 20
-"""Closer than this to its target a balloon is there."""
+"""A balloon that is closer than this to its target has reached it."""
 
 
 def follow_target(call: Call, vm: Id) -> None:
-    """Let a live VM's balloon go to its target, behind the call; a guest without drivers, or a stuck one, stays where it is."""
+    """Move a live VM's balloon to its target, in the background; a guest that has no drivers or is stuck stays where it is."""
     if not obeys(call, vm):
         return
     seconds = call.lasts("guest.balloon")
@@ -30,13 +30,13 @@ def follow_target(call: Call, vm: Id) -> None:
 
 
 def obeys(call: Call, vm: Id) -> bool:
-    """Whether the guest has a balloon driver that does what it is told."""
+    """Whether the guest has a balloon driver that does as it is told."""
     row = call.world[vm]
     return row["power_state"] == "Running" and wishes_of(row["other_config"]).balloon.how == "obey" and bool(features(call.world, row))
 
 
 def is_there(call: Call, vm: Id) -> bool:
-    """Whether the balloon has come to its target, or there is none."""
+    """Whether the balloon has reached its target, or there is none."""
     row = call.world[vm]
     metrics = call.world.get(row["metrics"])
     return metrics is None or row["power_state"] != "Running" or abs(metrics["memory_actual"] - row["memory_target"]) < TOLERANCE_BYTES

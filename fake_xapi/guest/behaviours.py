@@ -1,7 +1,7 @@
-"""What guests do, as data: stages with a delay, its jitter, what is told and printed then, and which stages may follow.
+"""The behaviours of guests, as data: stages with a delay and its jitter, what they tell and print, and which stages may follow.
 
-``of`` and ``part`` take the delay from the duration profile, so that a profile speeds guests up with all the rest; ``delay_s`` is
-seconds whatever the profile. Among the stages of ``next`` one is drawn by their ``weight``.
+``of`` and ``part`` take the delay from the duration profile, so that a profile speeds up guests like everything else; ``delay_s`` is
+in seconds, whatever the profile. One of the stages in ``next`` is drawn by ``weight``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FROM_PROFILE = ("guest.boot", "guest.agent")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of a guest's life. What it ``prints``, ``tells`` and ``does`` comes when its delay is over."""
+    """One step of a guest's life. It ``prints``, ``tells`` and ``does`` things when its delay is over."""
 
     name: str
     of: str = ""
@@ -37,7 +37,7 @@ class Stage:
     next: tuple[str, ...] = ()
 
     def delay(self, profile_s: float, chance: random.Random) -> float:
-        """How long it takes this time, in seconds; ``profile_s`` is what the profile says of ``of``."""
+        """How many seconds it takes this time; ``profile_s`` is what the profile says about ``of``."""
         own = self.delay_s * (1.0 + self.jitter * (2.0 * chance.random() - 1.0)) if self.delay_s and self.jitter else self.delay_s
         return profile_s * self.part + own
 
@@ -50,7 +50,7 @@ class Behaviour:
     stages: Mapping[str, Stage]
 
     def follower(self, stage: Stage, chance: random.Random) -> Stage | None:
-        """The stage that comes after one, drawn by weight; None after the last."""
+        """The next stage, drawn by weight; None after the last."""
         following = [self.stages[name] for name in stage.next]
         if len(following) < 2:
             return following[0] if following else None
@@ -58,7 +58,7 @@ class Behaviour:
 
 
 class BadBehaviour(ValueError):
-    """A behaviour that is none; the message says where and why."""
+    """A malformed behaviour; the message says where and why."""
 
 
 @cache
@@ -70,7 +70,7 @@ def behaviours() -> Mapping[str, Behaviour]:
 
 @lru_cache(maxsize=256)
 def behaviour(name_or_json: str) -> Behaviour:
-    """The behaviour of a name, or that a JSON text describes; BadBehaviour when it is neither."""
+    """The behaviour with that name, or one described by a JSON text; BadBehaviour for neither."""
     known = behaviours().get(name_or_json)
     if known is not None:
         return known

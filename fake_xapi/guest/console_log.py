@@ -1,4 +1,4 @@
-"""What a guest wrote on its text console: what it printed since its last boot, or, where nobody kept it, what its rows imply."""
+"""The text on a guest's console: what it has printed since its last boot or, where that was not kept, what its rows imply."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def console_text(world: World, vm: Id) -> str:
 
 
 def _implied(world: World, vm: Id) -> str:
-    """The console of a guest that was made, not booted: a world that was built at once has many."""
+    """The console of a guest that was never booted but created running: a populated world has many."""
     row = world[vm]
     guest = world.get(row["guest_metrics"])
     names = ["loader", "kernel"] if row["power_state"] != "Halted" or guest is not None else []

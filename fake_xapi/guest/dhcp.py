@@ -1,6 +1,6 @@
-"""The DHCP server of each network: a lease follows from the network and the interface alone, and no two interfaces share one.
+"""The DHCP server of each network: a lease depends on the network and the interface alone, and no two interfaces share one.
 
-Nothing is kept: every host of a pool gives the same answer, and a lease is the same after a reboot, a migration or a restart.
+Nothing is stored: every host of a pool gives the same answer, and a lease is the same after a reboot, a migration or a restart.
 """
 
 from __future__ import annotations

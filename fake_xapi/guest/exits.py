@@ -1,4 +1,4 @@
-"""A guest that ends its domain by itself: it halts, reboots or crashes, and its VM's ``actions_after_*`` say what follows."""
+"""A guest that ends its own domain: it halts, reboots or crashes, and its VM's ``actions_after_*`` decide what follows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LAST_WORDS: Mapping[Exit, str] = {"shutdown": "halt", "reboot": "reboot", "cras
 
 
 def end_domain(call: Call, vm: Id, how: Exit) -> Outcome:
-    """Do to a VM whose guest halts, reboots or crashes what its actions say: returns the power state that it ends in."""
+    """Carry out the actions of a VM whose guest halts, reboots or crashes; returns the resulting power state."""
     row = call.world[vm]
     outcome = _OUTCOMES[row[f"actions_after_{how}"]]
     host: Id = row["resident_on"]

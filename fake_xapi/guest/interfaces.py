@@ -1,4 +1,4 @@
-"""What a guest notices of its interfaces: that one came or went, or was told another address."""
+"""What a guest notices about its interfaces: one has come or gone, or has been told another address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fake_xapi.verbs.call import Call
 
 
 def interfaces_changed(call: Call, vm: Id) -> None:
-    """A guest that is up notices an interface that came or went, or an address that it was told."""
+    """Let a guest that is up notice that an interface has come or gone, or has been told another address."""
     row = call.world.get(vm)
     metrics = call.world.get(row["guest_metrics"]) if row is not None else None
     if row is None or metrics is None or not metrics["live"]:

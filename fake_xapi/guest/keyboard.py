@@ -1,6 +1,6 @@
-"""What a guest does with keys that somebody presses at its console: its screen shows them; Ctrl-Alt-Del reboots hardware.
+"""How a guest reacts to keys pressed at its console: its screen shows them; Ctrl-Alt-Del reboots an HVM guest.
 
-Only a running guest has ears. Nobody is logged in by typing.
+Only a running guest reacts. Typing never logs anybody in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DEAF = ("hang", "ignore")
 
 
 def type_keys(call: Call, vm: Id, text: str) -> None:
-    """Let a guest take what is typed: ENTER asks who one is again, BACKSPACE takes one character of one's own back."""
+    """Pass typed keys to a guest: ENTER brings back the login prompt, BACKSPACE deletes a character that was typed."""
     row = call.world.get(vm)
     if row is None or row["power_state"] != "Running" or row["is_control_domain"]:
         return
@@ -40,7 +40,7 @@ def _with(shown: str, key: str, prompt: str) -> str:
 
 
 def press_reset(call: Call, vm: Id) -> None:
-    """Ctrl-Alt-Del: a guest on hardware of its own reboots, unless it hangs or is operated on; any other does not notice."""
+    """Press Ctrl-Alt-Del: an HVM guest reboots, unless it hangs or an operation is under way; others ignore it."""
     row = call.world.get(vm)
     if row is None or row["power_state"] != "Running" or row["is_control_domain"] or row["current_operations"]:
         return

@@ -1,7 +1,7 @@
-"""A guest's life: what it does, stage by stage, from the moment its domain is there until it is gone.
+"""A guest's life, stage by stage, from the moment its domain exists until it is gone.
 
-Which stages there are is data (``behaviours``); what a caller wishes otherwise is in the VM's other_config (``wishes``). A new domain
-ends the life of the one before.
+The stages are data (``behaviours``); a caller changes them through the VM's other_config (``wishes``). A new domain ends the life of
+the previous one.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call
 
 IGNORED = "SIM_SETTING_IGNORED"
-"""The name of the ``message`` that says what is wrong with a key ``sim.*``."""
+"""The name of the ``message`` that reports a bad key ``sim.*``."""
 _EXITS: Mapping[str, Exit] = {"halt": "shutdown", "reboot": "reboot", "crash": "crash"}
 _RETRY_S = 1.0
 _GIVES_WAY = frozenset({"clean_shutdown", "clean_reboot", "shutdown", "call_plugin", "data_source_op", "metadata_export"})
-"""The operations that a guest does not wait for before it ends its domain: what they want is just that, or does not touch it."""
+"""The operations for which a guest does not wait before it ends its domain: they want just that, or are not affected."""
 
 
 def begin_life(call: Call, vm: Id, domid: int) -> None:
-    """Let the guest of a domain boot, or go on booting, behind the call that lets the domain run."""
+    """Let the guest of a domain boot, or continue to boot, in the background of the call that lets the domain run."""
     call.spawn(_name(vm), _live(call, vm, domid))
 
 
 def end_life(call: Call, vm: Id) -> None:
-    """The domain is gone or stands still, and with it whatever its guest was doing."""
+    """End the guest's activity: its domain is gone or paused."""
     call.stop(_name(vm))
 
 
 def resume_all(call: Call) -> None:
-    """Let the guests of a database that was loaded or rolled back go on from the stages that they had reached."""
+    """Let the guests of a database that was loaded or rolled back continue from the stages that they had reached."""
     for vm, row in list(call.world.rows("VM")):
         if row["power_state"] == "Running" and not row["is_control_domain"] and not _is_at_rest(call, vm, row):
             begin_life(call, vm, row["domid"])
 
 
 def _is_at_rest(call: Call, vm: Id, row: AnyRow) -> bool:
-    """Whether a guest without wishes has come to its last stage: most have, and there are many of them."""
+    """Whether a guest without wishes has reached its last stage, as most of the many guests have."""
     if any(key.startswith(PREFIX) for key in row["other_config"]):
         return False
     plan = behaviours()[system_of(row, call.world.personality.era).behaviour if _has_system(call, vm) else "bare"]
@@ -57,9 +57,9 @@ def _is_at_rest(call: Call, vm: Id, row: AnyRow) -> bool:
 
 
 def leave_domain(call: Call, vm: Id, how: Exit) -> Outcome:
-    """What becomes of a running VM whose guest halts, reboots or crashes: the power state that it ends in.
+    """Carry out what follows when the guest of a running VM halts, reboots or crashes; returns the resulting power state.
 
-    Nobody is asked and no operation is marked: XAPI finds out when it is over.
+    Nothing is checked and no operation is marked: XAPI finds out afterwards.
     """
     end_life(call, vm)
     outcome = end_domain(call, vm, how)
@@ -89,7 +89,7 @@ async def _live(call: Call, vm: Id, domid: int) -> None:
 
 
 def _plan(call: Call, vm: Id) -> Behaviour:
-    """What the guest does: as was wished, else as its system does; hardware without a disk stops at its firmware."""
+    """The guest's behaviour: as wished, otherwise that of its system; an HVM guest without a disk stops at its firmware."""
     row = call.world[vm]
     wrong = list(complaints(row["other_config"]))
     wishes = wishes_of(row["other_config"])
@@ -111,7 +111,7 @@ def _has_system(call: Call, vm: Id) -> bool:
 
 
 def _next_stage(call: Call, vm: Id, plan: Behaviour) -> Stage | None:
-    """Where the guest begins, or goes on when its domain was paused or suspended."""
+    """The stage at which the guest begins, or continues when its domain was paused or suspended."""
     reached = plan.stages.get(machine.stage_reached(call.world, vm, call.world[vm]))
     if reached is not None:
         return plan.follower(reached, call.chance("guests"))
@@ -127,7 +127,7 @@ def _delay(call: Call, plan: Behaviour, stage: Stage, wishes: Wishes) -> float:
 
 
 def _parts(plan: Behaviour) -> Iterator[float]:
-    """What the stages of a boot take of it, one way through."""
+    """The fractions of a boot that its stages take, along one path."""
     stage: Stage | None = plan.stages[plan.first]
     seen: set[str] = set()
     while stage is not None and stage.name not in seen:
@@ -142,7 +142,7 @@ def _is_still(call: Call, vm: Id, domid: int) -> bool:
 
 
 def _pass(call: Call, vm: Id, stage: Stage) -> None:
-    """Tell and print what a stage has to; what is printed may be about what was told."""
+    """Tell and print what a stage prescribes, in this order, since what is printed may depend on what was told."""
     row = call.world[vm]
     keys = {key: value for name in stage.tells for key, value in TELLS[name](call.world, row).items()}
     if keys:
@@ -155,7 +155,7 @@ def _pass(call: Call, vm: Id, stage: Stage) -> None:
 
 
 async def _end_as_wished(call: Call, vm: Id, domid: int, wishes: Wishes) -> None:
-    """A guest that ends by itself a while after it came up: of several wishes the first to come true."""
+    """Let a guest end by itself some time after it came up: of several wishes, the earliest wins."""
     wanted = ((wishes.halt_after, "halt"), (wishes.reboot_after, "reboot"), (wishes.crash_after, "crash"))
     ends = sorted((after, how) for after, how in wanted if after is not None)
     if ends:
@@ -164,7 +164,7 @@ async def _end_as_wished(call: Call, vm: Id, domid: int, wishes: Wishes) -> None
 
 
 async def _leave(call: Call, vm: Id, domid: int, how: Exit) -> None:
-    """End the domain once nothing else is being done to it."""
+    """End the domain once no other operation is under way."""
     while _is_still(call, vm, domid) and set(call.world[vm]["current_operations"].values()) - _GIVES_WAY:  # noqa: ASYNC110  # rare
         await asyncio.sleep(_RETRY_S)
     if _is_still(call, vm, domid):

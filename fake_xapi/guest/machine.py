@@ -1,6 +1,6 @@
-"""What a guest keeps that no field of XenAPI tells: its console, its files, its password, and what xenstore holds beyond the database.
+"""The state of a guest that no field of XenAPI shows: its console, files and password, and the xenstore keys beyond the database.
 
-One row of the world's unseen class ``guest`` per VM, made when there is something to keep; saved and forked with the world.
+One row per VM of the world's unseen class ``guest``, created when there is something to keep; saved and forked with the world.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import NULL, Id
 
 CONSOLE_KEPT = 65_536
-"""So many characters of the console are kept, the newest."""
+"""How many characters of the console are kept: the newest ones."""
 
 
 class Named(Protocol):
@@ -28,7 +28,7 @@ class Named(Protocol):
 
 
 def machine(rows: Named, vm: Id) -> AnyRow | None:
-    """What the guest keeps; None when it has kept nothing yet."""
+    """The state of the guest; None when there is none yet."""
     return rows.get(_find(rows, vm))
 
 
@@ -37,7 +37,7 @@ def _find(rows: Named, vm: Id) -> Id:
 
 
 def keep(edit: Edit, vm: Id, **fields: Any) -> None:
-    """Write fields of a VM's guest. What was of a domain before the present one is forgotten."""
+    """Write fields of a VM's guest. Whatever belonged to an earlier domain is dropped."""
     row, domid = _find(edit, vm) or edit.create("guest", vm=str(vm)), edit[vm]["domid"]
     if domid >= 0 and edit[row]["domid"] != domid:
         edit.set(row, domid=domid, xenstore={}, key="")
@@ -45,20 +45,20 @@ def keep(edit: Edit, vm: Id, **fields: Any) -> None:
 
 
 def begin_boot(edit: Edit, vm: Id) -> None:
-    """Another boot: nothing has happened yet, and the console is empty."""
+    """Begin another boot, with an empty console."""
     if machine(edit, vm) is not None:
         keep(edit, vm, stage="", console="")
 
 
 def prints(edit: Edit, vm: Id, text: str) -> None:
-    """Add to what the guest's console shows."""
+    """Append to the guest's console."""
     row = machine(edit, vm)
     before: str = row["console"] if row is not None else ""
     keep(edit, vm, console=(before + text)[-CONSOLE_KEPT:])
 
 
 def stage_reached(rows: Named, vm: Id, vm_row: AnyRow) -> str:
-    """The stage that the guest came to, "" when it begins anew: a domain that was resumed goes on where the one before it was."""
+    """The stage that the guest has reached, "" when it starts anew: a resumed domain continues where the previous one was."""
     row = machine(rows, vm)
     if row is None or (row["domid"] != vm_row["domid"] and not rows.get(vm_row["guest_metrics"])):
         return ""
@@ -66,7 +66,7 @@ def stage_reached(rows: Named, vm: Id, vm_row: AnyRow) -> str:
 
 
 def forget(edit: Edit, vm: Id) -> None:
-    """The VM is gone, and all that its guest kept."""
+    """Drop everything that the guest of a destroyed VM kept."""
     row = _find(edit, vm)
     if row:
         edit.destroy(row)

@@ -36,11 +36,11 @@ _REASON = ("data/cant_suspend_reason", "data-cant-suspend-reason")
 _DESKTOP = ("data/ts", "data-ts")
 _SUSPEND = "control/feature-suspend"
 UPDATED = "data/updated"
-"""The agent writes it when all that it has to say is there."""
+"""The agent writes it once everything else is written."""
 
 
 def fields_of(tree: Tree, newest: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of VM_guest_metrics that a tree tells; memory is measured and told nowhere. ``newest``: the drivers of the release."""
+    """The fields of VM_guest_metrics in a tree; memory is measured elsewhere. ``newest``: the drivers of the release."""
     drivers = _picked(tree, _DRIVERS)
     is_new = bool(drivers) and all(drivers.get(key) == newest[key] for key in ("major", "minor"))
     if drivers:
@@ -62,7 +62,7 @@ def _picked(tree: Tree, names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _other(tree: Tree) -> dict[str, str]:
-    """Everything right below ``control``; a reason not to be suspended takes the place of the feature."""
+    """Everything directly below ``control``; a reason not to suspend replaces the feature."""
     found = {path.removeprefix("control/"): value for path, value in tree.items() if path.startswith("control/") and path.count("/") == 1}
     if _REASON[0] in tree and found.pop("feature-suspend", None) is not None:
         found[_REASON[1]] = tree[_REASON[0]]
@@ -72,7 +72,7 @@ def _other(tree: Tree) -> dict[str, str]:
 
 
 def _networks(tree: Tree) -> dict[str, str]:
-    """``0/ip``, ``0/ipv4/0``, ``0/ipv6/0``: from ``attr/vif``, and from the older ``attr/eth0`` where nothing is there."""
+    """``0/ip``, ``0/ipv4/0``, ``0/ipv6/0``: from ``attr/vif``, or from the older ``attr/eth0`` where that is empty."""
     found: dict[str, str] = {}
     for path in sorted(tree, key=_numerically):
         parts = path.split("/")
@@ -104,7 +104,7 @@ def _numerically(path: str) -> tuple[str, int]:
 
 
 def keys_of(metrics: Mapping[str, Any] | Any) -> dict[str, str]:
-    """The part of a domain's tree that says what guest metrics say."""
+    """The part of a domain's tree that corresponds to guest metrics."""
     version: Mapping[str, str] = metrics["PV_drivers_version"]
     system: Mapping[str, str] = metrics["os_version"]
     tree = {path: version[key] for path, key in _DRIVERS.items() if key in version}

@@ -1,4 +1,4 @@
-"""What guests write on their text consoles: lines by the name of what is printed, made of the VM's rows as they are then."""
+"""The texts that guests print on their consoles: lines by the name of the text, made from the VM's rows at that time."""
 
 from __future__ import annotations
 
@@ -93,6 +93,6 @@ PRINTS: Mapping[str, Lines] = {
 
 
 def printed(world: World, vm: Id, names: tuple[str, ...]) -> str:
-    """The text of what is printed."""
+    """The text for some names."""
     row = world[vm]
     return "".join(f"{line}{END}" for name in names for line in PRINTS[name](world, row))

@@ -1,6 +1,6 @@
-"""What XAPI asks a guest for, and how the guest takes it: shutting down, suspending, giving a device back.
+"""XAPI's requests to a guest and how it reacts: shutdown, suspend, release of a device.
 
-The deadlines are XAPI's own and run on the clock whatever the profile.
+The deadlines are XAPI's own, in seconds of the clock whatever the profile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call
 
 ACKNOWLEDGMENT_S = 60.0
-"""A guest takes a request out of xenstore within this time, or does not know how."""
+"""The time within which a guest acknowledges a request in xenstore, if it can."""
 SHUTDOWN_S = 1200.0
 SUSPEND_S = 1200.0
 DETACH_S = 1200.0
@@ -23,9 +23,9 @@ Share = tuple[float, float]
 
 
 async def shut_down(call: Call, vm: Id, how: Literal["halt", "reboot"], *, share: Share) -> None:
-    """Ask a guest to go; it has gone when this returns, in whatever way.
+    """Ask a guest to shut down; it is gone when this returns, one way or another.
 
-    Failures VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT [vm], VM_SHUTDOWN_TIMEOUT [vm, seconds]: it runs on.
+    Failures VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT [vm], VM_SHUTDOWN_TIMEOUT [vm, seconds]: then it keeps running.
     """
     answer = _wishes(call, vm).shutdown
     domid = call.world[vm]["domid"]
@@ -47,7 +47,7 @@ def _wishes(call: Call, vm: Id) -> Wishes:
 
 
 def _unless_gone(call: Call, vm: Id, domid: int, failure: Failure) -> None:
-    """Raise what came of a request, unless the guest went by itself meanwhile."""
+    """Raise the failure of a request, unless the guest has gone by itself in the meantime."""
     if call.world[vm]["domid"] == domid:
         raise failure
 
@@ -73,7 +73,7 @@ async def get_ready_to_sleep(call: Call, vm: Id) -> None:
 
 
 async def give_back(call: Call, device: Id) -> None:
-    """Ask a guest for a disk or interface.
+    """Ask a guest to release a disk or interface.
 
     Failures DEVICE_DETACH_REJECTED [class, device, reason], DEVICE_DETACH_TIMEOUT [class, device].
     """

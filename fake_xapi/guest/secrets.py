@@ -1,6 +1,6 @@
 """The secrets of the in-guest agent's protocol: a Diffie-Hellman exchange, and passwords as ``openssl enc`` writes them.
 
-Small numbers and one round of a hash: what old clients speak, no protection worth the name.
+Small numbers and a single round of a hash: this is what old clients speak, and no real protection.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _KEY_BYTES = 16
 
 
 class BadSecret(ValueError):
-    """A public number or a ciphertext that cannot be right."""
+    """An impossible public number or ciphertext."""
 
 
 def answer_exchange(their_public: str, chance: random.Random) -> tuple[str, str]:
-    """Our public number and the shared secret, both in decimal. BadSecret for a number that no exchange has."""
+    """Our public number and the shared secret, both in decimal. BadSecret for a number outside the group."""
     if not their_public.isascii() or not their_public.isdecimal() or len(their_public) > 64 or not 1 < int(their_public) < PRIME - 1:
         raise BadSecret("the public number is not between 1 and the prime")
     private = chance.getrandbits(PRIVATE_BITS) | 1
@@ -33,7 +33,7 @@ def answer_exchange(their_public: str, chance: random.Random) -> tuple[str, str]
 
 
 def decrypt(text: str, passphrase: str, digests: Sequence[str]) -> str:
-    """What ``openssl enc -aes-128-cbc -a -nosalt`` encrypted: by the first of the digests ("md5", "sha256") that fits. BadSecret."""
+    """Decrypt the output of ``openssl enc -aes-128-cbc -a -nosalt``, with the first digest ("md5", "sha256") that fits. BadSecret."""
     try:
         sealed = base64.b64decode(text, validate=False)
     except ValueError as error:  # binascii.Error is one, and so is what is said of letters beyond ASCII

@@ -1,4 +1,4 @@
-"""The operating systems that simulated guests run, by the words of a VM's template or name; and the drivers they bring."""
+"""The operating systems of simulated guests, chosen by words in a VM's template or name, and the drivers that they bring."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fake_xapi.lifecycle.rules import AnyRow
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What a guest's agent says of its system, and the behaviour that is the system's own."""
+    """What a guest's agent reports about its system, and the system's own behaviour."""
 
     name: str
     distro: str
@@ -22,7 +22,7 @@ class System:
 
     @property
     def keys(self) -> dict[str, str]:
-        """As its agent writes it to xenstore."""
+        """The keys that its agent writes to xenstore."""
         return {
             "data/os_name": self.name,
             "data/os_uname": self.uname,
@@ -52,10 +52,10 @@ DRIVERS: Mapping[Era, dict[str, str]] = {
 }
 """The version of the PV drivers that guests of an era bring."""
 OLD_DRIVERS: Mapping[str, str] = {"major": "5", "minor": "6", "micro": "0", "build": "31188"}
-"""Those of a guest whose owner never renewed them."""
+"""The version in a guest whose owner never updated them."""
 
 
 def system_of(vm: AnyRow, era: Era) -> System:
-    """The system of a VM: by what its template and name say."""
+    """The system of a VM, according to its template and name."""
     said = f"{vm['other_config'].get('base_template_name', '')} {vm['name_label']}".lower()
     return next((system for word, system in _BY_WORD if word in said), _OTHERWISE[era == "modern"])

@@ -1,4 +1,4 @@
-"""What guests tell their host through xenstore: keys by the name of what is told."""
+"""What guests report to their host through xenstore: sets of keys, by name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _HOTPLUG: Mapping[str, str] = {"feature/hotplug/vbd": "1", "feature/hotplug/vif"
 
 
 def _drivers(world: World, row: AnyRow) -> dict[str, str]:
-    """The system, the version of the drivers and what they can be asked for."""
+    """The system, the drivers' version, and the features that they announce."""
     era = world.personality.era
     wishes, system = wishes_of(row["other_config"]), system_of(row, era)
     if wishes.drivers == "none":
@@ -49,7 +49,7 @@ def _drivers(world: World, row: AnyRow) -> dict[str, str]:
 
 
 def _agent(world: World, row: AnyRow) -> dict[str, str]:
-    """The addresses, and that all is said."""
+    """The addresses, and the key that says that everything is written."""
     if wishes_of(row["other_config"]).drivers == "none":
         return {}
     return {**address_keys(world, row), "data/updated": "1"}

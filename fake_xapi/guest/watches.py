@@ -1,4 +1,4 @@
-"""What a guest's drivers and agent notice when dom0 writes to their part of xenstore."""
+"""How a guest's drivers and agent react when dom0 writes to their part of xenstore."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DESKTOP_SERVICE = "control/ts"
 
 
 def written_by_dom0(call: Call, vm: Id, path: str, value: str) -> None:
-    """Write a key as dom0 does, and let the guest see it."""
+    """Write a key as dom0 does, and let the guest notice."""
     xenstore.write(call, vm, {path: value})
     for prefix, notice in WATCHES.items():
         if path.startswith(prefix):
@@ -26,7 +26,7 @@ def _request(call: Call, vm: Id, name: str) -> None:
 
 
 def _desktop(call: Call, vm: Id, rest: str) -> None:
-    """Windows turns its remote desktop on or off, takes the request away, and says which."""
+    """Let Windows turn its remote desktop on or off, remove the request, and report the state."""
     wanted = xenstore.read(call.world, vm, _DESKTOP_SERVICE)
     if wanted in ("0", "1") and xenstore.read(call.world, vm, "control/feature-ts2") == "1":
         xenstore.remove(call, vm, _DESKTOP_SERVICE)
@@ -42,4 +42,4 @@ WATCHES: Mapping[str, Callable[[Call, Id, str], None]] = {
     _DESKTOP_SERVICE: _desktop,
     "xenserver/device/vif/": _configuration,
 }
-"""The beginning of a path -> what sees it; the rest of the path comes along."""
+"""The beginning of a path -> who reacts to it; the rest of the path is passed on."""

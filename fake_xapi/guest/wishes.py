@@ -1,6 +1,6 @@
-"""What a caller wishes of one guest: the keys ``sim.*`` of its VM's other_config, which a clone inherits from its template.
+"""A caller's wishes for one guest: the keys ``sim.*`` in its VM's other_config, which a clone inherits from its template.
 
-XAPI takes any key with any value, so a wrong one is no error of the call: it is told by a ``message`` object and counts as not said.
+XAPI accepts any key and value there, so a bad one does not fail the call: a ``message`` object reports it, and it has no effect.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Obedience = Literal["obey", "ignore", "hang", "slow", "crash", "refuse", "stuck"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a guest does when it is asked for something; ``delay_s`` of a slow one, ``reason`` of one that refuses."""
+    """How a guest reacts to a request; ``delay_s`` for a slow one, ``reason`` for a refusal."""
 
     how: Obedience = "obey"
     delay_s: float = 0.0
@@ -25,7 +25,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """All wishes for one guest. A ``boot`` is "" for as its behaviour has it, "hang", "panic", or seconds."""
+    """All wishes for one guest. ``boot`` is "" for its own behaviour, "hang", "panic", or seconds."""
 
     behaviour: str = ""
     boot: str | float = ""
@@ -65,7 +65,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 def _answer(*words: Obedience) -> Callable[[str], Answer]:
-    """``obey``, ``slow:30``, ``refuse:why``: a word, and what belongs to it behind a colon."""
+    """``obey``, ``slow:30``, ``refuse:why``: a word, followed by its argument after a colon."""
 
     def parse(text: str) -> Answer:
         word, colon, more = text.partition(":")
@@ -83,7 +83,7 @@ def _boot(text: str) -> str | float:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: the field of ``Wishes`` that it sets, how its value is read, what may stand there, and what it does."""
+    """One key: the field of ``Wishes`` that it sets, the parser of its value, the accepted values, and its effect."""
 
     field: str
     parse: Callable[[str], Any]
@@ -122,13 +122,13 @@ KEYS: Mapping[str, Key] = {
 
 
 def wishes_of(other_config: Mapping[str, str]) -> Wishes:
-    """The wishes in an other_config; NONE for nearly all."""
+    """The wishes in an other_config; NONE in most cases."""
     said = _said(other_config)
     return _parsed(said)[0] if said else NONE
 
 
 def complaints(other_config: Mapping[str, str]) -> tuple[str, ...]:
-    """What is wrong with the keys in an other_config, a sentence each."""
+    """The faults of the keys in an other_config, one sentence each."""
     said = _said(other_config)
     return _parsed(said)[1] if said else ()
 

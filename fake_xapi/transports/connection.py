@@ -330,7 +330,7 @@ class Connection(asyncio.Protocol):
             self._restart_timer(_LINGER_S, self.drop)
 
     def _idle(self) -> None:
-        """Note that everything is answered: a client that asks nothing more is eventually disconnected."""
+        """Close a connection that is ending, now that everything is answered."""
         if self._is_ending and not self._transport.is_closing():
             self._transport.close()
 
