@@ -15,7 +15,6 @@ class Declined:
 
 
 DECLINED: Mapping[str, Declined] = {
-    "VM.import_convert": Declined("NOT_IMPLEMENTED", "It fetches VMs from another vendor's hypervisor through an appliance of their own"),
     "VDI.open_database": Declined(
         "COULD_NOT_IMPORT_DATABASE", "A session over another pool's database would have to answer every call: recover over the SRs instead"
     ),

@@ -82,7 +82,7 @@ def test_whatever_is_declined_is_a_message_and_not_served() -> None:
         ("VMPP.protect_now", Answer("declined", REMOVED)),
         ("SR.make", Answer("declined", WITHDRAWN)),
         ("host.set_localdb_key", Answer("declined", INTERNAL)),
-        ("VM.import_convert", Answer("declined", DECLINED["VM.import_convert"])),
+        ("host.bugreport_upload", Answer("declined", DECLINED["host.bugreport_upload"])),
     ],
 )
 def test_a_message_is_answered_in_one_way(name: str, answer: Answer) -> None:

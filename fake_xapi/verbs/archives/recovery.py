@@ -17,6 +17,7 @@ from fake_xapi.verbs.archives.archive_export import Scope, export
 from fake_xapi.verbs.archives.archive_importing import Plan
 from fake_xapi.verbs.archives.vm_import import import_vms
 from fake_xapi.verbs.call import Call, Verb
+from fake_xapi.verbs.hosts.host_plugins import run_plugin
 from fake_xapi.verbs.vms import placement
 
 
@@ -103,6 +104,15 @@ async def import_from(call: Call, url: str, sr: Id, full_restore: bool, force: b
     return list(await import_vms(call, call.fetch(url), plan))
 
 
+async def import_convert(call: Call, kind: str, username: str, password: str, sr: Id, remote_config: dict[str, str]) -> None:
+    """Import VMs from another vendor's hypervisor by an appliance, of which only a plugin knows: a host without both has none.
+
+    XENAPI_MISSING_PLUGIN ["conversion"] there. Where users brought the plugin, NOT_IMPLEMENTED: nobody speaks to the appliance it names.
+    """
+    await run_plugin(call, call.host, "conversion", "main", {})
+    raise Failure("NOT_IMPLEMENTED", call.message.wire_name)
+
+
 def update_snapshot_metadata(call: Call, vm: Id, snapshot_of: Id, snapshot_time: str, transportable_snapshot_id: str) -> None:
     """Set by hand the metadata of snapshots that a storage array made."""
     with call.world.edit() as edit:
@@ -126,5 +136,6 @@ VERBS: Mapping[str, Verb] = {
     "VM_appliance.assert_can_be_recovered": assert_appliance_recoverable,
     "VM_appliance.recover": recover_appliance,
     "VM.import": import_from,
+    "VM.import_convert": import_convert,
     "VM.update_snapshot_metadata": update_snapshot_metadata,
 }

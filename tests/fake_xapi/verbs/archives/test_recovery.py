@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import pytest
-
 from fake_xapi.datamodel.failure import Failure
+from fake_xapi.dom0.user_plugins import UserPlugins
+from fake_xapi.engine.settings import Settings
 from tests.fake_xapi.transports.archives import out
-from tests.fake_xapi.verbs.kit.hosts import MIB, NULL, Host, over_host
+from tests.fake_xapi.verbs.kit.hosts import MIB, Host, over_host
 from tests.fake_xapi.verbs.kit.pools import Process
 
 
@@ -108,9 +108,16 @@ def test_what_a_snapshot_knows_of_itself_is_written_by_hand() -> None:
     over_host(body, "clearwater")
 
 
-@pytest.mark.parametrize("message", ["VM.import_convert"])
-def test_what_another_vendors_hosts_are_needed_for_is_declined(message: str) -> None:
+def test_vms_of_another_vendor_need_an_appliance_that_a_plugin_knows() -> None:
     async def body(host: Host) -> None:
-        assert (await host.refused(message, "vmware", "u", "p", NULL, {}))[0] == "NOT_IMPLEMENTED"
+        assert await host.refused("VM.import_convert", "vmware", "u", "p", host.sr, {}) == ["XENAPI_MISSING_PLUGIN", "conversion"]
 
     over_host(body)
+
+
+def test_what_another_vendors_hosts_are_needed_for_is_declined() -> None:
+    async def body(host: Host) -> None:
+        assert await host.refused("VM.import_convert", "vmware", "u", "p", host.sr, {}) == ["NOT_IMPLEMENTED", "VM.import_convert"]
+
+    plugins = UserPlugins(modules={"conversion": {"main": lambda host, args: "10.0.0.9"}})
+    over_host(body, settings=Settings(plugins=plugins))
