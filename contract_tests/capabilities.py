@@ -1,4 +1,4 @@
-"""What the server under test says that it is: its era, its messages, its transports.
+"""What the server under test reports about itself: its era, its messages, its transports.
 
 Everything is computed from the server's own answers. Where releases differ a test asks ``as_of`` for what its era promises.
 """
@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The facts of one server. ``messages`` are the dotted names that it lists; ``features`` what no name tells."""
+    """The facts about one server. ``messages`` are the dotted names that it lists; ``features`` those that no name reveals."""
 
     era: Era
     release: str
@@ -47,7 +47,7 @@ class Server:
 
 
 def ask(target: Target, session: Any) -> Server:
-    """Ask a server what it is. ``session`` is logged in."""
+    """Ask a server for its facts. ``session`` is logged in."""
     xapi = session.xenapi
     master = xapi.pool.get_master(xapi.pool.get_all()[0])
     version = xapi.host.get_software_version(master)
@@ -67,7 +67,7 @@ def era_of(api: tuple[int, int]) -> Era:
 
 
 def exports_disks(target: Target) -> bool:
-    """Whether a stranger is asked who he is at `/export_raw_vdi`, and not told that there is no such place."""
+    """Whether `/export_raw_vdi` asks a stranger for credentials instead of denying that it exists."""
     return target.request("GET", "/export_raw_vdi").status == 401
 
 

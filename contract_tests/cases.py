@@ -1,6 +1,6 @@
-"""Cases that were made of a recording, and who runs them against a server: the same calls, answers of the same shape.
+"""Cases made from a recording, and their execution against a server: the same calls, answers of the same shape.
 
-What a call takes from an earlier answer is a name, looked up where it first appeared. May not know who made the cases.
+Where a call uses something from an earlier answer there is a name, bound where it first appeared. May not know who made the cases.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ SLOWEST: Final = 5
 
 
 class BadCases(ValueError):
-    """A file that holds no cases; the message names the cure."""
+    """A file without valid cases; the message names the cure."""
 
 
 class Missing(LookupError):
-    """A name that nothing on this server bears."""
+    """A name to which nothing on this server corresponds."""
 
 
 class Differs(AssertionError):
-    """An answer that is not as recorded: one line for each difference."""
+    """An answer that differs from the recording: one line for each difference."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One call and what it must come to. ``binds`` are the names that its answer gives, with the steps to them."""
+    """One call and its expected outcome. ``binds`` are the names that its answer defines, with the steps to them."""
 
     name: str
     method: str
@@ -56,7 +56,7 @@ class Case:
 
 
 def read_cases(path: Path) -> list[Case]:
-    """The cases of a file; BadCases when it has none."""
+    """The cases in a file; BadCases when it has none."""
     try:
         return cases_of(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -66,7 +66,7 @@ def read_cases(path: Path) -> list[Case]:
 
 
 def cases_of(plain: Any) -> list[Case]:
-    """The cases of what a file holds; BadCases when it is something else."""
+    """The cases in a file's content; BadCases for any other content."""
     if not isinstance(plain, dict) or plain.get("format") != FORMAT or not isinstance(plain.get("cases"), list):
         raise BadCases(f"no cases of the format {FORMAT!r}; make them with inova sim cases")
     try:
@@ -77,7 +77,7 @@ def cases_of(plain: Any) -> list[Case]:
 
 @dataclass(slots=True)
 class Replayer:
-    """Runs cases in their order over one session, and remembers how long each took beside what was recorded."""
+    """Runs cases in their order over one session, and remembers how long each took compared with the recording."""
 
     target: Target
     may_change: bool = False
@@ -88,7 +88,7 @@ class Replayer:
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def hold(self, case: Case) -> None:
-        """Ask, and compare. Differs for another answer; skips what would change something, or names what is not here."""
+        """Make the call, and compare. Raises Differs for another answer; skips cases that would change something, or lack an object."""
         if case.changes and not self.may_change:
             pytest.skip("it may change something: ask for it with --mutating")
         try:
@@ -123,7 +123,7 @@ class Replayer:
         return told(differences(case.expects["result"], _value(answer)))
 
     def _session(self) -> Any:
-        """The session, begun with the first case."""
+        """The session, opened with the first case."""
         if self._client is None:
             self._client = self._stack.enter_context(self.target.session())
             self.server = ask(self.target, self._client)
@@ -136,7 +136,7 @@ class Replayer:
     # ---- names ------------------------------------------------------------------------------------------------------------------
 
     def _resolved(self, param: Any) -> Any:
-        """A parameter with what its names stand for here; numbers go out as the texts that XenAPI makes of them."""
+        """A parameter with names replaced by their counterparts here; numbers are sent as the texts that XAPI makes of them."""
         match param:
             case str() if param.startswith("$"):
                 return param[1:] if param.startswith("$$") else self._named(param)
@@ -163,7 +163,7 @@ class Replayer:
                 self.names.pop(name, None)
 
     def summary(self) -> Iterator[str]:
-        """How long calls took beside what was recorded."""
+        """How long calls took compared with the recording."""
         if self.ratios:
             ranked = sorted(self.ratios.items(), key=lambda pair: -pair[1])
             yield f"latencies: {statistics.median(self.ratios.values()):.2f} times those recorded, in the median of {len(ranked)} calls"
@@ -171,7 +171,7 @@ class Replayer:
 
 
 def _is_success(answer: Any) -> bool:
-    """An answer without a status is bare, as the list of methods is."""
+    """Whether an answer is a success; one without a status, such as the list of methods, is."""
     return not isinstance(answer, dict) or answer.get("Status", "Success") == "Success"
 
 
@@ -189,7 +189,7 @@ def _step(value: Any, step: list[Any]) -> Any:
 
 
 def _most_alike(records: Mapping[str, Any], place: int, fields: Mapping[str, Any]) -> str:
-    """The key of the same object, else of the one with most fields alike, else of the one at the same place; LookupError for none."""
+    """The key of the same object, or else of the one with most equal fields, or else of the one in the same place; LookupError for none."""
 
     def likeness(key: str) -> tuple[bool, int]:
         record = records[key] if isinstance(records[key], dict) else {}

@@ -1,4 +1,4 @@
-"""The command `inova contract`: check the server's door, run the suite with pytest, say how it went.
+"""The command `inova contract`: check that the server can be reached, run the suite with pytest, report the outcome.
 
 Knows click. May not know what the tests ask.
 """
@@ -84,7 +84,7 @@ def contract(
 
 
 def _cases(path: Path | None, *, may_change: bool, jobs: int) -> Cases | None:
-    """The cases to run; what cannot be run is refused."""
+    """The cases to run; refuses what cannot be run."""
     from contract_tests.cases import BadCases, read_cases
     from contract_tests.run import Cases
 
@@ -102,7 +102,7 @@ def _cases(path: Path | None, *, may_change: bool, jobs: int) -> Cases | None:
 
 
 def check(target: Target) -> None:
-    """Log in once and out again; Unreachable says what to do when that fails."""
+    """Log in once and out again; raises Unreachable with the cure when that fails."""
     import http.client
     import xmlrpc.client  # the official client raises its errors
     from xml.parsers.expat import ExpatError

@@ -1,4 +1,4 @@
-"""Which messages each test sent: recorded on the way to the server, written as one file at the end of the run.
+"""Which messages each test sent: recorded on their way to the server, written as one file at the end of the run.
 
 Knows requests as they go out and pytest's reports. May not know what was answered, except that the test passed.
 """
@@ -21,20 +21,20 @@ _NAMES: Final = re.compile(rb'<methodName>\s*([^<\s]+)\s*</methodName>|"method":
 
 
 class Ear:
-    """Hears the requests of one process; what it heard belongs to the test that runs."""
+    """Listens to the requests of one process, which belong to the test that is running."""
 
     def __init__(self) -> None:
         self._heard: set[str] = set()
 
     def hear(self, body: object) -> None:
-        """Take note of a request; a body that comes in pieces is no call."""
+        """Record a request; a body that is sent in pieces is not a call."""
         if not isinstance(body, bytes):
             return
         for xml, js in _NAMES.findall(body):
             self._heard.add((xml or js).decode("ascii", "replace").removeprefix("Async."))
 
     def taken(self) -> list[str]:
-        """What was heard since this was last asked."""
+        """The messages recorded since the last time."""
         heard, self._heard = self._heard, set()
         return sorted(heard)
 
@@ -48,14 +48,14 @@ class ExercisedReport:
         self._calls: dict[str, set[str]] = defaultdict(set)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a test sent, its fixtures left out."""
+        """Take what a test sent, except for its fixtures."""
         properties: dict[str, Any] = dict(report.user_properties)
         self._server = str(properties.get(SERVER, self._server))
         if report.when == "call" and report.passed:
             self._calls[short(report.nodeid).partition("[")[0]].update(properties.get(CALLS, ()))
 
     def pytest_sessionfinish(self) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, all or nothing."""
         beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         calls = {test: sorted(sent) for test, sent in sorted(self._calls.items())}
         beside.write_text(json.dumps({self._server: calls}, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The report of a run as one page that needs nothing else: the rules by subject, then the tests that failed or were skipped.
+"""The report of a run as one self-contained page: the rules by subject, then the tests that failed or were skipped.
 
 Knows the report's value and the list of rules. May not know pytest.
 """

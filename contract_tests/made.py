@@ -1,7 +1,7 @@
-"""What a test makes on the server, and its undoing.
+"""The objects that a test makes on the server, and how they are removed.
 
-Everything bears the run's label in other_config, so that what is left can be found. VMs are undone first, since they hold on to the
-rest, and everything else in reverse order. May not touch anything that it did not make.
+Every object has the run's label in its other_config, so that leftovers can be found. VMs are removed first, since they hold on to the
+rest, then everything else in reverse order. May not touch anything that it did not make.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HARDWARE: Final[dict[str, Any]] = {
 
 @dataclass(slots=True)
 class Made:
-    """The things of one test (or of one module) on one server."""
+    """The objects of one test (or of one module) on one server."""
 
     xapi: Any
     label: str
@@ -57,16 +57,16 @@ class Made:
     _serial: int = 0
 
     def name(self) -> str:
-        """A name of ours that nothing else bears."""
+        """A unique name of ours."""
         self._serial += 1
         return f"{self.label}-{id(self):x}-{self._serial}"
 
     def mark(self, **other_config: str) -> dict[str, str]:
-        """An other_config that says whose a thing is."""
+        """An other_config with the label of the run."""
         return {MARK: self.label, **other_config}
 
     def undo(self) -> None:
-        """Undo everything and report the first thing that refused to go."""
+        """Undo everything and report the first failure."""
         failures: list[XenAPI.Failure] = []
         steps = [*reversed(self._vms), *reversed(self._rest)]
         self._vms, self._rest = [], []
@@ -79,17 +79,17 @@ class Made:
             raise failures[0]
 
     def later(self, undo: Callable[..., object], *params: object) -> None:
-        """Undo this too; a thing that is already gone is undone."""
+        """Register an undo step; it may find that the object is already gone."""
         self._rest.append(lambda: forgiving(undo, *params))
 
     def vm(self, base: dict[str, Any] | None = None, **fields: Any) -> str:
-        """A halted VM, paravirtual unless ``base`` says otherwise, at home on the master: that is where the suite looks."""
+        """A halted VM, paravirtual unless ``base`` says otherwise, with the master as its affinity: the suite looks for it there."""
         home = self.xapi.pool.get_master(self.xapi.pool.get_all()[0])
         record = {**(base or PARAVIRTUAL), "affinity": home, "name_label": self.name(), "other_config": self.mark(), **fields}
         return self.keep_vm(self.xapi.VM.create(record))
 
     def keep_vm(self, vm: str) -> str:
-        """Undo a VM that some call made, with its snapshots and its disks."""
+        """Register for removal a VM that some call made, with its snapshots and its disks."""
         uuid = self.xapi.VM.get_uuid(vm)
         self._vms += [lambda: erase_messages(self.xapi, uuid), lambda: forgiving(erase_vm, self.xapi, vm)]
         return vm
@@ -110,12 +110,12 @@ class Made:
         return self.keep_vdi(self.xapi.VDI.create(record))
 
     def keep_vdi(self, vdi: str) -> str:
-        """Undo a disk that some call made."""
+        """Register for removal a disk that some call made."""
         self.later(self.xapi.VDI.destroy, vdi)
         return vdi
 
     def vbd(self, vm: str, vdi: str = NULL, **fields: Any) -> str:
-        """A disk device of a VM; without a VDI an empty CD drive. It goes with its VM."""
+        """A disk device of a VM; without a VDI an empty CD drive. It is removed with its VM."""
         is_cd = vdi == NULL
         record = {
             "VM": vm,
@@ -135,7 +135,7 @@ class Made:
         return vbd
 
     def vif(self, vm: str, **fields: Any) -> str:
-        """A network device of a VM. It goes with its VM."""
+        """A network device of a VM. It is removed with its VM."""
         record = {
             "VM": vm,
             "network": self.network,
@@ -158,7 +158,7 @@ class Made:
         return network
 
     def keep_task(self, task: str) -> str:
-        """Undo a task."""
+        """Register a task for removal."""
         self.later(end_task, self.xapi, task)
         return task
 
@@ -168,7 +168,7 @@ class Made:
 
 
 def forgiving(undo: Callable[..., object], *params: object) -> None:
-    """Undo, unless the thing is gone."""
+    """Undo something, unless it is already gone."""
     try:
         undo(*params)
     except XenAPI.Failure as failure:
@@ -192,12 +192,12 @@ def erase_vm(xapi: Any, vm: str) -> None:
 
 
 def namesakes(xapi: Any, vm: str) -> set[str]:
-    """All VMs that bear the name of this one."""
+    """All VMs with the same name as this one."""
     return set(xapi.VM.get_by_name_label(xapi.VM.get_name_label(vm)))
 
 
 def erase_messages(xapi: Any, uuid: str) -> None:
-    """Remove what the server noted about a VM, which is gone: nobody may ask for the messages about what is not there."""
+    """Remove the server's messages about a VM that is gone, which cannot be queried by the VM any more."""
     for message, record in xapi.message.get_all_records().items():
         if record["obj_uuid"] == uuid:
             forgiving(xapi.message.destroy, message)
@@ -210,7 +210,7 @@ def erase_unused(xapi: Any, vdi: str) -> None:
 
 
 def end_task(xapi: Any, task: str) -> None:
-    """Remove a task of ours. One that still waits is ended first, where the release lets a client do that."""
+    """Remove a task of ours. A pending one is ended first, where the release allows a client to do that."""
     if xapi.task.get_status(task) == "pending":
         try:
             xapi.task.set_status(task, "success")
@@ -221,7 +221,7 @@ def end_task(xapi: Any, task: str) -> None:
 
 
 def leftovers(xapi: Any, label: str) -> list[str]:
-    """What on the server still bears a label, as "class name"; a task that the server has been told to drop counts as gone."""
+    """The objects on the server that still have a label, as "class name"; a task that the server was told to drop counts as gone."""
     found = [
         f"{name} {record['name_label']}"
         for name in ("VM", "VDI", "network", "SR")

@@ -75,24 +75,24 @@ def is_ours(item: pytest.Item) -> bool:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CasesFile | None:
-    """Collect the file of cases that was named."""
+    """Collect the file of cases that was named, if any."""
     named: str = parent.config.option.xapi_cases
     return CasesFile.from_parent(parent, path=file_path, nodeid=file_path.name) if named and file_path == Path(named).absolute() else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say how long cases took beside what was recorded."""
+    """Report how long cases took compared with the recording."""
     for line in config.stash[REPLAYER].summary():
         terminalreporter.write_line(line)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Log out whoever ran cases."""
+    """Log out the session that ran cases."""
     session.config.stash[REPLAYER].close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell each test's fact to the report, and move the tests that must come last to the end."""
+    """Pass the fact that each test states to the report, and move the tests that must come last to the end."""
     for item in filter(is_ours, items):
         item.user_properties.append((FACT, fact_of(item)))
         item.user_properties.append((RULES, [rule for marker in item.iter_markers("rule") for rule in marker.args]))
@@ -100,7 +100,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def fact_of(item: pytest.Item) -> str:
-    """What a test holds the server to: its docstring, else its name as a sentence."""
+    """The fact to which a test holds the server: its docstring, or else its name as a sentence."""
     if isinstance(item, CaseItem):
         return item.fact
     said = getattr(getattr(item, "function", None), "__doc__", None) or item.name.removeprefix("test_").replace("_", " ")
@@ -118,7 +118,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Tell the report what the test sent, its fixtures left out."""
+    """Tell the report what the test sent, except for its fixtures."""
     ear = item.config.stash[EAR]
     ear.taken()
     yield

@@ -1,4 +1,4 @@
-"""How a test asks for a refusal, and the texts of refusals that more than one test expects."""
+"""How a test asserts a refusal, and the texts of refusals that several tests expect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEAD = "OpaqueRef:00000000-dead-dead-dead-000000000000"
 
 
 def refusal(call: Callable[..., Any], *params: object) -> list[str]:
-    """The error with all its parameters with which the server refuses a call; the test fails when it does not refuse."""
+    """The error, with all its parameters, with which the server refuses a call; the test fails when it does not refuse."""
     try:
         answer = call(*params)
     except XenAPI.Failure as failure:
@@ -23,6 +23,6 @@ def refusal(call: Callable[..., Any], *params: object) -> list[str]:
 
 
 def description(answer: dict[str, Any]) -> list[str]:
-    """The error with all its parameters in an answer taken raw from the wire."""
+    """The error, with all its parameters, in a raw answer from the wire."""
     assert answer["Status"] == "Failure", answer
     return list(answer["ErrorDescription"])

@@ -1,6 +1,6 @@
-"""Cases of a recording as pytest's items: one for each, in the order of the file.
+"""Cases of a recording as pytest's items: one each, in the order of the file.
 
-Knows pytest. May not know what a case asks.
+Knows pytest. May not know what a case tests.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class CaseItem(pytest.Item):
         """What the report says of it."""
 
     def runtest(self) -> None:
-        """Ask the server."""
+        """Run the case."""
         replayer = self.config.stash[REPLAYER]
         try:
             replayer.hold(self.case)
@@ -47,15 +47,15 @@ class CaseItem(pytest.Item):
                 self.user_properties.append((RATIO, replayer.ratios[self.case.name]))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The differences, without the way to them."""
+        """The differences, without a traceback."""
         return str(excinfo.value) if isinstance(excinfo.value, Differs) else super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Any, int | None, str]:
-        """What stands above a failure."""
+        """The heading of a failure."""
         return self.path, None, self.case.name
 
 
 @pytest.fixture(scope="session")
 def replayer(pytestconfig: pytest.Config) -> Replayer:
-    """Who runs cases that stand in a module."""
+    """The replayer that runs the cases of a module."""
     return pytestconfig.stash[REPLAYER]

@@ -1,6 +1,6 @@
 """The report of a run as one JSON file: how many passed, failed, were skipped, the rules that were held, and a row per test.
 
-Knows pytest's reports. May not know passwords: what a test says is scrubbed before it gets here.
+Knows pytest's reports. May not know passwords: the output of tests is scrubbed before it gets here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class JsonReport:
         self._server = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the first phase that failed or skipped, else the call."""
+        """Take the first phase that failed or skipped, otherwise the call."""
         properties: dict[str, Any] = dict(report.user_properties)
         self._server = str(properties.get(SERVER, self._server))
         row = self._rows.setdefault(
@@ -39,13 +39,13 @@ class JsonReport:
             row.update(outcome=report.outcome, message=message_of(report))
 
     def pytest_sessionfinish(self) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, all or nothing."""
         beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         beside.write_text(self.text(), encoding="utf-8")
         beside.replace(self._path)
 
     def text(self) -> str:
-        """What stands in the file."""
+        """The content of the file."""
         return json.dumps(self.result(), indent=2) + "\n"
 
     def result(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class JsonReport:
 
 
 def rules_of(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """The rules that were held, that failed, and that do not apply to this server since all their tests were skipped."""
+    """The rules that passed, that failed, and that do not apply to this server because all their tests were skipped."""
     outcomes: dict[str, set[str]] = {}
     for row in rows:
         for rule in row["rules"]:
@@ -68,7 +68,7 @@ def rules_of(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def short(nodeid: str) -> str:
-    """The name of a test without the way to its file: "test_vm_power.py::test_x"."""
+    """The name of a test without the path of its file: "test_vm_power.py::test_x"."""
     path, _, name = nodeid.partition("::")
     return f"{path.rpartition('/')[2]}::{name}"
 

@@ -1,6 +1,6 @@
 """Run the suite in this process with pytest.
 
-May not know how it was asked for: the command and other programs come in by the same door.
+May not know who asked for it: the command and other programs use the same functions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """A file of cases to run in the place of the suite, and whether those that change something are run."""
+    """A file of cases to run instead of the suite, and whether to run those that change something."""
 
     path: Path
     may_change: bool = False
@@ -56,7 +56,7 @@ def arguments(
     jobs: int = 1,
     cases: Cases | None = None,
 ) -> list[str]:
-    """Pytest's arguments: this suite alone, or cases alone, whatever configuration lies about where the command is run."""
+    """Pytest's arguments: for this suite alone, or cases alone, regardless of any configuration in the working directory."""
     return [
         *("-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE), "-p", "contract_tests.plugin"),
         *(["--pyargs", "contract_tests.suite"] if cases is None else cases.arguments()),

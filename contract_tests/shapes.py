@@ -1,4 +1,4 @@
-"""Whether an answer has the shape that was recorded of another server: kinds of values and sets of fields, never what they hold.
+"""Whether an answer has the shape that was recorded from another server: kinds of values and sets of fields, never their content.
 
 A shape is "text", "number", "bool", "date", "ref", "any", ``{"list": shape}``, ``{"map": shape}`` or ``{"record": {field: shape}}``;
 null is any. May not know servers.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 MOST: Final = 12
-"""So many differences of one answer are told."""
+"""How many differences of one answer are shown."""
 _DATE: Final = re.compile(r"\d{8}T\d\d:\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)?")
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|-?(?:inf|nan)")
 
@@ -27,7 +27,7 @@ SCALARS: Final[Mapping[str, Callable[[Any], bool]]] = {
 
 
 def differences(shape: Any, value: Any, where: str = "the answer") -> Iterator[str]:
-    """What of a value is not of a shape, one sentence each."""
+    """How a value differs from a shape, one sentence each."""
     if shape is None:
         return
     if isinstance(shape, str):
@@ -69,13 +69,13 @@ _NESTED: Final[Mapping[str, Callable[[Any, Any, str], Iterator[str]]]] = {"list"
 
 
 def told(found: Iterator[str]) -> list[str]:
-    """Differences for people: each once, and not more than anybody reads."""
+    """Differences for people: each only once, and no more than anybody would read."""
     once = list(dict.fromkeys(found))
     return once if len(once) <= MOST else [*once[:MOST], f"and {len(once) - MOST} more"]
 
 
 def error_differences(expected: tuple[str, list[str]], details: list[str]) -> list[str]:
-    """What of a refusal is other than recorded: its code, how many parameters it has, and which of them are refs or numbers."""
+    """How a refusal differs from the recording: its code, the number of its parameters, and which of them are refs or numbers."""
     code, kinds = expected
     if details[0] != code:
         return [f"expected {code}, was refused with {details}"]

@@ -18,6 +18,6 @@ _UNUSED: Final[tuple[tuple[str, object], ...]] = (
 
 
 def is_spare(pif: dict[str, Any]) -> bool:
-    """Whether an interface is a NIC that the server can do without."""
+    """Whether the server can do without an interface, which must be a NIC."""
     is_ours = pif["physical"] and not pif["management"] and pif.get("managed", True)
     return bool(is_ours and all(pif.get(field, usual) == usual for field, usual in _UNUSED))

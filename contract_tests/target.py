@@ -1,4 +1,4 @@
-"""The server under test: where it answers, as whom we log in, and the connections to it.
+"""The server under test: its address, our account, and the connections to it.
 
 Knows sockets, HTTP and the official client. May not know what the tests ask.
 """
@@ -34,7 +34,7 @@ class Reply:
 
 
 class _Transport(xmlrpc.client.Transport):
-    """The official client's transport with a limit, so that a server that never answers fails a test and not the run."""
+    """The official client's transport with a timeout, so that a server that never answers fails a test and not the run."""
 
     def __init__(self, *, is_https: bool, is_insecure: bool, hear: Callable[[object], None]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class _Transport(xmlrpc.client.Transport):
         self._hear = hear
 
     def send_content(self, connection: http.client.HTTPConnection, request_body: Any) -> None:
-        """Send a request, and let it be heard."""
+        """Send a request, and report it to the listener."""
         self._hear(request_body)
         super().send_content(connection, request_body)
 
@@ -65,13 +65,13 @@ def _connection(netloc: str, *, is_https: bool, is_insecure: bool) -> http.clien
 
 
 def _deaf(body: object) -> None:
-    """Hear nothing."""
+    """Ignore a request."""
     del body
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A XenAPI server and the account that tests it. The password shows in no representation; ``hear`` is told every request."""
+    """A XenAPI server and the account that tests it. The password shows in no representation; ``hear`` is told of every request."""
 
     url: str
     user: str
@@ -103,7 +103,7 @@ class Target:
 
     @contextmanager
     def connection(self) -> Iterator[http.client.HTTPConnection]:
-        """A bare HTTP connection."""
+        """A plain HTTP connection."""
         parts = urllib.parse.urlsplit(self.url)
         connection = _connection(parts.netloc, is_https=parts.scheme == "https", is_insecure=self.is_insecure)
         try:
@@ -120,7 +120,7 @@ class Target:
             return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
 
     def post_xml(self, body: str | bytes, path: str = "/") -> Reply:
-        """POST an XML-RPC body as it is."""
+        """POST an XML-RPC body unchanged."""
         raw = body.encode() if isinstance(body, str) else body
         return self.request("POST", path, raw, {"Content-Type": "text/xml"})
 

@@ -1,4 +1,4 @@
-"""Turns of the processes that a run is split into: most tests run side by side, some must have the server to themselves.
+"""Turns of the processes among which a run is split: most tests run side by side, some need the server to themselves.
 
 Knows file locks. May not know what the tests do.
 """
@@ -20,9 +20,9 @@ fcntl: Any = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl
 
 @contextmanager
 def turn(url: str, *, about: str = "server", is_shared: bool = False) -> Iterator[None]:
-    """Wait for one's turn with what ``about`` names at a server, and keep other processes away from it where the system can.
+    """Wait for a turn with what ``about`` names on a server, and keep other processes away from it where the system can.
 
-    Those who share are kept away only by those who do not.
+    Turns that are shared exclude only those that are not.
     """
     if fcntl is None:
         yield

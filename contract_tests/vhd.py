@@ -1,6 +1,6 @@
-"""Dynamic VHD files in memory, written and read by their published format.
+"""Dynamic VHD files in memory, written and read according to their published format.
 
-Holds no more than the contract needs: one file, no parent.
+Supports no more than the contract needs.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _header(blocks: int) -> bytes:
 
 
 def dynamic(size: int, blocks: Mapping[int, bytes]) -> bytes:
-    """A dynamic VHD of ``size`` virtual bytes that holds the given blocks of 2 MiB; all else reads as zeros."""
+    """A dynamic VHD of ``size`` virtual bytes with the given blocks of 2 MiB; everything else reads as zeros."""
     count = -(-size // BLOCK_BYTES)
     table_bytes = -(-count * 4 // SECTOR) * SECTOR
     first = (SECTOR + _HEADER_BYTES + table_bytes) // SECTOR
@@ -61,7 +61,7 @@ def dynamic(size: int, blocks: Mapping[int, bytes]) -> bytes:
 
 
 def contents(image: bytes) -> bytes:
-    """Every byte of the virtual disk in a dynamic VHD; AssertionError says what is malformed."""
+    """Every byte of the virtual disk in a dynamic VHD; AssertionError for a malformed one."""
     size, block_bytes, table = _read(image)
     return b"".join(_block(image, entry, block_bytes) for entry in table)[:size]
 

@@ -1,4 +1,4 @@
-"""Waiting for what a server does in its own time: short polls with a deadline, never a sleep of fixed length."""
+"""Waiting for what a server does in its own time: by short polls with a deadline, never by a fixed sleep."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Fact = TypeVar("Fact")
 
 
 def until(fact: Callable[[], Fact], what: str, timeout_s: float = DEADLINE_S) -> Fact:
-    """Ask until the answer is true and return it; AssertionError says what never came."""
+    """Poll until the answer is true and return it; AssertionError names what never came."""
     deadline = time.monotonic() + timeout_s
     while True:
         answer = fact()

@@ -1,4 +1,4 @@
-"""XVA archives, as far as the suite must read and spoil them: Python's own tarfile and XML-RPC do the reading.
+"""XVA archives, as far as the suite must read and corrupt them: Python's own tarfile and XML-RPC do the reading.
 
 May not know the server.
 """
@@ -17,7 +17,7 @@ ENDINGS: Final = (".checksum", ".xxhash")
 
 
 def files(archive: bytes) -> dict[str, bytes]:
-    """The files of an archive in their order, packed with gzip or not."""
+    """The files of an archive in their order, whether or not it is packed with gzip."""
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:*") as opened:
         return {member.name: _content(opened, member) for member in opened}
 
@@ -29,7 +29,7 @@ def _content(opened: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def metadata(archive: bytes) -> Mapping[str, Any]:
-    """What ``ova.xml`` says."""
+    """The content of ``ova.xml``."""
     text = files(archive)["ova.xml"].decode()
     (found,), _ = xmlrpc.client.loads(f"<params><param>{text[text.index('<value>') :]}</param></params>")
     assert isinstance(found, dict)
@@ -37,17 +37,17 @@ def metadata(archive: bytes) -> Mapping[str, Any]:
 
 
 def objects(archive: bytes, cls: str) -> list[dict[str, Any]]:
-    """The records that an archive has of a class."""
+    """The records of a class in an archive."""
     return [made["snapshot"] for made in metadata(archive)["objects"] if made["class"] == cls]
 
 
 def chunks(archive: bytes) -> dict[str, bytes]:
-    """The pieces of disks by their names."""
+    """The pieces of disks, by name."""
     return {name: content for name, content in files(archive).items() if "/" in name and not name.endswith(ENDINGS)}
 
 
 def wrong_checksums(archive: bytes) -> list[str]:
-    """The chunks whose checksum is missing, or is not theirs; a newer kind than SHA-1 is only looked at."""
+    """The chunks whose checksum is missing or wrong; kinds newer than SHA-1 only have to be present."""
     found = files(archive)
     return [name for name, content in chunks(archive).items() if not _is_right(found, name, content)]
 

@@ -1,6 +1,6 @@
-"""Fixtures of the suite: the server, the session, what tests make, and VMs in each power state that tests may look at.
+"""Fixtures of the suite: the server, the session, objects made by tests, and VMs in each power state that tests may inspect.
 
-The VMs of a module (`halted`, `running`, `paused`, `suspended`) are shared: a test that changes a VM makes its own.
+The VMs of a module (`halted`, `running`, `paused`, `suspended`) are shared: a test that changes a VM makes one of its own.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def target(pytestconfig: pytest.Config) -> Target:
 
 @pytest.fixture(scope="session")
 def session(target: Target) -> Iterator[Any]:
-    """The run's session of the official client, logged in. Its own test logs out other sessions."""
+    """The run's session of the official client, logged in. Tests of logging out use others."""
     with target.session() as session:
         yield session
 
@@ -58,20 +58,20 @@ def other(target: Target) -> Iterator[Any]:
 
 @pytest.fixture
 def client(target: Target) -> Iterator[Any]:
-    """A client that has not logged in; its calls answer the raw struct of the wire."""
+    """A client that has not logged in; its calls return the raw struct of the wire."""
     with target.dialled() as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def server(target: Target, session: Any) -> Server:
-    """What the server says it is."""
+    """The server's facts about itself."""
     return ask(target, session)
 
 
 @pytest.fixture(autouse=True)
 def _required(request: pytest.FixtureRequest, server: Server) -> None:
-    """Skip what this release does not have, and tell the report which server it is."""
+    """Skip tests that need what this release lacks, and tell the report which server it is."""
     request.node.user_properties.append((SERVER, server.summary))
     for marker in request.node.iter_markers("requires"):
         for capability in marker.args:
@@ -81,7 +81,7 @@ def _required(request: pytest.FixtureRequest, server: Server) -> None:
 
 @pytest.fixture(scope="session")
 def label(xapi: Any, session: Any) -> Iterator[str]:
-    """The mark of everything that this run makes, taken from its session. At the end nothing may bear it."""
+    """The label of everything that this run makes, derived from its session. At the end nothing may have it."""
     label = f"contract-{xapi.session.get_uuid(session.handle)}"
     yield label
     assert leftovers(xapi, label) == []
@@ -96,7 +96,7 @@ def host(xapi: Any) -> str:
 
 @pytest.fixture(scope="session")
 def sr(xapi: Any) -> str:
-    """A plugged SR that can make disks: the pool's default one, else the one with most room."""
+    """A plugged SR on which disks can be made: the pool's default, or else the one with most room."""
     default = xapi.pool.get_default_SR(xapi.pool.get_all()[0])
     makers = {driver["type"] for driver in xapi.SM.get_all_records().values() if "VDI_CREATE" in driver["capabilities"]} - UNUSABLE_SR_TYPES
     records: dict[str, Any] = {ref: sr for ref, sr in xapi.SR.get_all_records().items() if sr["type"] in makers and _is_plugged(xapi, sr)}
@@ -127,7 +127,7 @@ def dom0(xapi: Any, host: str) -> str:
 
 @pytest.fixture
 def nic(xapi: Any, host: str, target: Target) -> Iterator[str]:
-    """A NIC of the master of which nothing is made, alone in the hands of the test: its PIF."""
+    """The PIF of an unused NIC of the master, reserved for the test."""
     with turn(target.url, about="nics"):
         pifs = {ref: pif for ref, pif in xapi.PIF.get_all_records().items() if pif["host"] == host}
         spare = sorted((pif["device"], ref) for ref, pif in pifs.items() if is_spare(pif))
@@ -138,7 +138,7 @@ def nic(xapi: Any, host: str, target: Target) -> Iterator[str]:
 
 @pytest.fixture
 def made(xapi: Any, label: str, sr: str, network: str) -> Iterator[Made]:
-    """What the test makes; undone when it ends."""
+    """The objects that the test makes; removed when it ends."""
     made = Made(xapi, label, sr, network)
     yield made
     made.undo()
@@ -146,7 +146,7 @@ def made(xapi: Any, label: str, sr: str, network: str) -> Iterator[Made]:
 
 @pytest.fixture(scope="module")
 def shared(xapi: Any, label: str, sr: str, network: str) -> Iterator[Made]:
-    """What a module's tests share; undone when the module ends."""
+    """The objects that a module's tests share; removed when the module ends."""
     made = Made(xapi, label, sr, network)
     yield made
     made.undo()

@@ -1,4 +1,4 @@
-"""What a host suffers while a rule is in force: it is in the world for every client to see, and is taken back at the end."""
+"""Conditions of a host while a rule is in force: they are in the world for every client to see, and are undone at the end."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ class Suffering(Protocol):
 
     @property
     def isolates(self) -> bool:
-        """Whether nothing reaches the host meanwhile."""
+        """Whether the host cannot be reached meanwhile."""
         ...
 
     def begin(self) -> int:
-        """Let it begin, or begin again after the world became another; how many things it changed."""
+        """Begin it, or begin it again after the world was replaced; returns the number of things it changed."""
         ...
 
     def end(self) -> None:
-        """Take it back."""
+        """Undo it."""
         ...
 
 
 def suffering(xapi: Xapi, rule: Rule, claims: Claims) -> Suffering:
-    """The condition that a rule lets a host suffer, not yet begun."""
+    """The condition that a rule imposes on a host, not begun yet."""
     return _MADE[type(rule.effect)](xapi, rule, claims)
 
 
 class Claims:
-    """What was there before the first who changed it; it is to be put back when the last of them lets go."""
+    """The original values of what rules change: restored when the last rule that changes them ends."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[World, Id], tuple[int, int]] = {}
 
     def take(self, world: World, identity: Id, before: int) -> None:
-        """Change something; ``before`` counts when nobody else has changed it."""
+        """Change something; ``before`` is kept unless somebody else has changed it already."""
         first, count = self._held.get((world, identity), (before, 0))
         self._held[world, identity] = (first, count + 1)
 
     def give_back(self, world: World, identity: Id) -> int | None:
-        """Let go; what is to be put back, None while somebody else still holds it."""
+        """Release something; returns the value to restore, None while somebody else still holds it."""
         first, count = self._held.pop((world, identity))
         if count > 1:
             self._held[world, identity] = (first, count - 1)
@@ -61,7 +61,7 @@ class Claims:
 
 
 class _FullSr:
-    """The SRs shrink to what is on them, and are as large as before at the end."""
+    """SRs shrink to their content, and regain their size at the end."""
 
     isolates = False
 
@@ -95,7 +95,7 @@ class _FullSr:
 
 
 class _LostNetwork:
-    """The cables of physical interfaces are out."""
+    """The cables of physical interfaces are unplugged."""
 
     def __init__(self, xapi: Xapi, rule: Rule, claims: Claims) -> None:
         self._xapi, self._subject, self._claims = xapi, rule.subject, claims
@@ -127,7 +127,7 @@ class _LostNetwork:
 
     @property
     def _call(self) -> RunningCall:
-        """What nobody called."""
+        """A call without a caller."""
         pool = self._xapi.leader
         return RunningCall(pool, pool.routes["PIF.scan"].message, "fault", NULL)
 

@@ -1,4 +1,4 @@
-"""What a fault does: to one call, to one phase of an operation, or to a host for as long as it is in force."""
+"""The effects of faults: on one call, on one phase of an operation, or on a host for as long as they are in force."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fake_xapi.datamodel.names import suggestion
 
 
 class BadRule(ValueError):
-    """A rule that is none, or could never strike; the message names the cure."""
+    """A malformed rule, or one that could never strike; the message names the cure."""
 
 
 _DRIVER_ERROR = re.compile(r"SR_BACKEND_FAILURE_\d{1,4}")
-"""Storage drivers put their own number behind the code; each has the same three parameters."""
+"""Storage drivers append their own number to the code; all have the same three parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """The call, or the phase, begins so many seconds late."""
+    """The call, or the phase, begins that many seconds late."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class LoseReply:
-    """The call does its work, and its caller never hears of it: the connection ends."""
+    """The call does its work, but its caller never learns of it: the connection ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Truncate:
-    """The call does its work; ``fraction`` of the reply is sent, then the connection ends."""
+    """The call does its work; a ``fraction`` of the reply is sent, then the connection ends."""
 
     fraction: float = 0.5
 
@@ -63,26 +63,26 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class FullSr:
-    """No room is left on an SR: it is no larger than what is on it. Without a subject it is the pool's default SR."""
+    """An SR has no room left: it shrinks to its content. Without a subject this is the pool's default SR."""
 
 
 @dataclass(frozen=True, slots=True)
 class LostNetwork:
     """Interfaces have no carrier; a host whose management interface is among them answers when it has one again.
 
-    The subject names the interfaces: by device, ref or uuid, or by the name_label of their network. Without one it is all of them.
+    The subject names the interfaces: by device, ref or uuid, or by the name_label of their network. Without one, all are meant.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class ClockSkew:
-    """The dates of the host are so many seconds ahead of everybody else's; below 0 they are behind."""
+    """The host's clock is that many seconds ahead of all others; below 0 it is behind."""
 
     seconds: float
 
 
 Condition = FullSr | LostNetwork | ClockSkew
-"""What a host suffers while the rule is in force, whatever it is asked."""
+"""Effects on a host while the rule is in force, whatever calls it gets."""
 Effect = Refuse | Delay | LoseReply | Drop | Truncate | Hang | Dead | Condition
 
 EFFECTS: Mapping[str, type[Effect]] = {
@@ -97,19 +97,19 @@ EFFECTS: Mapping[str, type[Effect]] = {
     "lost-network": LostNetwork,
     "clock-skew": ClockSkew,
 }
-"""Every effect by the name that people write."""
+"""Every effect, by the name that people write."""
 
 AT_A_PHASE: tuple[type[Effect], ...] = (Refuse, Delay, Hang, Dead)
-"""What can happen in the midst of an operation."""
+"""Effects that can strike in the middle of an operation."""
 
 
 def kind_of(effect: Effect) -> str:
-    """The name that people write for an effect."""
+    """The name of an effect, as people write it."""
     return next(name for name, made in EFFECTS.items() if made is type(effect))
 
 
 def check_effect(effect: Effect) -> None:
-    """BadRule for an effect that XenAPI does not know, or whose number is out of range."""
+    """Raise BadRule for an error that XenAPI does not know, or a number out of range."""
     match effect:
         case Refuse(code, params):
             _check_error(code, params)

@@ -1,4 +1,4 @@
-"""The faults of a fleet: which rules are in force, what they strike, and how often they did."""
+"""The faults of a fleet: the rules in force, what they strike, and how often they did."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Faults", "FaultyXapi", "InForce", "message_name"]
 
 @dataclass(slots=True, eq=False)
 class InForce:
-    """A rule with its handle, how many calls it could have struck, how many it did, and how many it holds now."""
+    """A rule with its handle, and the numbers of calls that it could have struck, that it struck, and that it holds now."""
 
     handle: int
     rule: Rule
@@ -33,7 +33,7 @@ class InForce:
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def hold(self) -> None:
-        """Wait until what hangs now is released."""
+        """Wait until the calls that hang now are released."""
         released = self.released
         self.held += 1
         try:
@@ -42,16 +42,16 @@ class InForce:
             self.held -= 1
 
     def kills(self, host: str) -> bool:
-        """Whether the host is dead by this rule: at once, or since an operation of it came to the phase."""
+        """Whether the host is dead by this rule: at once, or since one of its operations reached the phase."""
         return isinstance(self.rule.effect, Dead) and (not self.rule.at or host in self.killed)
 
     def isolates(self, host: str) -> bool:
-        """Whether nothing reaches the host by this rule."""
+        """Whether this rule cuts the host off the network."""
         return host in self.suffering and self.suffering[host].isolates
 
 
 class Faults:
-    """The rules of one fleet; ``hosts`` are the names that they may be about.
+    """The rules of one fleet; ``hosts`` are the names to which they may refer.
 
     Chance is drawn from streams of the fleet's seed. ``deaths`` are called, without arguments, whenever a host may have died, come back,
     or lost its network: for transports, whose connections to it end, and for pools, which miss it.
@@ -68,13 +68,13 @@ class Faults:
         self._count = 0
 
     def attach(self, xapis: Mapping[str, Xapi]) -> None:
-        """Say which XAPIs the hosts have, by their names: they may suffer, and their operations be met."""
+        """Name the XAPIs of the hosts, whose conditions and operations rules may affect."""
         self._hosts = self._xapis = xapis
 
     # ---- what is in force -------------------------------------------------------------------------------------------------
 
     def add(self, rule: Rule) -> int:
-        """Put a rule in force; the handle to remove it with. BadRule when it is about no host of the fleet."""
+        """Put a rule in force; returns the handle for removing it. BadRule when it matches no host of the fleet."""
         if self._hosts and not any(rule.is_about(host) for host in self._hosts):
             raise BadRule(f"no host of the fleet matches {rule.host!r}; {suggestion(rule.host, tuple(self._hosts))}")
         self._count += 1
@@ -88,7 +88,7 @@ class Faults:
         return self._count
 
     def remove(self, handle: int) -> None:
-        """Take a rule out of force, and let go what it holds; one that is gone already is fine."""
+        """Remove a rule, if it is in force, and release the calls that it holds."""
         gone = self._rules.pop(handle, None)
         if gone is None:
             return
@@ -101,14 +101,14 @@ class Faults:
         self._tell_of_deaths(gone)
 
     def release(self, handle: int) -> int:
-        """Let go what a rule holds now; later calls it holds again. How many there were. KeyError for a rule that is not in force."""
+        """Release the calls that a rule holds now, not later ones; returns their number. KeyError for a rule that is not in force."""
         known = self._rules[handle]
         released, known.released = known.released, asyncio.Event()
         released.set()
         return known.held
 
     def revive(self, host: str) -> None:
-        """Let a host live that rules about it alone, or a phase of its operations, killed. BadRule for one that others die with."""
+        """Revive a host killed by rules, or phases of operations, about it alone. BadRule for a rule that kills others as well."""
         for known in [known for known in self.about(host) if known.kills(host)]:
             if known.rule.at:
                 known.killed.discard(host)
@@ -137,7 +137,7 @@ class Faults:
         return self._rules[handle].hits
 
     def joined(self, host: str) -> None:
-        """A host has come to the fleet: what it is to suffer begins."""
+        """Begin the conditions of a host that has joined the fleet."""
         self._by_host.clear()
         for known in self.about(host):
             if isinstance(known.rule.effect, Condition):
@@ -145,7 +145,7 @@ class Faults:
         self._set_points()
 
     def world_replaced(self, host: str) -> None:
-        """The world of a host has become another: what it suffers is seen there too."""
+        """Begin the conditions of a host anew in its replaced world."""
         for known in self.about(host):
             if host in known.suffering:
                 known.suffering[host].begin()
@@ -157,7 +157,7 @@ class Faults:
                 known.hits += known.suffering[host].begin()
 
     def _set_points(self) -> None:
-        """Only hosts that a rule about a phase is about are asked at phases at all."""
+        """Let only the hosts of rules about phases check for them at all."""
         asked = {xapi.leader for host, xapi in self._xapis.items() if any(known.rule.at for known in self.about(host))}
         for host, xapi in self._xapis.items():
             if xapi.is_master:
@@ -166,7 +166,7 @@ class Faults:
     # ---- what it strikes --------------------------------------------------------------------------------------------------
 
     def over(self, host: str, xapi: Xapi) -> Xapi | FaultyXapi:
-        """The XAPI of a host as the rules let it be now. ConnectionRefusedError when it is dead."""
+        """The XAPI of a host behind the present rules. ConnectionRefusedError when it is dead."""
         if not self._rules or not self.about(host):
             return xapi
         self.check_alive(host)
@@ -184,40 +184,40 @@ class Faults:
         return bool(self._rules) and any(known.kills(host) for known in self.about(host))
 
     def is_isolated(self, host: str) -> bool:
-        """Whether nothing reaches a host."""
+        """Whether a host is cut off the network."""
         return bool(self._rules) and any(known.isolates(host) for known in self.about(host))
 
     def check_alive(self, host: str) -> None:
-        """ConnectionRefusedError when a host is dead."""
+        """Raise ConnectionRefusedError when a host is dead."""
         for known in self.about(host):
             if known.kills(host):
                 known.hits += 1
                 raise ConnectionRefusedError(f"{host} is dead")
 
     def kill(self, known: InForce, host: str) -> None:
-        """A host dies by a rule in the midst of an operation."""
+        """Let a host die by a rule in the middle of an operation."""
         known.killed.add(host)
         self._tell_of_deaths(known)
 
     async def reach(self, host: str) -> None:
-        """Return when the host's management interface has a carrier: whoever sends to it sends again until then."""
+        """Wait until the host's management interface has a carrier: senders retransmit until then."""
         while cause := next((known for known in self.about(host) if known.isolates(host)), None):
             await cause.hold()
 
     def striking(self, host: str, message: str, subjects: Sequence[str]) -> list[InForce]:
-        """The rules that strike a call; counts that they were asked. ConnectionRefusedError when the host is dead."""
+        """The rules that strike a call, which is counted for each rule. ConnectionRefusedError when the host is dead."""
         self.check_alive(host)
         asked = (known for known in self.about(host) if known.rule.is_met("") and known.rule.covers(message, subjects))
         return [known for known in asked if self._strikes(known)]
 
     def striking_at(self, phase: str, host: str, message: str, subjects: Sequence[str]) -> list[tuple[InForce, str]]:
-        """The rules that strike an operation of the pool that a host leads, each with the host that it is about; counts as above."""
+        """The rules that strike an operation of the pool that a host leads, each with the host concerned; counted as above."""
         asked = {known: name for name in reversed(self._members(host)) for known in self.about(name) if known.rule.is_met(phase)}
         met = (known for known in sorted(asked, key=lambda known: known.handle) if known.rule.covers(message, subjects))
         return [(known, asked[known]) for known in met if self._strikes(known)]
 
     def _members(self, host: str) -> list[str]:
-        """The hosts of a pool by their names, the one that leads it first."""
+        """The hosts of a pool by their names, the leader first."""
         leader = self._xapis[host]
         if leader.world.count("host") == 1:
             return [host]

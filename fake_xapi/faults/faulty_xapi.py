@@ -1,4 +1,4 @@
-"""A host's XAPI behind the rules: the same to a transport, but that calls may fare badly."""
+"""A host's XAPI behind the rules: transports use it like any other, but calls may fare badly."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CutAnswer:
 
 
 class FaultyXapi:
-    """A host that rules are about. May be kept: it follows the rules. A host that no rule is about answers through its own XAPI."""
+    """A host that rules concern. May be kept: it follows the rules. Other hosts answer through their own XAPI."""
 
     __slots__ = ("_faults", "_host", "_xapi")
 
@@ -98,7 +98,7 @@ class FaultyXapi:
         return self._xapi.http_task(task_ref)
 
     async def transfer(self, action: str, bytes_moved: int, work: Callable[[], Awaitable[T]]) -> T:
-        """A transfer, or what the rules that strike make of it; its answer's ``pieces`` are what a truncation cuts."""
+        """Run a transfer, subject to the rules that strike it; truncation cuts the answer's ``pieces``."""
         await self._faults.reach(self._host)
         struck = self._faults.striking(self._host, action, ())
         for known in struck:
@@ -109,7 +109,7 @@ class FaultyXapi:
         return answer
 
     def dispatch(self, method: str, params: list[Any]) -> Any:
-        """The XAPI's answer, or what the rules that strike make of it. ConnectionError when the client gets none."""
+        """The XAPI's answer, subject to the rules that strike the call. ConnectionError when the client gets none."""
         rules = self._faults.about(self._host)
         if self._faults.is_isolated(self._host):
             return self._when_reached(method, params)
@@ -120,7 +120,7 @@ class FaultyXapi:
         return self._unless_dead(answer) if isawaitable(answer) else answer
 
     def _subjects(self, rules: tuple[InForce, ...], params: list[Any]) -> Sequence[str]:
-        """The names of the objects that a call is about; nothing when no rule asks for them."""
+        """The names of the objects in a call; empty when no rule needs them."""
         return named_in(self._xapi.world, params) if any(known.rule.subject for known in rules) else ()
 
     async def _when_reached(self, method: str, params: list[Any]) -> Any:
@@ -129,7 +129,7 @@ class FaultyXapi:
         return await answer if isawaitable(answer) else answer
 
     async def _unless_dead(self, answer: Awaitable[Any]) -> Any:
-        """A host that died meanwhile says nothing of what it did; one that lost its network says it later."""
+        """Withhold the answer of a host that has died in the meantime; one that lost its network answers later."""
         value = await answer
         await self._faults.reach(self._host)
         self._faults.check_alive(self._host)
@@ -178,7 +178,7 @@ def _transferred(rule: Rule, answer: Any) -> Any:
 
 
 def _cut(pieces: Iterator[bytes], left: int) -> Iterator[bytes]:
-    """So many bytes, then the connection ends; a reply that has none ends at once."""
+    """That many bytes, then the connection ends; a reply without bytes ends it at once."""
     for piece in pieces:
         yield piece[:left]
         left -= len(piece)

@@ -1,6 +1,6 @@
-"""XAPI's own names of faults: FIST points, which its developers switch on by a file in a host's /tmp. Here each is a rule.
+"""XAPI's own names for faults: FIST points, which its developers switch on by files in a host's /tmp. Here each is a rule.
 
-Points that only lift a check or change a period are no faults, and are refused with the reason.
+Points that only lift a check or change a period are not faults, and are refused with the reason.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from fake_xapi.datamodel.names import suggestion
 from fake_xapi.faults.effects import BadRule, ClockSkew, Delay, Hang, Refuse
 
 MAX_CLOCK_SKEW_S = 300.0
-"""By how much the clocks of a pool may differ (XAPI's own limit)."""
+"""How far the clocks of a pool may differ (XAPI's own limit)."""
 
 OF_ITS_OWN = "host.evacuate"
-"""The message that XAPI goes by when it restarts VMs of its own accord; no client's call of it starts any."""
+"""The message that XAPI uses when it restarts VMs of its own accord; clients cannot start any with it."""
 
 FIST_POINTS: Mapping[str, Mapping[str, Any]] = {
     "insert_clock_skew": {"effect": ClockSkew(2 * MAX_CLOCK_SKEW_S)},
@@ -56,7 +56,7 @@ FIST_POINTS: Mapping[str, Mapping[str, Any]] = {
         "at": "VBD.plug",
     },
 }
-"""The points that are faults, as what their rules say."""
+"""The points that are faults, with the contents of their rules."""
 
 _LIFTS = "it lifts a check that is not made here"
 _PERIOD = "it changes a period: write a profile of durations instead"
@@ -83,11 +83,11 @@ NO_FAULTS: Mapping[str, str] = {
     "reduce_upgrade_grace_period": _PERIOD,
     "set_expiry_date": "licences are made by host.apply_edition",
 }
-"""Points that are known and no faults, and why."""
+"""Known points that are not faults, and why."""
 
 
 def fist_rule(name: str) -> Mapping[str, Any]:
-    """What the rule of a point says, by its name with or without ``fist_`` before it. BadRule for a name that is no fault."""
+    """The contents of the rule for a point, by its name with or without ``fist_`` in front. BadRule for one that is not a fault."""
     bare = name[len("fist_") :] if name.lower().startswith("fist_") else name
     if bare in NO_FAULTS:
         raise BadRule(f"the FIST point {bare} is no fault: {NO_FAULTS[bare]}")

@@ -1,4 +1,4 @@
-"""By which names a rule meets a call and the objects that it is about."""
+"""The names by which a rule matches a call and its objects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fake_xapi.state.world import World
 
 
 def message_name(method: str) -> str:
-    """A method of the wire as the datamodel names its message: ``Async.VM.start`` and ``VM_start`` are ``VM.start``."""
+    """The datamodel's name for a method on the wire: ``Async.VM.start`` and ``VM_start`` are ``VM.start``."""
     name = method.removeprefix("Internal").removeprefix("Async.")
     return name if "." in name else _dotted(name)
 
@@ -24,7 +24,7 @@ def _dotted(name: str) -> str:
 
 
 def names_of(world: World, identity: Id) -> Iterator[str]:
-    """By what an object is known: its ref, uuid, and name_label where it has one."""
+    """The names of an object: its ref, uuid, and name_label where it has one."""
     row = world.get(identity) if identity != NULL else None
     if row is None:
         return
@@ -35,7 +35,7 @@ def names_of(world: World, identity: Id) -> Iterator[str]:
 
 
 def named_in(world: World, params: Iterable[object]) -> Sequence[str]:
-    """The names of all objects whose refs a call's parameters are, or hold in a record; the first is the session."""
+    """The names of all objects to which a call's parameters, or the fields of a record among them, refer; the first is the session."""
     given = list(params)[1:]
     values = [value for param in given for value in (param.values() if isinstance(param, dict) else (param,))]
     refs = [value for value in values if isinstance(value, str) and value.startswith(REF_PREFIX)]

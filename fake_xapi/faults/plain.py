@@ -1,4 +1,4 @@
-"""Rules as plain values, as they come over the wire, and back; what is wrong with one is said with its cure.
+"""Rules as plain values, as they are sent over the wire, and back; errors come with their cure.
 
 {"host": "xs00001", "message": "VM.*", "effect": {"kind": "delay", "seconds": 3}}
 {"fist": "pause_storage_migrate", "host": "xs00001"}
@@ -33,7 +33,7 @@ KINDS: Mapping[str, tuple[type, ...]] = {
 
 
 def rule_from(plain: Mapping[str, Any]) -> Rule:
-    """The rule that plain values describe; BadRule for one that is none, or could never strike."""
+    """The rule that plain values describe; BadRule for a malformed one, or one that could never strike."""
     given = dict(plain)
     template = fist_rule(_text(given.pop("fist"), "fist")) if "fist" in given else {}
     if "effect" in given:
@@ -46,7 +46,7 @@ def rule_from(plain: Mapping[str, Any]) -> Rule:
 
 
 def plain_rule(rule: Rule) -> dict[str, Any]:
-    """A rule as plain values; what it leaves open is left out."""
+    """A rule as plain values; defaults are left out."""
     defaults = {part.name: part.default for part in fields(Rule)}
     parts = {name: value for name, value in asdict(rule).items() if name != "effect" and value != defaults[name]}
     return {**parts, "effect": {"kind": kind_of(rule.effect), **_plain_effect(rule.effect)}}

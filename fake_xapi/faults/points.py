@@ -1,4 +1,4 @@
-"""Faults in the midst of operations: what happens when a call comes to a phase that a rule is about."""
+"""Faults in the middle of operations: what happens when a call reaches a phase that a rule names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Points:
-    """The phases of a pool's operations, before the rules; ``host`` leads the pool. A rule about any of its hosts is asked."""
+    """The phases of a pool's operations, as rules see them; ``host`` leads the pool. Rules about any of its hosts are checked."""
 
     __slots__ = ("_faults", "_host")
 
@@ -24,7 +24,7 @@ class Points:
         self._host = host
 
     async def reached(self, call: RunningCall, phase: str) -> None:
-        """Let the rules strike that are about this phase of the call. A host that is dead gets no further."""
+        """Apply the rules about this phase of the call. A dead host gets no further."""
         subjects = _names(call)
         await self._while_dead()
         for known, host in self._faults.striking_at(phase, self._host, call.message.wire_name, subjects):
@@ -43,7 +43,7 @@ class Points:
                 await self._while_dead()
 
     async def _while_dead(self) -> None:
-        """What a host was doing when it died stands still; with the rule gone it goes on, as after a long pause of its hardware."""
+        """Hold the work of a host that has died; once the rule is gone it continues, as after a long pause of its hardware."""
         while cause := next((known for known in self._faults.about(self._host) if known.kills(self._host)), None):
             await cause.hold()
 

@@ -1,4 +1,4 @@
-"""A rule: which calls, how often, and what happens to them."""
+"""A rule: which calls it concerns, how often, and what happens to them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``host`` and ``message`` are globs; a transfer counts as a message of its action's name ("put_import_raw_vdi").
+    """``host`` and ``message`` are globs; a transfer counts as a message with the name of its action ("put_import_raw_vdi").
 
     ``subject`` is a glob over the objects that the call names: a ref, uuid or name_label; "" for any. ``at`` is a phase of an operation,
     as the profiles of durations name it ("VDI.copy"): the effect then happens there, in whatever call comes to it. Of the calls that
@@ -77,7 +77,7 @@ class Rule:
             raise BadRule(f"{kind_of(self.effect)} strikes whole calls, not a phase of an operation; there it may be {allowed}")
 
     def _check_aim(self) -> None:
-        """A host that is dead, or suffers something, does so whatever it is asked."""
+        """Raise BadRule for restrictions that make no sense for the effect: a dead host, for one, answers no call at all."""
         asks_for_calls = (self.message, self.nth, self.probability, self.count) != ("*", 0, 1.0, 0)
         if isinstance(self.effect, Dead) and not self.at and (asks_for_calls or self.subject):
             raise BadRule("a dead host answers nothing at all: name the host alone, no message, subject, nth, probability or count")
@@ -92,17 +92,17 @@ class Rule:
         return any("." in name and fnmatchcase(name, self.message) for name in _messages())
 
     def is_about(self, host: str) -> bool:
-        """Whether a host is meant."""
+        """Whether the rule concerns a host."""
         return fnmatchcase(host, self.host)
 
     def is_met(self, at: str) -> bool:
-        """Whether it is about a phase of that name; without one, about calls themselves."""
+        """Whether it concerns a phase of that name or, without one, calls as such."""
         if isinstance(self.effect, Condition) or (isinstance(self.effect, Dead) and not self.at):
             return False
         return fnmatchcase(at, self.at) if at and self.at else at == self.at
 
     def covers(self, message: str, subjects: Iterable[str]) -> bool:
-        """Whether a call is meant: its message's name with a dot, and the names of the objects that it is about."""
+        """Whether it concerns a call: by the message's name with a dot, and the names of its objects."""
         if self.message != "*" and not fnmatchcase(message, self.message):
             return False
         return not self.subject or any(fnmatchcase(name, self.subject) for name in subjects)
@@ -116,5 +116,5 @@ def _messages() -> tuple[str, ...]:
 
 @cache
 def phases() -> tuple[str, ...]:
-    """The phases of operations at which a fault may strike."""
+    """The phases of operations at which a fault can strike."""
     return tuple(profiles()["realistic"].operations)

@@ -20,7 +20,7 @@ from fake_xapi.state.chance import derive_seed
 from fake_xapi.verbs.access.directory import DirectoryRefusal, Entry
 
 COST = 1 << 14
-"""Of scrypt: 16 MiB and some 40 ms for a guess."""
+"""Parameters of scrypt: a guess costs 16 MiB and some 40 ms."""
 FORM = "scrypt"
 
 
@@ -31,7 +31,7 @@ def hash_password(password: str, cost: int = COST) -> str:
 
 
 def is_hash(text: object) -> bool:
-    """Whether a text is what ``hash_password`` makes."""
+    """Whether a text is an output of ``hash_password``."""
     form, cost, salt, digest = parts if isinstance(text, str) and len(parts := text.split(":")) == 4 else ("",) * 4
     try:
         return form == FORM and int(cost) in _COSTS and len(bytes.fromhex(salt)) >= 8 and len(bytes.fromhex(digest)) == 32
@@ -43,7 +43,7 @@ _COSTS = frozenset(1 << power for power in range(10, 18))
 
 
 def fits(password: str, hashed: str) -> bool:
-    """Whether a hash is that of a password."""
+    """Whether a hash belongs to a password."""
     _, cost, salt, digest = hashed.split(":")
     return hmac.compare_digest(_scrypt(password, bytes.fromhex(salt), int(cost)), bytes.fromhex(digest))
 
@@ -68,7 +68,7 @@ class Account:
 
 
 class Accounts:
-    """A directory, by accounts that are given. ``joiners`` are those who may let hosts join, by name with hashed passwords."""
+    """A directory of given accounts. ``joiners`` are those who may let hosts join, by name with hashed passwords."""
 
     def __init__(self, domain: str, netbios: str, joiners: Mapping[str, str], accounts: Iterable[Account]) -> None:
         self._domain = domain
@@ -78,7 +78,7 @@ class Accounts:
         self._by_sid = {self._sid(account.name): account for account in self._by_name.values()}
         self._nobody = f"{FORM}:{COST}:{'00' * 16}:{'00' * 32}"
         self._right: dict[str, bytes] = {}
-        """What was found right, so that it need not be worked out again: digests under a key of this process."""
+        """Verified passwords, so that they need not be hashed again: digests under a key of this process."""
         self._key = secrets.token_bytes(32)
 
     @classmethod
@@ -93,7 +93,7 @@ class Accounts:
 
     @property
     def auth_type(self) -> str:
-        """It poses as Active Directory."""
+        """The directory poses as Active Directory."""
         return "AD"
 
     def join(self, service_name: str, config: Mapping[str, str]) -> Mapping[str, str]:
@@ -104,7 +104,7 @@ class Accounts:
         return {"domain": self._domain, "user": config["user"], "workgroup": self._netbios, "ldaps": config.get("ldaps", "false")}
 
     def leave(self, config: Mapping[str, str]) -> None:
-        """Let a host leave; DirectoryRefusal for credentials that are given and wrong."""
+        """Let a host leave; DirectoryRefusal for wrong credentials, if any are given."""
         if config.get("user"):
             self._check_joiner(config)
 
@@ -136,7 +136,7 @@ class Accounts:
         return self._sid(account.name) if account is not None else ""
 
     def entry(self, identifier: str) -> Entry | None:
-        """The user or group of an identifier."""
+        """The user or group with that identifier."""
         account = self._by_sid.get(identifier)
         if account is None:
             return None
@@ -164,7 +164,7 @@ class Accounts:
         }
 
     def groups(self, identifier: str) -> list[str]:
-        """The groups of an account, nearest first; a group that is its own member is there once."""
+        """The groups of an account, nearest first; a group that contains itself appears once."""
         found: dict[str, None] = {}
         waiting = list(self._groups_of(identifier))
         while waiting:

@@ -1,4 +1,4 @@
-"""Reads the file of ``accounts`` and refuses it at the line where it is wrong, with what would be right."""
+"""Reads the file for ``accounts``, and reports errors with their line and their cure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _GROUP_KEYS = ("name", "groups")
 
 
 class BadAccounts(ValueError):
-    """A file that is no directory; the message names file, line and cure."""
+    """A malformed directory file; the message names file, line and cure."""
 
 
 def read_accounts(path: Path) -> Accounts:
-    """The directory of a JSON file. BadAccounts when it is none."""
+    """The directory in a JSON file. BadAccounts for a malformed one."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -31,7 +31,7 @@ def read_accounts(path: Path) -> Accounts:
 
 
 class _Reader:
-    """One file; what is found wrong is told at the line of the nearest name."""
+    """One file; errors are reported at the line of the nearest name."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Where the hosts of a fleet are found: each at its own address of 127.0.0.0/8, or all at one address, each at its own port."""
+"""The addresses of a fleet's hosts: each has its own in 127.0.0.0/8, or all share one address and each has its own port."""
 
 from __future__ import annotations
 

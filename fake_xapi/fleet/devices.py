@@ -1,4 +1,4 @@
-"""The devices of a golden host: PCI devices of its NICs, storage and graphics cards, what the cards can be, and USB sticks."""
+"""The devices of a golden host: PCI devices of its NICs, storage and graphics cards, the types of virtual cards, and USB sticks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INTEL = {"vendor_id": "8086", "vendor_name": "Intel Corporation"}
 
 
 def nic(edit: Edit, host: Id, number: int) -> Id:
-    """The PCI device of a NIC: two ports to a card."""
+    """The PCI device of a NIC: two ports share a card."""
     slot, port = divmod(number, 2)
     return edit.create(
         "PCI", host=host, pci_id=f"0000:{4 + slot:02x}:00.{port}", class_id="0200", class_name="Ethernet controller", device_id="1528",
@@ -25,7 +25,7 @@ def nic(edit: Edit, host: Id, number: int) -> Id:
 
 
 def controller(edit: Edit, host: Id) -> Id:
-    """The PCI device of the disks."""
+    """The PCI device of the storage controller."""
     return edit.create(
         "PCI", host=host, pci_id="0000:00:1f.2", class_id="0106", class_name="SATA controller", device_id="1d02",
         device_name="C600/X79 series chipset 6-Port SATA AHCI Controller", driver_name="ahci", **_INTEL,
@@ -33,7 +33,7 @@ def controller(edit: Edit, host: Id) -> Id:
 
 
 def furnish(world: World, edit: Edit, host: Id, hardware: Hardware) -> None:
-    """Put into a host what its hardware has beyond the usual."""
+    """Add the optional hardware to a host."""
     controller(edit, host)
     for number in range(hardware.nics if hardware.nic_functions else 0):
         nics.set_virtual_functions(world, edit, host, f"eth{number}", hardware.nic_functions)
@@ -61,14 +61,14 @@ def _card(edit: Edit, host: Id, model: Gpu, number: int) -> Id:
 
 
 def _siblings(edit: Edit, host: Id, model: Gpu) -> list[Id]:
-    """The cards of a model that the pool has already, its own host's first."""
+    """The cards of a model that the pool has already, those of its own host first."""
     hosts = [host, *(other for other in edit.touched() if other != host and edit.pending(other).cls == "host")]
     cards = (card for each in hosts for card in edit[each]["PGPUs"])
     return [card for card in cards if edit[edit[card]["PCI"]]["device_id"] == model.device_id]
 
 
 def _group(edit: Edit, host: Id, model: Gpu) -> Id:
-    """Cards of a model are one group, all over the pool."""
+    """The group of all cards of a model in the pool."""
     siblings = _siblings(edit, host, model)
     if siblings:
         return int(edit[siblings[0]]["GPU_group"])
@@ -79,7 +79,7 @@ def _group(edit: Edit, host: Id, model: Gpu) -> Id:
 
 
 def _types(edit: Edit, host: Id, model: Gpu) -> tuple[Id, ...]:
-    """What cards of a model can be: whole, or so many virtual ones of one type."""
+    """The types that cards of a model support: a whole card, or a number of virtual ones of one type."""
     siblings = _siblings(edit, host, model)
     if siblings:
         return tuple(edit[siblings[0]]["supported_VGPU_types"])

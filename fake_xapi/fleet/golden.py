@@ -1,4 +1,4 @@
-"""The golden host: a world as a fresh XenServer of some release shows it, which a whole fleet shares."""
+"""The golden host: a world like that of a freshly installed XenServer of some release, which a whole fleet shares."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FEATURES = "17bee3ff-bfebfbff-00000001-2c100800"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One host of a world, with the objects of its own that say where it is."""
+    """One host of a world, with those of its objects that depend on its address."""
 
     host: Id
     control_domain: Id
@@ -67,7 +67,7 @@ class Golden:
 
 @cache
 def golden(release: str, hardware: Hardware = STANDARD, pool_size: int = 1) -> Golden:
-    """The golden host of a release, or a pool of several; ValueError names what would fit when there is no such release."""
+    """The golden host of a release, or a pool of several; ValueError suggests names when there is no such release."""
     kind = personality(release)
     world = World(Value.empty(), SEED, kind)
     world.derive = derive
@@ -95,7 +95,7 @@ def golden(release: str, hardware: Hardware = STANDARD, pool_size: int = 1) -> G
 
 
 def _joined(world: World, edit: Edit, release: Personality, hardware: Hardware, networks: tuple[Id, ...], tools: Id) -> Machine:
-    """Another host of the pool: its own NICs on the pool's networks, its own storage, and the pool's tools."""
+    """Add a host to the pool: with its own NICs on the pool's networks, its own storage, and the pool's tools."""
     host = _host(edit, release, hardware)
     domain, consoles = _control_domain(edit, host, hardware)
     pifs = _nics(edit, host, networks, hardware)
@@ -106,7 +106,7 @@ def _joined(world: World, edit: Edit, release: Personality, hardware: Hardware, 
 
 
 def _certificates(world: World, edit: Edit, hosts: list[Id]) -> None:
-    """The certificates that hosts make for themselves when they are installed; a fleet shares those of its golden host."""
+    """The self-signed certificates from the installation of hosts; a fleet shares those of its golden host."""
     bits = Chance(SEED).stream("certificates").getrandbits
     for host in hosts:
         for kind in FILES:
@@ -163,7 +163,7 @@ def _host(edit: Edit, release: Personality, hardware: Hardware) -> Id:
 
 
 def upgrade(edit: Edit, host: Id, release: Personality) -> None:
-    """Let a host be of another release: what it says of its software, its API and its virtual hardware."""
+    """Change the release of a host: what it reports about its software, its API and its virtual hardware."""
     row = edit[host]
     software = software_version(release)
     major, minor = release.release.api
@@ -259,7 +259,7 @@ def _control_domain(edit: Edit, host: Id, hardware: Hardware) -> tuple[Id, tuple
 
 
 def _networks(edit: Edit, hardware: Hardware) -> tuple[Id, ...]:
-    """The networks of the NICs; the internal one beside them is nobody's."""
+    """The networks of the NICs, and the internal one."""
     internal = "Network on which guests will be assigned a private link-local IP address which can be used to talk XenAPI"
     edit.create(
         "network", name_label="Host internal management network", name_description=internal, bridge="xenapi", MTU=1500, other_config=HIMN,
@@ -306,7 +306,7 @@ def _nic(edit: Edit, host: Id, number: int, network: Id, hardware: Hardware) -> 
 
 
 def _storage(edit: Edit, host: Id, hardware: Hardware) -> Id:
-    """The SRs that are a host's own; the local storage is answered."""
+    """Create the SRs that belong to a host; returns the local storage."""
     local = edit.create(
         "SR", name_label="Local storage", type=hardware.sr_type, content_type="user", physical_size=hardware.storage_bytes,
         physical_utilisation=0, other_config={"i18n-key": "local-storage", "i18n-original-value-name_label": "Local storage"},
@@ -330,7 +330,7 @@ _TOOLS_PLACE = {"location": "/opt/xensource/packages/iso", "legacy_mode": "true"
 
 
 def _tools(edit: Edit, host: Id) -> Id:
-    """The SR that is on every host's own disk and the same on all."""
+    """The SR of the tools, which is the same on all hosts."""
     tools = edit.create(
         "SR", name_label="XenServer Tools", name_description="XenServer Tools ISOs", type="iso", content_type="iso", shared=True,
         is_tools_sr=True, physical_size=-1, physical_utilisation=-1, other_config=_TOOLS,

@@ -1,4 +1,4 @@
-"""Models of graphics cards: what they are on the PCI bus, and the virtual cards that they can be."""
+"""Models of graphics cards: their PCI identity, and the types of virtual cards that they support."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 MIB = 1 << 20
 CARD = 1_048_576
-"""What XAPI counts a physical card's room as."""
+"""The size that XAPI ascribes to a physical card."""
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualCard:
-    """One type: how many of it fill a card, its memory, its screens."""
+    """One type: how many of it fit on a card, its memory, its screens."""
 
     model: str
     per_card: int

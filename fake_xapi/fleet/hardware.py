@@ -1,4 +1,4 @@
-"""The machine under a simulated host."""
+"""The physical machine of a simulated host."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """One size of host. ``sr_type`` is that of the local storage ("ext" or "lvm"); the control domain's memory is part of the host's.
+    """One model of host. ``sr_type`` is that of the local storage ("ext" or "lvm"); the control domain's memory is part of the host's.
 
     ``nic_functions``: how many virtual functions each NIC can have (0: none knows SR-IOV). ``gpus``: how many graphics cards of the
     ``gpu_model`` there are beside the screen's. ``usb_devices``: how many sticks are plugged in.

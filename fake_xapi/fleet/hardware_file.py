@@ -1,4 +1,4 @@
-"""Hardware as people write it: a JSON object of numbers. What is wrong is told with the file, the line and the cure."""
+"""A hardware file: a JSON object of numbers. Errors are reported with file, line and cure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fake_xapi.fleet.hardware import GIB, Hardware
 
 
 class BadHardware(ValueError):
-    """A file that describes no machine; the message names file, line and cure."""
+    """A malformed file; the message names file, line and cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of the file: the field that it is of, what it may be, and the field's value."""
+    """One key of the file: its field, its possible values, and the conversion."""
 
     field: str
     rule: str
@@ -63,7 +63,7 @@ KEYS: Mapping[str, Key] = {
 
 
 def read_hardware(path: Path) -> Hardware:
-    """The machine that a file describes; what it does not name is usual. BadHardware says what is wrong, OSError for no file."""
+    """The machine that a file describes, with defaults for what it leaves out. BadHardware for errors in it, OSError for no file."""
     try:
         text = path.read_text(encoding="utf-8")
         given = json.loads(text)
@@ -88,7 +88,7 @@ _EXAMPLE = '{"cpus": 32, "memory_gib": 256, "nics": 4, "gpus": 2}'
 
 
 def _fitting(path: Path, text: str, hardware: Hardware) -> Hardware:
-    """Parts must fit each other."""
+    """Check that the parts fit together."""
     if hardware.control_domain_bytes >= hardware.memory_bytes:
         line = _line(text, "control_domain_gib") if "control_domain_gib" in text else _line(text, "memory_gib")
         raise BadHardware(f"{path}:{line}: the control domain has all the memory of its host; raise memory_gib or lower control_domain_gib")
@@ -99,7 +99,7 @@ def _fitting(path: Path, text: str, hardware: Hardware) -> Hardware:
 
 
 def _line(text: str, name: str) -> int:
-    """The line that a key is on."""
+    """The line of a key."""
     found = re.search(rf'"{re.escape(name)}"\s*:', text)
     return text.count("\n", 0, found.start()) + 1 if found else 1
 

@@ -1,6 +1,6 @@
-"""The machines of a fleet by their names: which XAPI answers at each, which are switched off, and which pool each belongs to.
+"""The machines of a fleet by name: which XAPI answers at each, which are switched off, and to which pool each belongs.
 
-A stand-alone host is its own pool and costs nothing here; only the machines of larger pools are listed.
+A stand-alone host is a pool by itself and costs nothing here; only the machines of larger pools are listed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fake_xapi.transports.remotes import HttpRemote, Neighbour, unreachable
 from fake_xapi.verbs.migrations.remote import Remote
 
 Seat = tuple[Xapi, Id]
-"""A pool, named by the XAPI that leads it, and a host of it."""
+"""A pool, identified by the XAPI that leads it, and one of its hosts."""
 
 
 HTTP_PORT = 80
@@ -32,7 +32,7 @@ def _usual(_name: str) -> int:
 
 
 class KeptXapi(FaultyXapi):
-    """What answers at a machine, to be kept by who has no address: it follows the faults, the switch, and whichever pool it is of."""
+    """A machine's XAPI, for keeping by callers without an address: it follows faults, switching, and changes of pool."""
 
     __slots__ = ("_machines",)
 
@@ -49,17 +49,17 @@ class KeptXapi(FaultyXapi):
 
 
 class Machines:
-    """Implements the engine's ``Surroundings``. ``named`` finds a name by an address, ``renewed`` makes the XAPI of a wiped machine."""
+    """Implements the engine's ``Surroundings``. ``named`` finds a name by an address, ``renewed`` makes the XAPI of a reset machine."""
 
     def __init__(self, faults: Faults, named: Callable[[str], str | None], renewed: Callable[[str, int], Xapi]) -> None:
         self.hosts: dict[str, Xapi] = {}
         """Every machine's XAPI by its name."""
         self.off: set[str] = set()
-        """Those that are switched off."""
+        """The machines that are switched off."""
         self.port_of: Callable[[str], int] = _usual
         """The port at which a machine is served, by its name."""
         self.on_change: list[Callable[[], None]] = []
-        """Called when a machine goes down, or answers as another host: connections to it end."""
+        """Called when a machine goes down, or answers as another host: ends the connections to it."""
         self._faults = faults
         self._named = named
         self._renewed = renewed
@@ -67,30 +67,30 @@ class Machines:
         self._closing: set[asyncio.Task[None]] = set()
 
     def place(self, name: str, leader: Xapi, host: Id) -> None:
-        """Let a machine be one of several in a pool."""
+        """Make a machine one of several in a pool."""
         self._seats[leader, host] = name
         self.hosts[name] = leader if host == leader.host else Member(leader, host)
 
     def place_alone(self, name: str, xapi: Xapi) -> None:
-        """Let a machine be a pool of its own."""
+        """Make a machine a pool by itself."""
         self.hosts[name] = xapi
 
     def begin_with_off(self, names: Collection[str]) -> None:
-        """Let these be off from the beginning."""
+        """Start with these machines switched off."""
         self.off.update(names)
         for leader in {leader: None for leader, _ in self._seats}:
             self._count_lost(leader)
 
     def seats(self) -> Iterator[tuple[str, Seat]]:
-        """The machines of pools of several, with their seats."""
+        """The machines in pools of several, with their seats."""
         return ((name, seat) for seat, name in self._seats.items())
 
     def is_down(self, name: str) -> bool:
-        """Whether a machine does not answer: it is off, or dead or without a network by a fault."""
+        """Whether a machine does not answer: switched off, or dead or cut off by a fault."""
         return name in self.off or self._faults.is_isolated(name) or self._faults.is_dead(name)
 
     def refresh(self) -> None:
-        """Faults came or went: pools notice whom they have lost, and who is back."""
+        """Let pools notice, after faults have changed, which hosts are lost and which are back."""
         for leader in {leader: None for leader, _ in self._seats}:
             before = leader.lost
             self._count_lost(leader)
@@ -100,7 +100,7 @@ class Machines:
                 came_back(leader, host)
 
     def _count_lost(self, leader: Xapi) -> None:
-        """Names of pools of one are not listed: they lose nobody."""
+        """Record which machines of a pool are lost; pools of one are not listed, as they lose nobody."""
         mine = ((host, name) for (pool, host), name in self._seats.items() if pool is leader)
         leader.lost = frozenset(host for host, name in mine if self.is_down(name))
 
@@ -112,7 +112,7 @@ class Machines:
         return None if name is None or self.is_down(name) else self.hosts[name]
 
     def dial(self, address: str) -> Remote:
-        """The pool at an address: one of this fleet at no cost, any other over HTTP. CANNOT_CONTACT_HOST when its machine is down."""
+        """The pool at an address: directly when it is in this fleet, over HTTP otherwise. CANNOT_CONTACT_HOST when its machine is down."""
         name = self._named(address)
         if name is None:
             return HttpRemote(address)
@@ -125,7 +125,7 @@ class Machines:
         return fetch(url)
 
     def authority(self, pool: Xapi, address: str) -> str:
-        """An address of a pool's host with the port at which it is served; the usual one goes without saying."""
+        """The address of a pool's host with its port, which is left out when it is the default."""
         host = next((host for host, row in pool.world.rows("host") if row["address"] == address), pool.host)
         name = self._name(pool, host) or self._name(pool, pool.host)
         port = HTTP_PORT if name is None else self.port_of(name)
@@ -136,12 +136,12 @@ class Machines:
         return self._named(address) is not None
 
     def machine(self, pool: Xapi, host: Id) -> Xapi | None:
-        """What answers at a host's address."""
+        """The XAPI at a host's address."""
         name = self._name(pool, host)
         return None if name is None else self.hosts[name]
 
     def switch(self, pool: Xapi, host: Id, *, is_on: bool) -> None:
-        """Switch a machine on or off; a host without one stays as it is."""
+        """Switch a machine on or off; does nothing for a host without one."""
         name = self._name(pool, host)
         if name is None:
             return
@@ -150,7 +150,7 @@ class Machines:
         self._tell()
 
     def lead_from(self, pool: Xapi, host: Id) -> None:
-        """Exchange the places of a pool's XAPI and one of its members."""
+        """Swap the seats of a pool's XAPI and one of its members."""
         old, new = self._name(pool, pool.host), self._name(pool, host)
         if old is None or new is None or host == pool.host:
             return
@@ -162,7 +162,7 @@ class Machines:
         self._tell()
 
     def join(self, joiner: Xapi, pool: Xapi, host: Id) -> None:
-        """Make a machine's XAPI a member's of another pool; what it was ends."""
+        """Make a machine's XAPI a member of another pool; its former pool ends."""
         name = self._name(joiner, joiner.host)
         if name is None:
             raise LookupError("a machine that is in no fleet cannot join a pool")
@@ -176,7 +176,7 @@ class Machines:
         joined(leader, host)
 
     def leave(self, pool: Xapi, host: Id) -> None:
-        """Make a machine a fresh pool of its own."""
+        """Reset a machine to a fresh pool of its own."""
         name = self._name(pool, host)
         if name is None:
             return
@@ -187,7 +187,7 @@ class Machines:
         self._tell()
 
     def install(self, pool: Xapi, host: Id, release: str) -> None:
-        """Put another release on a machine: what the host says of itself follows, and the master's XAPI is it."""
+        """Install another release on a machine: the host's software follows, and for a master its XAPI."""
         kind = personality(release)
         with pool.world.edit() as edit:
             upgrade(edit, host, kind)
@@ -195,7 +195,7 @@ class Machines:
             pool.become(release)
 
     def _name(self, pool: Xapi, host: Id) -> str | None:
-        """A host's machine; that of a pool of one is not listed, so it is looked for."""
+        """The name of a host's machine; for a pool of one, which is not listed, it is searched for."""
         known = self._seats.get((pool, host))
         if known is not None or host != pool.host:
             return known
@@ -212,7 +212,7 @@ class Machines:
             tell()
 
     async def close(self) -> None:
-        """End everything that runs."""
+        """End all background work."""
         for xapi in list(self.hosts.values()):
             await xapi.close()
         await asyncio.gather(*self._closing)

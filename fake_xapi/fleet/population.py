@@ -1,6 +1,6 @@
-"""Guests that a fleet's hosts have from the first moment: one host is populated by XenAPI's own verbs, and every other one begins as it.
+"""Guests that a fleet's hosts have from the first moment: one host is populated through XenAPI, and all others start as copies of it.
 
-What tells VMs apart, names and MAC addresses, is each host's own; what is the same on all hosts is kept once.
+Each host has names and MAC addresses of its own; everything that is the same on all hosts is kept once.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ T = TypeVar("T")
 MEMORY_BYTES = GIB
 BOOTED_S = 3600.0
 HALTED_EACH = 8
-"""Every so manieth VM is halted, the others run."""
+"""One VM in this many is halted, the others run."""
 CHAIN = 20
-"""A disk has no more snapshots than a chain of VHDs bears."""
+"""The most snapshots of a disk that a chain of VHDs allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +45,20 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """The state of a populated host, and who lives there."""
+    """The state of a populated host, and its guests."""
 
     value: Value
     guests: tuple[Guest, ...]
 
 
 def share(total: int, hosts: int, number: int) -> int:
-    """What falls to the host of a number when a total is dealt out evenly: the first ones get one more."""
+    """A host's share when a total is distributed evenly, by its number: the first hosts get one more."""
     return total // hosts + (number < total % hosts)
 
 
 @cache
 def population(release: str, hardware: Hardware, vms: int, snapshots: int) -> Population:
-    """A host with so many VMs and so many snapshots of them; ValueError names what the host has no room for."""
+    """A host with that many VMs and snapshots of them; ValueError names what does not fit."""
     if vms * MEMORY_BYTES > hardware.memory_bytes - hardware.control_domain_bytes:
         raise ValueError(
             f"{vms} VMs of {MEMORY_BYTES // GIB} GiB do not fit into a host's {hardware.memory_bytes // GIB} GiB; have more hosts"
@@ -70,7 +70,7 @@ def population(release: str, hardware: Hardware, vms: int, snapshots: int) -> Po
 
 
 def settle(world: World, people: Population, name: str, address: str) -> None:
-    """Make the guests those of one host: called after it, with MAC and IP addresses and consoles of their own."""
+    """Make the guests those of one host: named after it, with MAC and IP addresses and consoles of their own."""
     with world.edit() as edit:
         for number, guest in enumerate(people.guests, start=1):
             mac_seed = f"{world.seed}/{number}"
@@ -83,7 +83,7 @@ def settle(world: World, people: Population, name: str, address: str) -> None:
 
 
 def _address(edit: Edit, world: World, vm: Id, host_address: str) -> None:
-    """Where a VM's consoles are, and what its guest was given by DHCP; halted ones have neither."""
+    """Set a VM's console locations, and the addresses that DHCP gave its guest; halted ones have neither."""
     row = world[vm]
     for console in row["consoles"]:
         edit.set(console, location=f"https://{host_address}/console?uuid={world.uuid(console)}")
@@ -98,7 +98,7 @@ def _rename(edit: Edit, vm: Id, name: str, mac_seed: str, vifs: tuple[Id, ...]) 
 
 
 def _apart(work: Coroutine[Any, Any, T]) -> T:
-    """Run on a clock of its own, in a thread: whoever makes a fleet has a loop running already."""
+    """Run on a separate virtual clock, in a thread: whoever makes a fleet has a loop running already."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(run_virtual, work).result()
 
@@ -115,14 +115,14 @@ async def _populated(base: Golden, vms: int, snapshots: int) -> Population:
 
 
 class _Settlers:
-    """Makes VMs through calls, as a client would."""
+    """Creates VMs through calls, as a client would."""
 
     def __init__(self, xapi: Xapi) -> None:
         self._xapi = xapi
         self._session = xapi.world.ref(xapi.sessions.begin("root", "population"))
 
     async def arrive(self, vms: int, snapshots: int) -> tuple[Guest, ...]:
-        """So many VMs, most of them running and booted, with so many snapshots among them."""
+        """Create that many VMs, most of them running and booted, with that many snapshots among them."""
         made = [await self._vm(number) for number in range(vms)]
         await _booted()
         taken = [await self._snapshots(vm, share(snapshots, vms, number)) for number, vm in enumerate(made)]
@@ -143,7 +143,7 @@ class _Settlers:
         return Guest(own, world[own]["VIFs"], tuple((snapshot, world[snapshot]["VIFs"]) for snapshot in found))
 
     async def _vm(self, number: int) -> str:
-        """A VM of a template with a disk and a NIC, as an installer leaves it."""
+        """Create a VM from a template with a disk and a NIC, as an installer leaves it."""
         vm: str = await self._call("VM.clone", self._template(), "vm")
         await self._call("VM.provision", vm)
         await self._call("VM.set_memory_limits", vm, *[str(MEMORY_BYTES)] * 4)
@@ -170,7 +170,7 @@ class _Settlers:
 
 
 async def _booted() -> None:
-    """Wait until every guest has said all that it has to say."""
+    """Wait until every guest has reported everything."""
     await asyncio.sleep(BOOTED_S)
 
 

@@ -1,4 +1,4 @@
-"""The rows of class role: those that operators hand out, and one for each permission that they are made of.
+"""The rows of class role: those that operators assign, and one for each permission of which they consist.
 
 They are the same in every pool, refs and uuids included: the golden host's are shared by all.
 """
@@ -14,7 +14,7 @@ from fake_xapi.state.edit import Edit
 
 
 def create_roles(edit: Edit, release: Personality) -> None:
-    """Make every role of a release, each with its permissions as subroles."""
+    """Create every role of a release, each with its permissions as subroles."""
     allowed = permissions(release.name)
     rows = {name: edit.create("role", uuid=_uuid(name), name_label=name, is_internal=True) for name in sorted(allowed)}
     for role in roles_of(release).values():
@@ -23,5 +23,5 @@ def create_roles(edit: Edit, release: Personality) -> None:
 
 
 def _uuid(name: str) -> str:
-    """XAPI's own: the MD5 of the name."""
+    """XAPI's own uuids: the MD5 of the name."""
     return str(UUID(bytes=hashlib.md5(name.encode(), usedforsecurity=False).digest()))

@@ -1,4 +1,4 @@
-"""How much memory a fleet takes, so that one that is too large for the machine is refused before it is made."""
+"""How much memory a fleet takes, so that one that is too large for the machine is refused before it is built."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ KIB = 1 << 10
 GIB = 1 << 30
 
 PROCESS = 128 << 20
-"""Code, the golden host and what every process has."""
+"""Code, the golden host, and the share of every process."""
 HOST = 12 * KIB
 VM = 6 * KIB
 SNAPSHOT = 4 * KIB
 """Measured on fleets of 20,000 and 200,000 hosts, rounded up."""
 WORTH_A_WORD = GIB
-"""A fleet from this size on is announced: it takes a while to make."""
+"""The size from which a fleet is announced, as it takes a while to build."""
 
 MEMINFO = Path("/proc/meminfo")
 
 
 def needed(order: Order) -> int:
-    """The bytes that a fleet of this order has in memory when it is ready."""
+    """The memory, in bytes, of a fleet of this order when it is ready."""
     return PROCESS + order.hosts * HOST + order.vms * VM + order.snapshots * SNAPSHOT
 
 
 def available(meminfo: Path = MEMINFO) -> int:
-    """The bytes that this machine could give; all it has where the system does not say what is free."""
+    """The memory, in bytes, that this machine can give; all of it where the system does not report what is free."""
     try:
         rows = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
         return int(rows["MemAvailable"].split()[0]) * KIB
@@ -37,7 +37,7 @@ def available(meminfo: Path = MEMINFO) -> int:
 
 
 def announced(order: Order, free: int) -> str:
-    """What is to be said of a fleet before it is made, "" of a small one. ValueError when it needs more than is free."""
+    """The announcement of a fleet before it is built, "" for a small one. ValueError when it needs more memory than is free."""
     wanted = needed(order)
     if wanted > free:
         raise ValueError(f"{_what(order)} need about {_gib(wanted)} of memory, and {_gib(free)} are free; ask for fewer")

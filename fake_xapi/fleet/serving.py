@@ -1,4 +1,4 @@
-"""A fleet on real sockets: where it listens, and on which kind of loop."""
+"""A fleet on real sockets: where it listens, and on which kind of event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fake_xapi.transports.http import HttpServer
 
 @asynccontextmanager
 async def served(fleet: Fleet, tls_port: int | None = None) -> AsyncIterator[None]:
-    """Serve every host where its order wants it (port 0: where there is room); the fleet's sites then say where. The fleet is not closed.
+    """Serve every host at its planned address (port 0: any free one); the fleet's sites then say where. Does not close the fleet.
 
     With a ``tls_port``, by HTTPS as well. OSError when a port is taken.
     """
@@ -45,7 +45,7 @@ async def _listen_tls(server: HttpServer, fleet: Fleet, port: int) -> list[int]:
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """A loop of uvloop where the system has it, else of asyncio."""
+    """A loop of uvloop where that is available, otherwise of asyncio."""
     try:
         import uvloop  # noqa: PLC0415  # not every system has it
     except ImportError:
@@ -55,14 +55,14 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def make_room_for_connections() -> None:
-    """Let the process have as many open sockets as the system allows it: two for each client of a large fleet are soon 20,000."""
+    """Raise the limit on open sockets as far as the system allows: with two per client, a large fleet soon needs 20,000."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager
 def building() -> Iterator[None]:
-    """Make what lives as long as the process: the garbage collector waits, and never looks at it afterwards."""
+    """Build what lives as long as the process: the garbage collector pauses, and ignores it afterwards."""
     gc.disable()
     try:
         yield

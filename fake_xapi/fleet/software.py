@@ -1,4 +1,4 @@
-"""What a release says of itself: ``host.software_version`` and what goes with it."""
+"""What a release reports about itself: ``host.software_version`` and related fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fake_xapi.datamodel.personality import Personality
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """The numbers of one era's product; ``product`` is used where the datamodel knows no product version."""
+    """The version numbers of one era's product; ``product`` is used where the datamodel knows no product version."""
 
     product: str
     platform_name: str
@@ -27,11 +27,11 @@ BUILDS: Mapping[str, Build] = {
     "clearwater": Build("6.2.0", "XCP", "1.8.0", "4.1.5", "2.6.32.43-0.4.1.xs1.8.0.835.170778xen", "70446c", "2013-06-14"),
     "modern": Build("8.4.0", "XCP", "3.4.0", "4.17.5", "4.19.0+1", "cloud", "2026-01-14"),
 }
-"""By era. A release between two of these takes its product version from the datamodel."""
+"""By era. A release in between takes its product version from the datamodel."""
 
 
 def software_version(release: Personality) -> dict[str, str]:
-    """The map of a host of this release; ``hostname`` comes with the host."""
+    """The map for a host of this release; ``hostname`` belongs to the host."""
     build = BUILDS[release.era]
     product = _three_numbers(release.release.version) or build.product
     major, minor = release.release.api

@@ -1,6 +1,6 @@
-"""A whole fleet as one file: its order, what each host has more than the golden host, and the bytes of the disks, each block once.
+"""A whole fleet as one file: its order, each host's differences from the golden host, and the bytes of the disks, each block once.
 
-A first line, the length of the head, the head as MessagePack, then the blocks. Written beside its place and moved there whole.
+The file has a first line, the length of the head, the head as MessagePack, then the blocks. It is written beside its place, then renamed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ARRAYS = ""
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A fleet as it was when it was saved; worlds and disks of pools by the names of their masters, all disks over one ``file``.
+    """A saved fleet: worlds and disks of pools by the names of their masters, all disks over one ``file``.
 
     ``members``: of each host in a pool of several, the name of its master, and which host it is there. ``off``: who was switched off.
     """
@@ -51,7 +51,7 @@ class Saved:
 
 
 def save_fleet(fleet: Fleet, path: Path) -> None:
-    """Write a fleet to one file, whole or not at all. OSError when there is no room for it."""
+    """Write a fleet to one file, all or nothing. OSError when there is no room for it."""
     base, blocks = fleet.base.world.value, _Blocks()
     pools = {name: xapi for name, xapi in fleet.hosts.items() if xapi.is_master}
     hosts = {name: {**_plain(xapi.world, base), "disks": blocks.listed(xapi.disks)} for name, xapi in pools.items()}
@@ -77,7 +77,7 @@ def _plain(world: World, base: Value) -> dict[str, Any]:
 
 
 def load_fleet(path: Path) -> Saved:
-    """The fleet of a file; BadWorldFile when it is none. What was under way when it was saved has ended, as after a power cut of dom0."""
+    """The fleet in a file; BadWorldFile for a malformed one. Operations under way have ended, as after a power cut of dom0."""
     with path.open("rb") as file:
         content = _head(path, file)
         order = _order(path, content["order"])
@@ -127,21 +127,21 @@ def _world(host: Any, order: Order) -> World:
 
 
 def _end_sessions(world: World) -> None:
-    """Who was logged in is no longer: what sessions are known by is a secret of the process that is gone."""
+    """End all sessions: the secret behind their refs is gone with the process that saved them."""
     with world.edit() as edit:
         for session in list(world.ids("session")):
             edit.destroy(session)
 
 
 class _Blocks:
-    """The different blocks of all disks, in the order in which they were met."""
+    """The distinct blocks of all disks, in the order of their first appearance."""
 
     def __init__(self) -> None:
         self._numbers: dict[Block, int] = {}
         self._sources: list[tuple[DiskStore, Disk, int]] = []
 
     def listed(self, store: DiskStore) -> dict[int, Any]:
-        """Each disk of a store: its size, and the number of every block's content."""
+        """Each disk of a store: its size, and the number of each block's content."""
         return {cast(int, key): [store[key].size, self._blocks(store, store[key])] for key in store.keys()}  # noqa: SIM118  # no mapping
 
     def _blocks(self, store: DiskStore, disk: Disk) -> dict[int, int]:
@@ -154,7 +154,7 @@ class _Blocks:
 
     @property
     def count(self) -> int:
-        """How many different blocks there are."""
+        """The number of distinct blocks."""
         return len(self._sources)
 
     def contents(self) -> Iterator[bytes]:
@@ -163,7 +163,7 @@ class _Blocks:
 
 
 def _blocks(file: IO[bytes], store: BlockFile, unseen: int) -> list[Block]:
-    """The blocks in the order of their numbers; of those that nobody kept, only how many there are."""
+    """The blocks in the order of their numbers; for blocks whose bytes are not kept, only their count."""
     if isinstance(store, HollowFile):
         return [store.named(f"saved/{number}") for number in range(unseen)]
     blocks: list[Block] = []

@@ -1,4 +1,4 @@
-"""The rows of class SM: one for each type of SR that a release has a driver for."""
+"""The rows of class SM: one for each type of SR for which a release has a driver."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fake_xapi.lifecycle.storage_types import driver_features, supported_types
 
 
 class Driver(NamedTuple):
-    """What a driver says of itself: its name, its program, and what each key of ``device_config`` is."""
+    """A driver's description of itself: its name, its program, and the keys of its ``device_config``."""
 
     label: str
     program: str

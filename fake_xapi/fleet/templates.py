@@ -1,4 +1,4 @@
-"""The default templates: which guests a fresh host offers, and how large they begin."""
+"""The default templates: which guests a fresh host offers, and their initial sizes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Kind = Literal["hvm", "pv"]
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One default template. ``install`` are the install-methods of PV guests; ``eras`` where it comes with the product."""
+    """One default template. ``install`` are the install-methods of PV guests; ``eras`` those in which the product includes it."""
 
     name: str
     kind: Kind
@@ -78,7 +78,7 @@ _LARGEST: Mapping[str, tuple[int, int, int]] = {
     "tampa": (128, 16, 16),
     "boston": (128, 16, 16),
 }
-"""By era: GiB of memory, VCPUs and disks that a guest may have at most."""
+"""By era: the most GiB of memory, VCPUs and disks that a guest may have."""
 
 
 def templates(era: Era) -> Iterator[dict[str, Any]]:
@@ -129,7 +129,7 @@ def _other_config(template: Template) -> dict[str, str]:
 
 
 def mac_seed(name: str) -> str:
-    """What the MACs of a VM's NICs are derived from: a uuid that follows from its name, the same in every pool."""
+    """The seed for the MACs of a VM's NICs: a uuid derived from its name, the same in every pool."""
     return str(UUID(bytes=hashlib.md5(name.encode(), usedforsecurity=False).digest(), version=4))
 
 
