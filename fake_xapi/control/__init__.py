@@ -1,4 +1,4 @@
-"""Control of a running simulation from outside: its hosts, worlds, faults and clock, what it is asked, and a page to look at it all.
+"""Control of a running simulation from outside: its hosts, worlds, faults, clock and calls, with a dashboard.
 
-Nothing of it is loaded, and nothing costs anything, unless somebody asks for it.
+Nothing of it is loaded, or costs anything, unless somebody asks for it.
 """

@@ -1,4 +1,4 @@
-"""The control plane as a WSGI application: find the operation, check what was asked, hand it to the loop, write the answer.
+"""The control plane as a WSGI application: find the operation, validate the request, hand it to the loop, write the answer.
 
 May not know what an operation does.
 """
@@ -35,7 +35,7 @@ STATIC: Mapping[str, str] = {
     "panels.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
-"""The files of the page, by name, with their types."""
+"""The files of the dashboard, by name, with their types."""
 HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -44,11 +44,11 @@ HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""What every answer says: nothing of it is kept, framed, or run from elsewhere."""
+"""Headers of every answer: it must not be cached, framed, or run code from elsewhere."""
 
 
 def create_app(simulation: Simulation, portal: Portal, streams: Streams, port: Callable[[], int]) -> Flask:
-    """The application; ``port`` says where it listens once it does."""
+    """The application; ``port`` returns where it listens, once it does."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES
     app.before_request(lambda: guard.check(request.method, dict(request.headers.items()), port()))
@@ -115,7 +115,7 @@ def _stream(events: Iterator[bytes]) -> Response:
 
 
 def _query(operation: Operation) -> dict[str, Any]:
-    """The parameters of the query, as their schemas want them."""
+    """The parameters of the query, validated against their schemas."""
     for name in request.args:
         if name not in operation.query:
             known = ", ".join(operation.query) or "none"
@@ -135,7 +135,7 @@ def _parameter(name: str, schema: Schema) -> Any:
 
 
 def _body(operation: Operation) -> dict[str, Any]:
-    """The JSON of the body, as its schema wants it."""
+    """The JSON in the body, validated against its schema."""
     if not operation.takes:
         return {}
     if not request.is_json:

@@ -1,6 +1,6 @@
-"""The control plane's other end, for Python: ``Control("http://127.0.0.1:8079").add_fault({...})``.
+"""A Python client for the control plane: ``Control("http://127.0.0.1:8079").add_fault({...})``.
 
-Methods are named as the operations of the control plane, and answer the same plain values as ``Simulation`` in the simulation's own
+Methods have the names of the control plane's operations, and return the same plain values as ``Simulation`` in the simulation's own
 process. May not know the simulation: it dials a URL.
 """
 
@@ -51,17 +51,17 @@ class Control:
         return self._ask("GET", f"/hosts/{quote(host)}")
 
     def set_alive(self, host: str, *, alive: bool) -> Plain:
-        """Let a host die, or live again."""
+        """Kill or revive a host."""
         return self._ask("PUT", f"/hosts/{quote(host)}/alive", {"alive": alive})
 
     def fork_host(self, host: str) -> Plain:
-        """A host more, which begins where a stand-alone host is now."""
+        """Add a host that begins as a copy of a stand-alone host."""
         return self._ask("POST", f"/hosts/{quote(host)}/fork")
 
     # ---- worlds -----------------------------------------------------------------------------------------------------------
 
     def world(self, host: str) -> Plain:
-        """How large the world of a host is, and how far back it is known."""
+        """The size of a host's world, and how far back its journal goes."""
         return self._ask("GET", f"/worlds/{quote(host)}")
 
     def objects(self, host: str, cls: str, **query: Any) -> Plain:
@@ -69,19 +69,19 @@ class Control:
         return self._ask("GET", f"/worlds/{quote(host)}/objects/{quote(cls)}", query=query)
 
     def keep_journals(self, entries: int, hosts: str = "*") -> Plain:
-        """Keep so many generations of worlds from now on; 0: none."""
+        """Keep that many generations of worlds from now on; 0 keeps none."""
         return self._ask("PUT", "/journal", {"entries": entries, "hosts": hosts})
 
     def journal(self, host: str, **query: Any) -> Plain:
-        """The generations of a world that are kept, newest first: ``before`` and ``limit``."""
+        """The recorded generations of a world, newest first: ``before`` and ``limit``."""
         return self._ask("GET", f"/worlds/{quote(host)}/journal", query=query)
 
     def rewind(self, host: str, generation: int) -> Plain:
-        """Let a world be again what it was in a generation of its journal."""
+        """Return a world to a generation of its journal."""
         return self._ask("POST", f"/worlds/{quote(host)}/rewind", {"generation": generation})
 
     def diff_world(self, host: str, old: str, new: str = "now", **query: Any) -> Plain:
-        """What differs in a world between two moments: names of snapshots, generations, or ``now``."""
+        """The differences in a world between two moments: names of snapshots, generations, or ``now``."""
         return self._ask("GET", f"/worlds/{quote(host)}/diff", query={"old": old, "new": new, **query})
 
     # ---- snapshots --------------------------------------------------------------------------------------------------------
@@ -91,19 +91,19 @@ class Control:
         return self._ask("GET", "/snapshots")
 
     def take_snapshot(self, name: str) -> Plain:
-        """Remember every world and disk as it is now."""
+        """Take a snapshot of every world and disk."""
         return self._ask("POST", "/snapshots", {"name": name})
 
     def diff_snapshots(self, old: str, new: str = "now") -> Plain:
-        """How many objects differ in every world."""
+        """The number of objects that differ in every world."""
         return self._ask("GET", "/snapshots/diff", query={"old": old, "new": new})
 
     def remove_snapshot(self, name: str) -> None:
-        """Forget a snapshot."""
+        """Delete a snapshot."""
         self._ask("DELETE", f"/snapshots/{quote(name)}")
 
     def restore_snapshot(self, name: str) -> Plain:
-        """Let every world be again what it was."""
+        """Restore every world."""
         return self._ask("POST", f"/snapshots/{quote(name)}/restore")
 
     def save(self, file: str) -> Plain:
@@ -111,7 +111,7 @@ class Control:
         return self._ask("POST", "/save", {"file": file})
 
     def load(self, file: str, name: str) -> Plain:
-        """Make a snapshot of such a file."""
+        """Make a snapshot from such a file."""
         return self._ask("POST", "/load", {"file": file, "name": name})
 
     # ---- faults -----------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ class Control:
         self._ask("DELETE", "/faults")
 
     def vocabulary(self) -> Plain:
-        """What a rule may say: effects, phases, FIST points."""
+        """The vocabulary of rules: effects, phases, FIST points."""
         return self._ask("GET", "/faults/vocabulary")
 
     def fault(self, handle: int) -> Plain:
@@ -137,29 +137,29 @@ class Control:
         return self._ask("GET", f"/faults/{handle}")
 
     def remove_fault(self, handle: int) -> None:
-        """Take a rule out of force, and let go what it holds."""
+        """Remove a rule, and release the calls that it holds."""
         self._ask("DELETE", f"/faults/{handle}")
 
     def release_fault(self, handle: int) -> Plain:
-        """Let go what a rule holds now; later calls it holds again."""
+        """Release the calls that a rule holds now, not later ones."""
         return self._ask("POST", f"/faults/{handle}/release")
 
     # ---- clock ------------------------------------------------------------------------------------------------------------
 
     def clock(self) -> Plain:
-        """What date it is, and how fast time passes."""
+        """The date, and the pace of time."""
         return self._ask("GET", "/clock")
 
     def set_pace(self, **pace: Any) -> Plain:
-        """Change the ``speed``; let the time stand still or go on: ``paused``."""
+        """Change the ``speed``; stop or restart the time: ``paused``."""
         return self._ask("PATCH", "/clock", pace)
 
     def step(self, count: int = 1) -> Plain:
-        """Go to the next timer and let it fire."""
+        """Advance to the next timer and let it fire."""
         return self._ask("POST", "/clock/step", {"count": count})
 
     def jump(self, seconds: float) -> Plain:
-        """Let so much time pass at once."""
+        """Let that much time pass at once."""
         return self._ask("POST", "/clock/jump", {"seconds": seconds})
 
     # ---- traffic ----------------------------------------------------------------------------------------------------------
@@ -169,15 +169,15 @@ class Control:
         return self._ask("GET", "/counters")
 
     def reset_counters(self) -> None:
-        """Count from nothing again."""
+        """Reset all counters."""
         self._ask("DELETE", "/counters")
 
     def calls(self, **query: Any) -> Plain:
-        """The last calls that match: ``message``, ``host`` and ``outcome`` are globs; ``after`` and ``limit``."""
+        """The latest calls that match: ``message``, ``host`` and ``outcome`` are globs; ``after`` and ``limit``."""
         return self._ask("GET", "/calls", query=query)
 
     def follow_calls(self, **query: Any) -> Generator[Plain, None, None]:
-        """Each call that matches, as it ends, for as long as somebody asks for the next."""
+        """Each matching call as it ends, for as long as the caller iterates."""
         connection, response = self._open("GET", f"/calls/stream{_query(query)}", None)
         try:
             for line in response:
@@ -208,7 +208,7 @@ class Control:
         return answer
 
     def _open(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[HTTPConnection, HTTPResponse]:
-        """A response whose head says success; its connection is the caller's to close."""
+        """A response with a success status; the caller has to close its connection."""
         connection = HTTPConnection(*self._address, timeout=self._timeout_s)
         headers = {HEADER: "client", **({"Content-Type": "application/json"} if body is not None else {})}
         try:

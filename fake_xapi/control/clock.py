@@ -1,4 +1,4 @@
-"""The time of a simulation: what date it is, and how fast it passes."""
+"""The time of a simulation: its date, and its pace."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ MOST_STEPS = 10_000
 
 
 class Time:
-    """The time of one fleet. Where its loop cannot be paced, what would pace it raises Conflict."""
+    """The time of one fleet. On a loop that cannot be paced, methods that change the pace raise Conflict."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
 
     def date(self) -> str:
-        """What date it is now, as XenAPI writes it."""
+        """The present date, as XenAPI writes it."""
         return self._fleet.clock.now()
 
     def date_at(self, loop_time_s: float) -> str:
-        """What date it was at a time of the loop."""
+        """The date at a time of the loop."""
         return self._fleet.clock.at(loop_time_s)
 
     def told(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class Time:
         }
 
     def set_pace(self, *, speed: float | None = None, paused: bool | None = None) -> dict[str, Any]:
-        """Change the speed, let the time stand still or go on. Refused for a speed that is none."""
+        """Change the speed, stop or restart the time. Refused for an invalid speed."""
         loop = _paced()
         was_paused = loop.is_paused
         if speed is not None:
@@ -54,7 +54,7 @@ class Time:
         return self.told()
 
     async def step(self, count: int = 1) -> dict[str, Any]:
-        """Go to the next timer, so many times, and let each fire."""
+        """Advance to the next timer and let it fire, that many times."""
         loop = _paced()
         if not 1 <= count <= MOST_STEPS:
             raise Refused(f"so many steps are taken at once: 1 to {MOST_STEPS}, not {count}")
@@ -64,7 +64,7 @@ class Time:
         return {**self.told(), "passed_s": round(passed_s, 6)}
 
     async def jump(self, seconds: float) -> dict[str, Any]:
-        """Let so much time pass at once: what would have happened meanwhile happens, in its order."""
+        """Let that much time pass at once: everything due in it happens, in its order."""
         loop = _paced()
         if seconds > (most_s := self._fleet.clock.left_s(loop.time())):
             raise Refused(f"dates end before the year 9999: a jump takes at most {most_s} seconds now, not {seconds:g}")

@@ -1,4 +1,4 @@
-"""Refusals of the control plane: a status, a word for programs, and a sentence with the cure for people."""
+"""Refusals of the control plane: an HTTP status, a code for programs, and a sentence with the cure for people."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from fake_xapi.datamodel.names import suggestion
 
 
 class Refused(Exception):
-    """What was asked cannot be done."""
+    """The request cannot be fulfilled."""
 
     status = 400
     code = "bad_request"
 
 
 class NotFound(Refused):
-    """There is nothing of that name."""
+    """Nothing has that name."""
 
     status = 404
     code = "not_found"
 
 
 class Forbidden(Refused):
-    """Who asks may not."""
+    """The caller is not allowed to do this."""
 
     status = 403
     code = "forbidden"
 
 
 class Conflict(Refused):
-    """It cannot be done as things are now."""
+    """The present state does not allow it."""
 
     status = 409
     code = "conflict"
 
 
 class TooMany(Refused):
-    """So many are served already."""
+    """The maximum number of watchers is served already."""
 
     status = 503
     code = "busy"
@@ -50,5 +50,5 @@ class TooSlow(Refused):
 
 
 def nothing_called(what: str, name: str, known: Sequence[str]) -> NotFound:
-    """The refusal of a name that is none, with those that it may have meant."""
+    """The refusal of an unknown name, with suggestions."""
     return NotFound(f"no {what} is called {name!r}; {suggestion(name, known) if known else 'there is none at all'}")

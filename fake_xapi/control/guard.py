@@ -1,4 +1,4 @@
-"""Who may drive the control plane: whoever is on this machine and means it.
+"""Who may use the control plane: clients on this machine that mean to.
 
 It listens on loopback alone. A page of another origin in a browser on this machine is kept out three times over: a name of ours in
 ``Host`` (a name that was rebound to 127.0.0.1 is another), an ``Origin`` that is our own where there is one, and for whatever changes
@@ -17,7 +17,7 @@ _OURS = frozenset({"same-origin", "none"})
 
 
 def check(method: str, headers: Mapping[str, str], port: int) -> None:
-    """Forbidden for a request that does not come from here, with what would."""
+    """Raise Forbidden, with the cure, for a request that does not come from here."""
     hosts = {f"{name}:{port}" for name in _NAMES} | ({*_NAMES} if port == 80 else set())
     host = headers.get("Host", "").lower()
     if host not in hosts:

@@ -1,4 +1,4 @@
-"""Hosts as people look at them: whether they answer, what runs on them, what is under way."""
+"""Hosts as people look at them: whether they answer, what runs on them, and which operations are under way."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fake_xapi.state.value import Table
 from fake_xapi.state.world import World
 
 HOSTS_AT_ONCE = 200
-"""So many are looked at before others have their turn."""
+"""How many hosts to examine before others get a turn."""
 STATES = ("up", "disabled", "isolated", "off", "dead")
-"""What a host can be, best first."""
+"""The states of a host, best first."""
 POWER_STATES = ("Running", "Halted", "Paused", "Suspended")
 
 
 class Cell(NamedTuple):
-    """A host on the map: its state by number, VMs that run on it and that do not, tasks under way, and rules about it."""
+    """A host on the map: its state by number, its running and its other VMs, its tasks under way, and the rules about it."""
 
     state: int
     running: int
@@ -32,7 +32,7 @@ class Cell(NamedTuple):
 
 
 class Looks:
-    """Looks at the hosts of a fleet. What is found in a table is kept while the table is the same."""
+    """Summaries of the hosts of a fleet. Results from a table are cached until the table changes."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -40,7 +40,7 @@ class Looks:
         self._tasks: dict[str, tuple[Table, int]] = {}
 
     async def cells(self) -> dict[str, Cell]:
-        """All hosts, in the order of their names' making; others have their turn meanwhile."""
+        """All hosts, in order of creation; others get a turn meanwhile."""
         found: dict[str, Cell] = {}
         for number, name in enumerate(list(self._fleet.hosts)):
             if number % HOSTS_AT_ONCE == HOSTS_AT_ONCE - 1:
@@ -57,14 +57,14 @@ class Looks:
         return Cell(STATES.index(self.state(name)), running, resting, tasks, rules)
 
     def state(self, name: str) -> str:
-        """How a host is."""
+        """The state of a host."""
         xapi, faults = self._fleet.hosts[name], self._fleet.faults
         if name in self._fleet.machines.off:
             return "off"
         return _struck(faults, name) or _own_state(xapi)
 
     def _vms_of(self, name: str, xapi: Xapi) -> Mapping[Id, tuple[int, int]]:
-        """How many VMs run on each host of a pool; those that rest are the master's."""
+        """The number of VMs on each host of a pool; those that are halted count for the master."""
         table = xapi.world.value.tables[class_numbers()["VM"]]
         key = name if xapi.is_master else xapi.leader.world.seed
         known = self._vms.get(key)
@@ -92,7 +92,7 @@ def _own_state(xapi: Xapi) -> str:
 
 
 def is_vm(row: Row) -> bool:
-    """Whether a row of class VM is what people call a VM: no template, no snapshot, no control domain."""
+    """Whether a row of class VM is what people call a VM: not a template, snapshot or control domain."""
     return not (row["is_a_template"] or row["is_a_snapshot"] or row["is_control_domain"])
 
 
@@ -141,7 +141,7 @@ def host_detail(fleet: Fleet, looks: Looks, site: Site) -> dict[str, Any]:
 
 
 def _is_at_home(xapi: Xapi, row: Row) -> bool:
-    """On the host now, or, for VMs that are nowhere, in the pool that it leads."""
+    """Whether a VM is on the host now or, for VMs that are on none, in the pool that it leads."""
     return bool(row["resident_on"] == xapi.host or (xapi.is_master and xapi.world.get(row["resident_on"]) is None))
 
 

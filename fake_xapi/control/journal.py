@@ -1,4 +1,4 @@
-"""The past of a world: every generation of it as a value, with its time and its cause, as many as was asked for."""
+"""The history of a world: its latest generations as values, with time and cause, as many as were asked for."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fake_xapi.state.value import Change, Value
 from fake_xapi.state.world import World
 
 MOST = 100_000
-"""So many generations of one world may be kept."""
+"""The most generations of one world that may be kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A pool's database and disks as they were at one moment; ``release`` is what it pretended to be."""
+    """A pool's database and disks at one moment; ``release`` is the personality that it had."""
 
     value: Value
     disks: DiskStore
@@ -30,7 +30,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One generation: when it came, on whose behalf, and which classes it touched."""
+    """One generation: when it was made, by which call, and which classes it touched."""
 
     point: Point
     at_s: float
@@ -39,12 +39,12 @@ class Entry:
 
     @property
     def generation(self) -> int:
-        """The number of it."""
+        """Its number."""
         return self.point.value.generation
 
 
 def point_of(xapi: Xapi) -> Point:
-    """A pool as it is now, at no cost."""
+    """The present state of a pool, at no cost."""
     return Point(xapi.world.value, xapi.disks.fork(), xapi.personality.name)
 
 
@@ -60,22 +60,22 @@ class Journal:
 
     @property
     def most(self) -> int:
-        """How many generations are kept."""
+        """The number of generations to keep."""
         return self.entries.maxlen or 0
 
     def at(self, generation: int) -> Entry:
-        """The newest entry that is not younger than a generation. NotFound for what is not kept."""
+        """The newest entry that is not newer than a generation. NotFound when it is not kept any more."""
         if not self.entries[0].generation <= generation <= self._world.generation:
             kept = f"{self.entries[0].generation} to {self._world.generation}"
             raise NotFound(f"generation {generation} is not in the journal, which has {kept}; keep more entries to reach further back")
         return next(entry for entry in reversed(self.entries) if entry.generation <= generation)
 
     def before(self, generation: int | None) -> Iterator[Entry]:
-        """The entries, newest first, from before a generation on."""
+        """The entries before a generation, newest first."""
         return (entry for entry in reversed(self.entries) if generation is None or entry.generation < generation)
 
     def close(self) -> None:
-        """Keep nothing any more."""
+        """Stop recording."""
         self._world.listeners.remove(self._heard)
         self.entries.clear()
 
@@ -89,13 +89,13 @@ class Journal:
 
 
 class Journals:
-    """The journals that somebody asked for, by the worlds that they are about."""
+    """The journals that were asked for, by world."""
 
     def __init__(self) -> None:
         self._kept: dict[World, Journal] = {}
 
     def keep(self, xapi: Xapi, most: int) -> Journal | None:
-        """Keep so many generations of a pool from now on, what is kept already included; 0: none. Conflict for too many."""
+        """Keep that many generations of a pool from now on, including those kept already; 0 keeps none. Conflict for too many."""
         if most > MOST:
             raise Conflict(f"a journal keeps at most {MOST} entries, not {most}")
         old = self._kept.pop(xapi.world, None)
@@ -119,7 +119,7 @@ class Journals:
         return found
 
     def close(self) -> None:
-        """Keep nothing any more."""
+        """Stop recording."""
         for journal in self._kept.values():
             journal.close()
         self._kept.clear()

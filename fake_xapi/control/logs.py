@@ -1,4 +1,4 @@
-"""Structured logs: one line for each record, as text or as JSON, with the fields that belong to it. Secrets are in none of them."""
+"""Structured logs: one line for each record, as text or as JSON, with its fields. They contain no secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
 FIELDS: Mapping[str, str] = {"host": "host", "xapi_message": "message", "outcome": "outcome", "duration_s": "duration_s"}
-"""Fields of a record, and what they are called in a line."""
+"""Fields of a record, and their names in a line."""
 
 
 class TextLines(logging.Formatter):
@@ -35,7 +35,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr(form: str, level: str) -> logging.Handler:
-    """Write what is logged from now on; the handler, to be removed at the end."""
+    """Start to write logs; returns the handler, to be removed at the end."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logging.getLogger().addHandler(handler)
@@ -44,7 +44,7 @@ def log_to_stderr(form: str, level: str) -> logging.Handler:
 
 
 def stop_logging(handler: logging.Handler) -> None:
-    """Write nothing any more."""
+    """Stop writing logs."""
     logging.getLogger().removeHandler(handler)
     logging.getLogger("fake_xapi").setLevel(logging.NOTSET)
     handler.close()

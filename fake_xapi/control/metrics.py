@@ -24,7 +24,7 @@ Sample = tuple[str, Mapping[str, str], float]
 
 
 class Lag:
-    """How late the loop is: a timer on the real clock says when it should have fired. It runs once somebody has asked."""
+    """How late the loop runs, measured by a timer on the real clock. It starts when somebody first asks."""
 
     def __init__(self) -> None:
         self.last_s = 0.0
@@ -32,12 +32,12 @@ class Lag:
         self._timer: asyncio.Handle | None = None
 
     def begin(self) -> None:
-        """Measure from now on."""
+        """Start measuring."""
         if self._timer is None:
             self._set()
 
     def close(self) -> None:
-        """Measure no more."""
+        """Stop measuring."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -54,7 +54,7 @@ class Lag:
 
 
 async def metrics(simulation: Simulation) -> str:
-    """All of it."""
+    """All metrics."""
     simulation.lag.begin()
     cells = await simulation.looks.cells()
     states = Counter(STATES[cell.state] for cell in cells.values())

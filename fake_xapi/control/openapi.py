@@ -18,7 +18,7 @@ _TEXTS: Mapping[str, tuple[str, str, str]] = {
     "/calls/stream": ("follow_calls", "Each call as it ends, as server-sent events", "text/event-stream"),
     "/openapi.json": ("openapi", "This document", "application/json"),
 }
-"""What is no operation on the simulation: name, summary, and type of the answer."""
+"""Paths that are not operations on the simulation: name, summary, and type of the answer."""
 
 
 def document() -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Every operation of the control plane as one table: path, who does it, what it takes, what it answers.
+"""Every operation of the control plane as one table: path, function, input, output.
 
-From it follow the routes, the checks of what comes in, the OpenAPI document and the client's calls.
+The routes, the validation of requests, the OpenAPI document and the client's calls follow from it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Answer = Any
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that was checked: what its path, query and body say."""
+    """A validated request: its path, query and body."""
 
     path: Mapping[str, str]
     query: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The one way from the threads of the control plane to the loop that the simulation runs on."""
+"""The only way from the control plane's threads to the simulation's loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Portal:
         self._timeout_s = timeout_s
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's result; TooSlow when it takes longer than the portal waits (it is cancelled then)."""
+        """The coroutine's result; TooSlow when it takes longer than the portal waits, which cancels it."""
         if self._loop.is_closed():
             coroutine.close()
             raise TooSlow("the simulation is being stopped")

@@ -1,4 +1,4 @@
-"""JSON schemas of what the control plane takes and answers: checked on the way in, published, and held to by tests on the way out."""
+"""JSON schemas of the control plane's requests and answers: requests are validated, tests check answers, and all are published."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def array(items: Schema) -> Schema:
 
 
 def table(values: Schema) -> Schema:
-    """An object whose names are data."""
+    """An object with arbitrary names."""
     return {"type": "object", "additionalProperties": values}
 
 

@@ -1,4 +1,4 @@
-"""The control plane on a socket of loopback: waitress with its own thread and workers, beside the loop of the simulation."""
+"""The control plane on a loopback socket: waitress with its own thread and workers, beside the simulation's loop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHUTDOWN_S = 5.0
 
 
 class ControlServer:
-    """One listening socket. It listens from the beginning; ``start`` begins to answer. ``port`` 0 takes any that is free."""
+    """One listening socket. It listens from the beginning; ``start`` makes it answer. ``port`` 0 takes any free one."""
 
     def __init__(self, simulation: Simulation, port: int) -> None:
         portal = Portal(asyncio.get_running_loop())
@@ -49,20 +49,20 @@ class ControlServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port on which it listens."""
         return int(self._server.effective_port)
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Its URL."""
         return f"http://{ADDRESS}:{self.port}"
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._thread.start()
 
     async def close(self) -> None:
-        """Stop listening, let requests under way end for a while, close every connection. The loop goes on meanwhile."""
+        """Stop listening, give requests under way some time, then close every connection. The loop keeps running meanwhile."""
         self._streams.close()
         await asyncio.to_thread(self._close)
 
@@ -76,13 +76,13 @@ class ControlServer:
             self._close_sockets()
 
     def _close_sockets(self) -> None:
-        """Runs on the server's own thread: without sockets its loop ends."""
+        """Close all sockets, on the server's own thread: without them its loop ends."""
         wasyncore.close_all(self._sockets, ignore_all=True)
 
 
 @asynccontextmanager
 async def controlled(fleet: Fleet, port: int, folder: Path | None = None) -> AsyncIterator[ControlServer]:
-    """Control a fleet over HTTP for the time of the block. OSError when the port is taken."""
+    """Control a fleet over HTTP for the duration of the block. OSError when the port is taken."""
     simulation = Simulation(fleet, folder)
     try:
         server = ControlServer(simulation, port)

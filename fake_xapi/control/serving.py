@@ -1,4 +1,4 @@
-"""What ``sim serve`` adds for whoever watches and controls: options, the loop that can be paced, the control plane, logs."""
+"""What ``sim serve`` adds for observation and control: options, a loop with a pace, the control plane, logs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How a simulation is watched and controlled; without a port, nothing of it can be."""
+    """How a simulation is observed and controlled; without a port it is not."""
 
     control_port: int | None = None
     journal: int = 0
@@ -52,7 +52,7 @@ def watch_options(command: F) -> F:
 
 
 def watch_of(options: dict[str, Any]) -> Watch:
-    """What was asked for, taken out of a command's options. ValueError for what cannot be."""
+    """The settings among a command's options, from which they are removed. ValueError for an impossible combination."""
     watch = Watch(**{name: options.pop(name) for name in Watch.__slots__})
     if watch.journal and watch.control_port is None:
         raise ValueError("--journal is for the control plane: add --control-port, or leave it out")
@@ -60,7 +60,7 @@ def watch_of(options: dict[str, Any]) -> Watch:
 
 
 def loop_of(watch: Watch) -> Callable[[], asyncio.AbstractEventLoop]:
-    """The kind of loop: the fastest, or the one whose time can be paced when somebody may want to."""
+    """The kind of loop: the fastest one, or one with a pace when somebody may want to change it."""
     from fake_xapi.engine.paced_time import PacedLoop  # noqa: PLC0415  # a command imports what it needs when it runs
     from fake_xapi.fleet.serving import new_event_loop  # noqa: PLC0415  # as above
 
@@ -69,7 +69,7 @@ def loop_of(watch: Watch) -> Callable[[], asyncio.AbstractEventLoop]:
 
 @asynccontextmanager
 async def watched(fleet: Fleet, watch: Watch) -> AsyncIterator[str]:
-    """Watch and control a fleet for the time of the block; the URL of the control plane, "" without one."""
+    """Observe and control a fleet for the duration of the block; yields the URL of the control plane, "" without one."""
     handler = log_to_stderr(watch.log_format, watch.log_level)
     try:
         async with AsyncExitStack() as stack:

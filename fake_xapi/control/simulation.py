@@ -1,7 +1,7 @@
-"""A running simulation, as whoever controls it sees it: the Python API, for use on the loop that the simulation runs on.
+"""A running simulation from its controller's point of view: the Python API, for use on the simulation's own loop.
 
-The control plane is this over HTTP; ``fake_xapi.control.client`` is its other end. Methods answer plain values, or raise Refused with the
-cure. Where a method waits for the simulation's time, it is a coroutine.
+The control plane offers the same over HTTP; ``fake_xapi.control.client`` is its client. Methods return plain values, or raise Refused with
+the cure. A method that waits for the simulation's time is a coroutine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["NOW", "Simulation"]
 
 
 class Simulation:
-    """A fleet under control: from now on its calls are seen. ``folder`` is where saved snapshots are."""
+    """A fleet under control, whose calls are observed from now on. ``folder`` is where saved snapshots are."""
 
     def __init__(self, fleet: Fleet, folder: Path | None = None) -> None:
         self.fleet = fleet
@@ -51,7 +51,7 @@ class Simulation:
         fleet.watch = self.traffic.over
 
     def close(self) -> None:
-        """Let the fleet alone."""
+        """Stop controlling the fleet."""
         self.fleet.watch = None
         self.lag.close()
         self.live.close()
@@ -61,7 +61,7 @@ class Simulation:
     # ---- hosts ------------------------------------------------------------------------------------------------------------
 
     def hosts(self, name: str = "*", state: str = "", after: str = "", limit: int = 100) -> dict[str, Any]:
-        """Hosts whose names match a glob, after one, with the name to go on after."""
+        """The hosts whose names match a glob, after a given one, with the name after which to continue."""
         wanted = [site for host, site in self._known().items() if fnmatchcase(host, name) and host > after]
         if state:
             wanted = [site for site in wanted if self.looks.state(site.name) == state]
@@ -74,7 +74,7 @@ class Simulation:
         return host_detail(self.fleet, self.looks, self._site(name))
 
     def set_alive(self, name: str, *, alive: bool) -> dict[str, Any]:
-        """Let a host die, or live again. Conflict for one that a rule about several hosts holds dead."""
+        """Kill or revive a host. Conflict for one that a rule about several hosts keeps dead."""
         site, faults = self._site(name), self.fleet.faults
         if not alive and not faults.is_dead(name):
             faults.add(Rule(Dead(), host=name))
@@ -86,7 +86,7 @@ class Simulation:
         return host_summary(self.fleet, self.looks, site)
 
     def fork_host(self, name: str) -> dict[str, Any]:
-        """A host more, which begins where a stand-alone host is now: the same refs and sessions, at an address of its own."""
+        """Add a host that begins as a copy of a stand-alone host: the same refs and sessions, at an address of its own."""
         self._site(name)
         try:
             site = self.fleet.fork(name)
@@ -107,30 +107,30 @@ class Simulation:
         return site
 
     def _pool(self, name: str) -> Xapi:
-        """The XAPI of the pool that a host belongs to."""
+        """The XAPI of a host's pool."""
         return self.fleet.hosts[self._site(name).name].leader
 
     # ---- worlds -----------------------------------------------------------------------------------------------------------
 
     def world(self, host: str) -> dict[str, Any]:
-        """How large the world of a host is, and how far back it is known."""
+        """The size of a host's world, and how far back its journal goes."""
         pool = self._pool(host)
         return {"host": host, **world_summary(pool, self.journals.of(pool))}
 
     def objects(self, host: str, cls: str, after: int = 0, limit: int = 100) -> dict[str, Any]:
-        """Records of a class as XenAPI shows them, with the number to go on after."""
+        """Records of a class as XenAPI shows them, with the number after which to continue."""
         found, rest = objects(self._pool(host).world, cls, after, limit)
         return {"objects": found, "next": rest}
 
     def journal(self, host: str, before: int | None = None, limit: int = 100) -> dict[str, Any]:
-        """The generations of a world that are kept, newest first."""
+        """The recorded generations of a world, newest first."""
         pool = self._pool(host)
         journal = self.journals.needed(pool, host)
         lines = [entry_line(entry, pool.clock.at(entry.at_s)) for entry in islice(journal.before(before), limit)]
         return {"most": journal.most, "kept": len(journal.entries), "entries": lines}
 
     def keep_journals(self, hosts: str, entries: int) -> dict[str, Any]:
-        """Keep so many generations of the worlds of hosts that match a glob from now on; 0: none."""
+        """Keep that many generations of the worlds of matching hosts from now on; 0 keeps none."""
         matching = {self.fleet.hosts[name].leader: name for name in self._known() if fnmatchcase(name, hosts)}
         if not matching:
             raise nothing_called("host", hosts, tuple(self._known()))
@@ -139,14 +139,14 @@ class Simulation:
         return {"worlds": len(matching), "most": entries}
 
     async def rewind(self, host: str, generation: int) -> dict[str, Any]:
-        """Let a world be again what it was in a generation that the journal has."""
+        """Return a world to a generation in its journal."""
         pool = self._pool(host)
         entry = self.journals.needed(pool, host).at(generation)
         await self._replace(pool, entry.point, f"rewind to generation {generation}")
         return self.world(host)
 
     def diff_world(self, host: str, old: str, new: str = NOW, limit: int = 100) -> dict[str, Any]:
-        """What differs in a world between two moments, each the name of a snapshot, a generation of the journal, or ``now``."""
+        """The differences in a world between two moments, each the name of a snapshot, a generation of the journal, or ``now``."""
         pool = self._pool(host)
         changes = list(diff(self._moment(pool, host, old).value, self._moment(pool, host, new).value))
         return {"counts": counted(changes), "changes": listed(pool.world, changes, limit), "total": len(changes)}
@@ -174,15 +174,15 @@ class Simulation:
         return {"snapshots": [_snapshot_line(snapshot) for snapshot in self._snapshots.all()]}
 
     def take_snapshot(self, name: str) -> dict[str, Any]:
-        """Remember every world and disk as it is now, at no cost."""
+        """Take a snapshot of every world and disk, at no cost."""
         return _snapshot_line(self._snapshots.take(name, self.time.date()))
 
     def remove_snapshot(self, name: str) -> None:
-        """Forget a snapshot."""
+        """Delete a snapshot."""
         self._snapshots.remove(name)
 
     async def restore_snapshot(self, name: str) -> dict[str, Any]:
-        """Let every world be again what it was when a snapshot was taken."""
+        """Restore every world to a snapshot."""
         token = CAUSE.set(f"restore of snapshot {name}")
         try:
             await self._snapshots.restore(name)
@@ -191,24 +191,24 @@ class Simulation:
         return _snapshot_line(self._snapshots.find(name))
 
     def diff_snapshots(self, old: str, new: str = NOW) -> dict[str, Any]:
-        """How many objects differ, in every world, between two snapshots or one and ``now``."""
+        """The number of objects that differ, in every world, between two snapshots or one and ``now``."""
         hosts = {xapi.world: name for name, xapi in pools(self.fleet)}
         found = differences(self._snapshots.find(old), self._snapshots.find(new))
         lines = {hosts.get(world, world.seed): counted(changes) for world, changes in found}
         return {"worlds": dict(sorted(lines.items()))}
 
     def save(self, file: str) -> dict[str, Any]:
-        """Write the fleet as it is now to a file in the snapshot folder; nothing else happens meanwhile."""
+        """Write the fleet as it is now to a file in the snapshot folder; everything else waits meanwhile."""
         return {"file": str(self._snapshots.save(file))}
 
     def load(self, file: str, name: str) -> dict[str, Any]:
-        """Make a snapshot of a file in the snapshot folder."""
+        """Make a snapshot from a file in the snapshot folder."""
         return _snapshot_line(self._snapshots.load(file, name, self.time.date()))
 
     # ---- faults -----------------------------------------------------------------------------------------------------------
 
     def faults(self) -> dict[str, Any]:
-        """The rules in force, with how often each was asked and struck, and how many calls it holds now."""
+        """The rules in force, with how often each was checked and struck, and how many calls it holds now."""
         return {"faults": [fault_line(known) for known in self.fleet.faults.in_force()]}
 
     def fault(self, handle: int) -> dict[str, Any]:
@@ -224,11 +224,11 @@ class Simulation:
         return self.fault(handle)
 
     def remove_fault(self, handle: int) -> None:
-        """Take a rule out of force, and let go what it holds."""
+        """Remove a rule, and release the calls that it holds."""
         self.fleet.faults.remove(self._in_force(handle).handle)
 
     def release_fault(self, handle: int) -> dict[str, Any]:
-        """Let go what a rule holds now; later calls it holds again."""
+        """Release the calls that a rule holds now, not later ones."""
         self._in_force(handle)
         return {"released": self.fleet.faults.release(handle)}
 
@@ -237,7 +237,7 @@ class Simulation:
         self.fleet.faults.clear()
 
     def vocabulary(self) -> dict[str, Any]:
-        """What a rule may say: effects, phases, FIST points."""
+        """The vocabulary of rules: effects, phases, FIST points."""
         return {"effects": list(EFFECTS), "phases": list(phases()), "fist_points": list(FIST_POINTS)}
 
     def _in_force(self, handle: int) -> InForce:
@@ -250,7 +250,7 @@ class Simulation:
     # ---- traffic ----------------------------------------------------------------------------------------------------------
 
     def calls(self, after: int = 0, limit: int = 100, message: str = "*", host: str = "*", outcome: str = "*") -> dict[str, Any]:
-        """The last calls after a number, oldest first, the last ``limit`` of those that match."""
+        """The calls after a number, oldest first: the last ``limit`` of those that match."""
         seen = self.traffic.since(after)
         globs = (message, host, outcome)
         matching = [call for call in seen if all(map(fnmatchcase, (call.message, call.host, call.outcome), globs))]
@@ -279,7 +279,7 @@ class Simulation:
         }
 
     def reset_counters(self) -> None:
-        """Count from nothing again."""
+        """Reset all counters."""
         self.traffic.reset()
 
 

@@ -20,15 +20,15 @@ from fake_xapi.state.world import World
 from fake_xapi.verbs.disks.media import Shelf
 
 MOST = 100
-"""So many snapshots are kept at once."""
+"""The most snapshots that are kept at once."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 NOW = "now"
-"""What the present is called where a snapshot is asked for."""
+"""The name of the present in place of a snapshot's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The pools of a fleet at one moment, by their worlds, which are what they are whatever is in them; and what was on the arrays."""
+    """The pools of a fleet at one moment, by their worlds, with the content of the storage arrays."""
 
     name: str
     date: str
@@ -55,7 +55,7 @@ class Snapshots:
         return list(self._kept.values())
 
     def take(self, name: str, date: str) -> Snapshot:
-        """Remember the fleet as it is now. Conflict for a name that is taken."""
+        """Take a snapshot of the fleet. Conflict for a name that is taken."""
         _check_name(name)
         if name in self._kept:
             raise Conflict(f"a snapshot is called {name!r} already; remove it first, or take another name")
@@ -65,7 +65,7 @@ class Snapshots:
         return self._kept[name]
 
     def find(self, name: str, date: str = "") -> Snapshot:
-        """A snapshot; the present by the name ``now``. NotFound for a name that is none."""
+        """A snapshot; the name ``now`` is the present. NotFound for an unknown name."""
         if name == NOW:
             return self._present(NOW, date)
         found = self._kept.get(name)
@@ -74,11 +74,11 @@ class Snapshots:
         return found
 
     def remove(self, name: str) -> None:
-        """Forget a snapshot."""
+        """Delete a snapshot."""
         del self._kept[self.find(name).name]
 
     async def restore(self, name: str) -> None:
-        """Let every pool be as it was. Conflict when the pools are others now."""
+        """Restore every pool. Conflict when the fleet has other pools now."""
         snapshot = self.find(name)
         leaders = {xapi.world: (host, xapi) for host, xapi in pools(self._fleet)}
         if missing := set(snapshot.pools) ^ set(leaders):
@@ -90,7 +90,7 @@ class Snapshots:
         suffer_again(self._fleet)
 
     def save(self, file: str) -> Path:
-        """Write the fleet as it is now to a file in the folder. OSError is told as a Conflict with the cure."""
+        """Write the fleet as it is now to a file in the folder. An OSError becomes a Conflict with the cure."""
         path = self._path(file)
         try:
             save_fleet(self._fleet, path)
@@ -99,7 +99,7 @@ class Snapshots:
         return path
 
     def load(self, file: str, name: str, date: str) -> Snapshot:
-        """Make a snapshot of a file that ``save`` wrote for the same fleet. NotFound and Conflict say what to do instead."""
+        """Make a snapshot from a file that ``save`` wrote for the same fleet. NotFound and Conflict say what to do instead."""
         _check_name(name)
         path = self._path(file)
         if not path.is_file():
@@ -121,14 +121,14 @@ class Snapshots:
         return self._kept[name]
 
     def _live(self, path: Path, host: str, saved: World) -> World:
-        """The world of the fleet that a saved one is a state of."""
+        """The world of the fleet to which a saved one corresponds."""
         live = self._fleet.hosts[host].leader.world
         if live.seed != saved.seed:
             raise Conflict(f"{path}: {host} has become another host since; serve the file by itself: inova sim serve --state {path}")
         return live
 
     def close(self) -> None:
-        """Give back what was loaded."""
+        """Release what was loaded."""
         for file in self._files:
             file.close()
 
@@ -160,7 +160,7 @@ def _check_order(path: Path, saved: Order, present: Order) -> None:
 
 
 def differences(old: Snapshot, new: Snapshot) -> Iterator[tuple[World, list[Change]]]:
-    """What differs in each pool that both have."""
+    """The differences in each pool that both have."""
     for world in old.pools.keys() & new.pools.keys():
         changes = list(diff(old.pools[world].value, new.pools[world].value))
         if changes:
@@ -168,6 +168,6 @@ def differences(old: Snapshot, new: Snapshot) -> Iterator[tuple[World, list[Chan
 
 
 def suffer_again(fleet: Fleet) -> None:
-    """Worlds have become others: what rules let hosts suffer is seen in them too."""
+    """Reapply to replaced worlds the conditions that rules impose on hosts."""
     for host in fleet.hosts if fleet.faults.rules() else ():
         fleet.faults.world_replaced(host)

@@ -1,7 +1,7 @@
-"""Server-sent events: what changes, written as it does, at a bounded rate, for as long as somebody reads.
+"""Server-sent events: changes as they happen, at a bounded rate, for as long as somebody reads.
 
-Each stream has a thread of the server. It asks the loop for the differences a few times a second, so that nothing has to be queued for a
-reader who is slow: he is told later, and more at once.
+Each stream has a thread of the server, which asks the loop for the differences a few times a second. So nothing has to be queued for
+a slow reader, who is told later, and more at once.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from fake_xapi.control.portal import Portal
 from fake_xapi.control.simulation import Simulation
 
 TICK_S = 0.25
-"""Differences are told so often."""
+"""The interval at which differences are sent."""
 AT_ONCE = 1000
-"""So many calls are told at a time to whoever follows them all."""
+"""How many calls are sent at a time to whoever follows them all."""
 
 
 class Streams:
@@ -32,16 +32,16 @@ class Streams:
         self._places = threading.Semaphore(MOST_WATCHERS)
 
     def close(self) -> None:
-        """Let every stream end at its next tick."""
+        """End every stream at its next tick."""
         self._ending.set()
 
     def live(self) -> Iterator[bytes]:
-        """All that a page shows. TooMany at once, before anything is written."""
+        """Everything that the dashboard shows. Raises TooMany before anything is written."""
         watcher = self._portal.run(self._opened())
         return self._looking(watcher)
 
     def calls(self, **wanted: Any) -> Iterator[bytes]:
-        """Each call that matches, as it ends. TooMany as above."""
+        """Each matching call as it ends. TooMany as above."""
         if not self._places.acquire(blocking=False):
             raise TooMany(f"{MOST_WATCHERS} follow the calls already; close one of them")
         return self._following(wanted)

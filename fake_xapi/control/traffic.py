@@ -1,7 +1,7 @@
-"""What the hosts are asked, and how they answer: the last calls, counts by message, and how long answers took.
+"""The calls that hosts get and their outcomes: the latest calls, counts by message, and latencies.
 
-Seen at the border between transports and XAPIs, so that a call which a fault struck is seen as its client saw it. No parameter of a call
-and no answer is ever kept.
+Observed at the border between transports and XAPIs, so that a call which a fault struck is recorded as its client saw it. Neither
+parameters nor answers are ever kept.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ T = TypeVar("T")
 log = logging.getLogger("fake_xapi.calls")
 
 CAUSE: ContextVar[str] = ContextVar("cause", default="")
-"""The message on whose behalf the code at hand runs; work that goes on behind a call inherits it."""
+"""The message on whose behalf the present code runs; background work of a call inherits it."""
 KEPT = 2000
-"""So many of the last calls are kept."""
+"""How many of the latest calls are kept."""
 MOST_ERRORS = 200
-"""So many different outcomes of one message are counted apart: a fault may answer anything."""
+"""How many different outcomes of one message are counted separately: a fault may answer anything."""
 OTHER = "other"
 BUCKETS_S = (
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
 )  # fmt: skip
-"""The upper bounds of the classes that latencies are counted in; one more has no bound."""
+"""The upper bounds of the classes of latency; one more class is unbounded."""
 SUCCESS = "success"
 LOST = "connection lost"
 CUT_OFF = "cut off"
 
 
 class Seen(NamedTuple):
-    """One call: when it ended and what it took on the loop's clock, and on the real one."""
+    """One call: when it ended, and how long it took on the loop's clock and on the real one."""
 
     number: int
     ended_s: float
@@ -57,7 +57,7 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Count:
-    """The calls of one message: outcomes, latencies by class, and the sum of those."""
+    """The calls of one message: outcomes, latencies by class, and their sum."""
 
     outcomes: dict[str, int] = field(default_factory=dict)
     latencies: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
@@ -72,16 +72,16 @@ class Count:
 
     @property
     def calls(self) -> int:
-        """How many there were."""
+        """The number of calls."""
         return sum(self.outcomes.values())
 
     @property
     def errors(self) -> int:
-        """How many did not succeed."""
+        """The number of calls that did not succeed."""
         return self.calls - self.outcomes.get(SUCCESS, 0)
 
     def within_s(self, part: float) -> float:
-        """Within how many seconds that part of the calls was answered: the bound of the class in which it falls."""
+        """The seconds within which that fraction of the calls was answered: the upper bound of a latency class."""
         wanted, seen = part * self.calls, 0
         for bound, members in zip((*BUCKETS_S, BUCKETS_S[-1]), self.latencies, strict=True):
             seen += members
@@ -91,7 +91,7 @@ class Count:
 
 
 class Traffic:
-    """The calls of all hosts. ``known`` says which messages are counted by their names; what is none of them is one kind."""
+    """The calls of all hosts. ``known`` are the messages that are counted by name; all others are counted together."""
 
     def __init__(self, known: Callable[[str], bool]) -> None:
         self._known = known
@@ -101,11 +101,11 @@ class Traffic:
         self.under_way = 0
 
     def over(self, host: str, xapi: Xapi) -> Xapi:
-        """The XAPI of a host, watched."""
+        """The XAPI of a host, observed."""
         return cast(Xapi, WatchedXapi(host, xapi, self))  # what it does not have itself it has from the XAPI
 
     def reset(self) -> None:
-        """Count from nothing again; the last calls are kept."""
+        """Reset the counters; the latest calls are kept."""
         self.counts.clear()
 
     def since(self, number: int) -> Iterator[Seen]:
@@ -114,7 +114,7 @@ class Traffic:
         return (self.calls[place] for place in range(len(self.calls) - missed, len(self.calls)))
 
     def note(self, host: str, method: str, outcome: str, began: tuple[float, float]) -> None:
-        """A call has ended; ``began`` is the loop's time and the real one when it came."""
+        """Record a call that has ended; ``began`` is the loop's time and the real one when it came."""
         name = message_name(method)
         message = name if self._known(name) else "unknown"
         now_s, real_s = asyncio.get_running_loop().time(), time.perf_counter() - began[1]
@@ -129,7 +129,7 @@ class Traffic:
 
 
 class WatchedXapi:
-    """A XAPI whose calls are seen: the same to a transport."""
+    """A XAPI whose calls are observed; transports use it like any other."""
 
     __slots__ = ("_host", "_traffic", "_xapi")
 
@@ -154,7 +154,7 @@ class WatchedXapi:
         return self._xapi.disks
 
     def __getattr__(self, name: str) -> Any:
-        """What transports ask that is no call."""
+        """Everything else that transports use and that is not a call."""
         return getattr(self._xapi, name)
 
     def authorise(self, credential: Credential, action: str) -> int:
@@ -162,7 +162,7 @@ class WatchedXapi:
         return self._xapi.authorise(credential, action)
 
     def dispatch(self, method: str, params: list[Any]) -> Any:
-        """As the XAPI itself; noted when it has ended."""
+        """As the XAPI itself; recorded when it has ended."""
         began = (asyncio.get_running_loop().time(), time.perf_counter())
         token = CAUSE.set(method)
         try:
@@ -178,7 +178,7 @@ class WatchedXapi:
         return answer
 
     async def transfer(self, action: str, bytes_moved: int, work: Callable[[], Awaitable[T]]) -> T:
-        """As the XAPI itself; noted when it has ended."""
+        """As the XAPI itself; recorded when it has ended."""
         began = (asyncio.get_running_loop().time(), time.perf_counter())
         return await self._ended(action, began, self._xapi.transfer(action, bytes_moved, work))
 
@@ -199,14 +199,14 @@ class WatchedXapi:
 
 
 def outcome_of(error: Exception) -> str:
-    """How a call that failed is counted: by the error's code, no parameters."""
+    """How a failed call is counted: by the error's code, without parameters."""
     if isinstance(error, Failure):
         return error.code
     return LOST if isinstance(error, ConnectionError) else type(error).__name__
 
 
 def latencies_of(count: Count) -> Mapping[str, float]:
-    """The latencies that people ask for, in seconds."""
+    """The latencies of interest, in seconds."""
     calls = count.calls
     return {
         "mean": count.sum_s / calls if calls else 0.0,

@@ -1,4 +1,4 @@
-"""Worlds as people look at them: what is in them, what differs, and what they were."""
+"""Worlds as people look at them: their objects, differences, and history."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fake_xapi.state.value import Change
 from fake_xapi.state.world import World
 
 HIDDEN_CLASSES = frozenset({"session", "secret"})
-"""Whoever reads these may act as somebody else."""
+"""Whoever reads these could impersonate somebody."""
 
 
 def world_summary(xapi: Xapi, journal: Journal | None) -> dict[str, Any]:
-    """How large a world is, and how far back it is known."""
+    """The size of a world, and how far back its journal goes."""
     world = xapi.world
     return {
         "generation": world.generation,
@@ -37,7 +37,7 @@ def world_summary(xapi: Xapi, journal: Journal | None) -> dict[str, Any]:
 
 
 def objects(world: World, cls: str, after: int, limit: int) -> tuple[list[dict[str, Any]], int]:
-    """Records of a class, oldest first, after a number; with the number to go on after, 0 when there are no more.
+    """Records of a class after a number, oldest first; with the number after which to continue, 0 at the end.
 
     NotFound for a class that the release lacks, or that holds secrets.
     """
@@ -54,7 +54,7 @@ def objects(world: World, cls: str, after: int, limit: int) -> tuple[list[dict[s
 
 
 def shown(value: Any) -> Any:
-    """A wire value as JSON has it."""
+    """A wire value as JSON."""
     if isinstance(value, dict):
         return {key: shown(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
@@ -68,7 +68,7 @@ def entry_line(entry: Entry, date: str) -> dict[str, Any]:
 
 
 def counted(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
-    """How many objects of each class were added, changed and removed."""
+    """The number of objects of each class that were added, changed and removed."""
     counts: dict[str, Counter[str]] = {}
     for change in changes:
         counts.setdefault(class_of(change.identity), Counter())[_kind(change)] += 1
@@ -76,7 +76,7 @@ def counted(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
 
 
 def listed(world: World, changes: Sequence[Change], limit: int) -> list[dict[str, Any]]:
-    """What differs, object by object."""
+    """The differences, object by object."""
     visible = (change for change in sorted(changes, key=lambda change: change.identity) if class_of(change.identity) not in HIDDEN_CLASSES)
     return [_line(world, change) for change, _ in zip(visible, range(limit), strict=False)]
 
@@ -101,7 +101,7 @@ def _label(change: Change) -> str:
 
 
 def _fields(world: World, change: Change) -> dict[str, list[Any]]:
-    """Each field that differs, before and after; none for what came or went whole."""
+    """Each field that differs, before and after; none for objects that were added or removed."""
     old, new = change.old, change.new
     if old is None or new is None or old.cls not in world.personality.classes:
         return {}

@@ -1,4 +1,4 @@
-"""Recordings of what a XenServer answers: taken on the way, and made into worlds that look like it and into cases for the contract.
+"""Recordings of a XenServer's answers: made by a proxy, and turned into worlds that look like it and into cases for the contract.
 
-Knows wire forms, worlds and fleets. May not know the control plane.
+Knows wire formats, worlds and fleets. May not know the control plane.
 """

@@ -1,4 +1,4 @@
-"""Reads calls and answers from what travels: XML-RPC, JSON-RPC, and the JSON in XML that the oldest releases wrote.
+"""Parses calls and answers from the wire: XML-RPC, JSON-RPC, and the JSON inside XML of the oldest releases.
 
 May not know connections, nor what a call means.
 """
@@ -17,11 +17,11 @@ from fake_xapi.datamodel.xml_values import Element, MalformedXml, exactly, parse
 from fake_xapi.transports.xml_read import read_call
 
 RPC_PATHS = frozenset({"/", "/RPC2", "/xmlrpc", "/json", "/jsonrpc"})
-"""Where calls are answered."""
+"""The paths where calls are answered."""
 
 
 class Unreadable(ValueError):
-    """A body that is no call, or no answer to one; the text says why."""
+    """A body that is not a call, or not an answer to one; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came of it: a result, or an error with its parameters."""
+    """The outcome of a call: a result, or an error with its parameters."""
 
     result: Any = None
     error: tuple[str, ...] = ()
 
 
 def wire_of(path: str) -> str:
-    """Which form is spoken at a path: "xmlrpc", "json" (JSON in XML) or "jsonrpc"; "" where no calls are answered."""
+    """The format spoken at a path: "xmlrpc", "json" (JSON inside XML) or "jsonrpc"; "" where no calls are answered."""
     return {"/jsonrpc": "jsonrpc", "/json": "json"}.get(path, "xmlrpc") if path in RPC_PATHS else ""
 
 
@@ -105,7 +105,7 @@ def _fault(root: Element) -> Answered:
 
 
 def _status(value: Any) -> Answered:
-    """Status and what goes with it; an answer without is bare, as the list of methods is."""
+    """The status and its companion; an answer without a status, such as the list of methods, is a bare value."""
     if not isinstance(value, dict) or "Status" not in value:
         return Answered(value)
     if value["Status"] == "Success":
@@ -114,7 +114,7 @@ def _status(value: Any) -> Answered:
 
 
 def _answered_with_json_inside(body: bytes) -> Answered:
-    """The releases of 2011 and 2012 put the value into the XML as JSON; later ones answer as everywhere."""
+    """The releases of 2011 and 2012 put the value into the XML as JSON; later ones answer as everywhere else."""
     found = _answered_in_xml(body)
     if not isinstance(found.result, str):
         return found

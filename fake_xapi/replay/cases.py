@@ -1,7 +1,7 @@
-"""Cases for the contract, made of a recording: what was asked, and of which shape the answer was, for any other server to be held to.
+"""Cases for the contract, made from a recording: calls, and the shapes of their answers, to which any other server can be held.
 
-Refs, uuids and tokens that a call takes from an earlier answer become names, bound by where they first appeared. Each case is plain
-JSON; what runs them is ``contract_tests.cases``, which knows nothing of this module.
+Refs, uuids and tokens that a call takes from an earlier answer become names, bound where they first appeared. Each case is plain
+JSON; ``contract_tests.cases``, which knows nothing of this module, runs them.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _TELLING = (
 )
 _NO_HANDLE = frozenset({"HANDLE_INVALID", "UUID_INVALID"})
 _NO_CASES = ("session.", "event.register", "event.unregister")
-"""Who logs in and who listens is the runner's own affair."""
+"""Messages left to the runner, which manages its own session and events."""
 
 
 @dataclass(slots=True)
 class _Names:
-    """Names for what travels from answers to later calls.
+    """Names for values that calls take from earlier answers.
 
     ``wanted`` is everything that some call takes, and what kind of thing it is there. ``bound`` is what an answer has given already: True
     when it was the key of a record, by which another server's object is found that is like it.
@@ -53,7 +53,7 @@ class _Names:
     count: Counter[str] = field(default_factory=Counter)
 
     def give(self, text: str) -> str:
-        """The name of a text that is wanted, made now if it has none."""
+        """The name of a wanted text, made now if it has none."""
         if text not in self.given:
             kind = self.wanted[text]
             self.count[kind] += 1
@@ -62,7 +62,7 @@ class _Names:
 
 
 def cases(calls: Iterable[Call]) -> list[Plain]:
-    """The cases of a recording, in its order; a read that was asked again, and answered alike, is one."""
+    """The cases in a recording, in its order; repeated reads with equal answers are one case."""
     asked = [call for call in calls if not call.lost and not message_name(call.method).startswith(_NO_CASES)]
     names = _Names(_wanted(asked))
     made: dict[bytes, Plain] = {}
@@ -75,7 +75,7 @@ def cases(calls: Iterable[Call]) -> list[Plain]:
 
 
 def _wanted(calls: Iterable[Call]) -> dict[str, str]:
-    """Every handle that a call takes: of which class it is by the first message that says so."""
+    """Every handle that a call takes, with its class according to the first message that says so."""
     found: dict[str, str] = {}
     for call in calls:
         message = known_messages().get(message_name(call.method))
@@ -103,7 +103,7 @@ def _case(call: Call, names: _Names) -> Plain:
 
 
 def changes(method: str, message: Message | None) -> bool:
-    """Whether a call may change something: a message that nobody knows may."""
+    """Whether a call may change something: an unknown message may."""
     name = message_name(method)
     if name in _READING:
         return False
@@ -118,7 +118,7 @@ def _param_type(message: Message | None, place: int) -> Type | None:
 
 
 def _is_handle(text: str) -> bool:
-    """Whether a text may be a name for something: a ref, a uuid, or a token of events."""
+    """Whether a text may refer to something: a ref, a uuid, or an event token."""
     is_ref = text.startswith("OpaqueRef:") and text != NULL_REF and not text.startswith(STAND_IN)
     return is_ref or _UUID(text) is not None or _is_token(text)
 
@@ -140,7 +140,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _named(value: Any, names: _Names, error: tuple[str, ...]) -> Any:
-    """A parameter with names in the place of handles; a text that looks like a name is written with a second dollar.
+    """A parameter with names in the place of handles; a text that looks like a name gets a second dollar.
 
     A handle that the server refused as one stays what it is: no other server knows it either.
     """
@@ -163,7 +163,7 @@ def _kind_of(text: str, kind: Type | None) -> str:
 
 
 def _bound(value: Any, names: _Names, path: list[Any]) -> Iterator[tuple[str, list[Any]]]:
-    """Where in an answer the handles are that a call takes and no earlier answer had.
+    """The places in an answer of the handles that a later call takes and no earlier answer had.
 
     A step is ``["at", n]`` (the n-th member of a list or map), ``["in", name]`` or ``["key", n, fields]`` (the n-th key of a map, or rather
     that of the record which is most like these fields).
@@ -189,12 +189,12 @@ def _bound_in_struct(value: dict[str, Any], names: _Names, path: list[Any]) -> I
 
 
 def _telling(record: Any) -> Plain:
-    """The fields by which another server's object is found that may stand for a recorded one."""
+    """The fields that identify another server's counterpart of a recorded object."""
     return {name: record[name] for name in _TELLING if name in record} if isinstance(record, dict) else {}
 
 
 def has_secret(case: Plain) -> bool:
-    """Whether something was taken out of a case's parameters, so that nobody can ask it again."""
+    """Whether a secret was removed from a case's parameters, so that it cannot be repeated."""
     return any(HIDDEN in text or STAND_IN in text for text in _texts(case["params"]))
 
 
@@ -202,7 +202,7 @@ def has_secret(case: Plain) -> bool:
 
 
 def document(found: list[Plain], source: str) -> Plain:
-    """What is written: the cases, those that nobody can ask again left out and counted."""
+    """The file's content: the cases, without those that cannot be repeated, and the number of those."""
     kept = [case for case in found if not has_secret(case)]
     return {"format": FORMAT, "source": source, "left_out": len(found) - len(kept), "cases": kept}
 
@@ -213,7 +213,7 @@ def as_json(content: Plain) -> str:
 
 
 def as_python(content: Plain) -> str:
-    """A module for pytest, whose tests are the cases."""
+    """A module for pytest with the cases as tests."""
     lines = ",\n".join(f"    {case!r}" for case in content["cases"])
     return _MODULE.format(source=content["source"], format=content["format"], lines=f"{lines},\n" if lines else "")
 
