@@ -1,1 +1,1 @@
-"""Rehearsals: roll out a cell, break it, measure it. Composes the other packages; none of them may know it."""
+"""Rehearsals: roll out a cell, break it, measure it. Combines the other packages, none of which may know it."""

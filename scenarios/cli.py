@@ -1,6 +1,6 @@
 """The whole `inova` command, composed from each package's own `cli.py`.
 
-Holds the table of contents and nothing of what a command does. A command's module is imported when the command runs, so that
+Contains only the table of contents, nothing of what a command does. A command's module is imported when the command runs, so that
 `inova --help` answers at once.
 """
 
@@ -46,7 +46,7 @@ class TableOfContents(click.Group):
         return list(CONTENTS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command; None for a name that the table does not have."""
+        """Import one command; None for an unknown name."""
         del ctx
         chapter = CONTENTS.get(cmd_name)
         return None if chapter is None else _load(chapter)
@@ -71,7 +71,7 @@ class TableOfContents(click.Group):
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM does what Ctrl-C does: whoever has begun something ends it."""
+    """Treat SIGTERM like Ctrl-C, so that whoever has begun something can end it."""
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield

@@ -1,7 +1,7 @@
-"""The page that says of every message of XenAPI how the simulator answers it, and who has looked.
+"""The page that says for every message of XenAPI how the simulator answers it, and who has confirmed that.
 
-`python -m scenarios.coverage` writes it from the engine's routes, the record of what tests sent and the list of what real products
-confirmed; knows nothing of what an answer is.
+`python -m scenarios.coverage` generates it from the engine's routes, the record of messages that tests sent, and the list of what real
+products confirmed. May not know the content of answers.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the page is made from, apart from the simulator itself."""
+    """The sources of the page, apart from the simulator itself."""
 
     exercised: Mapping[str, Exercise]
     confirmed: Mapping[str, tuple[str, ...]]
-    """By product, the messages with which the suite has passed against it."""
+    """By product, the messages for which the suite has passed against it."""
 
     def confirmed_by(self, name: str) -> str:
         """The products that confirm a message."""
@@ -89,7 +89,7 @@ def answers(one: Personality) -> dict[str, Answer]:
 
 
 def known() -> Known:
-    """What was recorded."""
+    """The recorded sources."""
     confirmed = json.loads(CONFIRMED.read_text(encoding="utf-8"))
     return Known(read(), {product: tuple(names) for product, names in confirmed.items()})
 

@@ -1,6 +1,6 @@
-"""Simulated hosts reached without a wire: the core's ``Transport`` over the simulator's in-process one.
+"""Simulated hosts without a wire: the core's ``Transport`` over the simulator's in-process one.
 
-For virtual time. Faults act as on a wire: a dead host cannot be reached, a lost reply is a reply that never comes.
+For virtual time. Faults have the same effects as on a wire: a dead host cannot be reached, a lost reply never comes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class DirectTransport:
         self._fleet, self._address, self._port = fleet, parts.hostname or "", parts.port or 80
 
     async def call(self, method: str, params: list[Any]) -> Any:
-        """One RPC."""
+        """Make a call."""
         host = self._host(method)
         try:
             return await host.call(method, params)
@@ -54,7 +54,7 @@ class DirectTransport:
             raise TransferFailed(f"GET {path}: {problem}") from problem
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
     def _host(self, what: str) -> InProcess:
         try:
@@ -67,7 +67,7 @@ class DirectTransport:
 
 
 async def _as_a_wire_would(chunks: AsyncIterator[bytes], ended_early: list[ComputeError]) -> AsyncIterator[bytes]:
-    """The chunks; a source that fails ends them as a connection that breaks, and its reason is kept for the sender."""
+    """The chunks; a failing source ends them like a broken connection, and its reason is kept for the sender."""
     try:
         async for chunk in chunks:
             yield chunk

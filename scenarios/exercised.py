@@ -1,6 +1,6 @@
-"""Which tests send which messages: what the test runs recorded, merged into one file that the coverage page reads.
+"""Which tests send which messages: recorded by test runs, and merged into one file that the coverage page reads.
 
-Knows the two recorders' files, {release: {test: [message, ...]}}. May not know what a message is answered with.
+Knows the two recorders' files, {release: {test: [message, ...]}}. May not know the answers to messages.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "docs" / "generated" / "exercised.json"
 SUITE = "contract_tests/suite/"
 TESTS_NAMED = 3
-"""How many tests the record names for a message: those that are most about it."""
+"""How many tests the record names for a message: the most specific ones."""
 
 Recorded = Mapping[str, Mapping[str, Iterable[str]]]
 """By release and test, the messages that were sent."""
@@ -26,7 +26,7 @@ Recorded = Mapping[str, Mapping[str, Iterable[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """The tests that are most about a message, how many send it, and the releases that they send it to."""
+    """The tests most specific to a message, how many send it, and the releases to which they send it."""
 
     tests: tuple[str, ...]
     count: int
@@ -34,7 +34,7 @@ class Exercise:
 
 
 def merged(records: Iterable[Recorded]) -> dict[str, Exercise]:
-    """What some recorded runs say about each message."""
+    """The result of some recorded runs for each message."""
     sent: dict[str, set[str]] = defaultdict(set)
     releases: dict[str, set[str]] = defaultdict(set)
     breadth: dict[str, int] = defaultdict(int)
@@ -50,12 +50,12 @@ def merged(records: Iterable[Recorded]) -> dict[str, Exercise]:
 
 
 def _closest(tests: Iterable[str], breadth: Mapping[str, int]) -> tuple[str, ...]:
-    """The tests that send little else, those of the contract suite first."""
+    """The most specific tests, which send few other messages; those of the contract suite first."""
     return tuple(sorted(tests, key=lambda test: (not test.startswith(SUITE), breadth[test], test))[:TESTS_NAMED])
 
 
 def read(path: Path = RECORD) -> dict[str, Exercise]:
-    """The record as it was kept."""
+    """The record, as stored."""
     kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     tests, releases = kept["tests"], kept["releases"]
     return {
@@ -65,7 +65,7 @@ def read(path: Path = RECORD) -> dict[str, Exercise]:
 
 
 def keep(exercises: Mapping[str, Exercise], path: Path = RECORD) -> None:
-    """Keep the record, one message on a line, with tests and releases by their places in lists."""
+    """Store the record: one message per line, with tests and releases by their positions in lists."""
     tests = {test: place for place, test in enumerate(sorted({test for one in exercises.values() for test in one.tests}))}
     releases = {name: place for place, name in enumerate(sorted({name for one in exercises.values() for name in one.releases}))}
     rows = (
@@ -77,13 +77,13 @@ def keep(exercises: Mapping[str, Exercise], path: Path = RECORD) -> None:
 
 
 def is_there(test: str) -> bool:
-    """Whether a test on record is still in its file."""
+    """Whether a recorded test still exists in its file."""
     path, *names = test.split("::")
     return set(names) - {"runTest"} <= _defined_in(path)
 
 
 def without_what_is_gone(exercises: Mapping[str, Exercise]) -> dict[str, Exercise]:
-    """The record without tests that were taken away or have another name now."""
+    """The record without tests that were removed or renamed."""
     left = {name: replace(one, tests=tuple(test for test in one.tests if is_there(test))) for name, one in exercises.items()}
     return {name: one for name, one in left.items() if one.tests}
 

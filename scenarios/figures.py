@@ -1,4 +1,4 @@
-"""What a rehearsal measured: values, and the functions that make figures of them."""
+"""The measurements of a rehearsal, and the functions that turn them into figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scenarios.scenario import Objective
 
 @dataclass(slots=True)
 class ServerTrial:
-    """One server that was asked for: when, what came of it, and whether it could be expected to work."""
+    """One requested server: when it was requested, what became of it, and whether it could be expected to work."""
 
     name: str
     asked_s: float
@@ -23,7 +23,7 @@ class ServerTrial:
 
     @property
     def is_lost(self) -> bool:
-        """Whether nobody can say what became of it."""
+        """Whether its fate is unknown."""
         return self.active_s is None and self.failed_s is None
 
     @property
@@ -44,7 +44,7 @@ class SmokeTrial:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a checker found wrong."""
+    """One problem that a checker found."""
 
     checker: str
     about: str
@@ -53,7 +53,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Results:
-    """All that the phases bring together."""
+    """Everything that the phases measured."""
 
     hosts: int = 0
     registered_s: float = 0.0
@@ -68,7 +68,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One objective and what was reached, both in ``unit``; ``value`` is None where nothing was there to measure, which is never enough."""
+    """One objective and the figure reached, both in ``unit``; ``value`` is None where nothing could be measured, which counts as missed."""
 
     name: str
     target: float
@@ -78,12 +78,12 @@ class Judgement:
 
     @property
     def reached(self) -> str:
-        """The value for people."""
+        """The figure, for people."""
         return "nothing measured" if self.value is None else f"{self.value:.4g} {self.unit}".rstrip()
 
     @property
     def wanted(self) -> str:
-        """The target for people."""
+        """The target, for people."""
         return f"{self.target:g} {self.unit}".rstrip()
 
 
@@ -97,7 +97,7 @@ def percentile(values: Sequence[float], fraction: float) -> float | None:
 
 
 def counts(results: Results) -> dict[str, int]:
-    """How many servers were requested, and what became of them. Doomed ones are not counted as failed."""
+    """How many servers were requested, and what became of them. Doomed ones do not count as failed."""
     sound = [trial for trial in results.servers if not trial.is_doomed]
     return {
         "requested": len(results.servers),

@@ -1,4 +1,4 @@
-"""The image that a rehearsal builds servers from: a real ext4 file system in a real VHD, made by the tools that operators use."""
+"""The image from which a rehearsal builds servers: a real ext4 file system in a real VHD, made by the tools that operators use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BOOT_TIME = "1343779200"
 
 
 class ImageToolFailed(RuntimeError):
-    """A tool that is missing or that refused; the message names it and the cure."""
+    """A tool is missing or has failed; the message names it and the cure."""
 
 
 def make(target: Path) -> None:

@@ -1,6 +1,6 @@
 """Reads the data file into the values of ``model``.
 
-May not know which release a simulated host pretends to be: that is ``personality``'s.
+May not know which release a simulated host pretends to be: that is up to ``personality``.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from fake_xapi.datamodel.types import NULL_REF, Type, parse_type, zero
 
 Json = Any
 DEPRECATED_STUBS = frozenset({"SR.make", "VDI.force_unlock"})
-"""Messages that still exist and whose body only says MESSAGE_DEPRECATED."""
+"""Messages that still exist but only answer MESSAGE_DEPRECATED."""
 
 
 @lru_cache(maxsize=1)
 def datamodel() -> Datamodel:
-    """The whole datamodel, read once: it is an immutable value."""
+    """The whole datamodel, an immutable value that is read only once."""
     text = resources.files("fake_xapi.datamodel").joinpath("xenapi.json").read_text(encoding="utf-8")
     return read(json.loads(text))
 
 
 def read(data: Json) -> Datamodel:
-    """The datamodel that a parsed data file describes."""
+    """The datamodel in a parsed data file."""
     releases = tuple(_release(index, row) for index, row in enumerate(data["releases"]))
     order = {release.code: release.index for release in releases if release.code}
     reader = _Reader(order, frozenset((row[2], row[3]) for row in data["relations"]))
@@ -79,7 +79,7 @@ class _Reader:
         self._mirrors = mirrors
 
     def _index(self, release: str) -> int:
-        """The place of a release; a ``-next`` version counts as the version that it becomes."""
+        """The position of a release; a ``-next`` version counts as the version that it became."""
         return self._order[release] if release in self._order else self._order.get(release.removesuffix("-next"), len(self._order))
 
     def cls(self, name: str, row: Json) -> ClassModel:
@@ -184,7 +184,7 @@ class _Reader:
 
 
 def _state_value(kind: Type, default: Json) -> object:
-    """A default of the data file as the state keeps it: refs are ids, sets are tuples, floats floats."""
+    """A default from the data file as a state value: refs are ids, sets are tuples, floats are floats."""
     if kind.is_ref:
         if default != NULL_REF:
             raise ValueError(f"a default that refers to an object: {default!r}")

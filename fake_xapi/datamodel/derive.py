@@ -1,6 +1,6 @@
-"""The messages that a class has because of its fields: never written down, always derived.
+"""The messages that follow from a class's fields: always derived, never written down.
 
-A handful of rules gives 1,580 of XenAPI's 2,258 messages.
+A handful of rules yields 1,580 of XenAPI's 2,258 messages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fake_xapi.datamodel.types import STRING, VOID, Type
 
 @dataclass(frozen=True, slots=True)
 class ClassFacts:
-    """What of a class decides its implied messages."""
+    """The facts about a class that determine its implied messages."""
 
     name: str
     release: int

@@ -1,4 +1,4 @@
-"""Makes the package's compact data file from a full dump of XenAPI's datamodel.
+"""Generates the package's compact data file from a full dump of XenAPI's datamodel.
 
 Run ``python -m fake_xapi.datamodel.distil DUMP.json fake_xapi/datamodel/xenapi.json`` when a newer dump is at hand. Only facts
 are kept (names, types, qualifiers, defaults, releases, roles, errors with their parameter names); whatever the fields imply is
@@ -104,7 +104,7 @@ def _historical_class(cls: Json) -> Json:
 
 
 def lines(compact: Json) -> Iterator[str]:
-    """The text of the data file: JSON with a line per field, message or error, so that a change reads as one."""
+    """The text of the data file: JSON with one line per field, message or error, so that changes are easy to read."""
     yield from _members(compact, indent="")
 
 

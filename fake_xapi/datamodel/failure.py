@@ -1,10 +1,10 @@
-"""The one exception of XenAPI: a code of the catalogue and its parameters."""
+"""The one exception of XenAPI: a code from the catalogue and its parameters."""
 
 from __future__ import annotations
 
 
 class Failure(Exception):
-    """What XAPI answers when it refuses: ``details`` is the ErrorDescription, code first.
+    """A refusal by XAPI: ``details`` is the ErrorDescription, code first.
 
     Parameters are texts, or ids of objects that the border turns into refs (see ``Handle``).
     """
@@ -16,11 +16,11 @@ class Failure(Exception):
 
     @property
     def details(self) -> list[str]:
-        """The ErrorDescription as texts; only meaningful once no parameter is a ``Handle`` any more."""
+        """The ErrorDescription as texts; only meaningful once none of the parameters is a ``Handle`` any more."""
         return [self.code, *(str(param) for param in self.params)]
 
 
 class Handle(int):
-    """The id of an object as an error's parameter: rendered as its ref at the border, where the world is known."""
+    """The id of an object as an error's parameter: turned into a ref at the border, where the world is known."""
 
     __slots__ = ()

@@ -33,7 +33,7 @@ MessageKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a class. ``column`` is its name in query expressions; ``default`` a value as the state keeps it."""
+    """One field of a class. ``column`` is its name in query expressions; ``default`` is a state value."""
 
     name: str
     type: Type
@@ -52,7 +52,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a message, the session left out. ``default`` is the wire value of an optional one."""
+    """One parameter of a message, the session excluded. ``default`` is the wire value of an optional one."""
 
     name: str
     type: Type
@@ -88,7 +88,7 @@ class Message:
 
     @property
     def min_params(self) -> int:
-        """How many parameters a caller must give, the session left out."""
+        """The number of parameters that a caller must give, the session excluded."""
         return sum(not param.is_optional for param in self.params)
 
 
@@ -122,7 +122,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release: ``code`` names it ("clearwater", "24.19.1"); ``version`` is the product's number, "" for what had none of its own."""
+    """A release: ``code`` is its name ("clearwater", "24.19.1"); ``version`` the product's number, "" for a release without one."""
 
     index: int
     code: str
@@ -133,7 +133,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One of the roles that operators hand out; refs and uuids are the same in every pool."""
+    """One of the roles that operators assign; its ref and uuid are the same in every pool."""
 
     name_label: str
     uuid: str
@@ -142,7 +142,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Datamodel:
-    """All that is known of XenAPI, newest release.
+    """Everything known about XenAPI, as of the newest release.
 
     ``errors``: every error's parameters; ``declared_errors``: by ``Class.message``, what it says it may be refused with, where it does.
     """
@@ -164,7 +164,7 @@ class Datamodel:
 
 @dataclass(frozen=True, slots=True)
 class HttpAction:
-    """An HTTP handler: which roles may use it, unless whoever has a session may. Parts of it may need other roles."""
+    """An HTTP handler and the roles that may use it, unless any session may. Parts of it may need other roles."""
 
     name: str
     method: str
@@ -176,7 +176,7 @@ class HttpAction:
 
 @dataclass(frozen=True, slots=True)
 class HistoricalModel:
-    """What one of the releases of 2011 to 2013 had, read in the code of its day: the newest model only filters it."""
+    """What a release of 2011 to 2013 had, according to its own code: the newest model is only filtered by it."""
 
     code: str
     fields: Mapping[str, tuple[tuple[str, Qualifier], ...]]

@@ -1,7 +1,7 @@
-"""A personality: which release a simulated host pretends to be. A filter over the datamodel, nothing more.
+"""A personality: the release that a simulated host pretends to be. A filter over the datamodel, nothing more.
 
-Fields and messages that a release lacks do not exist there. The releases of 2011 to 2013 are filtered by what was read in their
-own code; later ones by when the newest datamodel says that a thing was introduced.
+Fields and messages that a release lacks do not exist there. The releases of 2011 to 2013 are filtered by what their own code has;
+later ones by the release in which, according to the newest datamodel, a thing was introduced.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Personality:
 
 
 def personality(name: str = LATEST) -> Personality:
-    """The personality of a code name ("clearwater"), version ("6.2") or "latest"; ValueError names what would fit."""
+    """The personality for a code name ("clearwater"), a version ("6.2") or "latest"; ValueError suggests names."""
     return _of(_find(datamodel(), name))
 
 
@@ -60,7 +60,7 @@ def _of(release: Release) -> Personality:
 
 
 def names() -> list[str]:
-    """Every name that ``personality`` takes, oldest release first."""
+    """Every name that ``personality`` accepts, oldest release first."""
     model = datamodel()
     codes = [release.code for release in model.releases if release.code]
     return [*codes, *(release.version for release in model.releases if release.code and release.version), LATEST]
@@ -89,14 +89,14 @@ def _as_of(cls: ClassModel, release: Release) -> ClassModel:
 
 
 def _once_implied(cls: str, fields: Iterable[Field]) -> frozenset[str]:
-    """The setters that followed from a class's fields in clearwater: one that is written by hand today is older than that."""
+    """The setters that followed from a class's fields in clearwater: a setter that is written out today may be older than that."""
     old = dict(datamodel().historical["clearwater"].fields.get(cls, ()))
     writable = [field.name for field in fields if old.get(field.name) == "RW"]
     return frozenset(f"{verb}_{name}" for name in writable for verb in ("set", "add_to", "remove_from"))
 
 
 def _trimmed(message: Message, release: Release) -> Message:
-    """The message with the parameters that it had; one that was always required is never dropped."""
+    """A message with the parameters of its time; one that was always required is never dropped."""
     params = tuple(param for param in message.params if param.release <= release.index or not param.is_optional)
     return message if len(params) == len(message.params) else replace(message, params=params)
 
@@ -140,7 +140,7 @@ def _historical_class(cls: ClassModel, old: HistoricalModel) -> ClassModel:
 
 
 def _with_roles(message: Message, cls: ClassModel) -> Message:
-    """An old message with the rights and defaults of today's message of that name; a lost one falls to the class's roles."""
+    """An old message with the roles and defaults of today's message of that name; a lost one has its class's roles."""
     today = next((m for m in cls.messages if m.name == message.name), None)
     if today is None:
         return replace(message, roles=cls.roles)

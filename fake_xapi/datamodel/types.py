@@ -1,6 +1,6 @@
 """The type grammar of XenAPI's datamodel, e.g. ``(VDI ref -> SR ref) map``.
 
-May not know how a value looks on a wire or in a world.
+May not know the form of values on the wire or in a world.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Kind = Literal["string", "int", "float", "bool", "datetime", "void", "enum", "re
 PRIMITIVES: frozenset[str] = frozenset({"string", "int", "float", "bool", "datetime", "void"})
 NULL_REF = "OpaqueRef:NULL"
 NEVER = "19700101T00:00:00Z"
-"""The date on the wire of what has not happened."""
+"""The wire value for a date that has not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ VOID = Type("void")
 
 @cache
 def parse_type(text: str) -> Type:
-    """Parse the datamodel's spelling of a type; ValueError for what is not one."""
+    """Parse the datamodel's spelling of a type; ValueError for a malformed one."""
     if text in PRIMITIVES:
         return Type(text)  # type: ignore[arg-type]  # the membership test above is what the Literal says
     mapping = re.fullmatch(r"\((.*?) -> (.*)\) map", text)
@@ -78,7 +78,7 @@ def _suffixed(stem: str, suffix: str, text: str) -> Type:
 
 
 def zero(kind: Type) -> object:
-    """The value that a field of this type has before anybody sets it, as the state keeps it (refs are ids, 0 is NULL)."""
+    """The state value that a field of this type has before anybody sets it (refs are ids, 0 is NULL)."""
     return _ZEROS[kind.kind]
 
 

@@ -1,7 +1,7 @@
-"""Values as they travel, and how XML-RPC writes each of them.
+"""Wire values, and how XML-RPC writes each of them.
 
-Plain Python carries XenAPI's values: str, int, float, bool, None, list, dict, and the two types below where Python has no type of
-its own. The engine needs the XML form as well (``task.result`` is XML), so it stands here and not with the transports.
+XenAPI's values are plain Python: str, int, float, bool, None, list, dict, and the two types below where Python has no type of
+its own. The engine needs the XML form as well (``task.result`` is XML), so it is here and not with the transports.
 May not know requests, replies or worlds.
 """
 
@@ -18,7 +18,7 @@ class DateTime(str):
 
 
 class Int32(int):
-    """An int that XML-RPC writes as ``<i4>``; every other int of XenAPI travels as bare text."""
+    """An int that XML-RPC writes as ``<i4>``; every other int of XenAPI is sent as bare text."""
 
     __slots__ = ()
 
@@ -28,14 +28,14 @@ _SPECIAL = re.compile(r'[<>&"\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff
 
 
 def escape(text: str) -> str:
-    """Text for XML: the four special characters escaped, what XML cannot carry dropped."""
+    """Text for XML: the four special characters escaped, characters that XML cannot carry dropped."""
     if not _SPECIAL(text):
         return text
     return _UNFIT.sub("", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
 def xml_value(value: object) -> str:
-    """The ``<value>`` element of a wire value; TypeError for what is none."""
+    """The ``<value>`` element for a wire value; TypeError for anything else."""
     dump = _DUMPERS.get(type(value))
     if dump is None:
         raise TypeError(f"{type(value).__name__} is no wire value")
@@ -43,12 +43,12 @@ def xml_value(value: object) -> str:
 
 
 def xml_string(text: str) -> str:
-    """A string bare, as strict clients want it: ``<value/>`` when empty."""
+    """A bare string, as strict clients want it: ``<value/>`` when empty."""
     return f"<value>{escape(text)}</value>" if text else "<value/>"
 
 
 def xml_bool(value: object) -> str:
-    """``<boolean>``, the one XML-RPC type that XenAPI insists on."""
+    """``<boolean>``, the one XML-RPC type on which XenAPI insists."""
     return "<value><boolean>1</boolean></value>" if value else "<value><boolean>0</boolean></value>"
 
 
@@ -68,7 +68,7 @@ def xml_date(text: str) -> str:
 
 
 def xml_struct(members: Mapping[str, str]) -> str:
-    """A struct from members that are XML already. XAPI does not escape a member's name, so neither do we."""
+    """A struct from members that are XML already. XAPI does not escape members' names, so neither do we."""
     if not members:
         return "<value><struct/></value>"
     inside = "".join([f"<member><name>{name}</name>{value}</member>" for name, value in members.items()])

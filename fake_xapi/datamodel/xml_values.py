@@ -1,6 +1,6 @@
-"""Reads the XML that XML-RPC writes of values: requests, answers and the metadata of archives are made of it.
+"""Parses the XML that XML-RPC uses for values: in requests, in answers and in the metadata of archives.
 
-Strict, and with a bound to its depth; may not know methods or types of XenAPI: what was written as ``<boolean>`` becomes a bool.
+Strict, and limited in depth. May not know methods or types of XenAPI: a ``<boolean>`` becomes a bool.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from xml.parsers import expat
 from fake_xapi.datamodel.wire import DateTime
 
 MAX_DEPTH = 64
-"""Elements inside one another; XenAPI's own deepest request needs about twenty."""
+"""The deepest nesting of elements; XenAPI's own deepest request needs about twenty."""
 
 
 class MalformedXml(Exception):
-    """No XML, or not the XML that was expected; the text says what is wrong with it."""
+    """Not XML, or not the XML that was expected; the text says what is wrong."""
 
 
 def read_value(document: bytes) -> object:
-    """The value of a document that is one ``<value>``; MalformedXml."""
+    """The value in a document that consists of one ``<value>``; MalformedXml."""
     root = parse(document)
     if root.tag != "value":
         raise MalformedXml(f"expected <value>, found <{root.tag}>")
@@ -32,27 +32,27 @@ def read_value(document: bytes) -> object:
 
 @dataclass(slots=True)
 class Element:
-    """One element with its text and what is inside it."""
+    """One element with its text and its children."""
 
     tag: str
     text: list[str] = field(default_factory=list)
     children: list[Element] = field(default_factory=list)
 
     def content(self) -> str:
-        """The text of an element that may have no children."""
+        """The text of an element that may not have children."""
         if self.children:
             raise MalformedXml(f"<{self.tag}> holds <{self.children[0].tag}> where text belongs")
         return "".join(self.text)
 
     def nodes(self) -> list[Element]:
-        """The children of an element that may have no text but white space."""
+        """The children of an element that may not have text other than white space."""
         if "".join(self.text).strip(" \t\r\n"):
             raise MalformedXml(f"<{self.tag}> holds text where elements belong")
         return self.children
 
 
 class _TreeBuilder:
-    """Expat's events as a small tree; document types, and with them entities, are refused."""
+    """Builds a small tree from Expat's events; document types, and with them entities, are refused."""
 
     def __init__(self) -> None:
         self._root = Element("")
@@ -79,7 +79,7 @@ class _TreeBuilder:
 
 
 def parse(body: bytes) -> Element:
-    """The root of a document; MalformedXml for what is none, and for one with a document type: entities are never expanded."""
+    """The root of a document; MalformedXml for malformed XML or a document type: entities are never expanded."""
     builder = _TreeBuilder()
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -96,7 +96,7 @@ def parse(body: bytes) -> Element:
 
 
 def exactly(element: Element, tag: str, *inside: str) -> list[Element]:
-    """The children of an element that must be called ``tag`` and hold just these."""
+    """The children of an element that must be called ``tag`` and contain just these."""
     children = element.nodes()
     if element.tag != tag or tuple(child.tag for child in children) != inside:
         found = "".join(f"<{child.tag}>" for child in children) or "nothing"
@@ -105,7 +105,7 @@ def exactly(element: Element, tag: str, *inside: str) -> list[Element]:
 
 
 def value_of(element: Element) -> object:
-    """What a ``<value>`` holds."""
+    """The content of a ``<value>``."""
     if not element.children:
         return element.content()
     (typed, *more) = element.nodes()
@@ -126,7 +126,7 @@ def _int(element: Element) -> int:
 
 
 def _base64(element: Element) -> str:
-    """A text: UTF-8 where the bytes are, else a character per byte, as they are needed where a client sends a pickle."""
+    """A text: UTF-8 where the bytes are valid, otherwise a character per byte, as is needed where a client sends a pickle."""
     raw = base64.b64decode(element.content())
     try:
         return raw.decode()

@@ -1,4 +1,4 @@
-"""Editions of the product and the features that each restricts, as facts: a licence is an edition's features written on a host."""
+"""Editions of the product and the features that each lacks, as facts: a licence writes its edition's features to a host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ERAS: tuple[Era, ...] = ("boston", "tampa", "clearwater", "modern")
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One feature: the key by which ``license_params`` and ``pool.restrictions`` tell whether it is there, since which era."""
+    """One feature: the key that reports it in ``license_params`` and ``pool.restrictions``, and the era that introduced it."""
 
     name: str
     key: str
@@ -22,7 +22,7 @@ class Feature:
     says_enabled: bool = False
 
     def value(self, *, is_restricted: bool) -> str:
-        """What the key says: most keys say that a feature is missing, ``enable_xha`` that it is there."""
+        """The value of the key: most keys report that a feature is missing, ``enable_xha`` that it is there."""
         return str(is_restricted != self.says_enabled).lower()
 
 
@@ -86,7 +86,7 @@ _BY_NAME: Mapping[str, Feature] = {feature.name: feature for feature in FEATURES
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """One edition, the cheapest first in its table: its name in the market and what it lacks."""
+    """One edition, in a table with the cheapest first: its name and what it lacks."""
 
     name: str
     title: str
@@ -122,11 +122,11 @@ EDITIONS: Mapping[Era, tuple[Edition, ...]] = {
     ),
 }
 FRESH: Mapping[Era, str] = {"boston": "platinum", "tampa": "platinum", "clearwater": "free", "modern": "free"}
-"""What a fresh simulated host has: hosts of 2012 as clouds bought them, later ones as they are installed."""
+"""The edition of a fresh simulated host: for hosts of 2012 the one that clouds bought, for later ones that of a fresh installation."""
 
 
 def edition_named(era: Era, name: str) -> Edition:
-    """The edition of that name; INVALID_EDITION [edition]."""
+    """The edition with that name; INVALID_EDITION [edition]."""
     for edition in EDITIONS[era]:
         if edition.name == name:
             return edition
@@ -134,19 +134,19 @@ def edition_named(era: Era, name: str) -> Edition:
 
 
 def cheapest(era: Era, names: Iterable[str]) -> str:
-    """The edition that says what a pool of hosts with these editions may; "free" for no host."""
+    """The edition of a pool whose hosts have these editions; "free" for no host."""
     order = [edition.name for edition in EDITIONS[era]]
     return min(names, key=lambda name: order.index(name) if name in order else -1, default="free")
 
 
 def restrictions(era: Era, edition: Edition) -> dict[str, str]:
-    """What an edition writes into ``license_params``."""
+    """The entries of an edition in ``license_params``."""
     known = (feature for feature in FEATURES if ERAS.index(feature.since) <= ERAS.index(era))
     return {feature.key: feature.value(is_restricted=feature.name in edition.lacks) for feature in known}
 
 
 def pool_restrictions(rows: Iterable[AnyRow]) -> dict[str, str]:
-    """What a pool of hosts may: a feature is there when every host has it."""
+    """The restrictions of a pool: it has a feature when every host has it."""
     found: dict[str, str] = {}
     licences = [row["license_params"] for row in rows]
     for feature in FEATURES:

@@ -1,4 +1,4 @@
-"""What the rules need to know of a VM's guest: whether it is an HVM one, and what its drivers said that it can do."""
+"""The facts about a VM's guest on which rules depend: whether it is HVM, and which features its drivers announced."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _PV_TYPES = frozenset({"pv", "pvh", "pv_in_pvh"})
 
 
 def booted_domain_type(rows: Rows, vm: AnyRow) -> str:
-    """What the VM's domain is: from its metrics, else from what it would boot as."""
+    """The type of the VM's domain: from its metrics, otherwise as it would boot."""
     metrics = rows.get(vm["metrics"])
     booted: str = metrics["current_domain_type"] if metrics else "unspecified"
     return booted if booted != "unspecified" else configured_domain_type(vm)
 
 
 def configured_domain_type(vm: AnyRow) -> str:
-    """What the VM boots as: domain_type, and where that says nothing an empty HVM_boot_policy means PV."""
+    """The type of domain that the VM boots: its domain_type or, without one, PV if HVM_boot_policy is empty."""
     chosen: str = vm["domain_type"]
     if chosen != "unspecified":
         return chosen
@@ -39,7 +39,7 @@ def has_driver_version(metrics: AnyRow) -> bool:
 
 
 def features(rows: Rows, vm: AnyRow) -> frozenset[str]:
-    """What the guest can be asked for: everything with PV drivers, else what it announced one by one."""
+    """The features of the guest: all of them with PV drivers, otherwise those that it announced one by one."""
     if booted_domain_type(rows, vm) in _PV_TYPES:
         return ALL_FEATURES
     metrics = rows.get(vm["guest_metrics"])
@@ -57,7 +57,7 @@ def _announced(items: tuple[tuple[str, str], ...]) -> frozenset[str]:
 
 
 def reason_not_to_suspend(rows: Rows, vm: AnyRow) -> str:
-    """What the guest says keeps it from being suspended, "" when it says nothing."""
+    """The guest's own reason against being suspended, "" when it gives none."""
     metrics = rows.get(vm["guest_metrics"])
     if metrics is None:
         return ""

@@ -1,4 +1,4 @@
-"""The lifecycle of a host: VMs come, or the host goes, never both at once."""
+"""The lifecycle of a host: either VMs arrive or the host shuts down, never both at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which operation each message marks on the object of its first parameter, for as long as it runs."""
+"""The operation that each message marks on the object in its first parameter while it runs."""
 
 from __future__ import annotations
 
@@ -65,4 +65,4 @@ OPERATIONS: Mapping[str, str] = {
     "host.power_on": "power_on",
     "host.apply_updates": "apply_updates",
 }
-"""``Class.message`` -> the operation that it marks. What is not here marks nothing."""
+"""``Class.message`` -> the operation that it marks. All others mark nothing."""

@@ -1,4 +1,4 @@
-"""The lifecycles by class, and whose `allowed_operations` may change when an object does."""
+"""The lifecycles by class, and whose `allowed_operations` may change along with an object."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ __all__ = ["LIFECYCLES", "OPERATIONS", "Rules", "dependents"]
 
 
 class Rules(Protocol):
-    """What the engine needs of a lifecycle."""
+    """The engine's view of a lifecycle."""
 
     def check(self, view: View, identity: Id, operation: str, *, strict: bool = True) -> Failure | None:
-        """Why the operation is refused, None when it may begin."""
+        """The reason why an operation is refused, None when it may begin."""
         ...
 
     def allowed(self, rows: Rows, identity: Id) -> tuple[str, ...]:
-        """What `allowed_operations` says."""
+        """The value of `allowed_operations`."""
         ...
 
 
@@ -40,10 +40,10 @@ LIFECYCLES: Mapping[str, Rules] = {
 
 
 def dependents(rows: Rows, identity: Id, *, is_mark: bool = False) -> Iterable[Id]:
-    """The objects, beside the changed one itself, whose `allowed_operations` may follow from it. Not transitive.
+    """The objects, besides the changed one itself, whose `allowed_operations` may depend on it. Not transitive.
 
     ``is_mark``: only its `current_operations` changed, which fewer rules look at. Guest metrics and VM metrics do not know their VM:
-    who changes them opens the VM in the same edit (``edit.set(vm)``).
+    whoever changes them touches the VM in the same edit (``edit.set(vm)``).
     """
     row = rows.get(identity)
     follow = (_DEPENDENTS_OF_MARKS if is_mark else _DEPENDENTS).get(row.cls) if row is not None else None
@@ -51,7 +51,7 @@ def dependents(rows: Rows, identity: Id, *, is_mark: bool = False) -> Iterable[I
 
 
 def _of_vm(rows: Rows, vm: AnyRow, _identity: Id) -> Iterable[Id]:
-    """Its devices and its appliance; and where a disk is shared, whoever shares it."""
+    """Its devices and its appliance; and, for a shared disk, the devices that share it."""
     if vm["appliance"]:
         yield vm["appliance"]
     yield from vm["VIFs"]
@@ -78,7 +78,7 @@ def _disk_of_vbd(rows: Rows, vbd: AnyRow, identity: Id) -> Iterable[Id]:
 
 
 def _sharers(rows: Rows, vdi: Id, vbd: Id) -> Iterable[Id]:
-    """The other VBDs of a VDI that can be written: nobody minds who else reads an ISO."""
+    """The other VBDs of a VDI, if it is writable: it does not matter who else reads an ISO."""
     row = rows.get(vdi)
     if row is None or row["read_only"] or len(row["VBDs"]) < 2:
         return ()
@@ -86,7 +86,7 @@ def _sharers(rows: Rows, vdi: Id, vbd: Id) -> Iterable[Id]:
 
 
 def _of_vdi(rows: Rows, vdi: AnyRow, _identity: Id) -> Iterable[Id]:
-    """Its VBDs, and the VMs that have them: what a disk does at boot decides where its VM may go."""
+    """Its VBDs, and their VMs: what a disk does at boot decides where its VM may go."""
     for vbd in vdi["VBDs"]:
         yield vbd
         row = rows.get(vbd)

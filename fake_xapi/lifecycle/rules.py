@@ -1,6 +1,6 @@
-"""The machinery behind every lifecycle: facts of an object, guards over them in the order of their errors, and what they leave allowed.
+"""The machinery of every lifecycle: facts about an object, guards over them in the order of their errors, and the operations they allow.
 
-A guard has two halves. ``holds`` decides on facts alone, so that what it decides can be remembered; ``refusal`` writes the error, for
+A guard has two halves. ``holds`` decides on facts alone, so that its decisions can be cached; ``refusal`` writes the error, for
 which it may look at the object again. `allowed_operations` and refusals come from the same guards and can never disagree.
 """
 
@@ -55,12 +55,12 @@ class View(Rows, Protocol):
 
 
 POOL: Id = make_id(class_numbers()["pool"], 1)
-"""The only pool of a world is the first that was made."""
+"""A world has exactly one pool, so its id is that of the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One operation that somebody wants to do to one object."""
+    """One requested operation on one object."""
 
     view: View
     identity: Id
@@ -79,7 +79,7 @@ class Case:
 
 
 class Facts(Protocol):
-    """What a lifecycle knows of an object: hashable, without ids or tasks, so that many objects share one."""
+    """The facts that a lifecycle needs about an object: hashable, without ids or tasks, so that many objects share them."""
 
     def __hash__(self) -> int:
         """By value."""
@@ -101,7 +101,7 @@ F = TypeVar("F", bound=Facts)
 
 @dataclass(frozen=True, slots=True)
 class Guard(Generic[F]):
-    """One reason to refuse. ``is_lenient`` ones are passed over when the caller insists (``strict=False``)."""
+    """One reason to refuse. ``is_lenient`` ones are skipped when the caller insists (``strict=False``)."""
 
     holds: Callable[[F, str], bool]
     refusal: Callable[[Case], Failure]
@@ -109,7 +109,7 @@ class Guard(Generic[F]):
 
 
 class Lifecycle(Generic[F]):
-    """The rules of one class. ``shown`` names, per facts, the operations that `allowed_operations` may list, in its order."""
+    """The rules of one class. ``shown`` lists, by facts, the operations that `allowed_operations` may contain, in its order."""
 
     def __init__(
         self,
@@ -141,28 +141,28 @@ class Lifecycle(Generic[F]):
 
 
 def always(code: str, *params: str) -> Callable[[Case], Failure]:
-    """A refusal whose parameters are known beforehand."""
+    """A refusal with fixed parameters."""
     return lambda _case: Failure(code, *params)
 
 
 def about_me(code: str) -> Callable[[Case], Failure]:
-    """A refusal that names the object alone."""
+    """A refusal that names only the object."""
     return lambda case: Failure(code, case.me)
 
 
 def about_me_and_operation(code: str) -> Callable[[Case], Failure]:
-    """A refusal that names the object and what was wanted of it."""
+    """A refusal that names the object and the operation."""
     return lambda case: Failure(code, case.me, case.operation)
 
 
 def operations_of(row: AnyRow) -> tuple[str, ...]:
-    """What is being done to an object, as a fact."""
+    """The operations under way on an object, as a fact."""
     current: Mapping[str, str] = row["current_operations"]
     return tuple(current.values()) if current else ()
 
 
 def joined(texts: list[str]) -> str:
-    """One text as it is; several in braces."""
+    """A single text as it is; several in braces."""
     return texts[0] if len(texts) == 1 else "{" + ",".join(texts) + "}"
 
 
@@ -172,7 +172,7 @@ def busy(case: Case) -> Failure:
 
 
 def busy_with(view: View, identity: Id) -> Failure:
-    """OTHER_OPERATION_IN_PROGRESS about any object, as the era spells it: class, ref, operation, task."""
+    """OTHER_OPERATION_IN_PROGRESS about any object, as worded in the era: class, ref, operation, task."""
     row = view[identity]
     current: Mapping[str, str] = row["current_operations"]
     operation, task = joined(list(current.values())), joined(list(current))
@@ -180,7 +180,7 @@ def busy_with(view: View, identity: Id) -> Failure:
 
 
 def busy_because(view: View, identity: Id, cause: Id) -> Failure:
-    """OTHER_OPERATION_IN_PROGRESS about an object because of what is being done to another one."""
+    """OTHER_OPERATION_IN_PROGRESS about an object, because of an operation on another one."""
     current: Mapping[str, str] = view[cause]["current_operations"]
     cls, me = view[identity].cls, Handle(identity)
     if view.personality.era != "modern":

@@ -41,7 +41,7 @@ def _facts(rows: Rows, sr: AnyRow) -> SrFacts:
 
 
 def _has_managed_vdi(rows: Rows, sr: AnyRow) -> bool:
-    """Stops at the first one: an SR has many."""
+    """Whether there is one; stops at the first, as an SR has many."""
     vdis = (rows.get(identity) for identity in sr["VDIs"])
     return any(vdi["managed"] and vdi["type"] != "rrd" for vdi in vdis if vdi is not None)
 

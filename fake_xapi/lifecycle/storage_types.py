@@ -1,4 +1,4 @@
-"""What each type of SR can do: the features of its driver, by era. The rows of class SM say the same."""
+"""The features of each type of SR: those of its driver, by era. The rows of class SM agree with this."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ DRIVERS: Mapping[str, tuple[str, ...]] = {
     "equal": (*_ARRAY, "SR_UPDATE", "VDI_UPDATE"),
     "cslg": (*_ARRAY, "VDI_GENERATE_CONFIG", "SR_METADATA"),
 }
-"""The types that some release knows, and what their drivers can do."""
+"""The types that some release knows, and the features of their drivers."""
 
 _CAME_AFTER_2012 = frozenset({"VDI_CONFIG_CBT", "THIN_PROVISIONING", "VDI_READ_CACHING", "SR_TRIM"})
 _ONLY_MODERN = frozenset({"smb"})
 _ONLY_OF_2012 = frozenset({"netapp", "equal", "cslg"})
 _THIN_TYPES = frozenset({"ext", "file", "nfs", "smb", "dummy", "netapp", "equal", "cslg"})
 RAW_TYPES = frozenset({"iso", "udev", "iscsi", "hba"})
-"""Types whose disks are no VHDs: whole LUNs, devices and files."""
+"""Types whose disks are not VHDs: whole LUNs, devices and files."""
 
 CHAINED_TYPES = frozenset({"ext", "file", "nfs", "smb", "lvm", "lvmoiscsi", "lvmohba", "dummy"})
 """Types whose snapshots are chains of VHDs; arrays keep their own."""
 
 NETWORK_TYPES = frozenset({"nfs", "smb", "lvmoiscsi", "lvmohba", "netapp", "equal", "cslg"})
-"""Types whose disks lie outside every host, where other pools see them too."""
+"""Types whose disks are outside every host, where other pools see them too."""
 
 LUN_TYPES = frozenset({"iscsi", "hba"})
 """Types whose disks are LUNs that an array made beforehand."""
@@ -56,7 +56,7 @@ LUN_TYPES = frozenset({"iscsi", "hba"})
 
 @cache
 def driver_features(sr_type: str, era: Era) -> frozenset[str]:
-    """What the driver of a type of SR can do; nothing for a type that is unknown."""
+    """The features of a type's driver; none for an unknown type."""
     features = frozenset(DRIVERS.get(sr_type, ()))
     if era == "modern":
         return features

@@ -1,4 +1,4 @@
-"""Whether the hosts of a pool are of different releases: then only what both understand may be done to VMs, VDIs and SRs."""
+"""Whether the hosts of a pool have different releases: then VMs, VDIs and SRs are limited to what both support."""
 
 from __future__ import annotations
 

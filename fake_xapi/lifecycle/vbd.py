@@ -1,4 +1,4 @@
-"""The lifecycle of a VBD: plugging and unplugging, media, and who else holds its VDI."""
+"""The lifecycle of a VBD: plugging and unplugging, media, and other users of its VDI."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class VbdFacts(NamedTuple):
 
 
 def is_plugged(vbd: AnyRow) -> bool:
-    """Whether a VBD is attached, or held for a domain that is being made."""
+    """Whether a VBD is attached, or reserved for a domain that is being made."""
     return bool(vbd["currently_attached"] or vbd["reserved"])
 
 
@@ -65,7 +65,7 @@ def _facts(rows: Rows, vbd: AnyRow) -> VbdFacts:
 
 
 def hotplug(rows: Rows, vm: AnyRow, field: str) -> str:
-    """Whether a running VM takes devices: "yes" (a PV one always), "no", or "lacks drivers"; ``hvm`` ones in front."""
+    """Whether a running VM accepts devices: "yes" (PV guests always), "no", or "lacks drivers"; prefixed with ``hvm`` for HVM guests."""
     if not is_hvm(rows, vm):
         return "yes"
     metrics = rows.get(vm["guest_metrics"])
@@ -77,7 +77,7 @@ def hotplug(rows: Rows, vm: AnyRow, field: str) -> str:
 
 
 def _is_shared(rows: Rows, vbd: AnyRow, vdi: AnyRow) -> bool:
-    """Whether somebody else holds the VDI in a way that ours does not bear. A VDI that nobody can write is shared freely."""
+    """Whether another device uses the VDI in an incompatible way. A VDI that nobody can write is shared freely."""
     if vdi["sharable"] or vdi["read_only"] or len(vdi["VBDs"]) < 2:
         return False
     others = [other for identity in vdi["VBDs"] if (other := rows.get(identity)) is not None and other is not vbd]
@@ -110,14 +110,14 @@ def _bad_media_state(case: Case) -> Failure:
 
 
 def vm_is_detaching(case: Case) -> Failure:
-    """The VM of a device is on its way down."""
+    """Whether the VM of a device is shutting down."""
     vm: int = case.row["VM"]
     operation = next(op for op in operations_of(case.view[vm]) if op in VM_OPERATIONS_THAT_DETACH)
     return Failure("OPERATION_NOT_ALLOWED", f"Current operation on VM:{case.view.ref(vm)} is {operation}")
 
 
 def lacks_drivers(case: Case) -> Failure:
-    """The VM of a device has no PV drivers."""
+    """Whether the VM of a device has no PV drivers."""
     return Failure("VM_MISSING_PV_DRIVERS", Handle(case.row["VM"]))
 
 

@@ -1,4 +1,4 @@
-"""The lifecycle of a VDI: who has it plugged, what its SR's driver can do, and what its kind forbids."""
+"""The lifecycle of a VDI: where it is plugged, what its SR's driver supports, and what its kind forbids."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _facts(rows: Rows, vdi: AnyRow) -> VdiFacts:
 
 
 def is_tools_sr(sr: AnyRow) -> bool:
-    """Whether an SR holds the product's own ISOs."""
+    """Whether an SR contains the product's own ISOs."""
     return bool(sr["is_tools_sr"]) or sr["other_config"].get("xenserver_tools_sr") == "true"
 
 
@@ -248,7 +248,7 @@ _SHOWN = frozenset({*_SHOWN_IN_2012, "mirror", "enable_cbt", "disable_cbt", "dat
 
 @cache
 def _shown(release: str) -> tuple[str, ...]:
-    """In modern releases the enum backwards; tracking of changed blocks only where the release has the calls."""
+    """In modern releases the enum in reverse; changed block tracking only where the release has the messages."""
     chosen = personality(release)
     if chosen.era != "modern":
         return _SHOWN_IN_2012

@@ -51,7 +51,7 @@ def _is_sriov(rows: Rows, pif: int) -> bool:
 
 
 def _busy(case: Case) -> Failure:
-    """Modern XAPI writes the operation and the task of a VIF in braces, even a single one."""
+    """The refusal; modern XAPI puts the operation and the task of a VIF in braces, even a single one."""
     if case.era != "modern":
         return busy(case)
     current: dict[str, str] = case.row["current_operations"]

@@ -1,4 +1,4 @@
-"""The lifecycle of a VM: power states, overlaps, templates, snapshots, control domains and what its guest can do."""
+"""The lifecycle of a VM: power states, overlaps, templates, snapshots, control domains and the features of its guest."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _facts(rows: Rows, vm: AnyRow) -> VmFacts:
 
 
 def _on_boot(rows: Rows, vm: AnyRow) -> tuple[str, ...]:
-    """What its disks do at boot: "reset" forgets, "caching" keeps a copy on the host; nearly always nothing."""
+    """The behaviour of its disks at boot: "reset" discards changes, "caching" keeps a copy on the host; usually nothing."""
     found: tuple[str, ...] = ()
     for vbd in vm["VBDs"]:
         row = rows.get(vbd)
@@ -110,7 +110,7 @@ def _on_boot(rows: Rows, vm: AnyRow) -> tuple[str, ...]:
 
 
 def _keeps_awake(rows: Rows, vgpu: int) -> bool:
-    """Whether a VM with this card cannot be suspended: only NVIDIA's virtual ones can be."""
+    """Whether a VM with this card cannot be suspended: only those with NVIDIA's virtual cards can be."""
     row = rows.get(vgpu)
     kind = rows.get(row["type"]) if row is not None else None
     return kind is None or kind["implementation"] not in _SLEEPING_CARDS
@@ -133,7 +133,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "clean_reboot": ("feature-shutdown", "feature-reboot"),
     "changing_VCPUs_live": ("feature-vcpu-hotplug",),
 }
-"""What the guest must offer, any one of them."""
+"""The features of which the guest must have at least one."""
 _NEEDS_IN_CLEARWATER = {op: _NEEDS[op] for op in ("clean_shutdown", "clean_reboot", "changing_VCPUs_live")}
 _TEMPLATE_OPERATIONS = frozenset(
     {

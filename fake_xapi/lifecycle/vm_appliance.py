@@ -1,4 +1,4 @@
-"""The lifecycle of a VM appliance: one operation at a time, and none that no VM of it needs."""
+"""The lifecycle of a VM appliance: one operation at a time, and none that would not affect any of its VMs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _nothing_to_do(case: Case) -> Failure:
 
 
 _DONE = {"start": frozenset({"Running"}), **dict.fromkeys(("clean_shutdown", "hard_shutdown", "shutdown"), frozenset({"Halted"}))}
-"""The power states of VMs that an operation leaves as they are."""
+"""The power states in which an operation leaves a VM as it is."""
 _GUARDS: tuple[Guard[ApplianceFacts], ...] = (
     Guard(lambda facts, _op: facts.is_busy, busy),
     Guard(lambda facts, op: op in _DONE and facts.power_states <= _DONE[op], _nothing_to_do),

@@ -1,4 +1,4 @@
-"""The tables of a VM's lifecycle: in which power states each operation may begin, what may overlap, what is shown in which order."""
+"""The tables of a VM's lifecycle: the power states in which each operation may begin, the overlaps, and the order of display."""
 
 from __future__ import annotations
 
@@ -135,12 +135,12 @@ _CAME_WITH: Mapping[str, str] = {
     "changing_NVRAM": "VM.set_NVRAM",
     "migrate_send": "VM.migrate_send",
 }
-"""Operations that a release shows only when it has the message that needs them."""
+"""Operations that a release shows only if it has the corresponding message."""
 
 
 @cache
 def shown(release: str) -> tuple[str, ...]:
-    """The operations that a release's `allowed_operations` may list, in order: in modern ones the enum backwards."""
+    """The operations that a release's `allowed_operations` may contain, in order: in modern ones the enum in reverse."""
     chosen = personality(release)
     order = tuple(reversed(chosen.enums["vm_operations"])) if chosen.era == "modern" else _SHOWN_IN_TAMPA
     known = (op for op in order if op not in NEVER_SHOWN)

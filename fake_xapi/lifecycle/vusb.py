@@ -37,7 +37,7 @@ def _facts(rows: Rows, vusb: AnyRow) -> VusbFacts:
 
 
 def _busy(case: Case) -> Failure:
-    """XAPI names the operation of a VUSB without its task."""
+    """The refusal; XAPI names the operation of a VUSB without its task."""
     return Failure("OTHER_OPERATION_IN_PROGRESS", "VUSB", case.me, next(iter(case.row["current_operations"].values())))
 
 

@@ -1,4 +1,4 @@
-"""Chance as named streams of one seed: two streams never disturb each other, and the same seed gives the same run."""
+"""Randomness as named streams of one seed: streams never disturb each other, and the same seed gives the same run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 
 
 class Chance:
-    """Hands out one generator per name; asking again continues the same stream."""
+    """One generator per name; asking again continues the same stream."""
 
     __slots__ = ("_seed", "_streams")
 
@@ -16,7 +16,7 @@ class Chance:
         self._streams: dict[str, random.Random] = {}
 
     def stream(self, name: str) -> random.Random:
-        """The stream of that name, begun at its seed when it is first asked for."""
+        """The stream with that name, which starts at its seed when it is first used."""
         found = self._streams.get(name)
         if found is None:
             found = self._streams[name] = random.Random(derive_seed(self._seed, name))

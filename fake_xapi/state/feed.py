@@ -1,6 +1,6 @@
-"""What changed in which generation: the part of a world's past that readers of events still need.
+"""Which objects changed in which generation: the part of a world's past that readers of events still need.
 
-Bounded: the oldest half is forgotten when it grows too long, and a reader from before that compares tables instead.
+Bounded: when it grows too long its oldest half is dropped, and readers from before that compare tables instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LONGEST = 16384
 
 
 class Feed:
-    """The ids that each generation touched, and when objects that are gone went."""
+    """The ids that each generation touched, and when destroyed objects went."""
 
     __slots__ = ("_generations", "_ids", "graves", "start")
 
@@ -26,7 +26,7 @@ class Feed:
         self.graves: dict[Id, tuple[int, int]] = {}
 
     def append(self, generation: int, touched: Iterable[Id]) -> None:
-        """Note what one commit touched."""
+        """Record what one commit touched."""
         for identity in touched:
             self._generations.append(generation)
             self._ids.append(identity)
@@ -34,11 +34,11 @@ class Feed:
             self._forget(LONGEST // 2)
 
     def bury(self, identity: Id, created: int, destroyed: int) -> None:
-        """Note when an object was made and destroyed."""
+        """Record when an object was created and destroyed."""
         self.graves[identity] = (created, destroyed)
 
     def since(self, generation: int) -> set[Id] | None:
-        """The ids touched after ``generation``; None when that is longer ago than the feed reaches."""
+        """The ids touched after ``generation``; None when the feed does not reach back that far."""
         if generation < self.start:
             return None
         return set(self._ids[bisect_right(self._generations, generation) :])

@@ -1,8 +1,8 @@
 """Small ids inside, refs and uuids outside: a reversible function of the world's seed and the id.
 
-An id is the ordinal of an object within its class, and the class: nothing has to be remembered to turn a ref into an object, hosts
-that share an image still differ in every uuid, and the same commands give the same ids on every run. These refs are no secrets; those
-of sessions are, see ``secret_ids``.
+An id consists of an object's class and its ordinal within that. So a ref leads to its object without any table, hosts that share an
+image still differ in every uuid, and the same commands give the same ids on every run. These refs are not secret; those of sessions
+are, see ``secret_ids``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ REF_PREFIX = "OpaqueRef:"
 
 _CLASS_BITS = 7
 CLASS_MASK = (1 << _CLASS_BITS) - 1
-"""An id's bits that are its class's number: for the few places where a call of ``number_of`` would be felt."""
+"""The bits of an id with its class's number: for the few places where a call of ``number_of`` would be too slow."""
 _BITS = 122
 _MASK = (1 << _BITS) - 1
 _HALF = _BITS // 2
 _LARGEST = 1 << 48
 _VERSION = 4 << 76 | 2 << 62
-"""The bits by which a uuid says that it is of version 4."""
+"""The bits that mark a uuid as version 4."""
 
 
 @lru_cache(maxsize=1)
@@ -38,12 +38,12 @@ def class_numbers() -> Mapping[str, int]:
 
 @lru_cache(maxsize=1)
 def class_names() -> tuple[str, ...]:
-    """The class of every number; number 0 is no class."""
+    """The class of every number; number 0 stands for no class."""
     return ("", *stored_classes())
 
 
 def make_id(number: int, ordinal: int) -> Id:
-    """The id of the object that was made as ``ordinal``-th of its class, counted from 1."""
+    """The id of the object that was created as ``ordinal``-th of its class, counted from 1."""
     return ordinal << _CLASS_BITS | number
 
 
@@ -53,7 +53,7 @@ def number_of(identity: Id) -> int:
 
 
 def ordinal_of(identity: Id) -> int:
-    """Which of its class an object is, counted from 1 in the order of making."""
+    """The position of an object in the order of creation of its class, counted from 1."""
     return identity >> _CLASS_BITS
 
 
@@ -88,9 +88,9 @@ _SESSION = class_numbers()["session"]
 
 
 class Keys:
-    """A world's permutations: for refs, for uuids, and for both of its sessions, which ``secret`` keeps from being guessed.
+    """A world's permutations: for refs, for uuids, and for both of its sessions, which ``secret`` makes unpredictable.
 
-    Without a secret the refs of sessions follow from the seed as well: fit for runs that nobody reaches from outside.
+    Without a secret the refs of sessions follow from the seed as well, which is good enough for runs that cannot be reached from outside.
     """
 
     __slots__ = ("_refs", "_uuids", "secret", "seed")
@@ -108,21 +108,21 @@ class Keys:
         return REF_PREFIX + _text(self._refs.forth(identity)) if identity else NULL_REF
 
     def uuid(self, identity: Id) -> str:
-        """The uuid that an object has unless another was forced on it."""
+        """The uuid of an object, unless another was forced on it."""
         if identity & CLASS_MASK == _SESSION:
             return _text(self._hidden("uuid").forth(identity))
         return _text(self._uuids.forth(identity))
 
     def find_ref(self, ref: str) -> Id:
-        """The id that a ref would belong to, alive or not; NULL for a text that is not a ref of this world."""
+        """The id to which a ref would belong, whether or not the object exists; NULL for a text that is not a ref of this world."""
         return self._find(ref[len(REF_PREFIX) :], "ref", self._refs) if ref.startswith(REF_PREFIX) else NULL
 
     def find_uuid(self, uuid: str) -> Id:
-        """The id that a derived uuid would belong to, alive or not; NULL for a text that is none of this world."""
+        """The id to which a derived uuid would belong, whether or not the object exists; NULL for any other text."""
         return self._find(uuid, "uuid", self._uuids)
 
     def keyed_text(self, purpose: str) -> str:
-        """A text that only this world's secret and seed give, such as the secret of its pool."""
+        """A text that takes this world's secret and seed to compute, such as the secret of its pool."""
         return keyed_text(self.secret, self.seed, purpose)
 
     def _find(self, text: str, kind: str, scramble: _Scramble) -> Id:

@@ -1,6 +1,6 @@
-"""How a class's rows are laid out: the place of each field, its first value, and which fields mirror which.
+"""The layout of a class's rows: the position of each field, its first value, and which fields mirror which.
 
-A row has every field of the newest datamodel, whatever release the world pretends to be: a personality filters what is seen.
+A row has every field of the newest datamodel, whatever release the world pretends to be: a personality filters what clients see.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Link:
 
 
 class Layout:
-    """The places of a class's fields. ``links`` are written ends, ``mirrors`` the ends that the store keeps."""
+    """The positions of a class's fields. ``links`` are written ends, ``mirrors`` the ends that the store maintains."""
 
     __slots__ = ("cls", "defaults", "index", "links", "mirrors", "name_index", "names", "number", "uuid_index")
 
@@ -65,5 +65,5 @@ def _link(made: Mapping[str, Layout], relation: Relation) -> None:
 
 @lru_cache(maxsize=1)
 def layouts_by_number() -> tuple[Layout | None, ...]:
-    """The layout of every class number; number 0 is no class."""
+    """The layout for every class number; number 0 stands for no class."""
     return (None, *(layouts()[name] for name in class_numbers()))

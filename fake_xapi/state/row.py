@@ -1,4 +1,4 @@
-"""An object as it is kept: the values of its fields, and the generations in which it was made and last changed."""
+"""An object as it is stored: the values of its fields, and the generations in which it was created and last changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fake_xapi.state.layout import Layout
 
 
 class Row:
-    """Immutable by convention: a change makes another row. Read fields as ``row["power_state"]``."""
+    """Immutable by convention: a change creates another row. Read fields as ``row["power_state"]``."""
 
     __slots__ = ("created", "layout", "modified", "values")
 

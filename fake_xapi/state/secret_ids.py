@@ -1,8 +1,8 @@
-"""Refs and uuids of sessions: a permutation that nobody inverts who does not know its key.
+"""Refs and uuids of sessions: a permutation that cannot be inverted without its key.
 
-The permutation of ``ids`` is made to be fast. Whoever knows a few refs, or guesses the seed, can compute the others, and a session's
-ref is all that its owner needs to be let in. So sessions have a Feistel network of four rounds of keyed BLAKE2b instead: still nothing
-has to be remembered, and with the same key the same run has the same refs.
+The permutation of ``ids`` is made to be fast. Whoever knows a few refs, or guesses the seed, can compute the others, and the ref of a
+session is all that it takes to use it. So sessions have a Feistel network of four rounds of keyed BLAKE2b instead: there is still no
+table, and the same run with the same key has the same refs.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class SecretPermutation:
         self._tweak = f"{purpose}\0{seed}\0".encode()
 
     def forth(self, number: int) -> int:
-        """The number in the place of another."""
+        """The number to which another is mapped."""
         left, right = number >> _HALF, number & _HALF_MASK
         for turn in range(_ROUNDS):
             left, right = right, left ^ self._round(turn, right)
         return left << _HALF | right
 
     def back(self, number: int) -> int:
-        """The number whose place it is."""
+        """The number that is mapped to this one."""
         left, right = number >> _HALF, number & _HALF_MASK
         for turn in reversed(range(_ROUNDS)):
             left, right = right ^ self._round(turn, left), left
@@ -43,5 +43,5 @@ class SecretPermutation:
 
 
 def keyed_text(key: bytes, seed: str, purpose: str) -> str:
-    """64 hexadecimal digits that follow from a key, a seed and a purpose, and from nothing less."""
+    """64 hexadecimal digits that take the key, the seed and the purpose to compute."""
     return hashlib.blake2b(f"{purpose}\0{seed}".encode(), key=key, digest_size=32).hexdigest()

@@ -1,6 +1,6 @@
-"""A world as one file: what differs from a base that the reader has too, or all of it.
+"""A world as one file: its differences from a base that the reader has too, or all of it.
 
-MessagePack, so that nothing in a file can run. Written beside its place and moved there whole.
+In MessagePack, so that nothing in a file can execute. It is written beside its place, then renamed.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ class BadWorldFile(ValueError):
 
 
 def save(world: World, path: Path) -> None:
-    """Write a world to one file, whole or not at all."""
+    """Write a world to one file, all or nothing."""
     write_atomically(path, {"seed": world.seed, "personality": world.personality.name, "state": dump(world.value)})
 
 
 def load(path: Path) -> World:
-    """The world of a file that ``save`` wrote; BadWorldFile when it is none."""
+    """The world in a file that ``save`` wrote; BadWorldFile for any other."""
     content = read_checked(path)
     return World(restore(content["state"]), content["seed"], personality(content["personality"]))
 
 
 def write_atomically(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain values with the format's name, beside the place first."""
+    """Write plain values with the format's name: to a temporary file first."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(msgspec.msgpack.encode({"format": FORMAT, **content}))
     partial.replace(path)
@@ -57,7 +57,7 @@ def read_checked(path: Path) -> Any:
 
 
 def dump(value: Value, base: Value | None = None) -> dict[str, Any]:
-    """What a value has more, less or other than its base, as plain values: sizes grow with the difference only."""
+    """The differences of a value from its base, as plain values: sizes only grow with the differences."""
     rows: dict[str, dict[int, Any]] = {}
     gone = []
     for change in diff(base or Value.empty(), value):
@@ -102,7 +102,7 @@ def _row(layout: Layout, plain: list[Any]) -> Row:
 
 
 def _thawed(kind: Type, value: Any) -> Any:
-    """A plain value as the state keeps it: sets are tuples."""
+    """A plain value as a state value: sets are tuples."""
     if kind.kind == "set":
         return tuple(_thawed(kind.element, member) for member in value)
     if kind.kind == "map":

@@ -1,6 +1,6 @@
-"""The classes that a world keeps beside XenAPI's own: what its hosts have on their own disks, and no client sees as an object.
+"""Classes that a world has besides XenAPI's own: what is on its hosts' own disks, and is not an object to any client.
 
-They have rows, are saved and forked like any other, and no personality has them: no message, no event, no record tells of them.
+They have rows, and are saved and forked like any other, but no personality has them: no message, event or record shows them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fake_xapi.datamodel.model import ClassModel, Field
 from fake_xapi.datamodel.types import parse_type
 
 _NEVER = 1 << 30
-"""No release is so new."""
+"""A release newer than any."""
 _MAP = "(string -> string) map"
 
 
@@ -63,5 +63,5 @@ whose changes each tracked disk holds. Found by the uuid of the SR.
 
 @lru_cache(maxsize=1)
 def stored_classes() -> Mapping[str, ClassModel]:
-    """Every class that has rows: XenAPI's own, then the unseen."""
+    """Every class with rows: XenAPI's own, then the unseen ones."""
     return {**datamodel().classes, **UNSEEN_CLASSES}

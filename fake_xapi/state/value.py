@@ -1,4 +1,4 @@
-"""One state of a world: an immutable value, cheap to keep, to compare and to go back to."""
+"""One state of a world: an immutable value, cheap to keep, to compare and to restore."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Table = Map[Id, Row]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Tables by class number, the names and forced uuids that lead to objects, and how many of each class were ever made."""
+    """Tables by class number, indexes of names and forced uuids, and the number of objects ever created in each class."""
 
     tables: tuple[Table, ...]
     names: Map[tuple[int, str], tuple[Id, ...]]
@@ -32,7 +32,7 @@ class Value:
 
     @classmethod
     def empty(cls) -> Value:
-        """The world before anything is in it."""
+        """A world without any objects."""
         count = len(class_names())
         return cls((Map(),) * count, Map(), Map(), (0,) * count, 0)
 
@@ -43,7 +43,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of one object: ``old`` is None when it was made, ``new`` when it was destroyed."""
+    """What happened to one object: ``old`` is None when it was created, ``new`` when it was destroyed."""
 
     identity: Id
     old: Row | None
@@ -68,7 +68,7 @@ def _table_diff(before: Table, after: Table) -> Iterator[Change]:
 
 
 def restored(now: Value, then: Value, keeping: Container[str] = ()) -> tuple[Value, tuple[Change, ...]] | None:
-    """The next state that is as ``then`` was, with what changes; None when nothing does. Classes named in ``keeping`` stay as they are."""
+    """The next state, made equal to ``then``, and its changes; None when there are none. Classes in ``keeping`` stay as they are."""
     classes = class_names()
     differences = [change for change in diff(now, then) if classes[number_of(change.identity)] not in keeping]
     if not differences:
@@ -82,7 +82,7 @@ def restored(now: Value, then: Value, keeping: Container[str] = ()) -> tuple[Val
 
 
 def _rejoined(now: Value, changes: list[Change], keeping: Container[str]) -> list[Change]:
-    """The changes, with the ends of relations between what is restored and what is kept made to agree: a task's session may be gone."""
+    """The changes, with relations between restored and kept objects made consistent: a task's session may be gone."""
     after = {change.identity: change for change in changes}
     for relation in datamodel().relations:
         if relation.to_class in keeping and relation.from_class not in keeping:
@@ -110,7 +110,7 @@ def _with(row: Row, place: int, cell: object) -> Row:
 
 
 def _as_then(now: Map[K, V], then: Map[K, V], keys: Iterable[K]) -> Map[K, V]:
-    """An index that is as it was for some keys."""
+    """An index restored for some keys."""
     for key in keys:
         if key in then:
             now = now.set(key, then[key])
@@ -120,13 +120,13 @@ def _as_then(now: Map[K, V], then: Map[K, V], keys: Iterable[K]) -> Map[K, V]:
 
 
 def _cell(row: Row, index: str) -> str | None:
-    """What an index knows a row by; None for a class that it does not hold."""
+    """The key of a row in an index; None for a class that the index does not cover."""
     place: int = getattr(row.layout, index)
     return None if place < 0 else str(row.values[place])
 
 
 def _anew(change: Change, generation: int) -> Row | None:
-    """A row as it will be: one that is there again counts as made again."""
+    """A row as it will be: one that exists again counts as created again."""
     if change.new is None:
         return None
     created = generation if change.old is None else change.old.created
@@ -141,7 +141,7 @@ def without(members: tuple[Id, ...], identity: Id) -> tuple[Id, ...]:
 
 
 def within(members: tuple[Id, ...], identity: Id) -> tuple[Id, ...]:
-    """The members with one more, oldest first: the same whatever came to be so named before what."""
+    """The members with one more, oldest first, so that the order does not depend on how they got their names."""
     if not members or members[-1] < identity:
         return (*members, identity)
     more = list(members)
@@ -150,7 +150,7 @@ def within(members: tuple[Id, ...], identity: Id) -> tuple[Id, ...]:
 
 
 def tables_after(tables: tuple[Table, ...], changes: list[Change]) -> tuple[Table, ...]:
-    """The tables with each change made."""
+    """The tables after some changes."""
     made = list(tables)
     by_table: dict[int, list[Change]] = {}
     for change in changes:
@@ -170,7 +170,7 @@ def tables_after(tables: tuple[Table, ...], changes: list[Change]) -> tuple[Tabl
 
 
 def names_after(names: Map[tuple[int, str], tuple[Id, ...]], changes: list[Change]) -> Map[tuple[int, str], tuple[Id, ...]]:
-    """The index of name_labels with each change made."""
+    """The index of name_labels after some changes."""
     for change in changes:
         number = number_of(change.identity)
         layout = layouts_by_number()[number]
@@ -190,7 +190,7 @@ def names_after(names: Map[tuple[int, str], tuple[Id, ...]], changes: list[Chang
 
 
 def uuids_after(uuids: Map[str, Id], changes: list[Change]) -> Map[str, Id]:
-    """The index of forced uuids with each change made."""
+    """The index of forced uuids after some changes."""
     for change in changes:
         layout = layouts_by_number()[number_of(change.identity)]
         index = layout.uuid_index if layout else -1

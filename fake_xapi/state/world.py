@@ -1,4 +1,4 @@
-"""A world that changes: its present value, one way to change it, and the readers who want to know."""
+"""A world that changes: its present value, a single way to change it, and listeners."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Listener = Callable[[int, tuple[Change, ...]], None]
 Encodings = dict[Id, tuple[Row, Any]]
 
 _ROLE = class_numbers()["role"]
-"""Roles have the same ref in every pool: made of their uuid."""
+"""Roles have the same ref in every pool, derived from their uuid."""
 
 
 class World:
-    """One database. ``derive`` completes each edit before it is committed; listeners hear of each commit, after it."""
+    """One database. ``derive`` completes each edit before it is committed; listeners are told of each commit afterwards."""
 
     __slots__ = ("_edit", "_encodings", "_keys", "derive", "feed", "listeners", "personality", "value")
 
@@ -39,26 +39,26 @@ class World:
 
     @property
     def seed(self) -> str:
-        """What every ref and uuid of this world is derived from."""
+        """The seed from which every ref and uuid of this world is derived."""
         return self._keys.seed
 
     @property
     def is_guarded(self) -> bool:
-        """Whether a secret keeps the refs of sessions from being computed from the seed."""
+        """Whether a secret makes the refs of sessions unpredictable."""
         return bool(self._keys.secret)
 
     def guard(self, secret: bytes) -> None:
-        """Derive the refs and uuids of sessions from a secret of at most 64 bytes. Done before anybody logs in."""
+        """Derive the refs and uuids of sessions from a secret of at most 64 bytes. To be called before anybody logs in."""
         self._keys = Keys(self.seed, secret)
         self._encodings.clear()
 
     def keyed_text(self, purpose: str) -> str:
-        """64 hexadecimal digits that only who knows the secret can tell."""
+        """64 hexadecimal digits that only the holder of the secret can compute."""
         return self._keys.keyed_text(purpose)
 
     @property
     def generation(self) -> int:
-        """How many commits have made this world what it is."""
+        """The number of commits so far."""
         return self.value.generation
 
     def __getitem__(self, identity: Id) -> Row:
@@ -80,7 +80,7 @@ class World:
         return iter(self.value.tables[class_numbers()[cls]].items())
 
     def count(self, cls: str) -> int:
-        """How many objects a class has."""
+        """The number of objects of a class."""
         return len(self.value.tables[class_numbers()[cls]])
 
     def named(self, cls: str, label: str) -> tuple[Id, ...]:
@@ -96,19 +96,19 @@ class World:
         return identity
 
     def uuid(self, identity: Id) -> str:
-        """The uuid of an object; of one that is gone, the uuid that it was made with."""
+        """The uuid of an object, or the original one of an object that is gone."""
         row = self.get(identity)
         forced: str = row["uuid"] if row is not None else ""
         return forced or self._keys.uuid(identity)
 
     def ref(self, identity: Id) -> str:
-        """The ref of an object, alive or not."""
+        """The ref of an object, whether or not it exists."""
         if number_of(identity) == _ROLE:
             return REF_PREFIX + self.uuid(identity)
         return self._keys.ref(identity)
 
     def find_ref(self, ref: str) -> Id:
-        """The object, alive or not, that a ref belongs to; NULL for a text that is no ref of this world."""
+        """The object to which a ref belongs, whether or not it exists; NULL for a text that is not a ref of this world."""
         identity = self._keys.find_ref(ref)
         if identity:
             return identity
@@ -116,28 +116,28 @@ class World:
         return role if role & CLASS_MASK == _ROLE else NULL
 
     def edit(self) -> _Editing:
-        """Change the world: ``with world.edit() as edit: ...``. One that is begun inside another is part of it."""
+        """Change the world: ``with world.edit() as edit: ...``. One that begins inside another is part of it."""
         if self._edit is None:
             self._edit = _Editing(self)
         return self._edit
 
     def fork(self, seed: str | None = None) -> World:
-        """Another world that begins where this one is, at no cost; with a seed of its own, all its refs and uuids differ."""
+        """A copy of this world, at no cost; with a seed of its own, all its refs and uuids differ."""
         return World(self.value, self.seed if seed is None else seed, self.personality, self._keys.secret)
 
     def encodings(self, form: str) -> Encodings:
-        """Encoded forms of rows, kept for their readers: an entry is good while its row is the world's row."""
+        """Encoded forms of rows, cached for their readers: an entry is valid while its row is the world's row."""
         found = self._encodings.get(form)
         if found is None:
             found = self._encodings[form] = {}
         return found
 
     def forget_encodings(self) -> None:
-        """Let every row be encoded anew: the release has changed, and with it what is seen of them."""
+        """Drop all encoded rows, as the release and thus their visible fields have changed."""
         self._encodings.clear()
 
     def commit(self, edit: Edit) -> None:
-        """Make an edit the present. Called by ``edit()`` when its block ends."""
+        """Make an edit the present state. Called by ``edit()`` when its block ends."""
         if self.derive is not None:
             self.derive(edit)
         value, changes = edit.finish()
@@ -145,10 +145,10 @@ class World:
             self._publish(value, changes)
 
     def become(self, value: Value, keeping: Container[str] = ()) -> None:
-        """Be as another state of this world was, in one commit whose changes are the differences; ``keeping`` names classes that stay.
+        """Return to another state of this world, in one commit with the differences as its changes; ``keeping`` names classes that stay.
 
-        Generations go on, and the numbers of what was made since are never given again: whoever follows the changes sees the same
-        database, and a ref of what is gone leads nowhere.
+        Generations keep counting, and ordinals are never reused: whoever follows the changes sees the same database, and the ref of an
+        object that is gone leads nowhere.
         """
         target = restored(self.value, value, keeping)
         if target is not None:

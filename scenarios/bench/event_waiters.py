@@ -1,4 +1,4 @@
-"""What a change costs while a thousand callers wait for other changes, and how soon the one who cares knows."""
+"""The cost of a change while a thousand callers wait for other changes, and how soon the one concerned learns of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def measure() -> Iterator[Row]:
 
 
 async def _idle_waiters(host: Host) -> tuple[list[asyncio.Task[object]], str, str]:
-    """A thousand callers wait for objects of their own; the token and the VM to go on with."""
+    """Make a thousand callers wait, each for an object of its own; returns the token and the VM for what follows."""
     template, _, _ = host.places()
     vms = [await host.call("VM.clone", template, f"vm {number}") for number in range(WAITERS + 1)]
     token: str = (await host.call("event.from", ["pool"], "", 0.0))["token"]

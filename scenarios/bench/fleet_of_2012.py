@@ -1,4 +1,4 @@
-"""The fleet of 2012 in one process: whether it fits, how long it takes to build, and whether it answers like a small one."""
+"""The fleet of 2012 in one process: whether it fits, how long it takes to build, and whether it answers as fast as a small one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHARED = "fresh: what is the same on all hosts (devices, metrics) is kept once 
 
 
 def measure() -> Iterator[Row]:
-    """Build it, look at its size, and compare what a call costs there with what it costs on one host with as many VMs of its own."""
+    """Build it, measure its size, and compare the cost of a call with that on one host with as many VMs of its own."""
     with SimProcess("--hosts", str(HOSTS), "--vms", str(VMS), "--snapshots", str(SNAPSHOTS)) as large:
         built = large.usage()
         yield Row(f"{_NAME}: built", built.cpu_s, "s CPU", 600, _UNKNOWN)
@@ -35,7 +35,7 @@ def measure() -> Iterator[Row]:
 
 
 def _us_per_call(sim: SimProcess, urls: Sequence[str]) -> float:
-    """CPU time of a getter or an unchanged record, asked of one host after the other; of several passes the best."""
+    """CPU time of a getter or an unchanged record, sent to one host after the other; the best of several passes."""
     bodies = {url: _bodies(url) for url in urls}
     for url in urls:
         _send(url, bodies[url], len(bodies[url]))

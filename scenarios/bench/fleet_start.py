@@ -1,4 +1,4 @@
-"""How fast ten thousand hosts are ready, and how much memory they take."""
+"""How soon ten thousand hosts are ready, and how much memory they take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MIB = 1 << 20
 
 
 def measure() -> Iterator[Row]:
-    """From the command to its ready line, and what is resident then."""
+    """The time from the command to its ready line, and the resident memory then."""
     with SimProcess("--hosts", str(HOSTS)) as sim:
         yield Row(f"inova sim serve --hosts {HOSTS} ready", sim.ready_s, "s", 10, "vcsim 596 s")
         yield Row(f"memory of {HOSTS} hosts", sim.usage().resident_bytes / MIB, "MB resident", 400, "vcsim 1,633 MB")

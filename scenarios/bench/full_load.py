@@ -1,4 +1,4 @@
-"""What load does to a simulator: many guests that boot at once, a fork of a large world, an hour of full load."""
+"""The effects of load on a simulator: many guests that boot at once, a fork of a large world, an hour of full load."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _UNKNOWN = "not known of any"
 
 
 def measure() -> Iterator[Row]:
-    """A fork, a getter amid boots, and what an hour of operations leaves behind once tasks and sessions have expired."""
+    """Measure a fork, a getter while guests boot, and what an hour of operations leaves behind after tasks and sessions have expired."""
     yield Row(f"fork of a world with {FORKED_VMS:,} VMs", asyncio.run(_fork_ms()), "ms", 1, "deepcopy of moto's backend: seconds")
     yield Row(f"a getter while {BOOTING:,} guests boot, against an idle fleet", _slowdown(), "times the latency", 2, _UNKNOWN)
     left = run_virtual(on_host(_left_by_an_hour, Settings(durations=durations("realistic"))))
@@ -85,7 +85,7 @@ def _timed_s(session: Any, vm: str) -> float:
 
 
 async def _left_by_an_hour(host: Host) -> float:
-    """Clients build, use and delete VMs for an hour, each with sessions of its own; what is there afterwards, messages aside."""
+    """Let clients create, use and delete VMs for an hour, each with sessions of its own; returns what is left, messages excluded."""
     before = host.objects()
     until_s = asyncio.get_running_loop().time() + HOUR_S
     await asyncio.gather(*(_client(host, number, until_s) for number in range(WORKERS)))
@@ -102,7 +102,7 @@ async def _client(host: Host, number: int, until_s: float) -> None:
 
 
 async def _life(client: Host, name: str) -> None:
-    """A VM from its clone to its end, by task where a client would wait for one."""
+    """Take a VM from its clone to its end, through tasks where a client would wait for one."""
     vm = await client.make_vm(name, *client.places())
     for method, *params in (("VM.start", vm, False, False), ("VM.hard_reboot", vm), ("VM.pause", vm), ("VM.unpause", vm)):
         await client.by_task(f"Async.{method}", *params, every_s=LOOK_EACH_S)

@@ -1,4 +1,4 @@
-"""A simulated host inside the benchmark's own process, for what is measured without a wire."""
+"""A simulated host inside the benchmark's own process, for measurements without a wire."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Host:
         self.session = ""
 
     async def call(self, method: str, *params: Any) -> Any:
-        """A call with the session added."""
+        """Make a call with the session added."""
         outcome = self.xapi.dispatch(method, [self.session, *params] if self.session else list(params))
         return await outcome if asyncio.iscoroutine(outcome) else outcome
 
     async def by_task(self, method: str, *params: Any, every_s: float = 0.0) -> None:
-        """Begin an operation and wait until its task has ended, looking at it where it is kept: the look is no part of the operation."""
+        """Start an operation and wait until its task has ended, checking it in the database: polling is not part of the measurement."""
         world = self.xapi.world
         task = world.find_ref(await self.call(method, *params))
         while world[task]["status"] == "pending":  # noqa: ASYNC110  # what waits must cost as little as can be
             await asyncio.sleep(every_s)
 
     def objects(self) -> int:
-        """How many there are, messages aside: an operator reads those, and deletes them."""
+        """The number of objects, messages excluded: operators read and delete those."""
         world = self.xapi.world
         return sum(world.count(cls) for cls in world.personality.classes if cls != "message")
 
@@ -62,7 +62,7 @@ class Host:
         return vm
 
     def places(self) -> tuple[str, str, str]:
-        """A template, a network and the local storage: what ``make_vm`` needs."""
+        """A template, a network and the local storage, for ``make_vm``."""
         world = self.xapi.world
         (template,) = world.named("VM", "Debian Bookworm 12")
         (network,) = world.named("network", "Pool-wide network associated with eth0")
@@ -71,7 +71,7 @@ class Host:
 
 
 async def on_host(work: Callable[[Host], Awaitable[T]], settings: Settings = DEFAULT_SETTINGS) -> T:
-    """What some work on a fresh host gives."""
+    """The result of some work on a fresh host."""
     host = Host(Fleet(Order(), settings))
     host.session = await host.call("session.login_with_password", "root", "xenroot")
     try:
@@ -81,7 +81,7 @@ async def on_host(work: Callable[[Host], Awaitable[T]], settings: Settings = DEF
 
 
 async def cpu_us(work: Callable[[], Awaitable[Any]], count: int) -> float:
-    """CPU time of one turn, in microseconds: of three runs the best, garbage collected before each."""
+    """CPU time of one iteration, in microseconds: the best of three runs, after garbage collection."""
     best_s = float("inf")
     for _ in range(3):
         gc.collect()

@@ -1,4 +1,4 @@
-"""CPU time of the simulator for calls over keep-alive HTTP, XML-RPC, asked by another process."""
+"""The simulator's CPU time for calls over keep-alive HTTP, XML-RPC, sent by another process."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def measure() -> Iterator[Row]:
 
 
 def make_vms(session: Any, count: int) -> list[str]:
-    """So many VMs, each cloned from the first template."""
+    """Create that many VMs, each cloned from the first template."""
     template = next(ref for ref, vm in session.xenapi.VM.get_all_records().items() if vm["is_a_template"])
     return [session.xenapi.VM.clone(template, f"bench {number}") for number in range(count)]
 
@@ -58,13 +58,13 @@ def call_body(method: str, *params: str) -> str:
 
 
 def _cpu_us(sim: SimProcess, bodies: Sequence[str], count: int) -> float:
-    """CPU time of one call, in microseconds, after a tenth as many to warm up."""
+    """CPU time of one call, in microseconds, after a tenth as many for warming up."""
     _send(sim, bodies, count // 10)
     return _spent_s(sim, lambda: _send(sim, bodies, count)) / count * 1e6
 
 
 def _changed_us(sim: SimProcess, ref: str, vms: Sequence[str]) -> float:
-    """Every VM is changed, then the reads of all are measured; of several passes the best."""
+    """Change every VM, then measure reading them all; the best of several passes."""
     best_s = float("inf")
     for number in range(PASSES):
         _send(sim, [call_body("VM.set_name_description", ref, vm, f"pass {number}") for vm in vms], len(vms))

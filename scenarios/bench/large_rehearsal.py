@@ -1,4 +1,4 @@
-"""A rehearsal of five thousand hosts on virtual time: how long it takes here, and how much memory."""
+"""A rehearsal of five thousand hosts in virtual time: its duration and memory on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many connections that send calls as fast as they are answered: the load of the HTTP benchmarks, in a process of its own.
+"""Many connections that send calls as fast as they are answered: the load for the HTTP benchmarks, in a process of its own.
 
 Run as ``python -m scenarios.bench.load HOST PORT CONNECTIONS COUNT`` with a JSON list of bodies on standard input, sent in turn.
 """
@@ -18,7 +18,7 @@ from compute_core.xenapi.connection import Connection
 
 
 def send_many(host: str, port: int, bodies: Sequence[str], *, connections: int, count: int) -> None:
-    """Send ``count`` calls over so many connections, the bodies in turn; returns when all replies have come."""
+    """Send ``count`` calls over that many connections, with the bodies in turn; returns when all replies have come."""
     command = [sys.executable, "-m", "scenarios.bench.load", host, str(port), str(connections), str(count)]
     subprocess.run(command, input=json.dumps(bodies), text=True, check=True)
 

@@ -1,4 +1,4 @@
-"""A power operation with its task, and whether anything of it stays behind."""
+"""A power operation with its task, and whether it leaves anything behind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MANY = 3000
 
 
 def measure() -> Iterator[Row]:
-    """Starts and hard shutdowns of a VM with a disk and a NIC, waited for and by task; then what is left when tasks have expired."""
+    """Start and hard-shutdown a VM with a disk and a NIC, synchronously and by task; then count what is left after tasks have expired."""
     yield Row("a power operation with its task", _on_real_time(_waited_us), "µs CPU", 500, "vcsim 870 to 2,460")
     yield Row("a power operation as Async, to the end of its task", _on_real_time(_async_us), "µs CPU", 500, "vcsim 870 to 2,460")
     left = run_virtual(on_host(_objects_left))
@@ -23,7 +23,7 @@ def measure() -> Iterator[Row]:
 
 
 def _on_real_time(work: Callable[[Host], Awaitable[float]]) -> float:
-    """On the kind of loop that serves clients."""
+    """Run on the kind of loop that serves clients."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(on_host(work))
 

@@ -1,4 +1,4 @@
-"""A simulator in a process of its own, whose CPU time and memory can be read from outside."""
+"""A simulator in a process of its own, whose CPU time and memory are measured from outside."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Usage:
 
 
 class SimProcess:
-    """``inova sim serve`` as operators run it. ``ready_s`` is the time from start to its ready line, ``urls`` where its hosts are."""
+    """``inova sim serve`` as operators run it. ``ready_s`` is the time from start to its ready line, ``urls`` are those of its hosts."""
 
     def __init__(self, *arguments: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="inova-bench-")
@@ -56,7 +56,7 @@ class SimProcess:
         self._folder.cleanup()
 
     def usage(self) -> Usage:
-        """What it has used so far."""
+        """Its usage so far."""
         if self._process is None:
             raise RuntimeError("the simulator does not run")
         process = psutil.Process(self._process.pid)
@@ -73,7 +73,7 @@ class SimProcess:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
+    """A loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The default rehearsal as an operator runs it, over HTTP: how long it takes, and whether a server is lost."""
+"""The default rehearsal as an operator runs it, over HTTP: its duration, and whether a server is lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZE = ("--hosts", "200", "--servers", "1000")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one rehearsal took, and its report."""
+    """The duration of a rehearsal, and its report."""
 
     wall_s: float
     peak_bytes: int
@@ -54,7 +54,7 @@ def rehearse(*options: str) -> Outcome:
 
 
 def _peak_bytes(process: subprocess.Popen[bytes]) -> int:
-    """The most that was resident while it ran."""
+    """The peak of resident memory while it ran."""
     peak, watched = 0, psutil.Process(process.pid)
     while process.poll() is None:
         try:

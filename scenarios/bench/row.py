@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A figure, the most that it may be, and what a peer needs for the same; ``note`` says what bounds a figure that misses."""
+    """A figure, its upper limit, and the figure of a comparable project; ``note`` explains a figure that misses."""
 
     name: str
     value: float

@@ -1,4 +1,4 @@
-"""What a simulated VM takes in memory: the VM, its metrics, a disk with VBD and VDI, a NIC."""
+"""The memory of a simulated VM: the VM, its metrics, a disk with VBD and VDI, a NIC."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VMS = 20_000
 
 
 def measure() -> Iterator[Row]:
-    """Resident memory for many VMs, divided."""
+    """Resident memory of many VMs, divided by their number."""
     yield Row(
         "a VM with disk, NIC and metrics, simulated", asyncio.run(on_host(_kib_per_vm)), "KiB resident", 8, "moto 17.1, vcsim 30 to 44"
     )

@@ -1,1 +1,1 @@
-"""What must be true after a rehearsal, whatever was done to the cell: pure functions over what XenAPI and the REST API say."""
+"""What must be true after a rehearsal, whatever was done to the cell: pure functions over the views of XenAPI and of the REST API."""

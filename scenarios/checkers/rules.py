@@ -1,4 +1,4 @@
-"""The rules themselves. Each takes the views and yields what is wrong; the table names them all."""
+"""The rules themselves. Each takes the views and yields what is wrong; a table lists them all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POWER_NUMBERS = {"Running": 1, "Paused": 3, "Halted": 4, "Suspended": 7}
 
 
 def no_vm_on_two_hosts(hosts: Sequence[HostView], servers: Sequence[ServerView]) -> Iterator[tuple[str, str]]:
-    """A server has one VM."""
+    """A server has exactly one VM."""
     del servers
     places: dict[str, list[str]] = defaultdict(list)
     for host in hosts:
@@ -35,7 +35,7 @@ def no_vdi_without_owner(hosts: Sequence[HostView], servers: Sequence[ServerView
 
 
 def every_server_has_an_end_state(hosts: Sequence[HostView], servers: Sequence[ServerView]) -> Iterator[tuple[str, str]]:
-    """Nothing is under way any more."""
+    """Nothing is still under way."""
     del hosts
     for server in servers:
         if server.status not in END_STATES or server.task_state is not None:
@@ -43,7 +43,7 @@ def every_server_has_an_end_state(hosts: Sequence[HostView], servers: Sequence[S
 
 
 def views_agree(hosts: Sequence[HostView], servers: Sequence[ServerView]) -> Iterator[tuple[str, str]]:
-    """What the database says of a server is what XenAPI says of its VM, and neither knows one that the other does not."""
+    """The database's state of a server matches XenAPI's state of its VM, and neither has one that the other lacks."""
     seen = {uuid: (host.name, power_state) for host in hosts for uuid, power_state in host.servers}
     for server in servers:
         found = seen.pop(server.uuid, None)
@@ -71,5 +71,5 @@ RULES: Mapping[str, Rule] = {
 
 
 def check_all(hosts: Sequence[HostView], servers: Sequence[ServerView]) -> list[Finding]:
-    """What all rules find."""
+    """The findings of all rules."""
     return [Finding(name, about, problem) for name, rule in RULES.items() for about, problem in rule(hosts, servers)]

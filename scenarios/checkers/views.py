@@ -1,4 +1,4 @@
-"""What the checkers look at: the hosts as XenAPI shows them, and the servers as the REST API does."""
+"""The checkers' input: the hosts as XenAPI shows them, and the servers as the REST API does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AT_ONCE = 50
 
 @dataclass(frozen=True, slots=True)
 class StrayVdi:
-    """A disk of the local storage that nobody owns."""
+    """A disk on local storage that nobody owns."""
 
     uuid: str
     name_label: str
@@ -25,7 +25,7 @@ class StrayVdi:
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """What the rules need of one host, and no more: the servers whose VMs are here with their power states, and disks without owner."""
+    """The part of one host that the rules need: the servers whose VMs are here, with their power states, and stray disks."""
 
     name: str
     servers: tuple[tuple[str, str], ...]
@@ -33,13 +33,13 @@ class HostView:
 
 
 def host_view(name: str, vms: Records, vbds: Records, vdis: Records, srs: Records) -> HostView:
-    """The view of a host from its records by their refs."""
+    """The view of a host, from its records by ref."""
     servers = tuple((uuid, vm["power_state"]) for vm in vms.values() if (uuid := instance_of(vm)) and not vm["is_a_template"])
     return HostView(name, servers, tuple(_strays(vbds, vdis, srs)))
 
 
 def _strays(vbds: Records, vdis: Records, srs: Records) -> Iterator[StrayVdi]:
-    """No VBD leads to them, and they are no image of the cache."""
+    """The disks that have no VBD and are not images in the cache."""
     owned = {vbd["VDI"] for vbd in vbds.values()}
     for ref, vdi in vdis.items():
         if srs[vdi["SR"]]["content_type"] != "iso" and vdi["managed"] and ref not in owned and not is_cached_image(vdi):

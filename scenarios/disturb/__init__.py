@@ -1,1 +1,1 @@
-"""What goes wrong in a rehearsal, done to simulated hosts through the simulator's faults and worlds."""
+"""What goes wrong in a rehearsal: applied to simulated hosts through the simulator's faults and worlds."""

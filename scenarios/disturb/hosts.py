@@ -12,18 +12,18 @@ Undo = Callable[[], None]
 
 
 class HostDisturber:
-    """Lets the faults of a scenario strike hosts of a fleet. What ``begin`` did, ``end`` takes back."""
+    """Lets the faults of a scenario strike hosts of a fleet. ``end`` undoes what ``begin`` did."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._undo: dict[int, list[Undo]] = {}
 
     def begin(self, plan: FaultPlan, hosts: list[str]) -> None:
-        """Let a fault begin on hosts."""
+        """Begin a fault on hosts."""
         self._undo[id(plan)] = [undo for host in hosts for undo in _KINDS[plan.kind](self._fleet, plan, host)]
 
     def end(self, plan: FaultPlan, hosts: list[str]) -> None:
-        """Let it be over."""
+        """End it."""
         del hosts
         for undo in self._undo.pop(id(plan), ()):
             undo()
@@ -52,13 +52,13 @@ def _lost_replies(fleet: Fleet, plan: FaultPlan, host: str) -> list[Undo]:
 
 
 def _full_sr(fleet: Fleet, plan: FaultPlan, host: str) -> list[Undo]:
-    """The local storage shrinks to what is on it, and is as large as before at the end."""
+    """Shrink the local storage to its content; its size is restored at the end."""
     del plan
     return _rules(fleet, [Rule(FullSr(), host=host)])
 
 
 def _nothing_at_the_hosts(fleet: Fleet, plan: FaultPlan, host: str) -> list[Undo]:
-    """A corrupt image lies in the image store, and its servers are doomed wherever they go."""
+    """Do nothing here: the corrupt image is in the image store, and its servers fail on any host."""
     del fleet, plan, host
     return []
 
