@@ -15,7 +15,6 @@ from fake_xapi.verbs.disks import auto_scan, chains, media, sr_documents, sr_pla
 from fake_xapi.verbs.disks.sm_errors import sm_failure
 from fake_xapi.verbs.disks.sr_documents import FoundSr
 from fake_xapi.verbs.disks.sr_drivers import TAKES_ALL, Place
-from fake_xapi.verbs.disks.vdi_disks import assert_reachable
 from fake_xapi.verbs.setters import writes
 
 SCANNED_AT_ONCE = frozenset({"iso", "udev", "iscsi", "hba"})
@@ -123,7 +122,7 @@ def introduce(  # noqa: PLR0917  # as the message has them
 
 async def scan(call: Call, sr: Id) -> None:
     """Scan an SR: rows come and go with its disks, then its garbage collector runs. SR_BACKEND_FAILURE_40 when no host can look."""
-    assert_reachable(call, sr)
+    storage.assert_reachable(call, sr)
     await call.takes("SR.scan")
     scan_now(call, sr)
 
@@ -136,7 +135,8 @@ def scan_now(call: Call, sr: Id) -> None:
 
 
 def update(call: Call, sr: Id) -> None:
-    """Update an SR's sizes."""
+    """Update an SR's sizes. SR_HAS_NO_PBDS [sr]."""
+    storage.assert_reachable(call, sr)
     with call.world.edit() as edit:
         storage.rescan(call, edit, sr)
 

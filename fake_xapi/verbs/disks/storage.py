@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from fake_xapi.datamodel.failure import Failure
+from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.lifecycle.rules import AnyRow
 from fake_xapi.lifecycle.storage_types import CHAINED_TYPES, RAW_TYPES, is_thin
+from fake_xapi.lifecycle.vdi import any_plugged_pbd
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
@@ -34,6 +35,12 @@ class Storage(Protocol):
     def disks(self) -> DiskStore:
         """The bytes of the VDIs, keyed by their ids."""
         ...
+
+
+def assert_reachable(store: Storage, sr: Id) -> None:
+    """Raise SR_HAS_NO_PBDS [sr] when no host is connected to an SR."""
+    if not any_plugged_pbd(store.world, store.world[sr]):
+        raise Failure("SR_HAS_NO_PBDS", Handle(sr))
 
 
 def out_of_space() -> Failure:

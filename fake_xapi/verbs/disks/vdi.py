@@ -24,7 +24,7 @@ async def create(call: Call, record: dict[str, Any]) -> Id:
     del fields["SR"]
     size = fields.pop("virtual_size")
     async with call.operating((sr, "vdi_create")):
-        vdi_disks.assert_reachable(call, sr)
+        storage.assert_reachable(call, sr)
         await call.takes("VDI.create")
         with call.world.edit() as edit:
             return vdi_disks.create_disk(call, edit, sr, size, **fields)
@@ -39,7 +39,10 @@ _INTRODUCED = (
 
 
 def introduce(call: Call, *values: Any) -> Id:
-    """Create the row of a disk that an SR holds already. Failures LOCATION_NOT_UNIQUE [sr, location], UUID_INVALID ["VDI", uuid]."""
+    """Create the row of a disk that an SR holds already; what lies there under its location is its content.
+
+    Failures LOCATION_NOT_UNIQUE [sr, location], UUID_INVALID ["VDI", uuid].
+    """
     fields = dict(zip(_INTRODUCED, values, strict=False))
     sr, world = fields.pop("SR"), call.world
     if any(world[vdi]["location"] == fields["location"] for vdi in world[sr]["VDIs"]):
@@ -49,13 +52,14 @@ def introduce(call: Call, *values: Any) -> Id:
     with world.edit() as edit:
         made = storage.introduce_vdi(call, edit, sr, **fields)
         storage.charge(edit, sr, physical=fields.get("physical_utilisation", 0), virtual=fields.get("virtual_size", 0))
+    media.claim(call, world[sr]["type"], world.uuid(sr), fields["location"], made)
     return made
 
 
 async def introduce_by_driver(call: Call, *values: Any) -> Id:
     """As ``introduce``, through the SR's driver if that supports it: otherwise SR_OPERATION_NOT_SUPPORTED [sr]."""
     sr: Id = values[_INTRODUCED.index("SR")]
-    vdi_disks.assert_reachable(call, sr)
+    storage.assert_reachable(call, sr)
     async with call.operating((sr, "vdi_introduce")):
         await call.takes("VDI.introduce")
         return introduce(call, *values)
@@ -64,7 +68,7 @@ async def introduce_by_driver(call: Call, *values: Any) -> Id:
 async def destroy(call: Call, vdi: Id) -> None:
     """Destroy a disk and its VBDs; later the SR's garbage collector takes care of the rest of the chain."""
     sr: Id = call.world[vdi]["SR"]
-    vdi_disks.assert_reachable(call, sr)
+    storage.assert_reachable(call, sr)
     async with call.operating((sr, "vdi_destroy")):
         await call.takes("VDI.destroy")
         is_chained = chains.PARENT in call.world[vdi]["sm_config"]
@@ -133,7 +137,7 @@ async def copy(call: Call, vdi: Id, sr: Id, base_vdi: Id = 0, into_vdi: Id = 0) 
 async def resize(call: Call, vdi: Id, size: int) -> None:
     """Make a disk larger; SR_BACKEND_FAILURE_79 for smaller."""
     sr: Id = call.world[vdi]["SR"]
-    vdi_disks.assert_reachable(call, sr)
+    storage.assert_reachable(call, sr)
     sr_type: str = call.world[sr]["type"]
     wanted, present = storage.rounded_size(sr_type, size), call.world[vdi]["virtual_size"]
     if wanted < present:
@@ -151,17 +155,31 @@ async def resize(call: Call, vdi: Id, size: int) -> None:
 
 
 def update(call: Call, vdi: Id) -> None:
-    """Ask the driver again how much room the disk takes."""
+    """Ask the driver again how much room the disk takes. SR_HAS_NO_PBDS [sr]."""
+    storage.assert_reachable(call, call.world[vdi]["SR"])
     with call.world.edit() as edit:
         storage.measure(call, edit, vdi)
 
 
 def set_on_boot(call: Call, vdi: Id, value: str) -> None:
-    """Set whether the disk loses at each boot what was written to it. Touches its VMs, whose allowed operations depend on it."""
+    """Set whether the disk loses at each boot what was written to it. Touches its VMs, whose allowed operations depend on it.
+
+    SR_HAS_NO_PBDS [sr].
+    """
+    storage.assert_reachable(call, call.world[vdi]["SR"])
     with call.world.edit() as edit:
         edit.set(vdi, on_boot=value)
         for vbd in edit[vdi]["VBDs"]:
             edit.set(edit[vbd]["VM"])
+
+
+def set_metadata_of_pool(call: Call, vdi: Id, value: Id) -> None:
+    """Set whose database the disk holds. VDI_INCOMPATIBLE_TYPE [vdi, type] for one that holds nothing but a record of changes."""
+    kind: str = call.world[vdi]["type"]
+    if kind == "cbt_metadata":
+        raise Failure("VDI_INCOMPATIBLE_TYPE", Handle(vdi), kind)
+    with call.world.edit() as edit:
+        edit.set(vdi, metadata_of_pool=value)
 
 
 VERBS: Mapping[str, Verb] = {
@@ -191,6 +209,6 @@ VERBS: Mapping[str, Verb] = {
     "VDI.set_is_a_snapshot": writes("is_a_snapshot"),
     "VDI.set_snapshot_of": writes("snapshot_of"),
     "VDI.set_snapshot_time": writes("snapshot_time"),
-    "VDI.set_metadata_of_pool": writes("metadata_of_pool"),
+    "VDI.set_metadata_of_pool": set_metadata_of_pool,
     "VDI.set_cbt_enabled": writes("cbt_enabled"),
 }

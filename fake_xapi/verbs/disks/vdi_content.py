@@ -12,7 +12,7 @@ from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.dom0.blocks import BLOCK_BYTES
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call, Verb
-from fake_xapi.verbs.disks import databases, vdi_disks
+from fake_xapi.verbs.disks import databases, storage
 from fake_xapi.verbs.hosts import dom0_files
 
 NBD_PORT = 10809
@@ -24,7 +24,7 @@ _NBD_PURPOSES = frozenset({"nbd", "insecure_nbd"})
 
 async def checksum(call: Call, vdi: Id) -> str:
     """The MD5 sum of a whole disk, as 32 hexadecimal digits."""
-    vdi_disks.assert_reachable(call, call.world[vdi]["SR"])
+    storage.assert_reachable(call, call.world[vdi]["SR"])
     disk = call.disks.get(vdi)
     size: int = call.world[vdi]["virtual_size"]
     await call.takes("VDI.checksum", bytes_moved=size)
@@ -41,7 +41,7 @@ async def generate_config(call: Call, host: Id, vdi: Id) -> str:
     """The data with which a host can attach a disk while it has no database, in the driver's format."""
     row = call.world[vdi]
     async with call.operating((vdi, "generate_config")):
-        vdi_disks.assert_reachable(call, row["SR"])
+        storage.assert_reachable(call, row["SR"])
         await call.takes("VDI.generate_config")
         links = (call.world[pbd] for pbd in call.world[row["SR"]]["PBDs"])
         config: Mapping[str, str] = next((link["device_config"] for link in links if link["host"] == host), {})

@@ -7,7 +7,6 @@ from typing import Any
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.lifecycle.rules import AnyRow
 from fake_xapi.lifecycle.storage_types import CHAINED_TYPES, driver_features
-from fake_xapi.lifecycle.vdi import any_plugged_pbd
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call
@@ -18,12 +17,6 @@ _KEPT = (
     "allow_caching",
 )
 _KEPT_BY_COPY = ("name_label", "name_description", "type", "sharable", "other_config", "xenstore_data", "tags")
-
-
-def assert_reachable(call: Call, sr: Id) -> None:
-    """Raise SR_HAS_NO_PBDS [sr] when no host is connected to an SR."""
-    if not any_plugged_pbd(call.world, call.world[sr]):
-        raise Failure("SR_HAS_NO_PBDS", Handle(sr))
 
 
 def can_clone(call: Call, vdi: Id) -> bool:
@@ -39,7 +32,7 @@ def _kept(row: AnyRow, names: tuple[str, ...]) -> dict[str, Any]:
 async def clone_disk(call: Call, vdi: Id) -> Id:
     """Create a writable disk with the same content: at once where the SR can, otherwise by copying."""
     sr: Id = call.world[vdi]["SR"]
-    assert_reachable(call, sr)
+    storage.assert_reachable(call, sr)
     if not can_clone(call, vdi):
         return await copy_disk(call, vdi, sr)
     async with call.operating((sr, "vdi_clone")):
@@ -52,7 +45,7 @@ async def clone_disk(call: Call, vdi: Id) -> Id:
 async def snapshot_disk(call: Call, vdi: Id) -> Id:
     """Create a disk with the same content that refers to its origin as its snapshot."""
     sr: Id = call.world[vdi]["SR"]
-    assert_reachable(call, sr)
+    storage.assert_reachable(call, sr)
     async with call.operating((sr, "vdi_snapshot")):
         await call.takes("VDI.snapshot")
         _settle(call, vdi)
@@ -94,7 +87,7 @@ def _settle(call: Call, vdi: Id) -> None:
 
 async def copy_disk(call: Call, vdi: Id, sr: Id, *, share: tuple[float, float] = (0.0, 1.0)) -> Id:
     """Create an independent disk with the same content, in any SR. Nothing is left of it when that is cancelled or fails."""
-    assert_reachable(call, sr)
+    storage.assert_reachable(call, sr)
     row = call.world[vdi]
     async with call.operating((sr, "vdi_create")):
         with call.world.edit() as edit:

@@ -82,7 +82,8 @@ def is_related(store: Holder, vdi_from: Id, vdi_to: Id) -> bool:
 
 
 async def enable_cbt(call: Call, vdi: Id) -> None:
-    """Start to track changed blocks; does nothing when they are tracked already."""
+    """Start to track changed blocks; does nothing when they are tracked already. SR_HAS_NO_PBDS [sr]."""
+    storage.assert_reachable(call, call.world[vdi]["SR"])
     async with call.operating((call.world[vdi]["SR"], "vdi_enable_cbt")):
         await call.takes("VDI.enable_cbt")
         if not call.world[vdi]["cbt_enabled"]:
@@ -92,7 +93,8 @@ async def enable_cbt(call: Call, vdi: Id) -> None:
 
 
 async def disable_cbt(call: Call, vdi: Id) -> None:
-    """Stop tracking and drop the log; comparisons with this disk are no longer possible."""
+    """Stop tracking and drop the log; comparisons with this disk are no longer possible. SR_HAS_NO_PBDS [sr]."""
+    storage.assert_reachable(call, call.world[vdi]["SR"])
     async with call.operating((call.world[vdi]["SR"], "vdi_disable_cbt")):
         await call.takes("VDI.disable_cbt")
         give_up(call, vdi, is_merged=False)
@@ -101,8 +103,12 @@ async def disable_cbt(call: Call, vdi: Id) -> None:
 
 
 async def data_destroy(call: Call, vdi: Id) -> None:
-    """Destroy the content of a snapshot but keep the record of its changed blocks. VDI_IN_USE when it stays plugged for four seconds."""
+    """Destroy the content of a snapshot but keep the record of its changed blocks.
+
+    SR_HAS_NO_PBDS [sr]; VDI_IN_USE when it stays plugged for four seconds.
+    """
     sr: Id = call.world[vdi]["SR"]
+    storage.assert_reachable(call, sr)
     async with call.operating((sr, "vdi_data_destroy")):
         await _until_unplugged(call, vdi)
         await call.takes("VDI.destroy")
@@ -132,8 +138,9 @@ def empty(store: Holder, edit: Edit, vdi: Id) -> None:
 async def list_changed_blocks(call: Call, vdi_from: Id, vdi_to: Id) -> str:
     """The differences between two tracked disks as a bitmap in base64: one bit per 64 KiB, the highest bit of the first byte first.
 
-    SR_BACKEND_FAILURE_460 when no chain of logs leads from one to the other.
+    SR_HAS_NO_PBDS [sr]; SR_BACKEND_FAILURE_460 when no chain of logs leads from one to the other.
     """
+    storage.assert_reachable(call, call.world[vdi_to]["SR"])
     async with call.operating((vdi_to, "list_changed_blocks"), (call.world[vdi_to]["SR"], "vdi_list_changed_blocks")):
         await call.takes("VDI.list_changed_blocks")
         first, second = call.disks.get(vdi_from), call.disks.get(vdi_to)

@@ -138,7 +138,7 @@ class Here:
     async def make(self, move: Move) -> None:
         """An empty disk."""
         call, row, sr = self.journey.call, self.journey.world[move.vdi], self.journey.world.find_ref(move.sr)
-        vdi_disks.assert_reachable(call, sr)
+        storage.assert_reachable(call, sr)
         with call.world.edit() as edit:
             fields = {name: row[name] for name in (*_KEPT, "on_boot", "allow_caching")}
             size = storage.rounded_size(call.world[sr]["type"], move.size)

@@ -59,7 +59,7 @@ async def provision(call: Call, vm: Id) -> None:
 
 async def _make_disk(call: Call, vm: Id, disk: WantedDisk, sr: Id) -> Id:
     async with call.operating((sr, "vdi_create")):
-        vdi_disks.assert_reachable(call, sr)
+        storage.assert_reachable(call, sr)
         await call.takes("VDI.create")
         name = call.world[vm]["name_label"]
         with call.world.edit() as edit:

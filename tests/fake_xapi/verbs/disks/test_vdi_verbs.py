@@ -71,15 +71,49 @@ def test_a_disk_is_refused_before_it_is_made(fields: dict[str, Any], code: str) 
     over_host(body)
 
 
-@pytest.mark.parametrize("method", ["VDI.create", "VDI.snapshot", "VDI.clone", "VDI.destroy"])
-def test_nothing_is_done_in_an_sr_that_no_host_sees(method: str) -> None:
+UNSEEN: dict[str, tuple[Any, ...]] = {
+    **{f"VDI.{name}": () for name in ("snapshot", "clone", "destroy", "update", "enable_cbt", "disable_cbt", "data_destroy", "checksum")},
+    "VDI.resize": (str(20 * GIB),),
+    "VDI.set_on_boot": ("persist",),
+}
+"""What wants to be done to a disk, and its parameters beside it."""
+
+
+@pytest.mark.parametrize("method", UNSEEN)
+def test_nothing_is_done_to_a_disk_in_an_sr_that_no_host_sees(method: str) -> None:
     async def body(host: Host) -> None:
         vdi = await host.disk()
+        is_tracked = method == "VDI.data_destroy"
+        host.set(vdi, cbt_enabled=is_tracked, is_a_snapshot=is_tracked)
+        with host.world.edit() as edit:
+            edit.set(host.row(host.sr)["PBDs"][0], currently_attached=False)
+        assert await host.refused(method, vdi, *UNSEEN[method]) == ["SR_HAS_NO_PBDS", host.sr]
+        assert host.row(vdi)["virtual_size"] == 10 * GIB
+
+    over_host(body)
+
+
+def test_nothing_is_done_in_an_sr_that_no_host_sees() -> None:
+    async def body(host: Host) -> None:
+        first, second = await host.disk(), await host.disk()
         with host.world.edit() as edit:
             edit.set(host.row(host.sr)["PBDs"][0], currently_attached=False)
         record = {"name_label": "", "name_description": "", "SR": host.sr, "virtual_size": "1", "type": "user"}
-        params = {**record, "sharable": False, "read_only": False, "other_config": {}} if method == "VDI.create" else vdi
-        assert await host.refused(method, params) == ["SR_HAS_NO_PBDS", host.sr]
+        refusal = ["SR_HAS_NO_PBDS", host.sr]
+        assert await host.refused("VDI.create", {**record, "sharable": False, "read_only": False, "other_config": {}}) == refusal
+        assert await host.refused("VDI.list_changed_blocks", first, second) == refusal
+        assert await host.refused("SR.update", host.sr) == refusal
+
+    over_host(body)
+
+
+def test_a_record_of_changes_holds_no_database() -> None:
+    async def body(host: Host) -> None:
+        vdi, pool = await host.disk(), host.world.ref(next(host.world.ids("pool")))
+        await host.call("VDI.set_metadata_of_pool", vdi, pool)
+        assert host.row(vdi)["metadata_of_pool"] == host.id(pool)
+        host.set(vdi, type="cbt_metadata")
+        assert await host.refused("VDI.set_metadata_of_pool", vdi, NULL) == ["VDI_INCOMPATIBLE_TYPE", vdi, "cbt_metadata"]
 
     over_host(body)
 
