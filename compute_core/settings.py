@@ -41,7 +41,10 @@ class HostEntry:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One installation. Sizes in bytes, times in seconds; None for ``database``, ``api_database``, ``broker`` (URLs): embedded."""
+    """One installation. Sizes in bytes, times in seconds; None for ``database``, ``api_database``, ``broker`` (URLs): embedded.
+
+    ``reclaim_s``: so long a deleted server may be restored, 0: not at all. ``shelved_offload_s``: see the compute cell's settings.
+    """
 
     state: Path
     hosts: tuple[HostEntry, ...] = ()
@@ -60,6 +63,8 @@ class Settings:
     image_limit_bytes: int = 16 << 30
     body_limit_bytes: int = 1 << 20
     is_synced: bool = True
+    reclaim_s: float = 0.0
+    shelved_offload_s: float = 0.0
     quotas: QuotaLimits = field(default_factory=QuotaLimits)
 
 

@@ -162,10 +162,13 @@ class CloudApplication:
         self.networks = await EmbeddedNetworks.open(leaf)
         path = f"{settings.api_cell}!{settings.cell}"
         self.compute_cell = ComputeCell(
-            ComputeCellSettings(path=path), leaf, self.bus, self.networks, self.clock, self.chance(settings.cell)
+            ComputeCellSettings(path=path, shelved_offload_s=settings.shelved_offload_s, reclaim_s=settings.reclaim_s or -1.0),
+            leaf, self.bus, self.networks, self.clock, self.chance(settings.cell),
         )  # fmt: skip
         self.api_cell = ApiCell(
-            ApiCellSettings(name=settings.api_cell, children=(settings.cell,), quotas=settings.quotas),
+            ApiCellSettings(
+                name=settings.api_cell, children=(settings.cell,), quotas=settings.quotas, deletes_softly=settings.reclaim_s > 0
+            ),
             top, self.bus, self.images, self.clock, self.chance(settings.api_cell),
         )  # fmt: skip
         for cell in (self.compute_cell, self.api_cell):

@@ -43,12 +43,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One key of ``POST /servers/{id}/action``."""
+    """One key of ``POST /servers/{id}/action``; the rest as in ``Route``."""
 
     key: str
     act: Act
-    body: Schema
+    body: SchemaOf
     status: int = 202
+    access: Access = Access.MEMBER
+    since: int = MINIMUM
+    until: int = MAXIMUM
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from compute_core.api.compute import (
+    external_events,
     flavors,
     hypervisors,
+    instance_actions,
     keypairs,
     metadata,
+    migrations,
     operations,
     server_actions,
     server_create,
+    server_life,
+    server_moves,
     servers,
     versions,
 )
@@ -17,7 +22,8 @@ from compute_core.api.identity import directory, tokens
 from compute_core.api.image import images, listing
 from compute_core.api.network import networks
 from compute_core.api.route import ADMIN, ANYBODY, KNOWN, MEMBER, READER, Action, Route, Service
-from compute_core.api.schemas import resources
+from compute_core.api.schemas import moves, resources
+from compute_core.api.schemas import server_life as life_bodies
 from compute_core.api.schemas import servers as bodies
 from compute_core.api.schemas.services import AUTH, IMAGE, IMAGES, PATCH
 from compute_core.api.server_action import act
@@ -30,6 +36,26 @@ ACTIONS: tuple[Action, ...] = (
     Action("unpause", server_actions.simple("unpause"), bodies.NOTHING),
     Action("suspend", server_actions.simple("suspend"), bodies.NOTHING),
     Action("resume", server_actions.simple("resume"), bodies.NOTHING),
+    Action("lock", server_life.lock, life_bodies.lock),
+    Action("unlock", server_life.unlock, bodies.NOTHING),
+    Action("rescue", server_life.rescue, life_bodies.RESCUE, status=200),
+    Action("unrescue", server_actions.simple("unrescue"), bodies.NOTHING),
+    Action("rebuild", server_life.rebuild, life_bodies.rebuild),
+    Action("shelve", server_life.shelve, bodies.NOTHING),
+    Action("shelveOffload", server_actions.simple("shelve_offload"), bodies.NOTHING, access=ADMIN),
+    Action("unshelve", server_life.unshelve, life_bodies.unshelve),
+    Action("restore", server_life.restore, bodies.NOTHING),
+    Action("forceDelete", server_life.force_delete, bodies.NOTHING),
+    Action("os-resetState", server_life.reset_state, life_bodies.RESET_STATE, access=ADMIN),
+    Action("trigger_crash_dump", server_life.trigger_crash_dump, life_bodies.NULL_OR_NOTHING, since=17),
+    Action("injectNetworkInfo", server_life.inject_network_info, bodies.NOTHING, access=ADMIN),
+    Action("resetNetwork", server_life.reset_network, bodies.NOTHING, access=ADMIN),
+    Action("resize", server_moves.resize, moves.RESIZE),
+    Action("confirmResize", server_actions.simple("confirm_resize"), bodies.NOTHING, status=204),
+    Action("revertResize", server_actions.simple("revert_resize"), bodies.NOTHING),
+    Action("migrate", server_moves.migrate, moves.migrate, access=ADMIN),
+    Action("os-migrateLive", server_moves.live_migrate, moves.live_migrate, access=ADMIN),
+    Action("evacuate", server_moves.evacuate, moves.evacuate, status=200, access=ADMIN),
     Action("createImage", server_actions.create_image, bodies.CREATE_IMAGE),
     Action("os-getConsoleOutput", server_actions.console_output, bodies.CONSOLE_OUTPUT, status=200),
 )
@@ -50,6 +76,9 @@ COMPUTE: tuple[Route, ...] = (
     Route("GET", "/servers/{server_id}/metadata/{key}", metadata.show, READER),
     Route("PUT", "/servers/{server_id}/metadata/{key}", metadata.set_one, MEMBER, 200, bodies.META_ITEM),
     Route("DELETE", "/servers/{server_id}/metadata/{key}", metadata.delete, MEMBER, 204),
+    Route("GET", "/servers/{server_id}/os-instance-actions", instance_actions.index, READER, query=life_bodies.instance_actions),
+    Route("GET", "/servers/{server_id}/os-instance-actions/{request_id}", instance_actions.show, READER),
+    Route("POST", "/os-server-external-events", external_events.create, ADMIN, 200, life_bodies.external_events),
     Route("GET", "/flavors", flavors.index, READER, query=resources.flavors),
     Route("GET", "/flavors/detail", flavors.detail, READER, query=resources.flavors),
     Route("POST", "/flavors", flavors.create, ADMIN, 200, resources.flavor),
@@ -81,6 +110,14 @@ COMPUTE: tuple[Route, ...] = (
     Route("GET", "/os-hypervisors/{hypervisor_id}", hypervisors.show, ADMIN),
     Route("GET", "/os-hypervisors/{pattern}/search", hypervisors.search, ADMIN, until=52),
     Route("GET", "/os-hypervisors/{pattern}/servers", hypervisors.servers, ADMIN, until=52),
+    Route("GET", "/os-migrations", migrations.index, ADMIN, query=moves.migrations),
+    Route("GET", "/servers/{server_id}/migrations", migrations.of_server, ADMIN, since=23),
+    Route("GET", "/servers/{server_id}/migrations/{migration_id}", migrations.show, ADMIN, since=23),
+    Route("DELETE", "/servers/{server_id}/migrations/{migration_id}", migrations.abort, ADMIN, 202, since=24),
+    Route(
+        "POST", "/servers/{server_id}/migrations/{migration_id}/action", migrations.force_complete, ADMIN, 202,
+        moves.FORCE_COMPLETE, since=22,
+    ),
     Route("GET", "/os-aggregates", operations.aggregates, ADMIN),
     Route("GET", "/extensions", operations.extensions, READER),
     Route("GET", "/extensions/{alias}", operations.extension, READER),

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute_core.api.call import Call, Handler, Reply
-from compute_core.api.route import Action
+from compute_core.api.route import Action, schema_of
 from compute_core.api.validation import check_body
-from compute_core.model.errors import Invalid
+from compute_core.model.errors import Forbidden, Invalid, NotFound
 
 
 def act(actions: tuple[Action, ...]) -> Handler:
@@ -17,12 +17,20 @@ def act(actions: tuple[Action, ...]) -> Handler:
 
     async def handler(call: Call) -> Reply:
         action = _find(by_key, call.body)
-        check_body(call.body[action.key], action.body)
+        _check_access(call, action)
+        check_body(call.body[action.key], schema_of(action.body, call.version) or {})
         answer = await action.act(call, call.path["server_id"], call.body[action.key])
         reply = answer if isinstance(answer, Reply) else Reply(answer)
         return Reply(reply.body, reply.status or action.status, reply.headers, reply.stream)
 
     return handler
+
+
+def _check_access(call: Call, action: Action) -> None:
+    if not action.since <= call.version <= action.until:
+        raise NotFound("The resource could not be found.")
+    if call.token is None or action.access.value not in call.token.roles:
+        raise Forbidden(f"Policy doesn't allow the action {action.key} to be performed: it needs the role {action.access.value}.")
 
 
 def _find(by_key: Mapping[str, Action], body: Mapping[str, Any]) -> Action:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import UTC, datetime
 
 from compute_core.model.errors import Invalid
 
@@ -21,6 +22,15 @@ def truth(name: str, value: str) -> bool:
     if folded not in _TRUE | _FALSE:
         raise Invalid(f"Invalid value '{value}' for {name}: true or false is meant.")
     return folded in _TRUE
+
+
+def exact_date(name: str, value: str) -> str:
+    """A date of a query, UTC, to the microsecond and without a zone; Invalid when it is none."""
+    try:
+        date = datetime.fromisoformat(value)
+    except ValueError:
+        raise Invalid(f"Invalid filter value for {name}: {value} is no date.") from None
+    return date.replace(tzinfo=date.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
 def address(text: str) -> str:

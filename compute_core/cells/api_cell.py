@@ -12,6 +12,8 @@ from compute_core.cells.hand_over import HandOver
 from compute_core.cells.loops import Loops
 from compute_core.cells.overview import Overview
 from compute_core.cells.routing import Router, topic_of
+from compute_core.cells.server_life import ServerLife
+from compute_core.cells.server_moves import ServerMoves
 from compute_core.cells.servers import CellServers
 from compute_core.cells.settings import ApiCellSettings
 from compute_core.images.port import ImageStore
@@ -41,7 +43,11 @@ class ApiCell:
         self.delete_server = self._servers.delete_server
         self.act = self._servers.act
         self.create_image = self._servers.create_image
+        self.force_delete = self._servers.force_delete
+        self._take_over(ServerLife(settings, store, self._servers, images, clock))
+        self._take_over_moves(ServerMoves(settings, store, self._router, self._servers, images))
         self.query = self._servers.query
+        self.command = self._servers.command
         self.set_metadata = self._servers.set_metadata
         self.delete_metadata = self._servers.delete_metadata
         self.limits = self._servers.limits
@@ -60,6 +66,27 @@ class ApiCell:
         self.list_hosts = overview.list_hosts
         self.availability_zones = overview.availability_zones
         self.has_zone = overview.has_zone
+
+    def _take_over(self, life: ServerLife) -> None:
+        self.lock_server = life.lock_server
+        self.unlock_server = life.unlock_server
+        self.rescue_server = life.rescue_server
+        self.rebuild_server = life.rebuild_server
+        self.shelve_server = life.shelve_server
+        self.unshelve_server = life.unshelve_server
+        self.restore_server = life.restore_server
+        self.reset_state = life.reset_state
+        self.tell_host = life.tell_host
+        self.list_actions = life.list_actions
+
+    def _take_over_moves(self, moves: ServerMoves) -> None:
+        self.resize_server = moves.resize_server
+        self.migrate_server = moves.migrate_server
+        self.live_migrate_server = moves.live_migrate_server
+        self.evacuate_server = moves.evacuate_server
+        self.list_migrations = moves.list_migrations
+        self.server_migrations = moves.server_migrations
+        self.steer_migration = moves.steer_migration
 
     async def start(self) -> None:
         """Serve the cells below, and send again what they have not answered."""

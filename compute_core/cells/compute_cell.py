@@ -11,29 +11,38 @@ from typing import Any
 from sqlalchemy import Connection
 
 from compute_core.bus.port import Bus, Endpoint, Serving
+from compute_core.cells import action_log, outcomes
 from compute_core.cells import ledger as ledger_module
-from compute_core.cells import outcomes
 from compute_core.cells.announcing import Announcing
-from compute_core.cells.healing import Healing
+from compute_core.cells.healing import CONTEXT, Healing
 from compute_core.cells.heartbeats import Heartbeats
 from compute_core.cells.host_table import HostTable
-from compute_core.cells.ledger import Ledger
+from compute_core.cells.ledger import Also, Ledger
 from compute_core.cells.loops import Loops
+from compute_core.cells.moving import Moving
 from compute_core.cells.outcomes import Outcome
 from compute_core.cells.placing import Placing
+from compute_core.cells.put_aside import PutAside
 from compute_core.cells.routing import Router, topic_of
 from compute_core.cells.settings import ComputeCellSettings
+from compute_core.cells.steps import End
 from compute_core.model.clock import Clock
 from compute_core.model.errors import BuildFailed, ComputeError, Conflict, NotFound
-from compute_core.model.instances import Instance, Vif
+from compute_core.model.instances import Instance, Vif, VmState
 from compute_core.model.json import from_json, to_json
+from compute_core.model.transitions import MOVES
 from compute_core.networks.port import Networks
 from compute_core.scheduler.ranking import Ranking
-from compute_core.store import builds, hosts, instances, outbox
+from compute_core.store import builds, hosts, instance_actions, instances, outbox
 from compute_core.store.builds import Build
 from compute_core.store.port import Store
 
-CHANGEABLE = frozenset({"name", "description", "hostname", "disk_config", "access_ip_v4", "access_ip_v6", "is_locked", "tags", "metadata"})
+CHANGEABLE = frozenset(
+    {
+        "name", "description", "hostname", "disk_config", "access_ip_v4", "access_ip_v6", "tags", "metadata",
+        "is_locked", "locked_by", "locked_reason",
+    }
+)  # fmt: skip
 """What may be changed of an instance from above."""
 
 log = logging.getLogger(__name__)
@@ -53,6 +62,8 @@ class ComputeCell:
         self._table = HostTable(Ranking((), settings.ratios, settings.weights), settings.service_down_time_s)
         self._placing = Placing(settings, self._ledger, self._table, bus, chance)
         self._healing = Healing(settings, self._ledger, self._table, self._placing, networks, bus)
+        self._put_aside = PutAside(settings, self._ledger, self._placing, self._healing)
+        self._moving = Moving(settings, self._ledger, self._table, self._healing, chance)
         self._heartbeats = Heartbeats(settings, store, clock, self._table)
         self._announcing = Announcing(settings, self._ledger, self._table, self._router)
         self._loops = Loops()
@@ -69,6 +80,8 @@ class ComputeCell:
         self._loops.every(f"{self._settings.path} placing", 0.0, self._placing.work)
         self._loops.every(f"{self._settings.path} outbox", 0.0, self._announcing.empty_outbox)
         self._loops.every(f"{self._settings.path} watch", self._settings.watchdog_interval_s, self._healing.watch)
+        self._loops.every(f"{self._settings.path} put aside", self._settings.watchdog_interval_s, self._put_aside.watch)
+        self._loops.every(f"{self._settings.path} moves", self._settings.watchdog_interval_s, self._moving.watch)
         self._loops.every(f"{self._settings.path} capacity", self._settings.capacity_interval_s, self._announcing.announce_capacity)
 
     async def close(self) -> None:
@@ -83,6 +96,10 @@ class ComputeCell:
             "build_instances": self.build_instances,
             "delete_instance": self.delete_instance,
             "act": self.act,
+            "unshelve": self.unshelve,
+            "reset_state": self.reset_state,
+            "tell_host": self.tell_host,
+            "list_actions": self.list_actions,
             "update_instance": self.update_instance,
             "change_metadata": self.change_metadata,
             "query": self.query,
@@ -95,6 +112,9 @@ class ComputeCell:
             "build_failed": self.build_failed,
             "instance_destroyed": self.instance_destroyed,
             "action_finished": self.action_finished,
+            "list_migrations": self._moving.list,
+            "steer_migration": self._moving.steer,
+            "migration_progress": self._moving.progressed,
             "power_state_changed": self.power_state_changed,
         }
 
@@ -108,7 +128,7 @@ class ComputeCell:
         wanted = [from_json(instance, Instance) for instance in instances]
         plugged = [await self._plug(instance, hints.get("networks")) for instance in await self._unknown(wanted)]
         deadline_s = self._clock.now().timestamp() + self._settings.build_timeout_s
-        added = await self._store.run(_add_builds, plugged, request, deadline_s)
+        added = await self._store.run(_add_builds, plugged, request, deadline_s, self._clock.exact())
         self._ledger.has_news.set()
         waiting = [instance.uuid for instance in added if outcomes.is_waiting_for_host(instance)]
         self._placing.passwords.update(dict.fromkeys(waiting, admin_password))
@@ -118,7 +138,8 @@ class ComputeCell:
         """Delete a server, whatever it is doing. One that never came here is written down as deleted, should it come yet."""
         asked = from_json(instance, Instance)
         async with self._ledger.turn(asked.uuid):
-            found = await self._store.run(_mark_deleting, asked, self._clock.iso())
+            noted = action_log.noted(context, "delete", self._clock.exact())
+            found = await self._store.run(_mark_deleting, asked, self._clock.iso(), noted)
             self._ledger.has_news.set()
         if found.is_deleted:
             return
@@ -127,20 +148,53 @@ class ComputeCell:
         else:
             await self._healing.cast(found.host, "destroy", context=context, instance=to_json(found))
 
-    async def act(self, context: Any, uuid: str, action: str, arguments: Mapping[str, Any]) -> Any:
-        """Begin an action; the instance as it is then. Conflict where its state or its host does not allow it."""
-        begun = await self._begin(uuid, action)
+    async def act(
+        self, context: Any, uuid: str, action: str, arguments: Mapping[str, Any], changes: Mapping[str, Any] = outcomes.NOTHING
+    ) -> Any:  # fmt: skip
+        """Begin an action; the instance as it is then. Conflict where its state or its host does not allow it.
+
+        ``changes`` are members of the instance that the beginning changes, in their JSON form.
+        """
+        if action in MOVES:
+            return await self._moving.begin(context, uuid, action, arguments)
+        begun = await self._begin(context, uuid, action, changes)
         await self._bus.cast(
             f"compute.{begun.host}", "act", {"context": context, "instance": to_json(begun), "action": action, "arguments": arguments}
         )
         return to_json(begun)
 
-    async def update_instance(self, uuid: str, changes: Mapping[str, Any]) -> Any:
-        """Change what is CHANGEABLE; the instance as it is then."""
+    async def unshelve(self, context: Any, uuid: str, image: Mapping[str, Any], zone: str | None = None) -> Any:
+        """Build a server that was taken off its host; the instance as it is then."""
+        begun = await self._put_aside.unshelve(context, uuid, image, zone)
+        if begun is None:
+            raise NotFound.of("Instance", uuid)
+        return to_json(begun)
+
+    async def reset_state(self, uuid: str, vm_state: VmState) -> Any:
+        """Set the state by hand, whatever is under way; the instance as it is then."""
+        return await self._change(uuid, lambda now: replace(now, vm_state=vm_state, task_state=None))
+
+    async def tell_host(self, context: Any, uuid: str, news: str, arguments: Mapping[str, Any]) -> None:
+        """Let the agent of a server's host know of something, when there is one."""
+        instance = await self._store.run(instances.get, uuid)
+        if instance.host is not None and not instance.is_deleted:
+            asked = {"context": context, "instance": to_json(instance), "news": news, "arguments": arguments}
+            await self._healing.cast(instance.host, "hear", **asked)
+
+    async def list_actions(self, uuid: str) -> Any:
+        """What was asked of a server, the newest first."""
+        return [to_json(action) for action in await self._store.run(instance_actions.of_instance, uuid)]
+
+    async def update_instance(self, uuid: str, changes: Mapping[str, Any], context: Any = None, action: str = "") -> Any:
+        """Change what is CHANGEABLE; the instance as it is then. ``action``: what it is called in the log, "" for what is not logged."""
         unknown = changes.keys() - CHANGEABLE
         if unknown:
             raise ComputeError(f"These are not changed from above: {', '.join(sorted(unknown))}.")
-        return await self._change(uuid, lambda now: replace(now, **changes))
+        also = action_log.noted(context, action, self._clock.exact()) if action else None
+        changed = await self._changed(uuid, lambda now: replace(now, **changes), also)
+        if "name" in changes:
+            await self.tell_host(CONTEXT, uuid, "renamed", {})
+        return to_json(changed)
 
     async def change_metadata(self, uuid: str, added: Mapping[str, str], removed: Sequence[str], *, replaces: bool) -> Any:
         """Add and remove items, or replace them all; the instance as it is then. NotFound: an item to remove that is not there."""
@@ -195,6 +249,7 @@ class ComputeCell:
 
         def also(connection: Connection, before: Instance) -> None:
             builds.end(connection, before.uuid)
+            action_log.end(connection, before, action_log.building(before), None, host, self._clock.exact())
 
         built = await self._ledger.change(uuid, outcomes.built(host, power_state, self._clock.iso()), also)
         if built is not None and built.host is not None:
@@ -215,7 +270,20 @@ class ComputeCell:
         self, uuid: str, action: str, error: str | None, power_state: int, changes: Mapping[str, Any], host: str = ""
     ) -> None:
         """An action has ended, well or not; one that ended well may have changed members of the instance."""
-        await self._ledger.change(uuid, outcomes.acted(host, action, error, power_state, self._clock.iso(), changes))
+        if action in MOVES:
+            await self._moving.finished(End(action, host, error, power_state, self._clock.iso(), changes), uuid)
+            return
+
+        def also(connection: Connection, before: Instance) -> None:
+            action_log.end(connection, before, action, error, host, self._clock.exact())
+            if error is None and action == "shelve_offload":
+                hosts.release(connection, before.uuid)
+
+        ended = await self._ledger.change(uuid, outcomes.acted(host, action, error, power_state, self._clock.iso(), changes), also)
+        if ended is not None and ended.vm_state == "shelved":
+            await self._put_aside.shelved(uuid)
+        if action == "shelve_offload" and host:
+            await self._healing.refresh(host)
 
     async def power_state_changed(self, uuid: str, power_state: int, host: str = "") -> None:
         """A VM was found in another power state."""
@@ -238,19 +306,19 @@ class ComputeCell:
             return outcomes.failed(problem, self._clock.iso())(instance) or instance
         return replace(instance, cell=self._settings.path, vifs=tuple(vifs))
 
-    async def _begin(self, uuid: str, action: str) -> Instance:
+    async def _begin(self, context: Any, uuid: str, action: str, changes: Mapping[str, Any]) -> Instance:
         def outcome(now: Instance) -> Instance | None:
             self._host_of(now)
-            return outcomes.began(action)(now)
+            return outcomes.began(action, changes)(now)
 
-        return await self._changed(uuid, outcome)
+        return await self._changed(uuid, outcome, action_log.noted(context, action, self._clock.exact()))
 
     async def _change(self, uuid: str, outcome: Outcome) -> Any:
         return to_json(await self._changed(uuid, outcome))
 
-    async def _changed(self, uuid: str, outcome: Outcome) -> Instance:
+    async def _changed(self, uuid: str, outcome: Outcome, also: Also | None = None) -> Instance:
         """A change that must find its instance. NotFound."""
-        changed = await self._ledger.change(uuid, lambda now: None if now.is_deleted else outcome(now))
+        changed = await self._ledger.change(uuid, lambda now: None if now.is_deleted else outcome(now), also)
         if changed is None:
             raise NotFound.of("Instance", uuid)
         return changed
@@ -264,13 +332,17 @@ class ComputeCell:
         return instance.host
 
 
-def _add_builds(connection: Connection, new: Sequence[Instance], request: Mapping[str, Any], deadline_s: float) -> tuple[Instance, ...]:
+def _add_builds(
+    connection: Connection, new: Sequence[Instance], request: Mapping[str, Any], deadline_s: float, now: str
+) -> tuple[Instance, ...]:  # fmt: skip
     added = ledger_module.add(connection, new)
+    for instance in added:
+        action_log.note(connection, instance, request["context"], "create", now)
     builds.put(connection, [Build(instance.uuid, request, deadline_s) for instance in added if outcomes.is_waiting_for_host(instance)])
     return added
 
 
-def _mark_deleting(connection: Connection, asked: Instance, now: str) -> Instance:
+def _mark_deleting(connection: Connection, asked: Instance, now: str, also: Also) -> Instance:
     """It is being deleted from now on; one that is unknown, or gone already, is (again) reported as deleted."""
     found = instances.find_to_change(connection, asked.uuid)
     if found is None:
@@ -279,6 +351,8 @@ def _mark_deleting(connection: Connection, asked: Instance, now: str) -> Instanc
     if found.is_deleted:
         outbox.note(connection, (found,))
         return found
+    if not outcomes.is_deleting(found):
+        also(connection, found)
     marked = ledger_module.next_of(found, replace(found, task_state=outcomes.DELETING), now)
     instances.put(connection, marked)
     outbox.note(connection, (marked,))

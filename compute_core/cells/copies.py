@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from compute_core.cells.new_servers import usage_of
+from compute_core.cells.new_servers import beyond, counted
 from compute_core.cells.outcomes import DELETING, deleted
 from compute_core.model.instances import Instance
+from compute_core.model.limits import Usage
 from compute_core.store import instances, mappings, usages
 from compute_core.store.mappings import CellMapping
 
@@ -28,12 +29,20 @@ def take_news(connection: Connection, cell: str, news: Sequence[Instance]) -> Ta
     fresh = [copy for copy in news if _is_news(copy, cell, known.get(copy.uuid), mapped.get(copy.uuid))]
     instances.put_newer(connection, [_as_seen_from_here(copy, mapped[copy.uuid]) for copy in fresh])
     for copy in fresh:
-        if copy.is_deleted and not known[copy.uuid].is_deleted:
-            usages.give_back(connection, copy.project_id, usage_of(copy.flavor))
+        _account(connection, known[copy.uuid], copy)
     settled = [copy.uuid for copy in fresh if not mapped[copy.uuid].is_settled and _answers(copy, mapped[copy.uuid])]
     if settled:
         mappings.settle(connection, settled)
     return Taken(tuple(copy for copy in fresh if _is_refused(copy, mapped[copy.uuid])))
+
+
+def left_images(connection: Connection, cell: str, news: Sequence[Instance]) -> tuple[str, ...]:
+    """The images of shelved servers which these news make superfluous."""
+    uuids = [copy.uuid for copy in news]
+    known, mapped = instances.among(connection, uuids), mappings.among(connection, uuids)
+    fresh = [copy for copy in news if _is_news(copy, cell, known.get(copy.uuid), mapped.get(copy.uuid))]
+    pairs = [(known[copy.uuid].shelved_image_ref, copy) for copy in fresh]
+    return tuple(before for before, copy in pairs if before and (copy.is_deleted or copy.shelved_image_ref != before))
 
 
 def delete_here(connection: Connection, instance: Instance, now: str) -> None:
@@ -41,8 +50,20 @@ def delete_here(connection: Connection, instance: Instance, now: str) -> None:
     gone = deleted(now)(instance)
     if gone is not None:
         instances.put(connection, replace(gone, updated_at=now, update_seq=instance.update_seq + 1))
-        usages.give_back(connection, instance.project_id, usage_of(instance.flavor))
+        usages.give_back(connection, instance.project_id, counted(instance))
         mappings.settle(connection, [instance.uuid])
+
+
+def _account(connection: Connection, before: Instance, after: Instance) -> None:
+    """What is deleted, softly or for good, uses nothing of the project's quota; what is restored does again, and what is resized uses more."""
+    had, has = (counted(server) if is_counted(server) else Usage() for server in (before, after))
+    if had != has:
+        usages.give_back(connection, after.project_id, beyond(had, has))
+
+
+def is_counted(instance: Instance) -> bool:
+    """Whether it counts against the quota."""
+    return not instance.is_deleted and instance.vm_state != "soft-delete"
 
 
 def _is_news(copy: Instance, cell: str, known: Instance | None, mapping: CellMapping | None) -> bool:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from compute_core.bus.port import Bus
+from compute_core.cells import action_log
 from compute_core.cells.host_table import HostTable
 from compute_core.cells.ledger import Ledger
 from compute_core.cells.outcomes import SCHEDULING, Outcome, acted, deleted, failed, is_deleting, is_on
@@ -21,14 +22,18 @@ from compute_core.model.clock import iso
 from compute_core.model.errors import BuildFailed, ComputeError, HostUnreachable, NoValidHost
 from compute_core.model.instances import Instance
 from compute_core.model.json import to_json
-from compute_core.model.transitions import ACTIONS
+from compute_core.model.transitions import ACTIONS, MOVES, is_being_built, is_unshelving
 from compute_core.networks.port import Networks
 from compute_core.store import builds, hosts, instances
+from compute_core.store import migrations_of_servers as migrations
 
 CONTEXT = {"user_id": "", "project_id": "", "roles": ["admin"], "request_id": ""}
 """Who asks when the cell itself does."""
 
 BY_TASK_STATE = {action.task_state: name for name, action in ACTIONS.items()}
+
+MOVING = frozenset(ACTIONS[action].task_state for action in MOVES)
+"""What `moving` watches."""
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +60,7 @@ class Healing:
             if is_deleting(instance):
                 await self.push_removal(instance)
         for instance in await self.ledger.store.run(instances.busy, self._before(self.settings.action_timeout_s)):
-            if instance.vm_state != "building" and not is_deleting(instance):
+            if not is_being_built(instance) and not is_deleting(instance) and instance.task_state not in MOVING:
                 await self._end_late_action(instance)
 
     async def leave(self, host: str) -> None:
@@ -63,7 +68,7 @@ class Healing:
         for instance in await self.ledger.store.run(instances.on_host, host):
             if is_deleting(instance):
                 await self.finish_removal(instance.uuid)
-            elif instance.vm_state == "building":
+            elif is_being_built(instance):
                 await self.retry(instance.uuid, host, BuildFailed(f"Host {host} went down."))
 
     async def retry(self, uuid: str, host: str, failure: BuildFailed) -> None:
@@ -79,6 +84,7 @@ class Healing:
                 builds.put(connection, [replace(build, tried_hosts=tried, deadline_s=self._deadline_s())])
             else:
                 builds.end(connection, before.uuid)
+                action_log.end(connection, before, action_log.building(before), failure.message, host, self.ledger.clock.exact())
 
         changed = await self.ledger.change(uuid, lambda now: outcome(now) if _is_building_on(now, host) else None, also)
         if changed is None:
@@ -102,18 +108,24 @@ class Healing:
     async def finish_removal(self, uuid: str) -> None:
         """It is gone: what it claimed is free again, once."""
         freed: list[str] = []
+        elsewhere: list[str] = []
 
         def also(connection: Connection, before: Instance) -> None:
             freed.extend(host for host in (hosts.release(connection, before.uuid),) if host is not None)
             builds.end(connection, before.uuid)
+            journey = migrations.call_off(connection, before.uuid, self.ledger.clock.iso())
+            elsewhere.extend({journey.source, journey.destination} - {before.host} if journey is not None else ())
+            action_log.end(connection, before, "delete", None, before.host or "", self.ledger.clock.exact())
 
         changed = await self.ledger.change(uuid, deleted(self.ledger.clock.iso()), also)
         if changed is None:
             return
         self.placing.passwords.pop(uuid, None)
         await self.networks.release(uuid)
-        for host in freed:
+        for host in (*freed, *elsewhere):
             await self.refresh(host)
+        for host in elsewhere:
+            await self.cast(host, "destroy", context=CONTEXT, instance=to_json(changed))
 
     async def refresh(self, host: str) -> None:
         """Take a host into the table as the database has it."""
@@ -130,7 +142,7 @@ class Healing:
 
     async def _end_late_build(self, uuid: str) -> None:
         instance = await self.ledger.store.run(instances.find, uuid)
-        if instance is None or instance.is_deleted or instance.vm_state != "building":
+        if instance is None or instance.is_deleted or not is_being_built(instance):
             await self.ledger.store.run(builds.end, uuid)
         elif instance.host is None:
             self.placing.ask([uuid])
@@ -145,7 +157,7 @@ class Healing:
             return
         words = f"host {instance.host} did not finish it in time"
         late = acted("", action, words, instance.power_state, self.ledger.clock.iso())
-        await self.ledger.change(instance.uuid, late)
+        await self.ledger.change(instance.uuid, late, action_log.ended(action, words, "", self.ledger.clock.exact()))
 
     def _given_up(self, failure: BuildFailed) -> Outcome:
         """Who might succeed in another cell says so; what cannot succeed anywhere does not."""
@@ -161,8 +173,9 @@ class Healing:
 
 
 def _is_building_on(instance: Instance, host: str) -> bool:
-    return instance.vm_state == "building" and instance.host is not None and not is_deleting(instance) and is_on(instance, host)
+    return is_being_built(instance) and instance.host is not None and not is_deleting(instance) and is_on(instance, host)
 
 
 def _elsewhere(instance: Instance) -> Instance:
-    return replace(instance, host=None, hypervisor_hostname=None, task_state=SCHEDULING, progress=0)
+    task_state = instance.task_state if is_unshelving(instance) else SCHEDULING
+    return replace(instance, host=None, hypervisor_hostname=None, task_state=task_state, progress=0)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from compute_core.model.errors import ComputeError
+from compute_core.model.errors import ComputeError, Conflict
 from compute_core.model.instances import CRASHED, NO_STATE, PAUSED, RUNNING, SHUTDOWN, SUSPENDED, Fault, Instance, VmState
 from compute_core.model.json import from_json, to_json
-from compute_core.model.transitions import ACTIONS, begin
+from compute_core.model.transitions import ACTIONS, UNSHELVING, begin, is_being_built, is_unshelving
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -33,7 +33,7 @@ def is_deleting(instance: Instance) -> bool:
 
 def is_waiting_for_host(instance: Instance) -> bool:
     """Whether the scheduler is to find it a host."""
-    return instance.vm_state == "building" and instance.task_state == SCHEDULING and instance.host is None
+    return is_being_built(instance) and instance.task_state in {SCHEDULING, UNSHELVING} and instance.host is None
 
 
 def is_on(instance: Instance, host: str) -> bool:
@@ -41,9 +41,26 @@ def is_on(instance: Instance, host: str) -> bool:
     return host in ("", instance.host)
 
 
-def began(action: str) -> Outcome:
-    """An action begins. Conflict where it may not."""
-    return lambda instance: replace(instance, task_state=begin(instance, action).task_state)
+def began(action: str, changes: Mapping[str, Any] = NOTHING) -> Outcome:
+    """An action begins; ``changes`` are members that are different from now on, in their JSON form. Conflict where it may not."""
+    return lambda instance: replace(with_changes(instance, changes), task_state=begin(instance, action).task_state)
+
+
+def began_if(action: str) -> Outcome:
+    """As ``began``; nothing where it may not."""
+
+    def outcome(instance: Instance) -> Instance | None:
+        try:
+            return None if instance.is_deleted else began(action)(instance)
+        except Conflict:
+            return None
+
+    return outcome
+
+
+def with_changes(instance: Instance, changes: Mapping[str, Any]) -> Instance:
+    """The instance with other members, given in their JSON form."""
+    return from_json({**to_json(instance), **changes}, Instance) if changes else instance
 
 
 def progressed(host: str, task_state: str | None, progress: int) -> Outcome:
@@ -61,21 +78,30 @@ def built(host: str, power_state: int, now: str) -> Outcome:
     """A build has ended well. From a host that the instance has been moved away from it means nothing."""
 
     def outcome(instance: Instance) -> Instance | None:
-        if instance.vm_state != "building" or instance.host is None or is_deleting(instance) or not is_on(instance, host):
+        if not is_being_built(instance) or instance.host is None or is_deleting(instance) or not is_on(instance, host):
             return None
-        return replace(instance, vm_state="active", task_state=None, power_state=power_state, progress=100, launched_at=now, fault=None)
+        unpacked = with_changes(instance, ACTIONS["unshelve"].if_done if is_unshelving(instance) else NOTHING)
+        launched_at = instance.launched_at or now
+        return replace(
+            unpacked, vm_state="active", task_state=None, power_state=power_state, progress=100, launched_at=launched_at, fault=None
+        )
 
     return outcome
 
 
 def failed(error: ComputeError, now: str, *, details: str = "") -> Outcome:
-    """It is in error, without a host."""
+    """It is in error, without a host; one that was to be unshelved is shelved as before."""
     fault = Fault(error.status, error.message, now, details, type(error).__name__)
-    return lambda instance: replace(instance, vm_state="error", task_state=None, host=None, hypervisor_hostname=None, fault=fault)
+
+    def outcome(instance: Instance) -> Instance:
+        state: VmState = instance.vm_state if is_unshelving(instance) else "error"
+        return replace(instance, vm_state=state, task_state=None, host=None, hypervisor_hostname=None, fault=fault)
+
+    return outcome
 
 
 def acted(host: str, action: str, error: str | None, power_state: int, now: str, changes: Mapping[str, Any] = NOTHING) -> Outcome:
-    """An action has ended; one that failed leaves the server as its VM is. ``changes`` are members in their JSON form."""
+    """An action has ended. ``changes`` are members in their JSON form. One that failed leaves the server as its VM is, or as they say."""
     table = ACTIONS[action]
 
     def outcome(instance: Instance) -> Instance | None:
@@ -84,19 +110,27 @@ def acted(host: str, action: str, error: str | None, power_state: int, now: str,
         if instance.task_state != table.task_state:
             return replace(instance, power_state=power_state) if power_state != instance.power_state else None
         if error is not None:
-            fault = Fault(500, f"{action} failed: {error}", now, kind="ComputeError")
-            state = AT_REST.get(power_state, instance.vm_state)
-            return replace(instance, vm_state=state, task_state=None, power_state=power_state or instance.power_state, fault=fault)
-        changed = from_json({**to_json(instance), **changes}, Instance) if changes else instance
+            return _without_success(instance, action, error, power_state, now, changes)
+        changed = with_changes(instance, {**table.if_done, **changes})
         return replace(
             changed,
-            vm_state=table.to_state or instance.vm_state,
+            vm_state=table.to_state or changed.vm_state,
             task_state=None,
             power_state=power_state if table.to_state else power_state or instance.power_state,
             fault=None,
         )
 
     return outcome
+
+
+def _without_success(
+    instance: Instance, action: str, error: str, power_state: int, now: str, changes: Mapping[str, Any]
+) -> Instance:  # fmt: skip
+    fault = Fault(500, f"{action} failed: {error}", now, kind="ComputeError")
+    follows = instance.vm_state in FOLLOWS_POWER or instance.vm_state == "error"
+    state = AT_REST.get(power_state, instance.vm_state) if follows else instance.vm_state
+    there = replace(instance, vm_state=state, task_state=None, power_state=power_state or instance.power_state, fault=fault)
+    return with_changes(there, {**ACTIONS[action].if_failed, **changes})
 
 
 def power_changed(host: str, power_state: int) -> Outcome:

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from compute_core.bus.port import Bus
+from compute_core.cells import action_log
 from compute_core.cells import ledger as ledger_module
 from compute_core.cells.host_table import HostTable
 from compute_core.cells.ledger import Ledger
@@ -128,6 +129,7 @@ class Placing:
     async def _refuse(self, refusal: Refusal) -> None:
         def also(connection: Connection, before: Instance) -> None:
             builds.end(connection, before.uuid)
+            action_log.end(connection, before, action_log.building(before), str(refusal), "", self._ledger.clock.exact())
 
         error = failed(NoValidHost(str(refusal)), self._ledger.clock.iso())
         await self._ledger.change(refusal.uuid, lambda now: error(now) if is_waiting_for_host(now) else None, also)

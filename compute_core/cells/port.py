@@ -10,10 +10,12 @@ from typing import Any, Protocol
 
 from compute_core.model.flavors import Flavor
 from compute_core.model.hosts import AvailabilityZone, ComputeNode, Service
-from compute_core.model.instances import Instance
+from compute_core.model.instance_actions import InstanceAction
+from compute_core.model.instances import Instance, VmState
 from compute_core.model.keypairs import KeyPair
 from compute_core.model.limits import Limits
-from compute_core.model.requests import RequestContext, ServerFilters, ServerRequest
+from compute_core.model.migrations import Migration, MigrationFilters
+from compute_core.model.requests import RebuildRequest, RequestContext, ServerFilters, ServerRequest
 
 
 class Servers(Protocol):
@@ -29,10 +31,10 @@ class Servers(Protocol):
         """One server."""
 
     async def update_server(self, context: RequestContext, uuid: str, **changes: Any) -> Instance:
-        """Change name, description, hostname, disk_config, access_ip_v4, access_ip_v6 or is_locked."""
+        """Change name, description, hostname, disk_config, access_ip_v4 or access_ip_v6."""
 
     async def delete_server(self, context: RequestContext, uuid: str) -> None:
-        """Begin to delete; again is fine until it is gone."""
+        """Begin to delete, softly where the installation does so; again is fine until it is gone."""
 
     async def act(self, context: RequestContext, uuid: str, action: str, **arguments: Any) -> None:
         """Begin one of ``model.transitions.ACTIONS``; Conflict where the state forbids it."""
@@ -42,6 +44,63 @@ class Servers(Protocol):
 
     async def query(self, context: RequestContext, uuid: str, question: str, **arguments: Any) -> Any:
         """What only the server's host can tell: one of the agents' queries. Conflict without a host that answers."""
+
+    async def force_delete(self, context: RequestContext, uuid: str) -> None:
+        """Begin to delete for good, also what could be restored."""
+
+    async def lock_server(self, context: RequestContext, uuid: str, reason: str | None) -> None:
+        """Let nobody but an admin change it."""
+
+    async def unlock_server(self, context: RequestContext, uuid: str) -> None:
+        """Let others change it again; Forbidden where an admin has locked it and the caller is none."""
+
+    async def rescue_server(self, context: RequestContext, uuid: str, image_ref: str | None, admin_password: str) -> None:
+        """Begin to run another VM in its place, from an image of its own (None: the server's), with the server's disk beside."""
+
+    async def rebuild_server(self, context: RequestContext, uuid: str, request: RebuildRequest) -> Instance:
+        """Begin to make it anew from an image; its interfaces and identity stay. The server as it is then."""
+
+    async def shelve_server(self, context: RequestContext, uuid: str) -> None:
+        """Begin to stop it and keep its disk as an image; its cell then takes it off its host, by and by."""
+
+    async def unshelve_server(self, context: RequestContext, uuid: str, zone: str | None) -> None:
+        """Begin to bring it back, in a zone (None: where it was) when it has no host."""
+
+    async def restore_server(self, context: RequestContext, uuid: str) -> None:
+        """Begin to bring back what was deleted softly. Forbidden (quota)."""
+
+    async def reset_state(self, context: RequestContext, uuid: str, vm_state: VmState) -> None:
+        """Say by hand what state it is in."""
+
+    async def tell_host(self, context: RequestContext, uuid: str, news: str, **arguments: Any) -> None:
+        """Let the agent of its host know of something that has happened elsewhere."""
+
+    async def list_actions(self, context: RequestContext, uuid: str) -> tuple[InstanceAction, ...]:
+        """What was asked of it, the newest first; also when it is gone."""
+
+    async def resize_server(self, context: RequestContext, uuid: str, flavor_id: str) -> None:
+        """Begin to give it another size, on whichever host has room. Invalid (flavor), Forbidden (quota), NoValidHost."""
+
+    async def migrate_server(self, context: RequestContext, uuid: str, host: str | None) -> None:
+        """Begin to take it to another host (None: the scheduler's choice), halted on the way. Invalid, NoValidHost."""
+
+    async def live_migrate_server(self, context: RequestContext, uuid: str, host: str | None, *, moves_disks: bool | None) -> None:
+        """Begin to take it to another host while it runs, with its disks or without (None: as need be). Invalid, NoValidHost."""
+
+    async def evacuate_server(self, context: RequestContext, uuid: str, host: str | None, admin_password: str) -> None:
+        """Begin to build it again elsewhere, since its host is gone. Invalid: the host is not. NoValidHost."""
+
+    async def list_migrations(self, context: RequestContext, filters: MigrationFilters) -> tuple[Migration, ...]:
+        """Every cell's migrations, the newest first."""
+
+    async def server_migrations(self, context: RequestContext, uuid: str) -> tuple[Migration, ...]:
+        """The live migrations of a server that are under way."""
+
+    async def steer_migration(self, context: RequestContext, uuid: str, number: int, control: str) -> None:
+        """Bend a live migration that is under way: one of the agents' controls. NotFound, Invalid, Conflict."""
+
+    async def command(self, context: RequestContext, uuid: str, command: str, **arguments: Any) -> Any:
+        """Have the server's host do something at once that changes no state; as ``query``, and Conflict while it is locked or busy."""
 
     async def set_metadata(self, context: RequestContext, uuid: str, metadata: Mapping[str, str], *, replace: bool) -> Mapping[str, str]:
         """Add to the metadata, or put it in place of what is there; the whole of it afterwards."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
@@ -9,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from compute_core.cells.copies import delete_here, take_news
+from compute_core.cells.copies import Taken, delete_here, left_images, take_news
 from compute_core.cells.hand_over import HandOver
 from compute_core.cells.new_servers import check_image, hints_of, how_many, new_instances, usage_of
 from compute_core.cells.outcomes import DELETING, failed
@@ -31,6 +32,8 @@ from compute_core.store import flavors, instances, keypairs, listing, mappings, 
 from compute_core.store.mappings import CellMapping
 from compute_core.store.port import Store
 
+COMMANDED = frozenset({"active", "paused", "rescued", "error"})
+"""The states in which a host may be told to do something at once with a guest."""
 SNAPSHOT_FORMAT = {"disk_format": "vhd", "container_format": "bare"}
 
 
@@ -59,7 +62,7 @@ class CellServers:
         """See the port."""
         self._check_metadata(len(request.metadata))
         flavor, key = await self._store.run(_parts, context, request)
-        image = await self._image(request.image_ref)
+        image = await self.image(request.image_ref)
         check_image(image, flavor, context)
         cell = self._hand_over.choose(Ask.of(flavor), request.max_count, request.availability_zone)
         sent = {"context": to_json(context), "image": to_json(image), "hints": hints_of(request)}
@@ -81,9 +84,28 @@ class CellServers:
 
     async def update_server(self, context: RequestContext, uuid: str, **changes: Any) -> Instance:
         """See the port."""
-        return await self._ask_cell(context, uuid, "update_instance", {"changes": changes})
+        return await self.ask_cell(context, uuid, "update_instance", {"changes": changes})
 
     async def delete_server(self, context: RequestContext, uuid: str) -> None:
+        """See the port."""
+        instance = await self.unlocked(context, uuid)
+        if not self._settings.deletes_softly or not await self._delete_softly(context, instance):
+            await self.force_delete(context, uuid)
+
+    async def _delete_softly(self, context: RequestContext, instance: Instance) -> bool:
+        """Whether it could be; what has never run, or is busy, is deleted for good."""
+        if instance.vm_state == "soft-delete":
+            return True
+        if instance.launched_at is None or instance.host is None or instance.task_state is not None:
+            return False
+        asked = _asked(context, "soft_delete", {}) | {"changes": {"soft_deleted_at": self._clock.iso()}}
+        try:
+            await self.ask_cell(context, instance.uuid, "act", asked)
+        except Conflict:
+            return False
+        return True
+
+    async def force_delete(self, context: RequestContext, uuid: str) -> None:
         """See the port."""
         instance, mapping = await self._store.run(_seen_by, context, uuid)
         self._check_lock(context, instance)
@@ -95,26 +117,43 @@ class CellServers:
 
     async def act(self, context: RequestContext, uuid: str, action: str, **arguments: Any) -> None:
         """See the port."""
-        begin(await self._unlocked(context, uuid), action)
-        await self._ask_cell(context, uuid, "act", _asked(context, action, arguments))
+        await self.begin(context, uuid, action, arguments, {})
+
+    async def begin(
+        self, context: RequestContext, uuid: str, action: str, arguments: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> Instance:  # fmt: skip
+        """As ``act``, with the members of the instance that are different from now on; the instance as it is then."""
+        begin(await self.unlocked(context, uuid), action)
+        return await self.ask_cell(context, uuid, "act", _asked(context, action, arguments) | {"changes": dict(changes)})
+
+    async def call_cell(self, context: RequestContext, uuid: str, method: str, arguments: Mapping[str, Any]) -> Any:
+        """Ask the cell that has a server, also one that is gone."""
+        mapping = await self._store.run(_mapping_seen_by, context, uuid)
+        if not mapping.cell:
+            return None
+        return await self._router.call(mapping.cell, method, {"uuid": uuid, **arguments}, self._settings.call_timeout_s)
 
     async def create_image(self, context: RequestContext, uuid: str, name: str, properties: Mapping[str, str]) -> str:
         """See the port."""
-        instance = await self._unlocked(context, uuid)
+        instance = await self.unlocked(context, uuid)
         begin(instance, "snapshot")
-        image = await self._images.create(
+        image = await self.queue_image(context, instance, name, properties)
+        try:
+            await self.ask_cell(context, uuid, "act", _asked(context, "snapshot", {"image_id": image.id}))
+        except ComputeError:
+            await self._images.delete(image.id)
+            raise
+        return image.id
+
+    async def queue_image(self, context: RequestContext, instance: Instance, name: str, properties: Mapping[str, str]) -> Image:
+        """An image of a server, which its host is to fill."""
+        return await self._images.create(
             name,
             context.project_id,
             **SNAPSHOT_FORMAT,
             min_disk_gb=instance.flavor.root_gb,
             properties=await self._snapshot_properties(context, instance, properties),
         )
-        try:
-            await self._ask_cell(context, uuid, "act", _asked(context, "snapshot", {"image_id": image.id}))
-        except ComputeError:
-            await self._images.delete(image.id)
-            raise
-        return image.id
 
     async def query(self, context: RequestContext, uuid: str, question: str, **arguments: Any) -> Any:
         """See the port."""
@@ -122,17 +161,25 @@ class CellServers:
         asked = {"context": to_json(context), "uuid": uuid, "question": question, "arguments": arguments}
         return await self._router.call(_cell_of(mapping), "query", asked, self._settings.call_timeout_s)
 
+    async def command(self, context: RequestContext, uuid: str, command: str, **arguments: Any) -> Any:
+        """See the port."""
+        instance = await self.unlocked(context, uuid)
+        if instance.task_state is not None or instance.vm_state not in COMMANDED:
+            state = f"vm_state {instance.vm_state}" if instance.task_state is None else f"task_state {instance.task_state}"
+            raise Conflict(f"Cannot '{command}' instance {uuid} while it is in {state}")
+        return await self.query(context, uuid, command, **arguments)
+
     async def set_metadata(self, context: RequestContext, uuid: str, metadata: Mapping[str, str], *, replace: bool) -> Mapping[str, str]:
         """See the port."""
         instance = await self.get_server(context, uuid)
         self._check_metadata(len(metadata if replace else {**instance.metadata, **metadata}))
         change = {"added": dict(metadata), "removed": [], "replaces": replace}
-        changed = await self._ask_cell(context, uuid, "change_metadata", change)
+        changed = await self.ask_cell(context, uuid, "change_metadata", change)
         return changed.metadata
 
     async def delete_metadata(self, context: RequestContext, uuid: str, key: str) -> None:
         """See the port."""
-        await self._ask_cell(context, uuid, "change_metadata", {"added": {}, "removed": [key], "replaces": False})
+        await self.ask_cell(context, uuid, "change_metadata", {"added": {}, "removed": [key], "replaces": False})
 
     async def limits(self, context: RequestContext) -> Limits:
         """See the port."""
@@ -141,25 +188,34 @@ class CellServers:
     async def take_news(self, cell: str, updates: list[dict[str, Any]]) -> list[tuple[str, int]]:
         """News from below; what is acknowledged of them, by uuid and sequence number."""
         news = [from_json(update["instance"], Instance) for update in updates]
-        taken = await self._store.run(take_news, cell, news)
+        taken = await self._take(cell, news)
         for refused in taken.refused:
             await self._hand_over.try_elsewhere(refused)
         return [(copy.uuid, copy.update_seq) for copy in news]
 
-    async def _ask_cell(self, context: RequestContext, uuid: str, method: str, arguments: Mapping[str, Any]) -> Instance:
+    async def ask_cell(self, context: RequestContext, uuid: str, method: str, arguments: Mapping[str, Any]) -> Instance:
         """Have the cell that owns a server change it; the server as it is then, here as there."""
         _, mapping = await self._store.run(_seen_by, context, uuid)
         answer = await self._router.call(_cell_of(mapping), method, {"uuid": uuid, **arguments}, self._settings.call_timeout_s)
         changed = from_json(answer, Instance)
-        await self._store.run(take_news, mapping.cell, [changed])
+        await self._take(mapping.cell, [changed])
         return replace(changed, cell=mapping.cell)
 
-    async def _unlocked(self, context: RequestContext, uuid: str) -> Instance:
+    async def _take(self, cell: str, news: Sequence[Instance]) -> Taken:
+        """Take news in. Images of shelved servers that no longer need them go first: so they go even if this is broken off."""
+        for image_id in await self._store.run(left_images, cell, news):
+            with contextlib.suppress(NotFound):
+                await self._images.delete(image_id)
+        return await self._store.run(take_news, cell, news)
+
+    async def unlocked(self, context: RequestContext, uuid: str) -> Instance:
+        """A server with which the caller may do something now. Conflict: it is locked."""
         instance = await self.get_server(context, uuid)
         self._check_lock(context, instance)
         return instance
 
-    async def _image(self, image_id: str) -> Image:
+    async def image(self, image_id: str) -> Image:
+        """An image that a request names. Invalid: it is not there."""
         try:
             return await self._images.get(image_id)
         except NotFound as absence:
@@ -228,6 +284,14 @@ def _seen_by(connection: Connection, context: RequestContext, uuid: str) -> tupl
     if instance is None or mapping is None or not is_visible:
         raise NotFound.of("Instance", uuid)
     return instance, mapping
+
+
+def _mapping_seen_by(connection: Connection, context: RequestContext, uuid: str) -> CellMapping:
+    """The mapping of a server that the caller may see, gone or not. NotFound."""
+    instance, mapping = instances.find(connection, uuid), mappings.find(connection, uuid)
+    if instance is None or mapping is None or not (context.is_admin or instance.project_id == context.project_id):
+        raise NotFound.of("Instance", uuid)
+    return mapping
 
 
 def _mark_deleting(connection: Connection, uuid: str, now: str, now_s: float) -> None:

@@ -12,7 +12,10 @@ from compute_core.scheduler.weighers import Weights
 
 @dataclass(frozen=True, slots=True)
 class ApiCellSettings:
-    """The top of the tree. ``children`` are the compute cells below it, named from here on: ``cell1``, or ``region1!cell7``."""
+    """The top of the tree. ``children`` are the compute cells below it, named from here on: ``cell1``, or ``region1!cell7``.
+
+    ``deletes_softly``: whether a deleted server may be restored, for as long as its cell keeps it.
+    """
 
     name: str = "api"
     children: tuple[str, ...] = ("cell1",)
@@ -24,6 +27,7 @@ class ApiCellSettings:
     mute_cell_after_s: float = 300.0
     cell_attempts: int = 3
     hand_over_batch: int = 100
+    deletes_softly: bool = False
 
     @property
     def child_paths(self) -> tuple[str, ...]:
@@ -33,7 +37,12 @@ class ApiCellSettings:
 
 @dataclass(frozen=True, slots=True)
 class ComputeCellSettings:
-    """A leaf of the tree: hosts register here. ``path`` is written from the top: ``api!cell1``."""
+    """A leaf of the tree: hosts register here. ``path`` is written from the top: ``api!cell1``.
+
+    ``shelved_offload_s``: so long a shelved server stays on its host; 0 not at all, below 0 for ever. ``reclaim_s``: so long a server
+    that was deleted softly may be restored; below 0 for ever. ``resize_confirm_window_s``: so long a resized server waits for its user's
+    word before it is taken for confirmed; 0 for ever.
+    """
 
     path: str = "api!cell1"
     availability_zone: str = "nova"
@@ -43,6 +52,10 @@ class ComputeCellSettings:
     build_timeout_s: float = 1800.0
     action_timeout_s: float = 3600.0
     delete_retry_s: float = 120.0
+    allow_resize_to_same_host: bool = True
+    resize_confirm_window_s: float = 0.0
+    shelved_offload_s: float = 0.0
+    reclaim_s: float = -1.0
     service_down_time_s: float = 60.0
     watchdog_interval_s: float = 10.0
     capacity_interval_s: float = 60.0

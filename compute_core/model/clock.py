@@ -27,6 +27,10 @@ class Clock:
         """``now`` as the API writes dates, to the second: ``2012-08-01T00:00:00Z``."""
         return iso(self.now())
 
+    def exact(self) -> str:
+        """``now`` to the microsecond and without a zone, as some resources write it: ``2012-08-01T00:00:00.000000``."""
+        return self.now().strftime("%Y-%m-%dT%H:%M:%S.%f")
+
 
 def iso(date: datetime) -> str:
     """A date as the API writes it."""

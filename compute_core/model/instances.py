@@ -8,7 +8,10 @@ from typing import Literal
 
 from compute_core.model.flavors import Flavor
 
-VmState = Literal["building", "active", "paused", "suspended", "stopped", "error", "deleted"]
+VmState = Literal[
+    "building", "active", "paused", "suspended", "stopped", "rescued", "shelved", "shelved_offloaded", "soft-delete", "resized",
+    "error", "deleted",
+]  # fmt: skip
 PowerState = Literal[0, 1, 3, 4, 6, 7]
 NO_STATE: Literal[0] = 0
 RUNNING: Literal[1] = 1
@@ -50,7 +53,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One server. Its compute cell owns it; every change there raises ``update_seq``, and the API cell keeps the newest copy."""
+    """One server. Its compute cell owns it; every change there raises ``update_seq``, and the API cell keeps the newest copy.
+
+    ``locked_by`` is "owner" or "admin", "" while it is not locked. ``new_flavor`` is what it is being resized to, ``old_flavor`` what it
+    was resized from and may be taken back to; both None while neither is so.
+    """
 
     uuid: str
     name: str
@@ -86,6 +93,14 @@ class Instance:
     access_ip_v4: str = ""
     access_ip_v6: str = ""
     is_locked: bool = False
+    locked_by: str = ""
+    locked_reason: str | None = None
+    rescue_image_ref: str | None = None
+    shelved_image_ref: str | None = None
+    shelved_at: str | None = None
+    soft_deleted_at: str | None = None
+    old_flavor: Flavor | None = None
+    new_flavor: Flavor | None = None
     vifs: tuple[Vif, ...] = ()
     fault: Fault | None = None
     update_seq: int = 0
@@ -93,4 +108,9 @@ class Instance:
     @property
     def domain_name(self) -> str:
         """The VM's name_label on its host, found again after a crash."""
-        return f"instance-{self.uuid}"
+        return domain_name(self.uuid)
+
+
+def domain_name(uuid: str) -> str:
+    """The name of a server's VM."""
+    return f"instance-{uuid}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,17 @@ class ServerRequest:
     access_ip_v6: str = ""
     networks: tuple[str, ...] | None = None
     scheduler_hints: Mapping[str, str] = field(default_factory=dict)
+    admin_password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildRequest:
+    """One ``rebuild``. ``changes`` are members of the instance; ``sets_key``: whether ``key_name`` (None: no key) was given."""
+
+    image_ref: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    sets_key: bool = False
+    key_name: str | None = None
     admin_password: str = field(default="", repr=False)
 
 

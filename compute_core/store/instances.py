@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, bindparam, false, literal_column, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, false, literal_column, select, text, update
 
 from compute_core.model.errors import NotFound
 from compute_core.model.instances import Instance
 from compute_core.store.dialects import insert_or_skip, of
-from compute_core.store.schema import instances
+from compute_core.store.schema import PUT_ASIDE, instances
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Instance)
@@ -27,6 +27,7 @@ _UPDATE_IF_NEWER = _UPDATE.where(instances.c.update_seq < bindparam("update_seq"
 _ON_HOST = select(instances.c.document).where(instances.c.host == bindparam("host"), instances.c.is_deleted == false()).order_by(_KEY)
 _AMONG = select(instances.c.document).where(_KEY.in_(_UUIDS))
 _THERE = select(_KEY).where(_KEY.in_(_UUIDS))
+_PUT_ASIDE = select(instances.c.document).where(text(PUT_ASIDE)).order_by(_KEY)
 _BUSY = (
     select(instances.c.document)
     .where(instances.c.task_state != literal_column("''"), instances.c.updated_at < bindparam("before"))
@@ -122,6 +123,11 @@ def among(connection: Connection, uuids: Sequence[str]) -> dict[str, Instance]:
         return {}
     rows = connection.scalars(_AMONG, {"keys": list(uuids)})
     return {instance.uuid: instance for instance in map(decode, rows)}
+
+
+def put_aside(connection: Connection) -> tuple[Instance, ...]:
+    """Those that are shelved on a host, or deleted softly, by uuid."""
+    return tuple(decode(document) for document in connection.scalars(_PUT_ASIDE))
 
 
 def busy(connection: Connection, before: str) -> tuple[Instance, ...]:

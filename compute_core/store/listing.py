@@ -85,10 +85,21 @@ def _conditions(filters: ServerFilters) -> Iterator[ColumnElement[bool]]:
             yield instances.c[column].regexp_match(checked(name, pattern))
     if filters.status is not None:
         yield or_(false(), *(_has_status(vm_state, status) for status in filters.status for vm_state in STATUSES))
+    if _hides_soft_deleted(filters):
+        yield instances.c.vm_state != "soft-delete"
+    yield from _of_time(filters)
+
+
+def _of_time(filters: ServerFilters) -> Iterator[ColumnElement[bool]]:
     if filters.changes_since is not None:
         yield instances.c.updated_at >= filters.changes_since
     if filters.changes_before is not None:
         yield instances.c.updated_at <= filters.changes_before
+
+
+def _hides_soft_deleted(filters: ServerFilters) -> bool:
+    """Servers that were deleted softly show where somebody asks for them, or for what is gone."""
+    return filters.is_deleted is False and filters.vm_state is None and filters.status is None and filters.uuid is None
 
 
 def _has_status(vm_state: VmState, status: str) -> ColumnElement[bool]:

@@ -34,6 +34,9 @@ metadata = MetaData(naming_convention=CONVENTION)
 SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
 """A primary key that counts by itself."""
 
+PUT_ASIDE = "vm_state IN ('shelved', 'soft-delete')"
+"""What the watch of a cell takes further after a while."""
+
 
 def _text(name: str) -> Column[str]:
     return Column(name, Text, nullable=False)
@@ -79,6 +82,7 @@ instances = Table(
     Index(None, "updated_at"),
     Index("ix_instances_present_on_host", "host", postgresql_where=text("NOT is_deleted"), sqlite_where=text("is_deleted = 0")),
     Index("ix_instances_busy", "updated_at", postgresql_where=text("task_state <> ''"), sqlite_where=text("task_state <> ''")),
+    Index("ix_instances_put_aside", "vm_state", postgresql_where=text(PUT_ASIDE), sqlite_where=text(PUT_ASIDE)),
 )
 
 hosts = Table(
@@ -128,6 +132,40 @@ builds = Table(
     Column("deadline_s", Double, nullable=False),
 )
 """What a compute cell needs to build an instance once more elsewhere, while it is not built."""
+
+migrations = Table(
+    "migrations",
+    metadata,
+    Column("id", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("uuid", Text, nullable=False, unique=True),
+    _text("instance_uuid"),
+    _text("status"),
+    _boolean("is_over"),
+    _text("updated_at"),
+    _text("document"),
+    Index(None, "instance_uuid"),
+    Index("ix_migrations_open", "instance_uuid", postgresql_where=text("NOT is_over"), sqlite_where=text("is_over = 0")),
+    sqlite_autoincrement=True,
+)
+"""Servers on their way to another host or size, and those that were."""
+
+instance_actions = Table(
+    "instance_actions",
+    metadata,
+    Column("id", SEQUENCE, primary_key=True, autoincrement=True),
+    _text("instance_uuid"),
+    _text("request_id"),
+    _text("action"),
+    _text("user_id"),
+    _text("project_id"),
+    _text("started_at"),
+    _text("updated_at"),
+    _text("message"),
+    Column("events", JSON, nullable=False),
+    Index(None, "instance_uuid", "id"),
+    sqlite_autoincrement=True,
+)
+"""What was asked of each instance, by whom, and what came of it; an event is one part of it on one host."""
 
 outbox = Table(
     "outbox",

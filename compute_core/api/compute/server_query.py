@@ -16,7 +16,10 @@ from compute_core.model.clock import iso
 from compute_core.model.errors import Forbidden, Invalid
 from compute_core.model.requests import ServerFilters
 
-STATUSES = ("ACTIVE", "BUILD", "REBOOT", "HARD_REBOOT", "PAUSED", "SUSPENDED", "SHUTOFF", "ERROR", "DELETED")
+STATUSES = (
+    "ACTIVE", "BUILD", "REBOOT", "HARD_REBOOT", "REBUILD", "PAUSED", "SUSPENDED", "SHUTOFF", "RESCUE", "SHELVED", "SHELVED_OFFLOADED",
+    "SOFT_DELETED", "ERROR", "DELETED",
+)  # fmt: skip
 
 SORT_KEYS: Mapping[str, str] = {
     "access_ip_v4": "access_ip_v4",

@@ -57,7 +57,12 @@ class Field:
 
 def host_id(server: Instance) -> str:
     """The host as its users may see it: the same for one project's servers on one host, and telling nothing else."""
-    return hashlib.sha224(f"{server.project_id}{server.host}".encode()).hexdigest() if server.host else ""
+    return host_id_of(server.project_id, server.host)
+
+
+def host_id_of(project_id: str, host: str | None) -> str:
+    """As ``host_id``, of any host; "" for none."""
+    return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""
 
 
 def _image(view: View) -> Any:
@@ -163,7 +168,7 @@ FIELDS: tuple[Field, ...] = (
     Field("tags", lambda v: list(v.server.tags), since=26, in_update=True),
     Field("trusted_image_certificates", lambda _: None, since=63, in_update=True),
     Field("server_groups", lambda _: [], since=71, in_list=False, in_update=True),
-    Field("locked_reason", lambda _: None, since=73, in_update=True),
+    Field("locked_reason", lambda v: v.server.locked_reason, since=73, in_update=True),
 )
 
 

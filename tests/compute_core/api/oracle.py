@@ -21,6 +21,9 @@ from compute_core.api.wsgi import Reply
 ACTIONS: Mapping[str, tuple[str, str]] = {
     "createImage": ("images", "create_image"),
     "os-getConsoleOutput": ("servers", "get_console_output"),
+    "os-getVNCConsole": ("servers", "get_vnc_console"),
+    "rescue": ("servers", "rescue_server_with_admin_pass"),
+    "rebuild": ("servers", "rebuild_server_with_admin_pass"),
 }
 PLAIN_ACTION = ("servers", "server_actions_common_schema")
 
@@ -55,6 +58,11 @@ LINES = (
     Line("GET", "/servers/{}/metadata/{}", "servers", "set_show_server_metadata_item"),
     Line("PUT", "/servers/{}/metadata/{}", "servers", "set_show_server_metadata_item"),
     Line("DELETE", "/servers/{}/metadata/{}", "servers", "delete_server_metadata_item"),
+    Line("GET", "/servers/{}/os-instance-actions", "servers", "list_instance_actions"),
+    Line("GET", "/servers/{}/os-instance-actions/{}", "servers", "show_instance_action"),
+    Line("GET", "/servers/{}/diagnostics", "servers", "show_server_diagnostics"),
+    Line("POST", "/servers/{}/remote-consoles", "servers", "get_remote_consoles"),
+    Line("POST", "/os-server-external-events", "server_external_events", "create"),
     Line("GET", "/flavors", "flavors", "list_flavors"),
     Line("GET", "/flavors/detail", "flavors", "list_flavors_details"),
     Line("POST", "/flavors", "flavors", "create_update_get_flavor_details"),

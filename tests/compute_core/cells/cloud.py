@@ -21,7 +21,7 @@ from compute_core.images.embedded import EmbeddedImageStore
 from compute_core.model.clock import Clock
 from compute_core.model.hosts import HostReport
 from compute_core.model.images import Image
-from compute_core.model.instances import PAUSED, RUNNING, SHUTDOWN, SUSPENDED, Instance
+from compute_core.model.instances import NO_STATE, PAUSED, RUNNING, SHUTDOWN, SUSPENDED, Instance
 from compute_core.model.json import to_json
 from compute_core.model.requests import RequestContext, ServerRequest
 from compute_core.networks.embedded import EmbeddedNetworks
@@ -34,7 +34,10 @@ USER = RequestContext("user-1", "project-1", ("member",), "req-1")
 OTHER = RequestContext("user-2", "project-2", ("member",), "req-2")
 ADMIN = RequestContext("admin-1", "admin-project", ("admin",), "req-3")
 
-ENDS = {"start": RUNNING, "stop": SHUTDOWN, "pause": PAUSED, "unpause": RUNNING, "suspend": SUSPENDED, "resume": RUNNING}
+ENDS = {
+    "start": RUNNING, "stop": SHUTDOWN, "pause": PAUSED, "unpause": RUNNING, "suspend": SUSPENDED, "resume": RUNNING,
+    "shelve": SHUTDOWN, "shelve_offload": NO_STATE, "unshelve": RUNNING, "soft_delete": SHUTDOWN, "restore": RUNNING,
+}  # fmt: skip
 
 
 @dataclass
@@ -54,12 +57,13 @@ class Agent:
     passwords: dict[str, str] = field(default_factory=dict)
     attempts: list[tuple[str, int]] = field(default_factory=list)
     unwanted: list[str] = field(default_factory=list)
+    heard: list[tuple[str, str, Any]] = field(default_factory=list)
     _serving: Serving | None = None
     _heart: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         await self.beat()
-        endpoints = {name: getattr(self, name) for name in ("build", "destroy", "act", "query", "ping")}
+        endpoints = {name: getattr(self, name) for name in ("build", "destroy", "act", "query", "hear", "ping")}
         self._serving = await self.bus.serve(f"compute.{self.host}", endpoints)
         self._heart = asyncio.create_task(self._keep_beating())
 
@@ -121,6 +125,9 @@ class Agent:
     async def query(self, context: Any, instance: Any, question: str, arguments: Any) -> str:
         assert question == "console_output"
         return "\n".join(["one", "two", "three"][-(arguments["length"] or 3) :])
+
+    async def hear(self, context: Any, instance: Any, news: str, arguments: Any) -> None:
+        self.heard.append((instance["uuid"], news, arguments))
 
     async def ping(self) -> str:
         return "pong"

@@ -313,7 +313,7 @@ def test_a_locked_server_moves_for_admins_only(within: Within) -> None:
     async def body(it: Cloud) -> None:
         await it.add_host("host1")
         server = await it.active()
-        await it.api.update_server(USER, server.uuid, is_locked=True)
+        await it.api.lock_server(USER, server.uuid, None)
         with pytest.raises(Conflict, match="is locked"):
             await it.api.act(USER, server.uuid, "stop")
         with pytest.raises(Conflict, match="is locked"):
