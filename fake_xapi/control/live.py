@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_WATCHERS = 16
 CELLS_AT_ONCE = 1000
 CALLS_AT_ONCE = 40
-"""So many of the calls since the last time are told; of the others only how many they were."""
+"""So many of the calls since the last time are told, the first time of those before; of the others only how many they were."""
 
 Event = tuple[str, Any]
 Listener = Callable[[int, tuple[Change, ...]], None]
@@ -107,6 +107,7 @@ class Watcher:
         self._rules: dict[int, tuple[Rule, int]] = {}
         self._faults: object = None
         self._call = simulation.traffic.number
+        self._shown = 0
         self.is_new = True
         """Whether he has been told nothing yet."""
 
@@ -155,8 +156,9 @@ class Watcher:
 
     def _traffic(self) -> dict[str, Any]:
         traffic = self._simulation.traffic
-        new = list(traffic.since(self._call))
+        new = list(traffic.since(self._shown))
         came, self._call = traffic.number - self._call, traffic.number
+        self._shown = traffic.number
         counts = traffic.counts.values()
         return {
             "calls": [self._simulation.call_line(call) for call in new[-CALLS_AT_ONCE:]],

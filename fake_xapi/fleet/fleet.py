@@ -1,9 +1,10 @@
-"""A fleet: many hosts in one process, each its own pool or several to a pool, all forks of one golden host or pool."""
+"""A fleet: many hosts in one process, each a pool by itself or several to a pool, all forks of one golden host or pool."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from itertools import islice, repeat
 from typing import Literal, Protocol
 
@@ -42,7 +43,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a host is: its name, its address and port."""
+    """Where a host is: its name, address and port."""
 
     name: str
     address: str
@@ -50,13 +51,13 @@ class Site:
 
     @property
     def url(self) -> str:
-        """Its XenAPI's URL."""
+        """The URL of its XenAPI."""
         return f"http://{self.address}" if self.port == 80 else f"http://{self.address}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a fleet is to be: ``seed`` decides every ref, uuid and chance; ``personality`` is a release's name or version.
+    """The specification of a fleet: ``seed`` decides every ref, uuid and chance; ``personality`` is a release's name or version.
 
     ``pool_size`` hosts each are a pool, the first of them its master; the last pool may be smaller.
     ``vms`` and ``snapshots`` of them are there from the first moment, dealt out evenly over all hosts.
@@ -75,14 +76,14 @@ class Order:
     pool_size: int = 1
 
     def site(self, number: int) -> Site:
-        """Where the host of that number, counted from 0, is."""
+        """Where the host with that number is, counted from 0."""
         name = f"xs{number + 1:05d}"
         if self.has_own_addresses:
             return Site(name, address(number), self.port)
         return Site(name, "127.0.0.1", self.port + number)
 
     def people(self, number: int) -> Population | None:
-        """The VMs of the host of that number, None when it has none; ValueError when it has no room for them."""
+        """The VMs of the host with that number, None when it has none; ValueError when they do not fit."""
         if self.pool_size > 1 and (self.vms or self.snapshots):
             raise ValueError("only stand-alone hosts have VMs from the start; make those of pools through XenAPI")
         vms, snapshots = (share(total, self.hosts, number) for total in (self.vms, self.snapshots))
@@ -90,21 +91,21 @@ class Order:
 
 
 class Before(Protocol):
-    """What hosts were before: worlds and disks of pools by the names of their masters, all disks over one ``file``."""
+    """The saved state of hosts: worlds and disks of pools by the names of their masters, all disks over one ``file``."""
 
     @property
     def worlds(self) -> Mapping[str, World]:
-        """Every pool's world."""
+        """The world of every pool."""
         ...
 
     @property
     def disks(self) -> Mapping[str, DiskStore]:
-        """Every pool's disks."""
+        """The disks of every pool."""
         ...
 
     @property
     def members(self) -> Mapping[str, tuple[str, Id]]:
-        """Of hosts in pools of several: the name of the master, and the host in its world."""
+        """For hosts in pools of several: the name of the master, and the host in its world."""
         ...
 
     @property
@@ -114,17 +115,17 @@ class Before(Protocol):
 
     @property
     def arrays(self) -> Shelf:
-        """What was on the arrays."""
+        """What was on the storage arrays."""
         ...
 
     @property
     def file(self) -> DiskStore:
-        """What closes the bytes of them all."""
+        """The file with the bytes of all disks, to be closed at the end."""
         ...
 
 
 class Fleet:
-    """The hosts of an order, as a router by address. ``before`` is what was saved of them."""
+    """The hosts of an order, as a router by address. ``before`` is their saved state."""
 
     def __init__(
         self, order: Order, settings: Settings = DEFAULT_SETTINGS, clock: Clock | None = None, before: Before | None = None
@@ -132,7 +133,7 @@ class Fleet:
         self.order = order
         self.settings = settings
         self.audit = AuditLog()
-        """Who called what, of all hosts."""
+        """The audit log of all hosts."""
         self._secret = b""
         self.tls_ports: Sequence[int] = ()
         self._ports: Sequence[int] = ()
@@ -148,10 +149,10 @@ class Fleet:
         """Every host's XAPI by its name."""
         self.faults.attach(self.hosts)
         self.watch: Callable[[str, XapiPort], XapiPort] | None = None
-        """What sees the calls to a host, by its name; None when nobody watches."""
+        """Wraps the XAPI of a host, by its name, to observe its calls; None when nobody watches."""
         self._by_site: dict[tuple[str, int], str] = {}
         self._restored: tuple[Xapi, ...] = ()
-        """The XAPIs of saved worlds in which nothing goes on yet."""
+        """The XAPIs of saved worlds whose background work has not been restarted yet."""
         if before is None:
             self._build()
         else:
@@ -186,7 +187,7 @@ class Fleet:
         self._restored = tuple(leaders.values())
 
     def awaken(self) -> None:
-        """Let what goes on by itself in saved worlds go on, on the running loop: guests that boot, schedules, scans."""
+        """Restart the background work of saved worlds on the running loop: booting guests, schedules, scans."""
         for leader in self._restored:
             awaken(leader)
         self._restored = ()
@@ -200,52 +201,52 @@ class Fleet:
         return xapi
 
     def guard(self, secret: bytes) -> None:
-        """Let nobody compute the session of another: done before the hosts are served to anybody. See ``World.guard``."""
+        """Make sessions unpredictable, before the hosts are served to anybody. See ``World.guard``."""
         self._secret = secret
         for xapi in self.hosts.values():
             xapi.world.guard(secret)
 
     def _renewed(self, name: str, generation: int) -> Xapi:
-        """The XAPI of a host that begins anew as a pool of its own."""
+        """The XAPI of a host that was reset to a pool of its own."""
         number, site = next((number, site) for number, site in enumerate(self.sites()) if site.name == name)
         base = golden(self.order.personality, self.order.hardware)
-        world = named(base, base.world.fork(f"{self.order.seed}/{number}/{generation}"), [site])
+        world = named(base, base.world.fork(f"{self.order.seed}/{number}/{generation}"), [site], self._clock.epoch)
         return self._xapi(world, base.host, self._disks.fork())
 
     def _fresh(self, golden: Golden, number: int, sites: Sequence[Site]) -> World:
         seed, base = f"{self.order.seed}/{number}", golden.world
         people = self.order.people(number)
         if people is None:
-            return named(golden, base.fork(seed), sites)
-        world = named(golden, World(people.value, seed, base.personality), sites)
+            return named(golden, base.fork(seed), sites, self._clock.epoch)
+        world = named(golden, World(people.value, seed, base.personality), sites, self._clock.epoch)
         settle(world, people, sites[0].name, sites[0].address)
         return world
 
     def found_at(self, ports: Sequence[int]) -> None:
-        """Note where the hosts are served in fact: at one port each at its own address, or each at its own port."""
+        """Note where the hosts are actually served: at one port, each at its own address, or each at its own port."""
         self._ports = ports
         by_port = not self.order.has_own_addresses
         self._by_site = {(site.address, site.port if by_port else 0): site.name for site in self.sites()}
 
     def found_tls_at(self, ports: Sequence[int]) -> None:
-        """Note where the hosts are served with TLS besides: at one port each at its own address, or each at its own port."""
+        """Note where the hosts are served with TLS: at one port, each at its own address, or each at its own port."""
         self.tls_ports = ports
         if not self.order.has_own_addresses:
             self._by_site.update({(site.address, port): site.name for site, port in zip(self.sites(), ports, strict=True)})
 
     def tls_url(self, number: int) -> str:
-        """The HTTPS URL of the host of that number; "" where there is no TLS."""
+        """The HTTPS URL of the host with that number; "" without TLS."""
         if not self.tls_ports:
             return ""
         port = self.tls_ports[0 if self.order.has_own_addresses else number]
         return f"https://{self.order.site(number).address}" + ("" if port == 443 else f":{port}")
 
     def certificates(self) -> str:
-        """The certificates with which the hosts serve, as PEM: who knows them can tell the hosts from others."""
+        """The certificates with which the hosts serve, as PEM, by which clients can verify them."""
         return "".join(xapi.server_identity()[0] for xapi in self.hosts.values())
 
     def xapi_at(self, address: str, port: int) -> XapiPort | None:
-        """The XAPI at a local address, as the faults let it be; ConnectionRefusedError when its host is dead."""
+        """The XAPI at a local address, subject to faults; ConnectionRefusedError when its host is dead."""
         name = self._by_site.get((address, 0 if self.order.has_own_addresses else port))
         if name is None:
             return None
@@ -255,7 +256,7 @@ class Fleet:
         return found if self.watch is None else self.watch(name, found)
 
     def _name_at(self, address: str) -> str | None:
-        """The host at an address, or at an address and port where hosts share one."""
+        """The name of the host at an address, or at address and port where hosts share an address."""
         where, _, port = address.partition(":")
         if port and not (port.isascii() and port.isdigit() and len(port) < 6):
             return None
@@ -264,11 +265,11 @@ class Fleet:
         return None if port and int(port) not in self._ports else self._by_site.get((where, 0))
 
     def _port_of(self, name: str) -> int:
-        """Where a machine is served in fact; one that is not served is where it was planned."""
+        """The port where a machine is actually served; for one that is not served, the planned one."""
         return next(site.port for site in self.sites() if site.name == name)
 
     def xapi_of(self, name: str) -> XapiPort:
-        """The XAPI of a host by its name, to be kept: it follows the faults as they come and go. KeyError for no host of the fleet."""
+        """The XAPI of a host by name, for keeping: it follows the faults as they come and go. KeyError for an unknown host."""
         if name not in self.hosts:
             raise KeyError(name)
         found = KeptXapi(self.machines, self.faults, name)
@@ -276,11 +277,11 @@ class Fleet:
 
     @property
     def clock(self) -> Clock:
-        """What date it is where nothing is wrong with the clock."""
+        """The clock of hosts whose clock is not wrong."""
         return self._clock
 
     def fork(self, name: str) -> Site:
-        """A host more, which begins where a stand-alone host is now: same refs and sessions, but an address of its own.
+        """Add a host that begins as a copy of a stand-alone host: same refs and sessions, but an address of its own.
 
         ValueError for a host of a pool, and where hosts share one address.
         """
@@ -300,7 +301,7 @@ class Fleet:
         return site
 
     def sites(self) -> Iterator[Site]:
-        """Where each host is."""
+        """The sites of all hosts."""
         planned = (self.order.site(number) for number in range(self.order.hosts))
         if not self._ports:
             return planned
@@ -316,28 +317,29 @@ class Fleet:
 
     @property
     def base(self) -> Golden:
-        """The golden host under all of them."""
+        """The golden host from which all are forked."""
         return self._golden
 
     async def close(self) -> None:
-        """End everything that runs, and give back the disks."""
+        """End all background work, and release the disks."""
         await self.machines.close()
         self._disks.close()
 
 
-def named(base: Golden, world: World, sites: Sequence[Site]) -> World:
-    """The world with names, addresses and consoles of their own for the golden hosts in it."""
+def named(base: Golden, world: World, sites: Sequence[Site], booted: datetime) -> World:
+    """The world, with the golden hosts in it given names, addresses and consoles of their own, and the date when they booted."""
     world.derive = derive
     bits = derive_seed(world.seed, "mac")
+    since = f"{booted.timestamp():.0f}."
     with world.edit() as edit:
         for place, (machine, site) in enumerate(zip(base.machines, sites, strict=True)):
-            _name(world, edit, machine, site, bits + place * len(machine.pifs))
+            _name(world, edit, machine, site, bits + place * len(machine.pifs), since)
     return world
 
 
-def _name(world: World, edit: Edit, machine: Machine, site: Site, bits: int) -> None:
+def _name(world: World, edit: Edit, machine: Machine, site: Site, bits: int, since: str) -> None:
     software = {**edit[machine.host]["software_version"], "hostname": site.name}
-    other = {"boot_time": "1343779200.", "agent_start_time": "1343779260.", "iscsi_iqn": f"iqn.2012-08.com.example:{site.name}"}
+    other = {"boot_time": since, "agent_start_time": since, "iscsi_iqn": f"iqn.2012-08.com.example:{site.name}"}
     edit.set(
         machine.host, name_label=site.name, hostname=site.name, address=site.address, software_version=software, other_config=other,
         iscsi_iqn=other["iscsi_iqn"],
@@ -355,7 +357,7 @@ def _mac(bits: int, number: int) -> str:
 
 
 def moved(world: World, host: Id, address: str) -> None:
-    """Let a host be at another address; everything else of it stays."""
+    """Move a host to another address; everything else stays."""
     world.derive = derive
     before = str(world[host]["address"])
     with world.edit() as edit:

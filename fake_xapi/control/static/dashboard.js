@@ -100,7 +100,7 @@ function eachSecond() {
   if (state.lastTotal !== null) state.rates.push(Math.max(0, state.total - state.lastTotal));
   state.lastTotal = state.total;
   state.rates.splice(0, Math.max(0, state.rates.length - 60));
-  at("rate").textContent = `${state.rates.at(-1) ?? 0} per second${state.underWay ? `, ${state.underWay} wait` : ""}`;
+  at("rate").textContent = `${state.rates.at(-1) ?? 0}/s${state.underWay ? `, ${state.underWay} wait` : ""}`;
   spark(at("spark"), state.rates);
   if (map.states.length) showTotals();
   if (map.selected && (state.isStale || map.cellOf(map.selected)?.[3])) look();

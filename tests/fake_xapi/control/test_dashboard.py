@@ -95,6 +95,13 @@ def test_a_call_is_seen_as_it_is_made(page: Page, session: Any) -> None:
     expect(total(page, "refused")).to_have_text("1")
 
 
+def test_a_page_that_is_opened_late_shows_the_last_calls(browser: Browser, rig: Rig, session: Any) -> None:
+    session.xenapi.network.get_all()
+    with opened(browser, rig) as page:
+        expect(page.locator("#calls tr").first).to_contain_text("network.get_all")
+        expect(page.locator("#rate")).to_have_text("0/s")
+
+
 def test_a_vm_that_starts_is_seen_to_start(page: Page, session: Any) -> None:
     choose(page, 0)
     expect(page.locator("#detail-title")).to_have_text("xs00001")

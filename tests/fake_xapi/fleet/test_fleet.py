@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
 
+from fake_xapi.engine.clock import Clock
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.fleet.addresses import MOST, address
 from fake_xapi.fleet.fleet import Fleet, Order
@@ -41,6 +43,16 @@ def test_a_fresh_host_has_what_a_fresh_xenserver_has(release: str) -> None:
         "Removable storage",
         "XenServer Tools",
     ]
+
+
+def test_fresh_hosts_have_booted_when_their_fleet_began() -> None:
+    async def body() -> None:
+        fleet = Fleet(Order(hosts=2), clock=Clock(datetime(2026, 11, 25, tzinfo=UTC)))
+        told = [xapi.world[xapi.host]["other_config"] for xapi in fleet.hosts.values()]
+        assert [(other["boot_time"], other["agent_start_time"]) for other in told] == [("1795564800.", "1795564800.")] * 2
+        await fleet.close()
+
+    run_virtual(body())
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -66,8 +66,19 @@ def test_an_instant_guest_is_up_as_soon_as_somebody_else_may_run() -> None:
         vm, *_ = await host.server()
         await host.call("VM.start", vm, False, False)
         assert _told(host, vm) == (False, False, False)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         assert _told(host, vm) == (True, True, True)
+
+    over_host(body)
+
+
+def test_a_plan_that_goes_in_circles_without_taking_time_lets_others_run() -> None:
+    async def body(host: Host) -> None:
+        vm, *_ = await host.server(other_config={"sim.behaviour": '{"first": "a", "stages": {"a": {"next": ["b"]}, "b": {"next": ["a"]}}}'})
+        await host.call("VM.start", vm, False, False)
+        await asyncio.sleep(0)
+        await host.call("VM.hard_shutdown", vm)
+        assert host.row(vm)["power_state"] == "Halted"
 
     over_host(body)
 
