@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from compute_core.firstgen.cli import firstgen
+from compute_core.tables import Column, Refused, json_option, show
 
 if TYPE_CHECKING:
     from compute_core.settings import HostEntry, Settings
@@ -26,19 +28,14 @@ state_option = click.option(
     help="The folder that holds everything an installation keeps.",
 )  # fmt: skip
 path_option = click.Path(path_type=Path, dir_okay=False)
-json_option = click.option("--json", "is_json", is_flag=True, help="Answer in JSON.")
-
-
-class Refused(click.ClickException):
-    """Refused before anything has begun; the message names the cure."""
-
-    exit_code = 2
 
 
 @click.group()
 def core() -> None:
     """Run the compute core: REST API, cells, scheduler and agents."""
 
+
+core.add_command(firstgen)
 
 HOST_OPTIONS = (
     click.option("--inventory", type=path_option, help="The hosts: what `sim serve --inventory` writes."),
@@ -252,14 +249,6 @@ async def _until_ready(ready: Any, ended: Any) -> None:
 # ---- what an operator asks ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table: its head and where the value is."""
-
-    head: str
-    value: Callable[[dict[str, Any]], Any]
-
-
 SERVICES = (
     Column("host", lambda row: row["host"]),
     Column("zone", lambda row: row["zone"]),
@@ -293,7 +282,7 @@ SERVERS = (
 @json_option
 def services(state: Path, is_json: bool) -> None:
     """List the agents and whether they have been heard."""
-    _show(_ask(state, "/v2.1/os-services", "services"), SERVICES, is_json=is_json)
+    show(_ask(state, "/v2.1/os-services", "services"), SERVICES, is_json=is_json)
 
 
 @core.command()
@@ -301,7 +290,7 @@ def services(state: Path, is_json: bool) -> None:
 @json_option
 def hosts(state: Path, is_json: bool) -> None:
     """List the hosts, what they have and what of it is used."""
-    _show(_ask(state, "/v2.1/os-hypervisors/detail", "hypervisors"), HOSTS, is_json=is_json)
+    show(_ask(state, "/v2.1/os-hypervisors/detail", "hypervisors"), HOSTS, is_json=is_json)
 
 
 @core.command()
@@ -309,7 +298,7 @@ def hosts(state: Path, is_json: bool) -> None:
 @json_option
 def servers(state: Path, is_json: bool) -> None:
     """List the servers of all projects and where they are."""
-    _show(_ask(state, "/v2.1/servers/detail?all_tenants=1", "servers"), SERVERS, is_json=is_json)
+    show(_ask(state, "/v2.1/servers/detail?all_tenants=1", "servers"), SERVERS, is_json=is_json)
 
 
 def _ask(state: Path, path: str, member: str) -> list[dict[str, Any]]:
@@ -324,13 +313,3 @@ def _ask(state: Path, path: str, member: str) -> list[dict[str, Any]]:
         return Client.log_in(**access).pages(path, member)
     except ApiUnavailable as problem:
         raise click.ClickException(f"{problem} Cure: start it with `core up --state {state}`.") from None
-
-
-def _show(rows: Sequence[dict[str, Any]], columns: Sequence[Column], *, is_json: bool) -> None:
-    if is_json:
-        click.echo(json.dumps(rows, indent=1))
-        return
-    table = [[column.head for column in columns], *([str(column.value(row)) for column in columns] for row in rows)]
-    widths = [max(len(line[position]) for line in table) for position in range(len(columns))]
-    for line in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -39,7 +39,7 @@ def postgresql() -> Iterator[str]:
             "postgres", [_program("initdb"), "-D", f"{folder}/cluster", "-U", "inova", "-A", "trust", "-E", "UTF8", "--no-sync"], folder
         )
         command = [_program("postgres"), "-D", f"{folder}/cluster", *(f"--{name}={value}" for name, value in options.items())]
-        with _server(_as_user("postgres") + command, folder, "ready to accept connections", stop=signal.SIGINT):
+        with server(_as_user("postgres") + command, folder, "ready to accept connections", stop=signal.SIGINT):
             yield f"postgresql+asyncpg://inova@127.0.0.1:{port}/postgres"
 
 
@@ -64,8 +64,8 @@ def rabbitmq() -> Iterator[str]:
         }
         names = [_program("epmd"), "-d", "-d", "-address", "127.0.0.1", "-port", str(names_port)]
         with (
-            _server(names, folder, "entering the main select", environment=environment),
-            _server([_program("rabbitmq-server")], folder, "completed with", environment=environment),
+            server(names, folder, "entering the main select", environment=environment),
+            server([_program("rabbitmq-server")], folder, "completed with", environment=environment),
         ):
             yield f"amqp://guest:guest@127.0.0.1:{port}/"
 
@@ -99,7 +99,7 @@ def _run_as(user: str, command: list[str], folder: Path) -> None:
 
 
 @contextmanager
-def _server(
+def server(
     command: list[str],
     folder: Path,
     ready: str,

@@ -17,6 +17,8 @@ IMPORTED_FOR = "inova-imported-for"
 """On cached images: the server for which they were fetched."""
 CELL = "inova-cell"
 """On VMs: the cell that had them built."""
+MOVE = "inova-firstgen-move"
+"""On VMs and VDIs that come from a host of the first generation: the move that makes them."""
 VIF_ID = "inova-vif-id"
 """On VIFs: the port of the network service."""
 

@@ -31,10 +31,10 @@ async def sweep(xapi: XenApi, place: Place, servers: Container[str], is_busy: Is
     for task, record in tasks.items():
         image = marks.imported_image(record["name_label"])
         if image and not is_busy(image):
-            await _end_task(xapi, task)
+            await end_task(xapi, task)
 
 
-async def _end_task(xapi: XenApi, task: str) -> None:
+async def end_task(xapi: XenApi, task: str) -> None:
     """A pending task goes when it ends, and nobody else will end it. Releases that cannot be told so forget it after a day."""
     try:
         await xapi.call("task.set_status", task, "cancelled")
