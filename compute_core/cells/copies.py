@@ -55,7 +55,7 @@ def delete_here(connection: Connection, instance: Instance, now: str) -> None:
 
 
 def _account(connection: Connection, before: Instance, after: Instance) -> None:
-    """What is deleted, softly or for good, uses nothing of the project's quota; what is restored does again, and what is resized uses more."""
+    """What is deleted, softly or for good, uses no quota; what is restored does again, what is resized uses more."""
     had, has = (counted(server) if is_counted(server) else Usage() for server in (before, after))
     if had != has:
         usages.give_back(connection, after.project_id, beyond(had, has))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -15,8 +15,10 @@ from compute_core.model.clock import Clock, iso
 from compute_core.model.hosts import ComputeNode, HostReport
 from compute_core.model.instances import PAUSED, RUNNING, Instance
 from compute_core.model.json import from_json, to_json
+from compute_core.model.migrations import Migration
 from compute_core.scheduler.capacity import Ask, limits
 from compute_core.store import hosts, instances
+from compute_core.store import migrations_of_servers as migrations
 from compute_core.store.hosts import StoredHost
 from compute_core.store.port import Store
 
@@ -26,10 +28,11 @@ WRITE_AFTER_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the cell believes to be on a host, and which of the VMs there it does not want."""
+    """What the cell believes to be on a host, which of the VMs there it does not want, and which servers are on their way."""
 
     present: tuple[Instance, ...]
     unwanted: list[str]
+    migrations: Mapping[str, Migration]
 
 
 class Heartbeats:
@@ -54,7 +57,11 @@ class Heartbeats:
         else:
             self._table.put(await self._store.run(_write, node, limits(node, self._settings.ratios), now_s), now_s)
             self._written_at_s[said.host] = now_s
-        return {"instances": [to_json(instance) for instance in taken.present], "unwanted": taken.unwanted}
+        return {
+            "instances": [to_json(instance) for instance in taken.present],
+            "unwanted": taken.unwanted,
+            "migrations": {uuid: to_json(migration) for uuid, migration in taken.migrations.items()},
+        }
 
     def _node(self, said: HostReport, now: str) -> ComputeNode:
         service = str(uuid5(NAMESPACE_URL, f"inova:service:{self._settings.path}:{said.host}"))
@@ -63,7 +70,9 @@ class Heartbeats:
 
 def _look(connection: Connection, host: str, known: Sequence[str]) -> Taken:
     present = instances.on_host(connection, host)
-    return Taken(present, _unwanted(connection, host, known, present))
+    strange = sorted(set(known) - {instance.uuid for instance in present})
+    under_way = migrations.open_among(connection, [*strange, *(instance.uuid for instance in present if instance.task_state)])
+    return Taken(present, _unwanted(connection, host, strange, under_way), under_way)
 
 
 def _write(connection: Connection, node: ComputeNode, most: Ask, now_s: float) -> StoredHost:
@@ -88,8 +97,8 @@ def _with_others(node: ComputeNode, before: ComputeNode | None, present: Iterabl
     return replace(node, other_memory_mb=max(memory, 0), other_disk_gb=max(disk, 0))
 
 
-def _unwanted(connection: Connection, host: str, known: Sequence[str], present: Iterable[Instance]) -> list[str]:
-    """A VM of an instance that the cell has never heard of is left alone: it may be somebody else's."""
-    strange = sorted(set(known) - {instance.uuid for instance in present})
+def _unwanted(connection: Connection, host: str, strange: Sequence[str], under_way: Mapping[str, Migration]) -> list[str]:
+    """A VM of an instance that the cell has never heard of is left alone, as it may be somebody else's; and one that comes or goes."""
     rows = instances.among(connection, strange)
-    return [uuid for uuid in strange if uuid in rows and (rows[uuid].is_deleted or rows[uuid].host != host)]
+    moving = {uuid for uuid, journey in under_way.items() if host in {journey.source, journey.destination}}
+    return [uuid for uuid in strange if uuid in rows and uuid not in moving and (rows[uuid].is_deleted or rows[uuid].host != host)]

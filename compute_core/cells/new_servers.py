@@ -51,6 +51,17 @@ def usage_of(flavor: Flavor, count: int = 1) -> Usage:
     return Usage(count, flavor.vcpus * count, flavor.memory_mb * count)
 
 
+def counted(instance: Instance) -> Usage:
+    """What a server counts against its project's quota: while it may have either of two sizes, the larger one."""
+    sizes = [flavor for flavor in (instance.flavor, instance.old_flavor, instance.new_flavor) if flavor is not None]
+    return Usage(1, max(flavor.vcpus for flavor in sizes), max(flavor.memory_mb for flavor in sizes))
+
+
+def beyond(usage: Usage, other: Usage) -> Usage:
+    """By how much one is more than the other; less is negative."""
+    return Usage(usage.instances - other.instances, usage.cores - other.cores, usage.memory_mb - other.memory_mb)
+
+
 def new_instances(
     context: RequestContext, request: ServerRequest, flavor: Flavor, key: KeyPair | None, now: str, chance: Random
 ) -> tuple[Instance, ...]:

@@ -6,12 +6,16 @@ Most findings are acted upon only when they are made again at the next heartbeat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import MappingProxyType
+from typing import Any
 
 from compute_core.compute.vms import Vm, Vms
 from compute_core.model.instances import NO_STATE, PAUSED, RUNNING, SHUTDOWN, SUSPENDED, Instance, VmState
 from compute_core.model.transitions import ACTIONS
+
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Kind(Enum):
@@ -32,7 +36,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference. ``action`` is the broken one, ``error`` None when it had reached its end."""
+    """One difference. ``action`` is the broken one, ``error`` None when it had reached its end; ``arguments`` let it go on."""
 
     kind: Kind
     uuid: str
@@ -40,6 +44,7 @@ class Finding:
     power_state: int = NO_STATE
     action: str = ""
     error: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 ENDS: Mapping[VmState, int] = {"active": RUNNING, "stopped": SHUTDOWN, "paused": PAUSED, "suspended": SUSPENDED}
@@ -47,17 +52,25 @@ ENDS: Mapping[VmState, int] = {"active": RUNNING, "stopped": SHUTDOWN, "paused":
 
 BY_TASK_STATE = {action.task_state: name for name, action in ACTIONS.items()}
 
+ELSEWHERE = frozenset({"confirm_resize"})
+"""What the host that a server came from does, and not the one that has it."""
 
-def findings(instances: Iterable[Instance], unwanted: Iterable[str], vms: Vms, is_busy: Callable[[str], bool]) -> Iterator[Finding]:
+
+def findings(
+    instances: Iterable[Instance], unwanted: Iterable[str], vms: Vms, is_busy: Callable[[str], bool], migrations: Mapping[str, Any] = NONE
+) -> Iterator[Finding]:
     """The differences between the cell's servers on this host and its VMs, those left out on which an operation is under way.
 
-    ``unwanted`` are servers whose VMs are here and should not be. A VM of which the cell says nothing is left alone.
+    ``migrations`` are the records of those that are on their way. ``unwanted`` are servers whose VMs are here and should not be. A VM of
+    which the cell says nothing is left alone.
     """
     for instance in instances:
         if not is_busy(instance.uuid):
-            yield from _of_instance(instance, vms.get(instance.uuid))
+            journey = migrations.get(instance.uuid)
+            for finding in _of_instance(instance, vms.get(instance.uuid)):
+                yield finding if journey is None else replace(finding, arguments={"migration": journey})
     for uuid in unwanted:
-        if uuid in vms and not is_busy(uuid):
+        if (uuid in vms or uuid in vms.formers) and not is_busy(uuid):
             yield Finding(Kind.UNWANTED_VM, uuid)
 
 
@@ -68,6 +81,8 @@ def _of_instance(instance: Instance, vm: Vm | None) -> Iterator[Finding]:
         yield Finding(Kind.HALF_DELETED, instance.uuid, instance)
     elif instance.vm_state == "building":
         yield Finding(Kind.FINISHED_BUILD if state == RUNNING else Kind.HALF_BUILT, instance.uuid, instance, state)
+    elif action in ELSEWHERE:
+        return
     elif action is not None:
         yield Finding(Kind.BROKEN_ACTION, instance.uuid, instance, state, action, _error(action, state))
     elif state != instance.power_state:

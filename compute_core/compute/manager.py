@@ -14,6 +14,7 @@ from compute_core.compute.cell import Cell
 from compute_core.compute.findings import Finding, Kind, findings
 from compute_core.compute.following import follow, read_vms
 from compute_core.compute.operations import Operations
+from compute_core.compute.peers import BusPeers
 from compute_core.compute.remedies import REMEDIES
 from compute_core.compute.report import report
 from compute_core.compute.servers import Servers
@@ -74,6 +75,7 @@ class ComputeManager:
         while True:
             try:
                 place = await learn(self._session, self._settings.url)
+                self._vms.host = "" if place.is_alone else place.host
                 self._vms.replace(await read_vms(self._session))
                 servers = self._servers(place)
                 await servers.tidy()
@@ -87,7 +89,8 @@ class ComputeManager:
 
     def _servers(self, place: Place) -> Servers:
         cache = ImageCache(place, self._images)
-        host = Host(self._settings, self._session, place, self._images, cache, self._vms)
+        peers = BusPeers(self._bus, self._cell)
+        host = Host(self._settings, self._session, place, self._images, cache, self._vms, peers)
         return Servers(host, self._cell, self._operations, asyncio.Semaphore(self._settings.concurrent_builds))
 
     async def _keep_reporting(self, servers: Servers, group: asyncio.TaskGroup) -> None:
@@ -104,10 +107,11 @@ class ComputeManager:
     async def _heartbeat(self, servers: Servers) -> list[Finding]:
         """Report; what the cell's answer shows to be wrong, and is to be put right. One of SILENCE when host or cell does not answer."""
         now = await report(self._session, servers.host.place, self._settings.host, self._vms.running())
-        known, limit_s = sorted(self._vms), self._settings.call_timeout_s
+        known, limit_s = sorted({*self._vms, *self._vms.formers}), self._settings.call_timeout_s
         answer = await servers.cell.ask("heartbeat", limit_s, report=to_json(now), instances_known=known)
         instances = [from_json(instance, Instance) for instance in answer["instances"]]
-        found = list(findings(instances, answer["unwanted"], self._vms, self._operations.is_busy))
+        journeys = answer.get("migrations", {})
+        found = list(findings(instances, answer["unwanted"], self._vms, self._operations.is_busy, journeys))
         before, self._suspects = self._suspects, {(finding.uuid, finding.kind) for finding in found}
         return [finding for finding in found if finding.kind.is_certain or (finding.uuid, finding.kind) in before]
 

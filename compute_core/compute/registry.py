@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from compute_core.compute.arriving import PEER_REQUESTS
 from compute_core.compute.consoles import CONSOLES
+from compute_core.compute.evacuating import EVACUATING, EVACUATING_RECOVERIES
+from compute_core.compute.migrating import MIGRATING, MIGRATING_RECOVERIES, STEERING
 from compute_core.compute.power_table import POWER
+from compute_core.compute.resizing import RESIZING, RESIZING_RECOVERIES
 from compute_core.compute.snapshots import SNAPSHOTS
 from compute_core.compute.work import Operation, Query
+
+__all__ = ["OPERATIONS", "PEER_REQUESTS", "QUERIES", "RECOVERIES"]
 
 OPERATIONS: Mapping[str, Operation] = {
     **POWER,
     **SNAPSHOTS,
+    **RESIZING,
+    **MIGRATING,
+    **EVACUATING,
 }
 """Each tells its end by ``action_finished``."""
 
 QUERIES: Mapping[str, Query] = {
     **CONSOLES,
+    **STEERING,
 }
-"""Each answers at once and changes nothing."""
+"""Each answers at once, whatever is under way. All but those of STEERING change nothing; these bend what is under way."""
+
+RECOVERIES: Mapping[str, Operation] = {
+    **RESIZING_RECOVERIES,
+    **MIGRATING_RECOVERIES,
+    **EVACUATING_RECOVERIES,
+}
+"""What is done, instead of telling a failure, about an operation that a killed agent has left; each tells the operation's end."""

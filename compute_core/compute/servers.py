@@ -11,14 +11,15 @@ from typing import Any
 from compute_core.bus.port import Endpoint
 from compute_core.compute.cell import Cell
 from compute_core.compute.operations import Operations
-from compute_core.compute.registry import OPERATIONS, QUERIES
-from compute_core.compute.work import Ending, Host, Work
-from compute_core.model.errors import BuildFailed, ComputeError, HostUnreachable
+from compute_core.compute.registry import OPERATIONS, PEER_REQUESTS, QUERIES, RECOVERIES
+from compute_core.compute.work import Ending, Host, Operation, Work
+from compute_core.model.errors import BuildFailed, ComputeError, Conflict, HostUnreachable
 from compute_core.model.images import Image
-from compute_core.model.instances import NO_STATE, POWER_STATES, RUNNING, Instance
+from compute_core.model.instances import NO_STATE, POWER_STATES, RUNNING, Instance, domain_name
 from compute_core.model.json import from_json
 from compute_core.model.transitions import ACTIONS
 from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
+from compute_core.xenapi.former import remove_former
 from compute_core.xenapi.removal import remove
 from compute_core.xenapi.spawn import spawn
 from compute_core.xenapi.sweep import sweep
@@ -51,6 +52,7 @@ class Servers:
             "destroy": self.destroy,
             "act": self.act,
             "query": self.query,
+            "peer": self.peer,
             "ping": self.ping,
         }
 
@@ -77,7 +79,9 @@ class Servers:
         """One of OPERATIONS."""
         work = Work(self.host, from_json(instance, Instance), arguments)
         log.info("%s: %s %s (%s)", self.name, action, work.instance.uuid, context.get("request_id", ""))
-        await self.operations.run(work.instance.uuid, lambda: self._act(work, action), interrupts=ACTIONS[action].interrupts)
+        await self.operations.run(
+            work.instance.uuid, lambda: self._carry_out(work, action, OPERATIONS[action]), interrupts=ACTIONS[action].interrupts
+        )
 
     async def query(self, context: Any, instance: Any, question: str, arguments: Any) -> Any:
         """One of QUERIES. HostUnreachable when the host does not answer, or not as it should."""
@@ -88,6 +92,22 @@ class Servers:
         except (XenApiFailure, Unanswered) as problem:
             raise HostUnreachable(f"{self.name} did not answer {question}: {problem}") from problem
 
+    async def peer(self, instance: Any, request: str, arguments: Any) -> Any:
+        """One of PEER_REQUESTS, which another host's agent makes. Conflict with the reason when it cannot be met."""
+        work = Work(self.host, from_json(instance, Instance), arguments)
+        log.info("%s: %s for %s", self.name, request, work.instance.uuid)
+        async with self.host.expected.turn(work.instance.uuid):
+            try:
+                return await PEER_REQUESTS[request](work)
+            except (XenApiFailure, Unanswered, TransferFailed) as problem:
+                self.operations.is_untidy = True
+                raise Conflict(f"{self.name}: {request}: {problem}") from problem
+
+    async def recover(self, server: Instance, action: str, arguments: Mapping[str, Any]) -> None:
+        """Go on with what a killed agent had begun, or take it back; the cell is told how that ended."""
+        work = Work(self.host, server, arguments)
+        await self.operations.run(server.uuid, lambda: self._carry_out(work, action, RECOVERIES[action]))
+
     async def removal(self, server: Instance) -> None:
         """The operation behind ``destroy``."""
         await self._remove(server.uuid, server.domain_name)
@@ -95,7 +115,8 @@ class Servers:
 
     async def reap(self, uuid: str) -> None:
         """Remove a server that the cell does not know on this host; nobody is told."""
-        await self._remove(uuid, self.host.vm(uuid).label)
+        vm = self.host.vms.get(uuid)
+        await self._remove(uuid, domain_name(uuid) if vm is None else vm.label)
 
     async def tidy(self) -> None:
         """Look for what failures may have left behind, when there were any."""
@@ -104,7 +125,7 @@ class Servers:
         self.operations.is_untidy = False
 
     def _is_busy(self, name: str) -> bool:
-        return self.operations.is_busy(name) or self.host.cache.is_in_use(name)
+        return self.operations.is_busy(name) or name in self.host.expected or self.host.cache.is_in_use(name)
 
     async def give_up(self, server: Instance, failure: BuildFailed) -> None:
         """Remove what a build has left, and tell the cell why."""
@@ -113,10 +134,13 @@ class Servers:
 
     async def _remove(self, uuid: str, label: str) -> None:
         try:
+            if uuid in self.host.vms.formers:
+                await remove_former(self.host.xapi, uuid, label)
             await remove(self.host.xapi, uuid, label)
         except (XenApiFailure, Unanswered) as problem:
             self.operations.is_untidy = True
             raise HostUnreachable(f"{self.name} did not remove {uuid}: {problem}") from problem
+        self.host.expected.discard(uuid)
         vm = self.host.vms.get(uuid)
         if vm is not None:
             self.host.vms.forget(vm.ref)
@@ -145,10 +169,10 @@ class Servers:
     async def _tell_failure(self, uuid: str, failure: BuildFailed) -> None:
         await self.cell.tell("build_failed", uuid=uuid, host=self.name, message=failure.message, is_retryable=failure.is_retryable)
 
-    async def _act(self, work: Work, action: str) -> None:
+    async def _carry_out(self, work: Work, action: str, operation: Operation) -> None:
         error, ending = None, Ending()
         try:
-            ending = await OPERATIONS[action](work)
+            ending = await operation(work)
         except PROBLEMS as problem:
             self.operations.is_untidy = True
             error = str(problem)

@@ -8,6 +8,7 @@ from typing import Any
 
 from compute_core.model.instances import NO_STATE, POWER_STATES, Instance
 from compute_core.xenapi import marks
+from compute_core.xenapi.place import NULL
 
 Record = Mapping[str, Any]
 
@@ -23,11 +24,17 @@ class Vm:
 
 
 class Vms:
-    """The servers' VMs, by uuid of the server. VMs without the core's mark, templates and snapshots are not among them."""
+    """The servers' VMs, by uuid of the server. VMs without the core's mark, templates and snapshots are not among them.
 
-    __slots__ = ("_by_uuid", "_uuids")
+    ``host`` is the ref of the agent's own host where the pool has others: their VMs are theirs. ``formers`` are the refs of VMs that were
+    set aside when their servers were moved or resized, by uuid of the server.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_by_uuid", "_uuids", "formers", "host")
+
+    def __init__(self, host: str = "") -> None:
+        self.host = host
+        self.formers: dict[str, str] = {}
         self._by_uuid: dict[str, Vm] = {}
         self._uuids: dict[str, str] = {}
 
@@ -51,14 +58,16 @@ class Vms:
 
     def replace(self, records: Mapping[str, Record]) -> list[str]:
         """Start over from everything that the host has; the servers whose power state is news to the cell."""
-        for ref in self._uuids.keys() - records.keys():
+        for ref in (self._uuids.keys() | set(self.formers.values())) - records.keys():
             self.forget(ref)
         return [uuid for ref, record in records.items() if (uuid := self.see(ref, record))]
 
     def see(self, ref: str, record: Record) -> str:
         """Take in a record; the server's uuid when its power state is news to the cell, "" otherwise."""
         uuid = marks.instance_of(record)
-        if not uuid or record["is_a_template"] or record["is_control_domain"]:
+        if not uuid or record["is_a_template"] or record["is_control_domain"] or not self._is_here(record):
+            self.forget(ref)
+            self._see_former(ref, record)
             return ""
         power_state = POWER_STATES.get(record["power_state"], NO_STATE)
         vm = self._by_uuid.get(uuid)
@@ -75,12 +84,38 @@ class Vms:
             self._put(instance.uuid, Vm(ref, instance.domain_name, running, running))
         self._by_uuid[instance.uuid].told = running
 
+    def arrived(self, instance: Instance, ref: str) -> None:
+        """Take in a halted VM that is the server's from now on, before events tell of it."""
+        halted = POWER_STATES["Halted"]
+        self.formers.pop(instance.uuid, None)
+        self._put(instance.uuid, Vm(ref, instance.domain_name, halted, halted))
+
+    def set_aside(self, uuid: str) -> None:
+        """The server's VM is its former one from now on."""
+        vm = self._by_uuid.get(uuid)
+        if vm is not None:
+            self.forget(vm.ref)
+            self.formers[uuid] = vm.ref
+
     def forget(self, ref: str) -> None:
         """The VM is gone."""
+        self.formers = {former: vm for former, vm in self.formers.items() if vm != ref}
         uuid = self._uuids.pop(ref, "")
         vm = self._by_uuid.get(uuid)
         if vm is not None and vm.ref == ref:
             del self._by_uuid[uuid]
+
+    def _is_here(self, record: Record) -> bool:
+        """A VM without a domain is its home's, which is where it was started last."""
+        if not self.host:
+            return True
+        home: str = record["resident_on"] if record["resident_on"] != NULL else record["affinity"]
+        return home == self.host
+
+    def _see_former(self, ref: str, record: Record) -> None:
+        uuid = marks.former_of(record)
+        if uuid and self._is_here(record):
+            self.formers[uuid] = ref
 
     def _put(self, uuid: str, vm: Vm) -> None:
         self._by_uuid[uuid] = vm

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from compute_core.compute.expected import Expected
+from compute_core.compute.peers import Peers
 from compute_core.compute.settings import AgentSettings
 from compute_core.compute.vms import Vm, Vms
 from compute_core.model.errors import NotFound
@@ -29,6 +31,8 @@ class Host:
     images: Images
     cache: ImageCache
     vms: Vms
+    peers: Peers
+    expected: Expected = field(default_factory=Expected)
 
     def vm(self, uuid: str) -> Vm:
         """The VM of a server. NotFound when it has none here."""

@@ -138,6 +138,12 @@ def release(connection: Connection, instance_uuid: str) -> str | None:
     return str(row.host)
 
 
+def swap_claims(connection: Connection, name: str, other: str) -> None:
+    """Let two claims be each other's from now on: a server's own, and the one that its migration holds."""
+    for former, now in ((name, f"{other}~"), (other, name), (f"{other}~", other)):
+        connection.execute(update(claims).where(claims.c.instance_uuid == former).values(instance_uuid=now))
+
+
 def claimed(connection: Connection) -> dict[str, tuple[str, Ask]]:
     """Every claim: by instance, its host and what it takes."""
     rows = connection.execute(select(claims))

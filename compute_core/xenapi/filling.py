@@ -31,12 +31,12 @@ async def _send(xapi: XenApi, vdi: str, chunks: AsyncIterator[bytes], length: in
     try:
         await xapi.put_vdi(vdi, chunks, length, task=task)
     except TransferFailed:
-        await _outcome(xapi, task)  # which knows the reason better, when there is one
+        await outcome(xapi, task)  # which knows the reason better, when there is one
         raise
-    await _outcome(xapi, task, is_over=True)
+    await outcome(xapi, task, is_over=True)
 
 
-async def _outcome(xapi: XenApi, task: str, *, is_over: bool = False) -> None:
+async def outcome(xapi: XenApi, task: str, *, is_over: bool = False) -> None:
     """Raise what the task failed with. ``is_over``: the bytes are all there, so it is waited for."""
     pauses, waited_s = iter(TASK_LOOKS_S), 0.0
     pause_s = next(pauses)

@@ -19,6 +19,12 @@ CELL = "inova-cell"
 """On VMs: the cell that had them built."""
 MOVE = "inova-firstgen-move"
 """On VMs and VDIs that come from a host of the first generation: the move that makes them."""
+FORMER = "inova-former-of"
+"""On VMs that were set aside when their server was moved or resized, instead of INSTANCE: the server."""
+MIGRATION = "inova-migration"
+"""On VMs and VDIs that came from another host, or were made for another size: the migration that brought them."""
+BERTH = "inova-berth"
+"""On VDIs that wait for a disk of another host: its number in the VM."""
 VIF_ID = "inova-vif-id"
 """On VIFs: the port of the network service."""
 
@@ -39,6 +45,26 @@ def import_label(image_id: str, instance_uuid: str) -> str:
 def imported_image(label: str) -> str:
     """The image whose import a task is, by its name_label; "" for other tasks."""
     return label.removeprefix(_IMPORT).partition(" ")[0] if label.startswith(_IMPORT) else ""
+
+
+_TRANSFER = "inova transfer "
+
+
+def transfer_label(migration_uuid: str, instance_uuid: str, userdevice: str) -> str:
+    """The name_label of the task of a disk that comes from another host."""
+    return f"{_TRANSFER}{migration_uuid} of {instance_uuid} disk {userdevice}"
+
+
+def transfer_of(label: str) -> tuple[str, str]:
+    """The migration and the server that such a task is for, by its name_label; "" twice for other tasks."""
+    words = label.removeprefix(_TRANSFER).split() if label.startswith(_TRANSFER) else []
+    return (words[0], words[2]) if len(words) > 2 else ("", "")
+
+
+def former_of(record: Mapping[str, Any]) -> str:
+    """The server that a VM was set aside for, "" for every other VM."""
+    uuid: str = record["other_config"].get(FORMER, "")
+    return uuid
 
 
 def instance_of(record: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ NO_DISKS = frozenset({"iso", "udev"})
 class Place:
     """Refs and facts of one host that do not change while it is up.
 
-    ``is_alone``: the pool has no other host. ``token`` is where events of what changes since begin.
+    ``is_alone``: the pool, whose uuid is ``pool``, has no other host. ``token`` is where events of what changes since begin.
     """
 
     host: str
@@ -40,6 +40,7 @@ class Place:
     supports_hvm: bool
     is_alone: bool
     token: str
+    pool: str = ""
 
 
 async def learn(session: Session, url: str) -> Place:
@@ -66,6 +67,7 @@ async def learn(session: Session, url: str) -> Place:
         supports_hvm=any("hvm" in capability for capability in record["capabilities"]),
         is_alone=len(tables["host"]) == 1,
         token=batch["token"],
+        pool=next((pool["uuid"] for pool in tables["pool"].values()), ""),
     )
 
 

@@ -36,6 +36,7 @@ LONG_CALLS = frozenset(
         "VDI.clone",
         "VDI.copy",
         "VDI.snapshot",
+        "VM.assert_can_migrate",
         "VDI.destroy",
         "SR.scan",
         "host.call_plugin",
@@ -53,8 +54,31 @@ class XenApi(Protocol):
     async def put_vdi(self, vdi: str, chunks: AsyncIterator[bytes], length: int, *, task: str = "") -> None:
         """Fill a VDI from a VHD of ``length`` bytes. Raises TransferFailed, NotSent, XenApiFailure; ``task`` tells the outcome."""
 
-    def get_vdi(self, vdi: str) -> AsyncIterator[bytes]:
-        """A VDI with all that its chain holds, as one VHD. Raises TransferFailed, NotSent, XenApiFailure."""
+    def get_vdi(self, vdi: str, *, base: str = "") -> AsyncIterator[bytes]:
+        """A VDI with all that its chain holds, as one VHD; with ``base``, the uuid of another VDI, what has changed since that one.
+
+        Raises TransferFailed, NotSent, XenApiFailure.
+        """
+
+    @property
+    def url(self) -> str:
+        """Where the calls go."""
+
+    async def ref(self) -> str:
+        """The session's own ref, for whoever is to send something here."""
+
+    def elsewhere(self, url: str, ref: str) -> Elsewhere:
+        """The way to another pool, by a session that is valid there."""
+
+
+class Elsewhere(Protocol):
+    """Another pool, which has let us in to bring something. To be closed."""
+
+    async def put_vdi(self, vdi: str, chunks: AsyncIterator[bytes], length: int, *, task: str = "") -> None:
+        """See XenApi."""
+
+    async def close(self) -> None:
+        """Drop the connections; the session is its owner's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +121,14 @@ def is_repeatable(method: str) -> bool:
 class Login:
     """A valid session on the pool's master. One caller at a time logs in; who finds it invalid meanwhile waits and uses the new one."""
 
-    __slots__ = ("_account", "_dial", "_lock", "ref", "transport", "url")
+    __slots__ = ("_account", "_lock", "dial", "ref", "transport", "url")
 
     def __init__(self, account: Account, dial: Dial) -> None:
         self.url = account.url
         self.ref = ""
         self.transport: Transport = dial(account.url)
         self._account = account
-        self._dial = dial
+        self.dial = dial
         self._lock = asyncio.Lock()
 
     async def renew(self, stale: str, note: Note) -> str:
@@ -138,7 +162,31 @@ class Login:
         host = f"[{master}]" if ":" in master else master
         self.url = urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
         await self.transport.close()
-        self.transport = self._dial(self.url)
+        self.transport = self.dial(self.url)
+
+
+class Guest:
+    """The ``Elsewhere`` of a pool's URL and somebody's session there."""
+
+    __slots__ = ("_note", "_ref", "_transport")
+
+    def __init__(self, transport: Transport, ref: str, note: Note) -> None:
+        self._transport = transport
+        self._ref = ref
+        self._note = note
+
+    async def put_vdi(self, vdi: str, chunks: AsyncIterator[bytes], length: int, *, task: str = "") -> None:
+        """See XenApi."""
+        self._note("PUT /import_raw_vdi")
+        await self._transport.put("/import_raw_vdi", _import_query(self._ref, vdi, task), chunks, length)
+
+    async def close(self) -> None:
+        """See Elsewhere."""
+        await self._transport.close()
+
+
+def _import_query(ref: str, vdi: str, task: str) -> dict[str, str]:
+    return {"session_id": ref, "vdi": vdi, "format": "vhd"} | ({"task_id": task} if task else {})
 
 
 class Session:
@@ -176,13 +224,16 @@ class Session:
 
     async def put_vdi(self, vdi: str, chunks: AsyncIterator[bytes], length: int, *, task: str = "") -> None:
         """See XenApi."""
-        query = {"session_id": await self.ref(), "vdi": vdi, "format": "vhd"} | ({"task_id": task} if task else {})
         self._note("PUT /import_raw_vdi")
-        await self._login.transport.put("/import_raw_vdi", query, chunks, length)
+        await self._login.transport.put("/import_raw_vdi", _import_query(await self.ref(), vdi, task), chunks, length)
 
-    async def get_vdi(self, vdi: str) -> AsyncIterator[bytes]:
+    def elsewhere(self, url: str, ref: str) -> Elsewhere:
         """See XenApi."""
-        query = {"session_id": await self.ref(), "vdi": vdi, "format": "vhd"}
+        return Guest(self._login.dial(url), ref, self._note)
+
+    async def get_vdi(self, vdi: str, *, base: str = "") -> AsyncIterator[bytes]:
+        """See XenApi."""
+        query = {"session_id": await self.ref(), "vdi": vdi, "format": "vhd"} | ({"base": base} if base else {})
         self._note("GET /export_raw_vdi")
         async for chunk in self._login.transport.get("/export_raw_vdi", query):
             yield chunk

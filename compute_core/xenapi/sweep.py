@@ -30,7 +30,8 @@ async def sweep(xapi: XenApi, place: Place, servers: Container[str], is_busy: Is
         await destroy(xapi, "VDI", vdi)
     for task, record in tasks.items():
         image = marks.imported_image(record["name_label"])
-        if image and not is_busy(image):
+        _, server = marks.transfer_of(record["name_label"])
+        if (image and not is_busy(image)) or (server and not is_busy(server)):
             await end_task(xapi, task)
 
 

@@ -1,0 +1,88 @@
+"""What another host's agent may ask of this one for a server that is to come here. Each answers with JSON.
+
+The migration's uuid marks whatever is made, so that it is found again and taken away when the server does not come after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from compute_core.compute.work import Host, Work
+from compute_core.model.json import from_json, to_json
+from compute_core.model.migrations import Migration
+from compute_core.xenapi.arrival import Berth, arrived_vm, berths, moored, turn_away, unpacked
+from compute_core.xenapi.live import landing, settled
+from compute_core.xenapi.parcel import Parcel
+
+PeerRequest = Callable[[Work], Awaitable[Any]]
+
+
+def migration_of(work: Work) -> Migration:
+    """The migration that an operation or request is about."""
+    return from_json(work.arguments["migration"], Migration)
+
+
+async def _expect(work: Work) -> dict[str, Any]:
+    """Make room for the disks of ``parcel``, unless the sender's ``pool`` sees ours: where it is, and how to bring them."""
+    host, sent = work.host, from_json(work.arguments["parcel"], Parcel)
+    host.expected.add(work.instance.uuid)
+    found: tuple[Berth, ...] = ()
+    if work.arguments["pool"] != host.place.pool:
+        found = await berths(host.xapi, host.place, sent, migration_of(work).uuid, work.instance.uuid)
+    here = {"pool": host.place.pool, "sr": host.place.sr, "url": _url(host), "ref": await host.xapi.ref()}
+    return {**here, "berths": [to_json(berth) for berth in found]}
+
+
+def _url(host: Host) -> str:
+    """Where disks are brought to: the host itself, since no other one may see its SR."""
+    if host.place.is_alone:
+        return host.xapi.url
+    parts = urlsplit(host.xapi.url)
+    return urlunsplit(parts._replace(netloc=f"{host.place.address}:{parts.port}" if parts.port else host.place.address))
+
+
+async def _moor(work: Work) -> None:
+    """Wait until a disk has come, by its ``task``."""
+    await moored(work.host.xapi, work.arguments["task"])
+
+
+async def _receive(work: Work) -> None:
+    """Make the VM of ``parcel`` and its disks here, ``vdis``. Again is fine."""
+    host, record = work.host, migration_of(work)
+    sent = from_json(work.arguments["parcel"], Parcel)
+    vm = await arrived_vm(host.xapi, sent.label, record.uuid) if work.instance.uuid in host.vms else None
+    if vm is None:
+        vm = await unpacked(host.xapi, host.place, work.instance, record.new_flavor, sent, work.arguments["vdis"], record.uuid)
+    host.vms.arrived(work.instance, vm)
+
+
+async def _drop(work: Work) -> None:
+    """The server is not coming: whatever was made for it goes."""
+    host = work.host
+    await turn_away(host.xapi, work.instance.domain_name, migration_of(work).uuid)
+    host.expected.discard(work.instance.uuid)
+
+
+async def _land(work: Work) -> Any:
+    """Let the running VM come here, and say how."""
+    return to_json(await landing(work.host.xapi, work.host.place))
+
+
+async def _has_landed(work: Work) -> int | None:
+    """The power state of the server's VM when it is here, where it is at home from now on; None when it is not."""
+    host, vm = work.host, work.host.vms.get(work.instance.uuid)
+    if vm is not None and not host.place.is_alone:
+        await settled(host.xapi, vm.ref, host.place.host)
+    return None if vm is None else vm.power_state
+
+
+PEER_REQUESTS: Mapping[str, PeerRequest] = {
+    "expect": _expect,
+    "moor": _moor,
+    "receive": _receive,
+    "drop": _drop,
+    "land": _land,
+    "has_landed": _has_landed,
+}

@@ -1,0 +1,174 @@
+"""Resize and cold migration, as the two hosts do their parts; what the cell makes of each end is in `cells.steps`.
+
+Until the source says that it has done its part nothing is given up there; from then on the destination has the server.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from compute_core.compute.arriving import migration_of
+from compute_core.compute.work import Ending, Operation, Work
+from compute_core.model.errors import ComputeError, HostUnreachable
+from compute_core.model.instances import RUNNING, SHUTDOWN
+from compute_core.model.json import from_json, to_json
+from compute_core.model.migrations import Migration
+from compute_core.xenapi import power
+from compute_core.xenapi.arrival import Berth, copy_here
+from compute_core.xenapi.disk_stream import measured
+from compute_core.xenapi.former import bring_back, remove_former, set_aside
+from compute_core.xenapi.parcel import Parcel, ParcelDisk, check_fit, packed
+from compute_core.xenapi.removal import remove
+from compute_core.xenapi.session import Elsewhere
+from compute_core.xenapi.undo import Undo
+
+log = logging.getLogger(__name__)
+
+
+async def _resize(work: Work) -> Ending:
+    """The source's part: the disks go, the VM is made of them there, the one here is set aside. The other host starts it."""
+    host, record = work.host, migration_of(work)
+    vm = work.vm
+    parcel = await packed(host.xapi, vm, work.instance.uuid)
+    check_fit(parcel, record.new_flavor)
+    async with Undo(f"{record.kind} of {parcel.label}") as undo:
+        undo.add("have the other host take away what it has of it", lambda: _dropped(work, record))
+        berth = await _asked(work, record, "expect", parcel=to_json(parcel), pool=host.place.pool)
+        undo.add("let it run again", lambda: _running_again(work, vm, parcel))
+        vdis = await _sent(work, vm, parcel, record, berth)
+        undo.add("take it for the server's again", lambda: _taken_back(work))
+        await set_aside(host.xapi, vm, parcel.label, parcel.other_config)
+        host.vms.set_aside(work.instance.uuid)
+        await _asked(work, record, "receive", parcel=to_json(parcel), vdis=vdis)
+    return Ending(SHUTDOWN)
+
+
+async def _sent(work: Work, vm: str, parcel: Parcel, record: Migration, berth: Mapping[str, Any]) -> Sequence[str]:
+    """The disks as the other host has them, the VM being halted."""
+    place, xapi = work.host.place, work.host.xapi
+    if berth["pool"] == place.pool:
+        await _halted(work, vm, parcel)
+        shares_sr = berth["sr"] == place.sr
+        return [await copy_here(xapi, disk, berth["sr"], record.uuid, shares_sr=shares_sr) for disk in parcel.moved]
+    berths = [from_json(each, Berth) for each in berth["berths"]]
+    way = xapi.elsewhere(berth["url"], berth["ref"])
+    try:
+        await _stream(work, vm, parcel, berths, way)
+    finally:
+        await way.close()
+    for each in berths:
+        await _asked(work, record, "moor", task=each.task)
+    return [each.vdi for each in berths]
+
+
+async def _stream(work: Work, vm: str, parcel: Parcel, berths: Sequence[Berth], way: Elsewhere) -> None:
+    """The disks go as they are once the VM is halted."""
+    await _halted(work, vm, parcel)
+    for disk, berth in zip(parcel.moved, berths, strict=True):
+        await _carry(work, disk, berth, way)
+
+
+async def _carry(work: Work, disk: ParcelDisk, berth: Berth, way: Elsewhere) -> None:
+    stream = await measured(work.host.xapi.get_vdi(disk.vdi), f"disk {disk.userdevice}")
+    await way.put_vdi(berth.vdi, stream.chunks, stream.length, task=berth.task)
+
+
+async def _halted(work: Work, vm: str, parcel: Parcel) -> None:
+    if parcel.power_state != "Halted":
+        await power.stop(work.host.xapi, vm, work.host.settings.patience)
+
+
+async def _running_again(work: Work, vm: str, parcel: Parcel) -> None:
+    if parcel.power_state != "Halted":
+        await power.start(work.host.xapi, work.host.place, vm)
+
+
+async def _back(work: Work) -> str | None:
+    """The former VM is the server's again, as far as it was not."""
+    host = work.host
+    vm = await bring_back(host.xapi, work.instance.uuid, work.instance.domain_name)
+    if vm is not None:
+        host.vms.arrived(work.instance, vm)
+    return vm
+
+
+async def _taken_back(work: Work) -> None:
+    await _back(work)
+
+
+async def _asked(work: Work, record: Migration, request: str, **arguments: Any) -> Any:
+    told = {"migration": to_json(record), **arguments}
+    return await work.host.peers.ask(record.destination, request, work.instance, **told)
+
+
+async def _dropped(work: Work, record: Migration) -> None:
+    """The cell says so as well when it hears of the failure; a host that is away finds it when it is back."""
+    try:
+        await _asked(work, record, "drop")
+    except ComputeError as problem:
+        log.warning("%s has not taken away what came of %s: %s", record.destination, work.instance.uuid, problem.message)
+
+
+async def _undone(work: Work) -> Ending:
+    """What a killed agent had begun of its part is taken back."""
+    record = migration_of(work)
+    await _dropped(work, record)
+    vm = await _back(work) or work.vm
+    if record.was_running:
+        await power.start(work.host.xapi, work.host.place, vm)
+    raise HostUnreachable(f"the agent of {work.host.settings.host} was interrupted during it")
+
+
+async def _finish(work: Work) -> Ending:
+    """The destination's part: it runs, if it did before."""
+    record = migration_of(work)
+    if record.was_running:
+        await power.start(work.host.xapi, work.host.place, work.vm)
+    work.host.expected.discard(work.instance.uuid)
+    return Ending(RUNNING if record.was_running else SHUTDOWN)
+
+
+async def _confirm(work: Work) -> Ending:
+    """The source's part: the former VM goes."""
+    await remove_former(work.host.xapi, work.instance.uuid, work.instance.domain_name)
+    work.host.vms.formers.pop(work.instance.uuid, None)
+    return Ending(work.instance.power_state)
+
+
+async def _revert(work: Work) -> Ending:
+    """The destination's part: the new VM goes, with its disks."""
+    host = work.host
+    await remove(host.xapi, work.instance.uuid, work.instance.domain_name)
+    host.expected.discard(work.instance.uuid)
+    vm = host.vms.get(work.instance.uuid)
+    if vm is not None:
+        host.vms.forget(vm.ref)
+    return Ending(SHUTDOWN)
+
+
+async def _finish_revert(work: Work) -> Ending:
+    """The source's part: the former VM is the server's again, and runs, if it did before."""
+    record = migration_of(work)
+    vm = await _back(work) or work.vm
+    if record.was_running:
+        await power.start(work.host.xapi, work.host.place, vm)
+    return Ending(RUNNING if record.was_running else SHUTDOWN)
+
+
+RESIZING: Mapping[str, Operation] = {
+    "resize": _resize,
+    "finish_resize": _finish,
+    "confirm_resize": _confirm,
+    "revert_resize": _revert,
+    "finish_revert": _finish_revert,
+}
+
+RESIZING_RECOVERIES: Mapping[str, Operation] = {
+    "resize": _undone,
+    "finish_resize": _finish,
+    "revert_resize": _revert,
+    "finish_revert": _finish_revert,
+}
+"""What is done about a part that a killed agent has begun: taken back before the server has moved, finished afterwards."""
