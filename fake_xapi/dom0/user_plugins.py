@@ -18,10 +18,12 @@ from typing import Any
 from xml.parsers.expat import ExpatError
 
 from fake_xapi.datamodel.failure import Failure
+from fake_xapi.dom0.folders import Folders
+from fake_xapi.dom0.script_process import Ended
 
 TIMEOUT_S = 60.0
 EXTENSIONS = "extensions"
-_ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 _NOT_FUNCTIONS = "_"
 Function = Callable[[str, Mapping[str, str]], str]
 
@@ -37,6 +39,8 @@ class UserPlugins:
     scripts: Mapping[str, Path] = field(default_factory=dict)
     modules: Mapping[str, Mapping[str, Function]] = field(default_factory=dict)
     extensions: Mapping[str, Path] = field(default_factory=dict)
+    folders: Folders = field(default_factory=Folders, compare=False)
+    """What scripts find of the hosts that they run on."""
 
 
 NO_PLUGINS = UserPlugins()
@@ -71,11 +75,12 @@ def _is_own(value: Any, module: Any) -> bool:
     return callable(value) and getattr(value, "__module__", "") == module.__name__ and not isinstance(value, type)
 
 
-async def run_script(path: Path, function: str, session: str, args: Mapping[str, str]) -> str:
-    """Run a plugin that is an executable; a Failure of its own, or XENAPI_PLUGIN_FAILURE when it fails otherwise."""
-    request = xmlrpc.client.dumps((session, dict(args)), function)
-    done = await _run([str(path), request], "")
-    return str(_value(_response(done.stdout)))
+def script_value(ended: Ended) -> str:
+    """What a plugin that is an executable has answered; a Failure of its own, or XENAPI_PLUGIN_FAILURE when it failed otherwise."""
+    if ended.reason:
+        raise Failure("XENAPI_PLUGIN_FAILURE", "timeout", ended.out, ended.reason)
+    _assert_good_end(ended.code, ended.out, ended.err)
+    return str(_value(_response(ended.out)))
 
 
 async def run_module(functions: Mapping[str, Function], function: str, host_uuid: str, args: Mapping[str, str]) -> str:
@@ -102,16 +107,18 @@ async def _run(command: list[str], given: str) -> subprocess.CompletedProcess[st
         raise Failure("XENAPI_PLUGIN_FAILURE", "timeout", _text(late.stdout), f"killed after {TIMEOUT_S:g} seconds") from late
     except (OSError, UnicodeDecodeError) as error:
         raise Failure("XENAPI_PLUGIN_FAILURE", "cannot run", "", str(error)) from error
-    if done.returncode < 0:
-        raise Failure("XENAPI_PLUGIN_FAILURE", "killed by signal", done.stdout, done.stderr)
-    if done.returncode:
-        raise Failure("XENAPI_PLUGIN_FAILURE", "non-zero exit", done.stdout, done.stderr)
+    _assert_good_end(done.returncode, done.stdout, done.stderr)
     return done
+
+
+def _assert_good_end(code: int, out: str, err: str) -> None:
+    if code:
+        raise Failure("XENAPI_PLUGIN_FAILURE", "killed by signal" if code < 0 else "non-zero exit", out, err)
 
 
 def _completed(command: list[str], given: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, input=given, capture_output=True, text=True, timeout=TIMEOUT_S, env=dict(_ENVIRONMENT), cwd="/", check=False
+        command, input=given, capture_output=True, text=True, timeout=TIMEOUT_S, env=dict(ENVIRONMENT), cwd="/", check=False
     )
 
 

@@ -27,7 +27,7 @@ HEADER_BYTES = 1024
 
 DiskType = Literal["fixed", "dynamic", "differencing"]
 
-_FOOTER = struct.Struct(">8sIIQI4sI4sQQHBBII16sB427x")
+_FOOTER = struct.Struct(">8sIIQI4sI4sQQHBBII16sBB426x")
 _HEADER = struct.Struct(">8sQQIIII16sII512s192s256x")
 _VERSION = 0x00010000
 _FEATURES = 2
@@ -62,6 +62,8 @@ class Footer:
     uuid: UUID
     data_offset: int = NO_DATA_OFFSET
     created: int = 0
+    is_hidden: bool = False
+    """XenServer's own mark of disks that only others build upon."""
 
     def pack(self) -> bytes:
         """Its 512 bytes."""
@@ -69,7 +71,7 @@ class Footer:
         return _sealed(
             _FOOTER.pack(
                 *(FOOTER_COOKIE, _FEATURES, _VERSION, self.data_offset, self.created, _CREATOR, _CREATOR_VERSION, bytes(4)),
-                *(self.size, self.size, cylinders, heads, sectors, _TYPE_NUMBERS[self.disk_type], 0, self.uuid.bytes, 0),
+                *(self.size, self.size, cylinders, heads, sectors, _TYPE_NUMBERS[self.disk_type], 0, self.uuid.bytes, 0, self.is_hidden),
             ),
             64,
         )
@@ -123,7 +125,7 @@ def read_footer(raw: bytes, offset: int) -> Footer:
         raise VhdError(offset + 56, f"no disk has a geometry of {heads} heads and {sectors} sectors", REWRITE)
     if size % SECTOR or not 0 < size <= MAX_DISK_BYTES:
         raise VhdError(offset + 48, f"a size of {size} bytes is not a multiple of 512 up to 2040 GiB", REWRITE)
-    return Footer(size, _TYPES[number], UUID(bytes=values[15]), data_offset, created)
+    return Footer(size, _TYPES[number], UUID(bytes=values[15]), data_offset, created, values[17] == 1)
 
 
 def read_header(raw: bytes, offset: int, footer: Footer) -> Header:

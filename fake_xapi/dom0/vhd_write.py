@@ -36,13 +36,14 @@ class VhdImage:
     blocks: Sequence[int]
     block: Callable[[int], bytes]
     parent: Parent | None = None
+    is_hidden: bool = False
 
     def __len__(self) -> int:
         return self._blocks_offset() + len(self.blocks) * (SECTOR + BLOCK_BYTES) + FOOTER_BYTES
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes, at most a block at a time."""
-        footer = Footer(self.size, "differencing" if self.parent else "dynamic", self.uuid, FOOTER_BYTES).pack()
+        footer = Footer(self.size, "differencing" if self.parent else "dynamic", self.uuid, FOOTER_BYTES, is_hidden=self.is_hidden).pack()
         yield footer + self._header().pack() + self._table() + self._locator_data()
         for number in self.blocks:
             yield _BITMAP

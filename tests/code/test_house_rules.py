@@ -25,6 +25,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "compute_core/bus/delivery.py::answer": "the border of a process: logs the fault whole, and the caller hears of it",
     "compute_core/wiring.py::CloudApplication._keep_running": "the border of an agent: logs the fault whole, and starts the agent again",
     "compute_core/cells/loops.py::_repeat": "logs the fault whole and goes on: a cell that stops healing would be worse",
+    "compute_core/dom0/protocol.py::answer": "the border of a process: XAPI hands on what went wrong",
     "fake_xapi/dom0/user_plugins.py::run_module": "the border to a user's own code: what it raises is the answer",
     "fake_xapi/engine/dispatch.py::_body": "logs the fault whole and answers INTERNAL_ERROR, as XAPI does",
     "fake_xapi/engine/dispatch.py::_guarded": "as above",
@@ -56,6 +57,7 @@ CHANCES = frozenset({"uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4", "os.urandom",
 MUTATORS = frozenset({"add", "append", "appendleft", "clear", "extend", "insert", "pop", "popitem", "remove", "setdefault", "update"})
 CLOCK_READERS: Mapping[str, str] = {
     "compute_core/cli.py::_serve": "the command tells the cloud what date it is when it starts; from then on the loop counts",
+    "compute_core/dom0/machine.py::machine_here": "tools refuse a VHD that is from the future of their machine",
     "fake_xapi/cli.py::_serve": "as above, for the simulated hosts",
     "fake_xapi/replay/cli.py::_clock": "a recording tells when real servers answered",
     "scenarios/testbed.py::over_http": "as above, for a rehearsal on real sockets",

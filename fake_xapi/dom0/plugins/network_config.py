@@ -24,11 +24,16 @@ def network_config(dom0: Dom0, given: Named) -> str:
     cmd, args = given["cmd"], given.get("args", {})
     if cmd not in COMMANDS:
         raise PluginError(f"The command of {cmd} is not in the allowed list: {', '.join(COMMANDS)}")
-    state: Network = {"bridges": {}, "links": {}, "interfaces": {}, **dom0.read_json(STATE)}
     try:
-        printed = COMMANDS[cmd](dom0, state, args)
+        return changed(dom0, lambda state: COMMANDS[cmd](dom0, state, args))
     except KeyError as missing:
         raise PluginError(f"Argument {missing} is required.", "ArgumentError") from missing
+
+
+def changed(dom0: Dom0, change: Callable[[Network], str]) -> str:
+    """Let a command change what is kept of the network, or refuse and leave it. Returns what it prints."""
+    state: Network = {"bridges": {}, "links": {}, "interfaces": {}, **dom0.read_json(STATE)}
+    printed = change(state)
     dom0.write(STATE, json.dumps(state))
     return printed
 

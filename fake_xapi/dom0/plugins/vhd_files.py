@@ -157,7 +157,10 @@ def move_into(dom0: Dom0, sr_path: str, chain: Chain, uuid_stack: list[str]) -> 
         raise PluginError(f"File '{sr_path}/{taken}.vhd' exists", "Exception")
     sr_type: str = dom0.world[sr]["type"]
     storage.require_space(dom0.world, sr, sum(len(own_blocks(chain, place)) for place in range(len(chain))) * storage.MIB * 2)
-    lying = {uuid: _note(sr_type, chain, place, uuids) for place, uuid in enumerate(uuids)}
+    lying = {
+        uuid: note(sr_type, uuid, chain[place], len(own_blocks(chain, place)), parent, is_hidden=place > 0)
+        for place, (uuid, parent) in enumerate(zip(uuids, [*uuids[1:], ""], strict=True))
+    }
     kept = {uuid: vhd.disk for uuid, vhd in zip(uuids, chain, strict=True)}
     media.put(dom0.call, sr_type, dom0.world.uuid(sr), lying, kept)
     return {"root": {"uuid": uuids[0]}}
@@ -169,16 +172,15 @@ def own_blocks(chain: Chain, place: int) -> list[int]:
     return disk.changed_since(chain[place + 1].disk) if place + 1 < len(chain) else disk.numbers()
 
 
-def _note(sr_type: str, chain: Chain, place: int, uuids: Sequence[str]) -> str:
-    """What an SR's folder says of a file."""
-    size, is_leaf = chain[place].size, place == 0
-    parent = {"vhd-parent": uuids[place + 1]} if place + 1 < len(uuids) else {}
-    taken = storage.taken_bytes(sr_type, size, len(own_blocks(chain, place)) * 2 * storage.MIB, is_deflated=not is_leaf)
-    note: dict[str, Any] = {
-        "location": uuids[place], "virtual_size": size, "physical_utilisation": taken, "sm_config": {"vdi_type": "vhd", **parent},
-        "managed": is_leaf, "read_only": not is_leaf, "cbt_enabled": False, "type": "user",
+def note(sr_type: str, uuid: str, vhd: Vhd, own_count: int, parent: str, *, is_hidden: bool) -> str:
+    """What an SR's folder says of a file, which has so many blocks of its own; ``parent`` is a uuid, or "" for none."""
+    chained = {"vhd-parent": parent} if parent else {}
+    taken = storage.taken_bytes(sr_type, vhd.size, own_count * 2 * storage.MIB, is_deflated=is_hidden)
+    written: dict[str, Any] = {
+        "location": uuid, "virtual_size": vhd.size, "physical_utilisation": taken, "sm_config": {"vdi_type": "vhd", **chained},
+        "managed": not is_hidden, "read_only": is_hidden, "cbt_enabled": False, "type": "user",
     }  # fmt: skip
-    return msgspec.json.encode(note).decode()
+    return msgspec.json.encode(written).decode()
 
 
 def in_order(names: Iterator[str]) -> list[str]:

@@ -135,6 +135,29 @@ def put(store: Holder, sr_type: str, sr_uuid: str, lying: Mapping[str, str], kep
         on.disks.put(uuid, disk)
 
 
+def drop(store: Holder, sr_type: str, sr_uuid: str, uuid: str) -> None:
+    """Take a disk away that lies on a medium; one that does not is no error."""
+    on = shelf(store, sr_type)
+    medium = find(on, sr_uuid)
+    if medium and uuid in on.world[medium]["disks"]:
+        with on.world.edit() as edit:
+            edit.drop(medium, "disks", uuid)
+        _drop_bytes(on, uuid)
+
+
+def claim(store: Holder, sr_type: str, sr_uuid: str, uuid: str, vdi: Id) -> None:
+    """Give a new row the bytes of the disk that lies on a medium under its name, if one does; what is local lies there no longer."""
+    on = shelf(store, sr_type)
+    medium = find(on, sr_uuid)
+    if not medium or uuid not in on.world[medium]["disks"]:
+        return
+    disk = _bytes_of(store, sr_type, uuid)
+    if disk is not None:
+        store.disks.put(vdi, disk)
+    if sr_type not in NETWORK_TYPES:
+        drop(store, sr_type, sr_uuid, uuid)
+
+
 def erase(store: Holder, sr_type: str, sr_uuid: str) -> None:
     """Wipe a medium with everything on it."""
     on = shelf(store, sr_type)

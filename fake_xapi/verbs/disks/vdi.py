@@ -68,7 +68,7 @@ async def introduce_by_driver(call: Call, *values: Any) -> Id:
 async def destroy(call: Call, vdi: Id) -> None:
     """Destroy a disk and its VBDs; later the SR's garbage collector takes care of the rest of the chain."""
     sr: Id = call.world[vdi]["SR"]
-    storage.assert_reachable(call, sr)
+    storage.assert_usable(call, vdi)
     async with call.operating((sr, "vdi_destroy")):
         await call.takes("VDI.destroy")
         is_chained = chains.PARENT in call.world[vdi]["sm_config"]
@@ -120,7 +120,11 @@ async def snapshot(call: Call, vdi: Id, driver_params: dict[str, str]) -> Id:
 
 
 async def copy(call: Call, vdi: Id, sr: Id, base_vdi: Id = 0, into_vdi: Id = 0) -> Id:
-    """Copy the content to another SR, into a new disk or an existing one. Failures VDI_READONLY, VDI_TOO_SMALL [into, size]."""
+    """Copy the content to another SR, into a new disk or an existing one.
+
+    Failures VDI_NOT_MANAGED [vdi], VDI_READONLY [into], VDI_TOO_SMALL [into, size].
+    """
+    storage.assert_managed(call, vdi)
     if not into_vdi:
         if not sr:
             raise Failure("HANDLE_INVALID", "SR", Handle(0))
@@ -137,7 +141,7 @@ async def copy(call: Call, vdi: Id, sr: Id, base_vdi: Id = 0, into_vdi: Id = 0) 
 async def resize(call: Call, vdi: Id, size: int) -> None:
     """Make a disk larger; SR_BACKEND_FAILURE_79 for smaller."""
     sr: Id = call.world[vdi]["SR"]
-    storage.assert_reachable(call, sr)
+    storage.assert_usable(call, vdi)
     sr_type: str = call.world[sr]["type"]
     wanted, present = storage.rounded_size(sr_type, size), call.world[vdi]["virtual_size"]
     if wanted < present:

@@ -27,6 +27,7 @@ from fake_xapi.dom0.plugins import (
     xenstore_records,
 )
 from fake_xapi.dom0.plugins.place import Dom0, PluginError
+from fake_xapi.dom0.scripts import run_script
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call
 
@@ -112,7 +113,7 @@ async def run_plugin(call: Call, host: Id, plugin: str, function: str, args: dic
     """
     own = call.plugins
     if plugin in own.scripts:
-        return await user_plugins.run_script(own.scripts[plugin], function, call.world.ref(call.session), args)
+        return await run_script(Dom0(call, host), own.folders, own.scripts[plugin], function, args)
     name = plugin.removesuffix(".py")
     if name in own.modules:
         return await user_plugins.run_module(own.modules[name], function, call.world.uuid(host), args)

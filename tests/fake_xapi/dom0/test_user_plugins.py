@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fake_xapi.dom0 import user_plugins
+from fake_xapi.dom0 import script_process
 from fake_xapi.dom0.user_plugins import BadPlugin, load
 from fake_xapi.engine.settings import Settings
 from tests.fake_xapi.verbs.kit.hosts import Host, over_host
@@ -90,7 +90,8 @@ def test_a_script_gets_the_call_and_next_to_no_environment(settings: Settings) -
     answer, session, _ = _call(settings, "mine", "echo", text="ä<&")
     said, text, environment = answer.split(" ", 2)
     assert (said, text) == (session, "ä<&")
-    assert {"LANG", "PATH"} <= set(eval(environment)) <= {"LANG", "LC_CTYPE", "PATH"}
+    own = {"DOM0_COMMANDS", "DOM0_ROOT", "LANG", "PATH", "PYTHONPATH"}
+    assert own <= set(eval(environment)) <= {*own, "LC_CTYPE"}
 
 
 def test_a_module_is_called_in_process(settings: Settings) -> None:
@@ -125,8 +126,8 @@ def test_output_that_is_no_response_is_shown(settings: Settings, function: str) 
 
 
 def test_a_script_that_takes_too_long_is_killed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_plugins, "TIMEOUT_S", 0.2)
-    assert _refused(settings, "mine", "sleep") == ["XENAPI_PLUGIN_FAILURE", "timeout", "", "killed after 0.2 seconds"]
+    monkeypatch.setattr(script_process, "SILENCE_S", 0.2)
+    assert _refused(settings, "mine", "sleep") == ["XENAPI_PLUGIN_FAILURE", "timeout", "", "killed after 0.2 seconds of silence"]
 
 
 def test_a_script_that_cannot_be_run_is_said(tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""Requests to the agent in a guest: written to ``data/host/ID`` of its domain in xenstore, answered at ``data/guest/ID``.
+
+Several are put one after the other in one call, since every one of them is a few bytes and a wait.
+"""
+
+import json
+from typing import Any, Dict, List
+
+from compute_core.dom0 import arguments, xenstore
+from compute_core.dom0.machine import Machine
+from compute_core.dom0.refusal import FAILED, REBOOTED, TIMED_OUT, Arguments, Refusal
+
+_REQUEST = "/local/domain/{}/data/host/{}"
+_ANSWER = "/local/domain/{}/data/guest/{}"
+_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.5)
+"""Between looks; the last one repeats."""
+
+
+def ask(machine: Machine, given: Arguments) -> List[Dict[str, str]]:
+    """What the agent of the domain ``domid`` answers to ``requests``, maps of ``name`` and ``value``, each within ``timeout_s``.
+
+    ``id`` names the requests in xenstore; who asks again uses another. A list of ``{"returncode", "message"}`` comes back; it ends at the
+    first answer whose code is not among the request's ``accepts`` ("0" unless given).
+    Refusal TIMED_OUT, REBOOTED when the domain goes away, FAILED for an answer that is none; the text says which request it was.
+    """
+    domid = arguments.number(given, "domid")
+    identity = arguments.label(given, "id")
+    timeout_s = arguments.seconds(given, "timeout_s", 30.0)
+    requests = [_checked(request) for request in arguments.maps(given, "requests")]
+    if not xenstore.is_domain(machine, domid):
+        raise Refusal(REBOOTED, f"there is no domain {domid}")
+    answers: List[Dict[str, str]] = []
+    for place, request in enumerate(requests):
+        paths = [path.format(domid, f"{identity}-{place}") for path in (_REQUEST, _ANSWER)]
+        answers.append(_answered(machine, domid, paths, request, timeout_s))
+        if answers[-1]["returncode"] not in request["accepts"]:
+            break
+    return answers
+
+
+def _checked(request: Dict[str, Any]) -> Dict[str, Any]:
+    if "value" not in request:
+        raise arguments.bad("requests", "has one without a value")
+    accepts = request.get("accepts", ["0"])
+    if not isinstance(accepts, list) or not all(isinstance(code, str) for code in accepts):
+        raise arguments.bad("accepts", "is no list of codes")
+    return {"name": arguments.text(request, "name"), "value": request["value"], "accepts": accepts}
+
+
+def _answered(machine: Machine, domid: int, paths: List[str], request: Dict[str, Any], timeout_s: float) -> Dict[str, str]:
+    """Nothing of the request is left behind, however it ends."""
+    asked, answered = paths
+    xenstore.put(machine, asked, json.dumps({"name": request["name"], "value": request["value"]}))
+    try:
+        text = _awaited(machine, domid, answered, request["name"], timeout_s)
+    finally:
+        xenstore.remove(machine, asked)
+    xenstore.remove(machine, answered)
+    return _decoded(request["name"], text)
+
+
+def _awaited(machine: Machine, domid: int, path: str, name: str, timeout_s: float) -> str:
+    waited_s, looks = 0.0, 0
+    while True:
+        text = xenstore.value_at(machine, path)
+        if text is not None:
+            return text
+        if not xenstore.is_domain(machine, domid):
+            raise Refusal(REBOOTED, f"{name}: the domain {domid} is gone")
+        if waited_s >= timeout_s:
+            raise Refusal(TIMED_OUT, f"{name}: no answer from the agent within {timeout_s:g} seconds")
+        pause_s = min(_PAUSES_S[min(looks, len(_PAUSES_S) - 1)], timeout_s - waited_s)
+        machine.pauses(pause_s)
+        waited_s, looks = waited_s + pause_s, looks + 1
+
+
+def _decoded(name: str, text: str) -> Dict[str, str]:
+    try:
+        value = json.loads(text)
+        return {"returncode": str(value["returncode"]), "message": str(value["message"])}
+    except (ValueError, KeyError, TypeError) as problem:
+        raise Refusal(FAILED, f"{name}: the agent answered what is no answer: {text:.100}") from problem
