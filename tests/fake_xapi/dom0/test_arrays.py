@@ -33,3 +33,11 @@ def test_what_cannot_be_read_is_told_with_its_place(tmp_path: Path, text: str) -
 def test_passwords_are_in_no_text() -> None:
     shown = repr(STANDARD)
     assert [secret for secret in ("smbsecret", "chapsecret", "filersecret", "groupsecret", "gatesecret") if secret in shown] == []
+
+
+def test_the_page_about_storage_names_all_that_there_is() -> None:
+    page = (Path(__file__).parents[3] / "docs/how-to/attach-storage.md").read_text(encoding="utf-8")
+    servers = (*STANDARD.nfs, *STANDARD.smb, *STANDARD.filers, *STANDARD.groups, *STANDARD.gateways)
+    logins = {text for one in (*servers, *STANDARD.targets) for text in (one.user, one.password) if text}
+    places = {share for server in servers for share in server.shares} | {target.iqn for target in STANDARD.targets}
+    assert sorted(text for text in STANDARD.names | logins | places | set(STANDARD.local_disks) if f"`{text}`" not in page) == []
