@@ -63,6 +63,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "VDI.forget",
         "VDI names",
         "VDI flags",
+        "VDI_NOT_MANAGED",
         "VDI.data_destroy",
         "VDI.list_changed_blocks",
         "VDI.get_nbd_info",

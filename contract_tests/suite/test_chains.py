@@ -102,6 +102,21 @@ def test_a_base_is_not_for_clients(xapi: Any, made: Made, write: Any) -> None:
     xapi.VBD.destroy(vbd)
 
 
+@pytest.mark.rule("VDI_NOT_MANAGED")
+def test_nobody_touches_a_base(xapi: Any, made: Made, sr: str, write: Any) -> None:
+    """VDI_NOT_MANAGED [vdi]: whoever touched a base would break the disks above it."""
+    vdi = made.vdi(SIZE)
+    write(vdi, 0)
+    made.keep_vdi(xapi.VDI.snapshot(vdi))
+    base = xapi.VDI.get_by_uuid(parent(xapi, vdi))
+    refused = ["VDI_NOT_MANAGED", base]
+    assert refusal(xapi.VDI.snapshot, base, {}) == refused
+    assert refusal(xapi.VDI.clone, base, {}) == refused
+    assert refusal(xapi.VDI.copy, base, sr) == refused
+    assert refusal(xapi.VDI.resize, base, str(2 * SIZE)) == refused
+    assert refusal(xapi.VDI.destroy, base) == refused
+
+
 @pytest.mark.rule("VHD chain coalesced")
 def test_the_collector_removes_a_base_with_one_child(xapi: Any, made: Made, sr: str, write: Any) -> None:
     """When the snapshot is gone a scan lets the base be merged into the disk, which keeps its bytes."""

@@ -43,6 +43,18 @@ def assert_reachable(store: Storage, sr: Id) -> None:
         raise Failure("SR_HAS_NO_PBDS", Handle(sr))
 
 
+def assert_usable(store: Storage, vdi: Id) -> None:
+    """Raise SR_HAS_NO_PBDS [sr] when no host sees a disk, VDI_NOT_MANAGED [vdi] for one that only its SR's driver may touch."""
+    assert_reachable(store, store.world[vdi]["SR"])
+    assert_managed(store, vdi)
+
+
+def assert_managed(store: Storage, vdi: Id) -> None:
+    """Raise VDI_NOT_MANAGED [vdi] for the base of a chain: whoever touched it would break the disks above it."""
+    if not store.world[vdi]["managed"]:
+        raise Failure("VDI_NOT_MANAGED", Handle(vdi))
+
+
 def out_of_space() -> Failure:
     """The error of an SR's driver when the SR is full."""
     return Failure("SR_BACKEND_FAILURE_44", "", "There is insufficient space", "")

@@ -136,6 +136,7 @@ def _check_insertion(call: Call, vbd: Id, vdi: Id) -> None:
     medium, drive = call.world[vdi], call.world[vbd]
     _check_type(call.world, vdi, medium)
     _assert_iso(call.world, vdi)
+    storage.assert_managed(call, vdi)
     holders = (call.world[other] for other in medium["VBDs"])
     is_written = any(is_plugged(other) and "RW" in (other["mode"], drive["mode"]) for other in holders)
     if is_written and not medium["sharable"]:

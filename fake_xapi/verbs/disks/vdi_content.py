@@ -24,7 +24,7 @@ _NBD_PURPOSES = frozenset({"nbd", "insecure_nbd"})
 
 async def checksum(call: Call, vdi: Id) -> str:
     """The MD5 sum of a whole disk, as 32 hexadecimal digits."""
-    storage.assert_reachable(call, call.world[vdi]["SR"])
+    storage.assert_usable(call, vdi)
     disk = call.disks.get(vdi)
     size: int = call.world[vdi]["virtual_size"]
     await call.takes("VDI.checksum", bytes_moved=size)
@@ -41,7 +41,7 @@ async def generate_config(call: Call, host: Id, vdi: Id) -> str:
     """The data with which a host can attach a disk while it has no database, in the driver's format."""
     row = call.world[vdi]
     async with call.operating((vdi, "generate_config")):
-        storage.assert_reachable(call, row["SR"])
+        storage.assert_usable(call, vdi)
         await call.takes("VDI.generate_config")
         links = (call.world[pbd] for pbd in call.world[row["SR"]]["PBDs"])
         config: Mapping[str, str] = next((link["device_config"] for link in links if link["host"] == host), {})

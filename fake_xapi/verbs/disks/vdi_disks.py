@@ -16,7 +16,7 @@ _KEPT = (
     *("name_label", "name_description", "type", "sharable", "read_only", "other_config", "xenstore_data", "tags", "on_boot"),
     "allow_caching",
 )
-_KEPT_BY_COPY = ("name_label", "name_description", "type", "sharable", "other_config", "xenstore_data", "tags")
+_KEPT_BY_COPY = tuple(name for name in _KEPT if name != "read_only")
 
 
 def can_clone(call: Call, vdi: Id) -> bool:
@@ -32,7 +32,7 @@ def _kept(row: AnyRow, names: tuple[str, ...]) -> dict[str, Any]:
 async def clone_disk(call: Call, vdi: Id) -> Id:
     """Create a writable disk with the same content: at once where the SR can, otherwise by copying."""
     sr: Id = call.world[vdi]["SR"]
-    storage.assert_reachable(call, sr)
+    storage.assert_usable(call, vdi)
     if not can_clone(call, vdi):
         return await copy_disk(call, vdi, sr)
     async with call.operating((sr, "vdi_clone")):
@@ -45,7 +45,7 @@ async def clone_disk(call: Call, vdi: Id) -> Id:
 async def snapshot_disk(call: Call, vdi: Id) -> Id:
     """Create a disk with the same content that refers to its origin as its snapshot."""
     sr: Id = call.world[vdi]["SR"]
-    storage.assert_reachable(call, sr)
+    storage.assert_usable(call, vdi)
     async with call.operating((sr, "vdi_snapshot")):
         await call.takes("VDI.snapshot")
         _settle(call, vdi)

@@ -107,6 +107,36 @@ def test_nothing_is_done_in_an_sr_that_no_host_sees() -> None:
     over_host(body)
 
 
+@pytest.mark.parametrize("release", ["boston", "latest"])
+def test_nobody_touches_the_base_of_a_chain(release: str) -> None:
+    async def body(host: Host) -> None:
+        vdi = await host.disk()
+        host.write(vdi, 0, b"x")
+        await host.call("VDI.snapshot", vdi, {})
+        (base,) = [host.world.ref(one) for one in host.row(host.sr)["VDIs"] if not host.world[one]["managed"]]
+        drive = await host.drive(await host.vm())
+        host.set(host.sr, content_type="iso")
+        touches: list[tuple[Any, ...]] = [
+            *(("VDI.snapshot", base, {}), ("VDI.clone", base, {}), ("VDI.copy", base, host.sr), ("VDI.destroy", base)),
+            *(("VDI.resize", base, str(20 * GIB)), ("VBD.insert", drive, base)),
+        ]
+        for method, *params in touches:
+            assert [method, *await host.refused(method, *params)] == [method, "VDI_NOT_MANAGED", base]
+        assert host.kit.xapi.disks.read(host.id(vdi), 0, 1) == b"x"
+
+    over_host(body, release)
+
+
+def test_a_copy_does_at_boot_what_the_original_does() -> None:
+    async def body(host: Host) -> None:
+        vdi = await host.disk()
+        host.set(vdi, on_boot="reset", allow_caching=True)
+        made = host.row(await host.call("VDI.copy", vdi, host.sr))
+        assert (made["on_boot"], made["allow_caching"]) == ("reset", True)
+
+    over_host(body, "clearwater")
+
+
 def test_a_record_of_changes_holds_no_database() -> None:
     async def body(host: Host) -> None:
         vdi, pool = await host.disk(), host.world.ref(next(host.world.ids("pool")))
