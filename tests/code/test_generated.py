@@ -9,8 +9,9 @@ import pytest
 
 from scenarios import coverage
 from tests.code.sources import ROOT
+from tests.compute_core.faults import calls
 
-GENERATED: Mapping[Path, Callable[[], str]] = {coverage.PAGE: coverage.page}
+GENERATED: Mapping[Path, Callable[[], str]] = {coverage.PAGE: coverage.page, calls.PAGE: calls.page_now}
 MEASURED: Mapping[str, str] = {
     "benchmarks.md": "inova bench --markdown docs/generated/benchmarks.md",
     "exercised.json": "python -m scenarios.coverage --record",

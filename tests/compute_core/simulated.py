@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from compute_core.model.errors import ComputeError
 from compute_core.xenapi.errors import NotSent, ReplyLost, TransferFailed, XenApiFailure
@@ -27,6 +28,7 @@ class Wire:
     xapi: Xapi
     requests: list[str] = field(default_factory=list)
     before: Disturbance | None = None
+    during: Disturbance | None = None
     after: Disturbance | None = None
 
     async def call(self, method: str, params: list[Any]) -> Any:
@@ -45,7 +47,7 @@ class Wire:
 
         async def as_a_connection_would() -> AsyncIterator[bytes]:
             try:
-                async for chunk in chunks:
+                async for chunk in self._halting(chunks, f"PUT {path}", number):
                     yield chunk
             except (ComputeError, TransferFailed) as refusal:
                 ended_early.append(refusal)
@@ -60,14 +62,26 @@ class Wire:
     async def get(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
         number = await self._begin(f"GET {path}")
         try:
-            async for chunk in InProcess(self.xapi).get(path, query):
-                yield chunk
+            async with aclosing(cast("AsyncGenerator[bytes, None]", InProcess(self.xapi).get(path, query))) as chunks:
+                async for chunk in self._halting(chunks, f"GET {path}", number):
+                    yield chunk
         except (Failure, BadRequest) as failure:
             raise TransferFailed(f"GET {path}: {failure}") from failure
         await self._disturb(self.after, f"GET {path}", number)
 
     async def close(self) -> None:
         pass
+
+    async def _halting(self, chunks: AsyncIterator[bytes], name: str, number: int) -> AsyncIterator[bytes]:
+        """The chunks; disturbed in the middle of the first one."""
+        is_first = True
+        async for chunk in chunks:
+            half = len(chunk) // 2 if is_first else 0
+            if is_first:
+                yield chunk[:half]
+                await self._disturb(self.during, name, number)
+            is_first = False
+            yield chunk[half:]
 
     async def _begin(self, name: str) -> int:
         self.requests.append(name)

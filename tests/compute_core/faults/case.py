@@ -22,6 +22,9 @@ from tests.compute_core.faults.scene import NeverQuiet, Scene, scene
 
 Deed = Callable[[Scene], Awaitable[None]]
 
+MIDDLE = "+"
+"""Written after the number of a transfer: in its middle."""
+
 HELD_S = 300.0
 """How long a request is held up whose operation may be interrupted meanwhile."""
 
@@ -34,6 +37,7 @@ class Case:
     """``prepare`` is done and quiet before ``begin`` has the operation begun; what comes of it is waited for.
 
     ``also`` are further ends that are right, where an operation cannot go back: each is prepared in a world of its own.
+    ``at_most`` is how many requests the operation may make (0: as many as it likes), ``earlier`` how many Nova's driver made ("": unknown).
     """
 
     name: str
@@ -42,18 +46,21 @@ class Case:
     hosts: int = 1
     pool_size: int = 1
     also: tuple[Deed, ...] = ()
+    at_most: int = 0
+    earlier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens at which request, counted from 1. ``details`` is what it is refused with."""
+    """What happens at which request, counted from 1. ``details`` is what it is refused with; transfers have a middle."""
 
     kind: str
     step: int
     details: tuple[str, ...] = ()
+    is_halfway: bool = False
 
     def __str__(self) -> str:
-        return " ".join([self.kind, str(self.step), *self.details])
+        return " ".join([self.kind, f"{self.step}{MIDDLE if self.is_halfway else ''}", *self.details])
 
 
 @dataclass
@@ -84,6 +91,11 @@ class Course:
         if self.fault.kind in BEFORE and self.at(life, number):
             raise BEFORE[self.fault.kind](name, self.fault.details)
 
+    async def during(self, life: Life, name: str, number: int) -> None:
+        """Half of the bytes are there."""
+        if self.fault.is_halfway:
+            await self.after(life, name, number)
+
     async def after(self, life: Life, name: str, number: int) -> None:
         """The host has done it; its answer does not come, or comes late."""
         if self.fault.kind in BEFORE or not self.at(life, number):
@@ -93,12 +105,17 @@ class Course:
         await asyncio.sleep(HELD_S)
 
 
+def is_transfer(request: str) -> bool:
+    """Whether bytes of a disk go one way or the other."""
+    return request.startswith(("PUT ", "GET "))
+
+
 def _lost(name: str, _: tuple[str, ...]) -> Exception:
-    return TransferFailed(f"{name}: lost") if name.startswith(("PUT", "GET")) else ReplyLost(name, "lost by the test")
+    return TransferFailed(f"{name}: lost") if is_transfer(name) else ReplyLost(name, "lost by the test")
 
 
 def _refusal(name: str, details: tuple[str, ...]) -> Exception:
-    return TransferFailed(f"{name}: {details}") if name.startswith(("PUT", "GET")) else XenApiFailure(details)
+    return TransferFailed(f"{name}: {details}") if is_transfer(name) else XenApiFailure(details)
 
 
 BEFORE: Mapping[str, Callable[[str, tuple[str, ...]], Exception]] = {"refused": _refusal, "unsent": _lost}
@@ -138,7 +155,7 @@ killed: the agent dies when the host has done the request; what it was told come
 killed-unheard: the same, and what it was told is gone with it
 ended: the agent is asked to end, and takes back what it can: the operation is cancelled at its await
 deleted: every server is deleted meanwhile: the operation is interrupted at its await
-lost: the host has done the request, and its answer is lost
+lost: the host has done the request, and its answer is lost; a transfer may also break off in its middle
 unsent: the request is lost on its way there
 refused: the host refuses
 """
@@ -173,6 +190,11 @@ def normal(case: Case, folder: Path) -> Normal:
     ]
     ends = tuple(found.digest for found in (after, before, *also))
     return Normal(ends, tuple(found.digest for found in gone), after.requests)
+
+
+def requests_of(case: Case, folder: Path) -> tuple[str, ...]:
+    """What an undisturbed run asks of the hosts, in its order."""
+    return _agreeing(case, folder, case.prepare, case.begin).requests
 
 
 def _agreeing(case: Case, folder: Path, *deeds: Deed) -> Found:
@@ -233,7 +255,7 @@ def _run(case: Case, folder: Path, deeds: tuple[Deed, ...], fault: Fault | None 
 
 async def _struck(there: Scene, deed: Deed, fault: Fault) -> Found:
     course = Course(there, fault)
-    there.tape.before, there.tape.after = course.before, course.after
+    there.tape.before, there.tape.during, there.tape.after = course.before, course.during, course.after
     following = asyncio.create_task(course.follow())
     with suppress(ComputeError):  # what the user is told is as good an end as any
         await deed(there)
@@ -256,13 +278,14 @@ async def _found(there: Scene) -> Found:
 
 
 def faults_of(requests: tuple[str, ...], kind: str, *, every_error: bool) -> Iterator[Fault]:
-    """One per request, or one per error that a request declares."""
+    """One per request, one more per transfer, or one per error that a request declares."""
     for step, name in enumerate(requests, start=1):
-        if kind != "refused":
-            yield Fault(kind, step)
+        if kind == "refused":
+            yield from (Fault(kind, step, details) for details in refusals(name, every_error=every_error))
             continue
-        for details in refusals(name, every_error=every_error):
-            yield Fault(kind, step, details)
+        if kind not in BEFORE and is_transfer(name):
+            yield Fault(kind, step, is_halfway=True)
+        yield Fault(kind, step)
 
 
 ANY_CALL = ("INTERNAL_ERROR", "HANDLE_INVALID", "HOST_OFFLINE")

@@ -25,7 +25,7 @@ from tests.compute_core.simulated import Wire
 _message: ContextVar[str] = ContextVar("message", default="")
 
 Disturbance = Callable[["Life", str, int], Awaitable[None] | None]
-"""Told who asks, what, and its number; before the request is done it may raise, or wait, and once more afterwards."""
+"""Told who asks, what, and its number; it may raise, or wait."""
 
 
 @dataclass
@@ -34,11 +34,12 @@ class Tape:
 
     requests: list[str] = field(default_factory=list)
     before: Disturbance | None = None
+    during: Disturbance | None = None
     after: Disturbance | None = None
 
     def rewind(self) -> None:
         self.requests.clear()
-        self.before = self.after = None
+        self.before = self.during = self.after = None
 
 
 @dataclass
@@ -67,12 +68,17 @@ class Life:
                 numbers[number] = len(self.tape.requests)
                 await self._disturb(self.tape.before, name, numbers[number])
 
+        async def during(name: str, number: int) -> None:
+            self.check()
+            if number in numbers:
+                await self._disturb(self.tape.during, name, numbers[number])
+
         async def after(name: str, number: int) -> None:
             self.check()
             if number in numbers:
                 await self._disturb(self.tape.after, name, numbers[number])
 
-        wire.before, wire.after = before, after
+        wire.before, wire.during, wire.after = before, during, after
         return wire
 
     def endpoint(self, name: str, endpoint: Endpoint) -> Endpoint:

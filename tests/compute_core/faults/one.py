@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.compute_core.faults.case import Fault, disturbed, normal, verdict
+from tests.compute_core.faults.case import MIDDLE, Fault, disturbed, normal, verdict
 from tests.compute_core.faults.cases import CASES
 
 
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> None:
         expected = normal(CASES[name], Path(folder))
         lines = [f"{number:4} {request}" for number, request in enumerate(expected.requests, start=1)]
         if rest:
-            fault = Fault(rest[0], int(rest[1]), tuple(rest[2:]))
+            fault = Fault(rest[0], int(rest[1].rstrip(MIDDLE)), tuple(rest[2:]), rest[1].endswith(MIDDLE))
             logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
             found = disturbed(CASES[name], fault, Path(folder, "one"))
             lines = verdict(expected, fault, found) or ["nothing is wrong"]
