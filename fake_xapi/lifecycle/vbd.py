@@ -65,15 +65,24 @@ def _facts(rows: Rows, vbd: AnyRow) -> VbdFacts:
 
 
 def hotplug(rows: Rows, vm: AnyRow, field: str) -> str:
-    """Whether a running VM accepts devices: "yes" (PV guests always), "no", or "lacks drivers"; prefixed with ``hvm`` for HVM guests."""
+    """Whether a running VM takes devices: "yes" (a PV one always), "no", "lacks drivers" or "old drivers"; ``hvm`` ones in front."""
     if not is_hvm(rows, vm):
         return "yes"
     metrics = rows.get(vm["guest_metrics"])
+    if rows.personality.era != "modern":
+        return _hotplug_of_2012(metrics)
     said: str = metrics[field] if metrics else "unspecified"
     if said == "no":
         return "hvm no"
     knows = metrics is not None and (said == "yes" or metrics["PV_drivers_detected"] or has_driver_version(metrics))
     return "hvm yes" if knows else "hvm lacks drivers"
+
+
+def _hotplug_of_2012(metrics: AnyRow | None) -> str:
+    """The releases of 2012 hear nothing of hotplug from a guest: they want the drivers of their own day."""
+    if metrics is None or not has_driver_version(metrics):
+        return "hvm lacks drivers"
+    return "hvm yes" if metrics["PV_drivers_up_to_date"] else "hvm old drivers"
 
 
 def _is_shared(rows: Rows, vbd: AnyRow, vdi: AnyRow) -> bool:
@@ -121,6 +130,13 @@ def lacks_drivers(case: Case) -> Failure:
     return Failure("VM_MISSING_PV_DRIVERS", Handle(case.row["VM"]))
 
 
+def old_drivers(case: Case) -> Failure:
+    """The PV drivers of a device's VM are older than its host."""
+    vm: int = case.row["VM"]
+    version = case.view[case.view[vm]["guest_metrics"]]["PV_drivers_version"]
+    return Failure("VM_OLD_PV_DRIVERS", Handle(vm), version["major"], version["minor"], version.get("micro", "-1"))
+
+
 def _vdi_busy(case: Case) -> Failure:
     vdi: int = case.row["VDI"]
     if case.era == "modern":
@@ -148,6 +164,7 @@ _GUARDS: tuple[Guard[VbdFacts], ...] = (
         always("OPERATION_NOT_ALLOWED", "VM states it does not support VBD hotplug."),
     ),
     Guard(lambda vbd, op: vbd.hotplug == "hvm lacks drivers" and op in HOTPLUGS, lacks_drivers),
+    Guard(lambda vbd, op: vbd.hotplug == "hvm old drivers" and op in HOTPLUGS, old_drivers),
     Guard(
         lambda vbd, op: vbd.hotplug.startswith("hvm") and vbd.is_cd and op in HOTPLUGS,
         always("OPERATION_NOT_ALLOWED", "HVM CDROMs cannot be hotplugged/unplugged, only inserted or ejected"),

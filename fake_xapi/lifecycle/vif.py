@@ -7,7 +7,7 @@ from typing import NamedTuple
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.datamodel.personality import Era
 from fake_xapi.lifecycle.rules import AnyRow, Case, Guard, Lifecycle, Rows, about_me, always, busy, operations_of
-from fake_xapi.lifecycle.vbd import VM_OPERATIONS_THAT_DETACH, hotplug, is_plugged, lacks_drivers, vm_is_detaching
+from fake_xapi.lifecycle.vbd import VM_OPERATIONS_THAT_DETACH, hotplug, is_plugged, lacks_drivers, old_drivers, vm_is_detaching
 
 _HOTPLUGS = frozenset({"plug", "unplug"})
 _SHOWN = ("attach", "plug", "unplug")
@@ -83,6 +83,7 @@ _GUARDS: tuple[Guard[VifFacts], ...] = (
         always("OPERATION_NOT_ALLOWED", "VM states it does not support VIF hotplug."),
     ),
     Guard(lambda vif, op: vif.hotplug == "hvm lacks drivers" and op in _HOTPLUGS, lacks_drivers),
+    Guard(lambda vif, op: vif.hotplug == "hvm old drivers" and op in _HOTPLUGS, old_drivers),
 )
 
 VIF = Lifecycle(_facts, lambda _vif: _GUARDS, lambda _vif: _SHOWN)

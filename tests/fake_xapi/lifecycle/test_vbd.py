@@ -83,6 +83,23 @@ def test_an_hvm_guest_takes_disks_when_its_drivers_do(guest: dict[str, object], 
     assert hvm().set("guest", **guest).set("vbd", **vbd).check("vbd", "plug") == refusal
 
 
+@pytest.mark.parametrize("device", ["vbd", "vif"])
+@pytest.mark.parametrize(
+    ("guest", "refusal"),
+    [
+        ({}, ["VM_MISSING_PV_DRIVERS", "vm"]),
+        ({"PV_drivers_detected": True}, ["VM_MISSING_PV_DRIVERS", "vm"]),
+        ({"PV_drivers_version": {"major": "5", "minor": "6", "micro": "100"}}, ["VM_OLD_PV_DRIVERS", "vm", "5", "6", "100"]),
+        ({"PV_drivers_version": {"major": "5", "minor": "6"}}, ["VM_OLD_PV_DRIVERS", "vm", "5", "6", "-1"]),
+        ({"PV_drivers_version": {"major": "6", "minor": "1"}, "PV_drivers_up_to_date": True}, None),
+    ],
+)
+def test_an_hvm_guest_of_2012_takes_devices_when_its_drivers_are_of_their_day(
+    device: str, guest: dict[str, object], refusal: list[str] | None
+) -> None:
+    assert hvm("tampa").set("guest", **guest).check(device, "plug") == refusal
+
+
 @pytest.mark.parametrize(
     "changes",
     [
