@@ -13,7 +13,7 @@ from typing import Any
 
 from compute_core.compute.vms import Vm, Vms
 from compute_core.model.instances import NO_STATE, PAUSED, RUNNING, SHUTDOWN, SUSPENDED, Instance, VmState
-from compute_core.model.transitions import ACTIONS
+from compute_core.model.transitions import ACTIONS, is_being_built
 
 NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -67,7 +67,7 @@ def findings(
     for instance in instances:
         if not is_busy(instance.uuid):
             journey = migrations.get(instance.uuid)
-            for finding in _of_instance(instance, vms.get(instance.uuid)):
+            for finding in _of_instance(instance, vms.acting(instance.uuid)):
                 yield finding if journey is None else replace(finding, arguments={"migration": journey})
     for uuid in unwanted:
         if (uuid in vms or uuid in vms.formers) and not is_busy(uuid):
@@ -79,7 +79,7 @@ def _of_instance(instance: Instance, vm: Vm | None) -> Iterator[Finding]:
     action = BY_TASK_STATE.get(instance.task_state or "")
     if action == "delete":
         yield Finding(Kind.HALF_DELETED, instance.uuid, instance)
-    elif instance.vm_state == "building":
+    elif is_being_built(instance):
         yield Finding(Kind.FINISHED_BUILD if state == RUNNING else Kind.HALF_BUILT, instance.uuid, instance, state)
     elif action in ELSEWHERE:
         return

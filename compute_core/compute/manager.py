@@ -124,7 +124,7 @@ class ComputeManager:
 
     async def _on_power_state(self, uuid: str) -> None:
         """An event says that a VM is in another state than the cell believes; operations under way speak for themselves."""
-        vm = self._vms.get(uuid)
+        vm = self._vms.acting(uuid)
         if vm is not None and not self._operations.is_busy(uuid):
             vm.told = vm.power_state
             await self._cell.tell("power_state_changed", uuid=uuid, power_state=vm.power_state)

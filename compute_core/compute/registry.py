@@ -9,11 +9,13 @@ from compute_core.compute.consoles import CONSOLES
 from compute_core.compute.evacuating import EVACUATING, EVACUATING_RECOVERIES
 from compute_core.compute.migrating import MIGRATING, MIGRATING_RECOVERIES, STEERING
 from compute_core.compute.power_table import POWER
+from compute_core.compute.putting_aside import PUTTING_ASIDE
+from compute_core.compute.rescuing import RESCUING, RESCUING_RESUMES
 from compute_core.compute.resizing import RESIZING, RESIZING_RECOVERIES
 from compute_core.compute.snapshots import SNAPSHOTS
 from compute_core.compute.work import Operation, Query
 
-__all__ = ["OPERATIONS", "PEER_REQUESTS", "QUERIES", "RECOVERIES"]
+__all__ = ["OPERATIONS", "PEER_REQUESTS", "QUERIES", "RECOVERIES", "RESUMES"]
 
 OPERATIONS: Mapping[str, Operation] = {
     **POWER,
@@ -21,6 +23,8 @@ OPERATIONS: Mapping[str, Operation] = {
     **RESIZING,
     **MIGRATING,
     **EVACUATING,
+    **RESCUING,
+    **PUTTING_ASIDE,
 }
 """Each tells its end by ``action_finished``."""
 
@@ -36,3 +40,9 @@ RECOVERIES: Mapping[str, Operation] = {
     **EVACUATING_RECOVERIES,
 }
 """What is done, instead of telling a failure, about an operation that a killed agent has left; each tells the operation's end."""
+
+RESUMES: Mapping[str, Operation] = {
+    **PUTTING_ASIDE,
+    **RESCUING_RESUMES,
+}
+"""The same for operations that need no more than the instance to go on, or to be taken back."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from compute_core.compute.findings import Finding, Kind
-from compute_core.compute.registry import RECOVERIES
+from compute_core.compute.registry import RECOVERIES, RESUMES
 from compute_core.compute.servers import Servers
 from compute_core.model.errors import BuildFailed
 from compute_core.model.instances import Instance
@@ -29,7 +29,7 @@ async def _finish_deletion(servers: Servers, finding: Finding) -> None:
 
 async def _report_action(servers: Servers, finding: Finding) -> None:
     """What can be taken back or finished is; of the rest is told what it has come to."""
-    if finding.action in RECOVERIES and finding.arguments:
+    if finding.action in RESUMES or (finding.action in RECOVERIES and finding.arguments):
         await servers.recover(_instance(finding), finding.action, finding.arguments)
         return
     end: dict[str, Any] = {"action": finding.action, "error": finding.error, "power_state": finding.power_state, "changes": {}}

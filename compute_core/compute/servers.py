@@ -11,8 +11,8 @@ from typing import Any
 from compute_core.bus.port import Endpoint
 from compute_core.compute.cell import Cell
 from compute_core.compute.operations import Operations
-from compute_core.compute.registry import OPERATIONS, PEER_REQUESTS, QUERIES, RECOVERIES
-from compute_core.compute.work import Ending, Host, Operation, Work
+from compute_core.compute.registry import OPERATIONS, PEER_REQUESTS, QUERIES, RECOVERIES, RESUMES
+from compute_core.compute.work import Ending, Host, LeftUnusable, Operation, Work
 from compute_core.model.errors import BuildFailed, ComputeError, Conflict, HostUnreachable
 from compute_core.model.images import Image
 from compute_core.model.instances import NO_STATE, POWER_STATES, RUNNING, Instance, domain_name
@@ -97,16 +97,20 @@ class Servers:
         work = Work(self.host, from_json(instance, Instance), arguments)
         log.info("%s: %s for %s", self.name, request, work.instance.uuid)
         async with self.host.expected.turn(work.instance.uuid):
+            is_met = False
             try:
-                return await PEER_REQUESTS[request](work)
+                answer = await PEER_REQUESTS[request](work)
+                is_met = True
             except (XenApiFailure, Unanswered, TransferFailed) as problem:
-                self.operations.is_untidy = True
                 raise Conflict(f"{self.name}: {request}: {problem}") from problem
+            finally:
+                self.operations.is_untidy |= not is_met
+            return answer
 
     async def recover(self, server: Instance, action: str, arguments: Mapping[str, Any]) -> None:
         """Go on with what a killed agent had begun, or take it back; the cell is told how that ended."""
         work = Work(self.host, server, arguments)
-        await self.operations.run(server.uuid, lambda: self._carry_out(work, action, RECOVERIES[action]))
+        await self.operations.run(server.uuid, lambda: self._carry_out(work, action, {**RESUMES, **RECOVERIES}[action]))
 
     async def removal(self, server: Instance) -> None:
         """The operation behind ``destroy``."""
@@ -133,17 +137,23 @@ class Servers:
         await self._tell_failure(server.uuid, failure)
 
     async def _remove(self, uuid: str, label: str) -> None:
+        self.operations.is_untidy |= uuid in self.host.expected
+        self.host.expected.discard(uuid)
         try:
-            if uuid in self.host.vms.formers:
-                await remove_former(self.host.xapi, uuid, label)
-            await remove(self.host.xapi, uuid, label)
+            async with self.host.expected.turn(uuid):
+                await self._remove_all(uuid, label)
         except (XenApiFailure, Unanswered) as problem:
             self.operations.is_untidy = True
             raise HostUnreachable(f"{self.name} did not remove {uuid}: {problem}") from problem
-        self.host.expected.discard(uuid)
+        self.host.vms.unrescued(uuid)
         vm = self.host.vms.get(uuid)
         if vm is not None:
             self.host.vms.forget(vm.ref)
+
+    async def _remove_all(self, uuid: str, label: str) -> None:
+        if uuid in self.host.vms.formers:
+            await remove_former(self.host.xapi, uuid, label)
+        await remove(self.host.xapi, uuid, label, self.host.vms.uuid_of(uuid))
 
     async def _build(self, server: Instance, image: Image) -> None:
         try:
@@ -176,11 +186,12 @@ class Servers:
         except PROBLEMS as problem:
             self.operations.is_untidy = True
             error = str(problem)
+            ending = Ending(NO_STATE, {"vm_state": "error"}) if isinstance(problem, LeftUnusable) else Ending()
         await self._tell_end(work.instance.uuid, action, error, ending)
 
     async def _tell_end(self, uuid: str, action: str, error: str | None, ending: Ending) -> None:
         power_state = await self._power_state(uuid) if ending.power_state is None else ending.power_state
-        vm = self.host.vms.get(uuid)
+        vm = self.host.vms.acting(uuid)
         if vm is not None:
             vm.told = power_state
         end = {"action": action, "error": error, "power_state": power_state, "changes": dict(ending.changes)}
@@ -188,7 +199,7 @@ class Servers:
 
     async def _power_state(self, uuid: str) -> int:
         """By the host; when it does not answer, what the cell was last told. Events may lag behind an operation that has just ended."""
-        vm = self.host.vms.get(uuid)
+        vm = self.host.vms.acting(uuid)
         if vm is None:
             return NO_STATE
         try:

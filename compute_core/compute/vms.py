@@ -21,20 +21,22 @@ class Vm:
     label: str
     power_state: int
     told: int
+    uuid: str = ""
 
 
 class Vms:
     """The servers' VMs, by uuid of the server. VMs without the core's mark, templates and snapshots are not among them.
 
     ``host`` is the ref of the agent's own host where the pool has others: their VMs are theirs. ``formers`` are the refs of VMs that were
-    set aside when their servers were moved or resized, by uuid of the server.
+    set aside when their servers were moved or resized, by uuid of the server. ``rescues`` are those that stand in for servers.
     """
 
-    __slots__ = ("_by_uuid", "_uuids", "formers", "host")
+    __slots__ = ("_by_uuid", "_uuids", "formers", "host", "rescues")
 
     def __init__(self, host: str = "") -> None:
         self.host = host
         self.formers: dict[str, str] = {}
+        self.rescues: dict[str, Vm] = {}
         self._by_uuid: dict[str, Vm] = {}
         self._uuids: dict[str, str] = {}
 
@@ -47,6 +49,15 @@ class Vms:
     def get(self, uuid: str) -> Vm | None:
         """The server's VM."""
         return self._by_uuid.get(uuid)
+
+    def acting(self, uuid: str) -> Vm | None:
+        """The VM whose state is the server's: the one that stands in for it, or its own."""
+        return self.rescues.get(uuid) or self._by_uuid.get(uuid)
+
+    def uuid_of(self, uuid: str) -> str:
+        """The uuid of the server's VM, "" when it is not known."""
+        vm = self._by_uuid.get(uuid)
+        return "" if vm is None else vm.uuid
 
     def items(self) -> Iterable[tuple[str, Vm]]:
         """All of them."""
@@ -65,6 +76,8 @@ class Vms:
     def see(self, ref: str, record: Record) -> str:
         """Take in a record; the server's uuid when its power state is news to the cell, "" otherwise."""
         uuid = marks.instance_of(record)
+        if marks.rescue_of(record):
+            return self._see_rescue(ref, record)
         if not uuid or record["is_a_template"] or record["is_control_domain"] or not self._is_here(record):
             self.forget(ref)
             self._see_former(ref, record)
@@ -72,10 +85,10 @@ class Vms:
         power_state = POWER_STATES.get(record["power_state"], NO_STATE)
         vm = self._by_uuid.get(uuid)
         if vm is None or vm.ref != ref:
-            self._put(uuid, Vm(ref, record["name_label"], power_state, power_state))
+            self._put(uuid, Vm(ref, record["name_label"], power_state, power_state, record["uuid"]))
             return ""
-        vm.power_state = power_state
-        return uuid if power_state != vm.told else ""
+        vm.power_state, vm.label, vm.uuid = power_state, record["name_label"], record["uuid"]
+        return uuid if uuid not in self.rescues and power_state != vm.told else ""
 
     def built(self, instance: Instance, ref: str) -> None:
         """Take in what a build has made, before events tell of it."""
@@ -83,6 +96,15 @@ class Vms:
         if instance.uuid not in self._by_uuid:
             self._put(instance.uuid, Vm(ref, instance.domain_name, running, running))
         self._by_uuid[instance.uuid].told = running
+
+    def rescued(self, uuid: str, ref: str) -> None:
+        """Take in a running VM that stands in for the server, before events tell of it."""
+        running = POWER_STATES["Running"]
+        self.rescues.setdefault(uuid, Vm(ref, marks.rescue_label(uuid), running, running)).told = running
+
+    def unrescued(self, uuid: str) -> None:
+        """Nothing stands in for the server any more."""
+        self.rescues.pop(uuid, None)
 
     def arrived(self, instance: Instance, ref: str) -> None:
         """Take in a halted VM that is the server's from now on, before events tell of it."""
@@ -100,6 +122,7 @@ class Vms:
     def forget(self, ref: str) -> None:
         """The VM is gone."""
         self.formers = {former: vm for former, vm in self.formers.items() if vm != ref}
+        self.rescues = {uuid: vm for uuid, vm in self.rescues.items() if vm.ref != ref}
         uuid = self._uuids.pop(ref, "")
         vm = self._by_uuid.get(uuid)
         if vm is not None and vm.ref == ref:
@@ -111,6 +134,16 @@ class Vms:
             return True
         home: str = record["resident_on"] if record["resident_on"] != NULL else record["affinity"]
         return home == self.host
+
+    def _see_rescue(self, ref: str, record: Record) -> str:
+        """As ``see``, of a VM that stands in for a server."""
+        uuid = marks.rescue_of(record)
+        if not uuid or record["is_a_template"] or not self._is_here(record):
+            return ""
+        power_state = POWER_STATES.get(record["power_state"], NO_STATE)
+        vm = self.rescues.setdefault(uuid, Vm(ref, record["name_label"], power_state, power_state, record["uuid"]))
+        vm.power_state = power_state
+        return uuid if power_state != vm.told else ""
 
     def _see_former(self, ref: str, record: Record) -> None:
         uuid = marks.former_of(record)

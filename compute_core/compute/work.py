@@ -13,7 +13,7 @@ from compute_core.compute.expected import Expected
 from compute_core.compute.peers import Peers
 from compute_core.compute.settings import AgentSettings
 from compute_core.compute.vms import Vm, Vms
-from compute_core.model.errors import NotFound
+from compute_core.model.errors import ComputeError, NotFound
 from compute_core.model.instances import Instance
 from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.image_stream import Images
@@ -54,6 +54,10 @@ class Work:
     def vm(self) -> str:
         """The ref of the server's VM. NotFound when it has none here."""
         return self.host.vm(self.instance.uuid).ref
+
+
+class LeftUnusable(ComputeError):
+    """An operation has failed when there was no way back: the server is in error."""
 
 
 @dataclass(frozen=True, slots=True)

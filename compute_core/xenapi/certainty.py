@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from compute_core.xenapi.errors import ReplyLost, XenApiFailure
@@ -40,6 +40,13 @@ async def one_of(xapi: XenApi, cls: str, where: Mapping[str, str]) -> str | None
 async def all_of(xapi: XenApi, cls: str, where: Mapping[str, str]) -> Mapping[str, Any]:
     """The records of a class by the values of columns, with one call. Values here hold no quotes: refs, names that we gave."""
     terms = " and ".join(f'field "{column}"="{value}"' for column, value in where.items())
+    records: Mapping[str, Any] = await xapi.call(f"{cls}.get_all_records_where", terms)
+    return records
+
+
+async def any_of(xapi: XenApi, cls: str, where: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+    """The records of a class of which one of these columns has its value, with one call."""
+    terms = " or ".join(f'field "{column}"="{value}"' for column, value in where)
     records: Mapping[str, Any] = await xapi.call(f"{cls}.get_all_records_where", terms)
     return records
 

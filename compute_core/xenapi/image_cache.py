@@ -42,13 +42,23 @@ class ImageCache:
     _locks: KeyedLocks = field(default_factory=KeyedLocks)
 
     async def root_disk(self, xapi: XenApi, instance: Instance, image: Image, undo: Undo) -> Disk:
-        """A writable copy of the image, named and marked as the server's; its undo is registered."""
+        """The server's root disk as a copy of the image; its undo is registered."""
+        return await self.copy(xapi, instance, image, undo, instance.domain_name, "root")
+
+    async def prepare(self, xapi: XenApi, instance: Instance, image: Image) -> None:
+        """Have the image here before it is needed."""
+        async with self._locks.held(image.id):
+            if await self._cached(xapi, image) is None:
+                await self._fetch(xapi, image, instance)
+
+    async def copy(self, xapi: XenApi, instance: Instance, image: Image, undo: Undo, label: str, disk: str) -> Disk:
+        """A writable copy of the image, under a name and marked as one of the server's disks; its undo is registered."""
         async with self._locks.held(image.id):
             cached = await self._cached(xapi, image) or await self._fetch(xapi, image, instance)
             clone = await certain(xapi.call("VDI.clone", cached.vdi, {}), lambda: self._stray_clone(xapi, image))
             undo.add("destroy the root disk", lambda: destroy(xapi, "VDI", clone))
-            await xapi.call("VDI.set_other_config", clone, {marks.INSTANCE: instance.uuid, marks.DISK: "root", marks.IMAGE: image.id})
-            await xapi.call("VDI.set_name_label", clone, instance.domain_name)
+            await xapi.call("VDI.set_name_label", clone, label)  # first: what bears the server's mark is found by its name
+            await xapi.call("VDI.set_other_config", clone, {marks.INSTANCE: instance.uuid, marks.DISK: disk, marks.IMAGE: image.id})
         return Disk(clone, cached.size_bytes)
 
     def is_in_use(self, image_id: str) -> bool:

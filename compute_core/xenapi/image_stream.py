@@ -16,6 +16,9 @@ from compute_core.xenapi.records import GIB
 class Images(Protocol):
     """What recipes need of an image store."""
 
+    async def get(self, image_id: str) -> Image:
+        """One image; NotFound when it is not there."""
+
     def download(self, image_id: str) -> AsyncIterator[bytes]:
         """The bytes of an active image, in chunks."""
 

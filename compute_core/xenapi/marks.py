@@ -8,7 +8,7 @@ from typing import Any
 INSTANCE = "inova-instance-uuid"
 """On VMs and their VDIs: the server that they belong to."""
 DISK = "inova-disk"
-"""On VDIs: which of the server's disks it is (``root``), or ``snapshot``."""
+"""On VDIs: which of the server's disks it is (``root``, ``rescue``), or ``snapshot``."""
 IMAGE = "inova-image-id"
 """On VDIs: the image that they hold; on VMs: the one that they were built from."""
 IMAGE_VDI = "inova-image-vdi"
@@ -25,6 +25,8 @@ MIGRATION = "inova-migration"
 """On VMs and VDIs that came from another host, or were made for another size: the migration that brought them."""
 BERTH = "inova-berth"
 """On VDIs that wait for a disk of another host: its number in the VM."""
+RESCUE = "inova-rescue-of"
+"""On VMs that stand in for a server while it is rescued, instead of INSTANCE: the server."""
 VIF_ID = "inova-vif-id"
 """On VIFs: the port of the network service."""
 
@@ -64,6 +66,17 @@ def transfer_of(label: str) -> tuple[str, str]:
 def former_of(record: Mapping[str, Any]) -> str:
     """The server that a VM was set aside for, "" for every other VM."""
     uuid: str = record["other_config"].get(FORMER, "")
+    return uuid
+
+
+def rescue_label(uuid: str) -> str:
+    """The name_label of a server's rescue VM, and of its disk."""
+    return f"instance-{uuid}-rescue"
+
+
+def rescue_of(record: Mapping[str, Any]) -> str:
+    """The server that a VM stands in for, "" for every other VM."""
+    uuid: str = record["other_config"].get(RESCUE, "")
     return uuid
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute_core.xenapi import marks
-from compute_core.xenapi.certainty import all_of, destroy
+from compute_core.xenapi.certainty import any_of, destroy
 from compute_core.xenapi.errors import XenApiFailure
 from compute_core.xenapi.power import reach
 from compute_core.xenapi.session import XenApi
@@ -14,18 +14,20 @@ from compute_core.xenapi.session import XenApi
 Records = Mapping[str, Mapping[str, Any]]
 
 
-async def remove(xapi: XenApi, instance_uuid: str, label: str) -> None:
-    """Everything of one server on this host: five calls for a running one with one disk.
+async def remove(xapi: XenApi, instance_uuid: str, label: str, vm_uuid: str = "") -> None:
+    """Everything of one server on this host, its rescue VM too: five calls for a running one with one disk.
 
     VM and disks are found by ``label``, their name, and taken for the server's by its mark: so a disk is found as well that a broken
     build has not attached yet, or a broken snapshot left. Disks go before the VM: while that is there, the removal is not over.
+    ``vm_uuid``: the VM's own, if it is known; one that was renamed is found by nothing else.
     """
-    vms = _marked(await all_of(xapi, "VM", {"name__label": label}), instance_uuid)
+    labels = [("name__label", name) for name in (label, marks.rescue_label(instance_uuid))]
+    vms = _marked(await any_of(xapi, "VM", [*labels, *([("uuid", vm_uuid)] if vm_uuid else [])]), instance_uuid)
     for vm, record in vms.items():
         if record["power_state"] != "Halted" or record["current_operations"]:
             await _halt(xapi, vm)
     vbds = {vbd for record in vms.values() for vbd in record["VBDs"]}
-    vdis = _marked(await all_of(xapi, "VDI", {"name__label": label}), instance_uuid)
+    vdis = _marked(await any_of(xapi, "VDI", labels), instance_uuid)
     for vdi, record in vdis.items():
         if vbds.issuperset(record["VBDs"]):
             await destroy(xapi, "VDI", vdi)
@@ -40,7 +42,7 @@ async def remove_vm(xapi: XenApi, vm: str) -> None:
 
 
 def _marked(records: Records, instance_uuid: str) -> Records:
-    return {ref: record for ref, record in records.items() if marks.instance_of(record) == instance_uuid}
+    return {ref: record for ref, record in records.items() if instance_uuid in (marks.instance_of(record), marks.rescue_of(record))}
 
 
 async def _halt(xapi: XenApi, vm: str) -> None:

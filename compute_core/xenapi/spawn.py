@@ -22,7 +22,7 @@ async def spawn(xapi: XenApi, place: Place, cache: ImageCache, instance: Instanc
     Raises BuildFailed, XenApiFailure, NotSent, ReplyLost, TransferFailed, BadImage.
     """
     _, _, root_bytes = sizes(image, instance.flavor.root_gb)
-    networks = [_network(place, vif) for vif in instance.vifs]
+    networks = [network_of(place, vif) for vif in instance.vifs]
     async with Undo(f"spawn {instance.domain_name}") as undo:
         root = await cache.root_disk(xapi, instance, image, undo)
         await _resize(xapi, root, root_bytes)
@@ -30,12 +30,13 @@ async def spawn(xapi: XenApi, place: Place, cache: ImageCache, instance: Instanc
         undo.add("remove the VM", lambda: remove_vm(xapi, vm))
         await _attach(xapi, vm, root.vdi)
         for vif, network in zip(instance.vifs, networks, strict=True):
-            await _plug(xapi, vm, network, vif)
+            await plug(xapi, vm, network, vif)
         await start(xapi, place, vm)
     return vm
 
 
-def _network(place: Place, vif: Vif) -> str:
+def network_of(place: Place, vif: Vif) -> str:
+    """The network of an interface on this host. BuildFailed: there is none."""
     if vif.bridge not in place.networks:
         raise BuildFailed(f"{place.hostname} has no network on bridge {vif.bridge}.", is_retryable=True)
     return place.networks[vif.bridge]
@@ -61,6 +62,7 @@ async def _attach(xapi: XenApi, vm: str, vdi: str) -> None:
     await certain(xapi.call("VBD.create", records.vbd_record(vm, vdi)), lambda: one_of(xapi, "VBD", {"VM": vm, "VDI": vdi}))
 
 
-async def _plug(xapi: XenApi, vm: str, network: str, vif: Vif) -> None:
+async def plug(xapi: XenApi, vm: str, network: str, vif: Vif) -> None:
+    """Give a VM that does not run yet an interface."""
     record = records.vif_record(vm, network, vif)
     await certain(xapi.call("VIF.create", record), lambda: one_of(xapi, "VIF", {"VM": vm, "device": str(vif.device)}))

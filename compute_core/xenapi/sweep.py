@@ -56,5 +56,7 @@ def strays(vdis: Mapping[str, Mapping[str, Any]], servers: Container[str], is_bu
         elif marks.INSTANCE in config and not is_busy(config[marks.INSTANCE]):
             if vdi["is_a_snapshot"]:
                 yield ref, "a snapshot on its way to an image"
+            elif config.get(marks.DISK) == "rescue":
+                yield ref, "the disk of a rescue that was broken off"
             elif config[marks.INSTANCE] not in servers:
                 yield ref, "the disk of a server that has no VM"

@@ -6,6 +6,7 @@ from typing import Any
 
 from compute_core.compute.vms import Vm, Vms
 from compute_core.model.instances import PAUSED, RUNNING, SHUTDOWN
+from compute_core.xenapi.marks import RESCUE
 from tests.compute_core.values import UUID, an_instance
 
 
@@ -17,6 +18,7 @@ def record(power_state: str, uuid: str = UUID, *, is_a_template: bool = False) -
         "power_state": power_state,
         "is_a_template": is_a_template,
         "is_control_domain": False,
+        "uuid": "vm-uuid",
     }
 
 
@@ -24,7 +26,7 @@ def test_only_marked_vms_are_servers() -> None:
     vms = Vms()
     vms.replace({"r1": record("Running"), "r2": record("Running", ""), "r3": record("Halted", "t", is_a_template=True)})
 
-    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", RUNNING, RUNNING)}
+    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", RUNNING, RUNNING, "vm-uuid")}
     assert vms.running() == 1
 
 
@@ -46,7 +48,7 @@ def test_a_build_is_known_before_its_events_and_not_twice() -> None:
     assert vms.see("r1", record("Paused")) == UUID
 
     vms.built(an_instance(), "r1")
-    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", PAUSED, RUNNING)}
+    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", PAUSED, RUNNING, "vm-uuid")}
 
 
 def test_what_a_host_no_longer_has_is_forgotten() -> None:
@@ -67,3 +69,18 @@ def test_an_old_vm_of_a_server_does_not_take_the_new_one_with_it() -> None:
     vms.forget("old")
 
     assert UUID in vms
+
+
+def test_a_vm_that_stands_in_for_a_server_speaks_for_it_until_it_is_gone() -> None:
+    vms = Vms()
+    vms.see("r1", record("Running"))
+    vms.rescued(UUID, "r2")
+    helper = {**record("Running"), "other_config": {RESCUE: UUID}}
+    assert vms.see("r2", helper) == ""
+    assert vms.see("r1", record("Halted")) == ""
+    assert vms.see("r2", {**helper, "power_state": "Halted"}) == UUID
+    acting = vms.acting(UUID)
+    assert acting is not None
+    assert (acting.ref, acting.power_state, vms.uuid_of(UUID)) == ("r2", SHUTDOWN, "vm-uuid")
+    vms.forget("r2")
+    assert vms.acting(UUID) is vms.get(UUID)

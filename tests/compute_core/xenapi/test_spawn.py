@@ -20,8 +20,8 @@ from tests.compute_core.world import HOST
 CACHED = [
     "VDI.get_all_records_where",
     "VDI.clone",
-    "VDI.set_other_config",
     "VDI.set_name_label",
+    "VDI.set_other_config",
     "VDI.resize",
     "VM.create",
     "VBD.create",

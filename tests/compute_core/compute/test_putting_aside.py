@@ -1,0 +1,222 @@
+"""What an agent does when servers are rescued, shelved, deleted softly and rebuilt, and what it makes of such work that was broken off."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compute_core.bus.in_process import InProcessBus
+from compute_core.model.instances import NO_STATE, RUNNING, SHUTDOWN, Instance
+from compute_core.model.json import to_json
+from tests.compute_core.compute.agent_site import BEATS_S, Site, on_site
+from tests.compute_core.rig import NOTHING
+from tests.compute_core.simulated import is_dead, refuses
+from tests.compute_core.values import CELL, UUID, an_instance
+
+BUILT = {"VM": [f"instance-{UUID}"], "VBD": ["0"], "VIF": ["fa:16:3e:00:00:01"], "VDI": [f"instance-{UUID}"], "task": []}
+ACTIVE = an_instance(vm_state="active", task_state=None, power_state=RUNNING)
+
+
+async def act(site: Site, action: str, **changes: Any) -> Any:
+    """The end of an action that the server is told with these members; what else was told is of no interest here."""
+    site.cell.told.clear()
+    server = replace(ACTIVE, **{"image_ref": site.image.id, **changes})
+    await site.cast("act", instance=to_json(server), action=action, arguments={})
+    while not any(name == "action_finished" for name, _ in site.cell.told):
+        await asyncio.sleep(1)
+    ((_, end),) = [told for told in site.cell.told if told[0] == "action_finished"]
+    return end["error"], end["power_state"], end["changes"]
+
+
+def done(power_state: int, **changes: Any) -> Any:
+    return None, power_state, changes
+
+
+def test_a_rescued_server_is_known_by_its_rescue_vm(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+        ends = [await act(site, "rescue", rescue_image_ref=site.image.id)]
+        await asyncio.sleep(BEATS_S)
+        site.cell.told.clear()
+        helper = (await site.operator("VM.get_by_name_label", f"instance-{UUID}-rescue"))[0]
+        await site.operator("VM.hard_shutdown", helper)
+        site.cell.instances[:] = [replace(ACTIVE, vm_state="rescued")]
+        await asyncio.sleep(1)
+        told = list(site.cell.told)
+        ends.append(await act(site, "unrescue", vm_state="rescued"))
+        return ends, told, site.left()
+
+    ends, told, left = on_site(tmp_path, body)
+    assert ends == [done(RUNNING), done(RUNNING)]
+    assert told == [("power_state_changed", {"uuid": UUID, "power_state": SHUTDOWN})]
+    assert left == BUILT
+
+
+def test_a_server_is_deleted_softly_and_restored(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+        site.wire.requests.clear()
+        ends = [await act(site, "soft_delete"), await act(site, "restore", vm_state="soft-delete")]
+        asked = [name for name in site.wire.requests if name.startswith("VM.")]
+        return ends, asked
+
+    calls = ["VM.hard_shutdown", "VM.set_blocked_operations", "VM.set_blocked_operations", "VM.start_on"]
+    assert on_site(tmp_path, body) == ([done(SHUTDOWN), done(RUNNING)], calls)
+
+
+def test_a_rescued_server_is_deleted_softly_without_its_rescue_vm(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+        await act(site, "rescue")
+        return await act(site, "soft_delete", vm_state="rescued"), site.left()
+
+    assert on_site(tmp_path, body) == (done(SHUTDOWN), BUILT)
+
+
+def test_a_shelved_server_is_an_image_and_off_and_then_gone(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+        image = await site.images.create("shelved", "p", disk_format="vhd", container_format="bare")
+        ends = [await act(site, "shelve", shelved_image_ref=image.id)]
+        status = (await site.images.get(image.id)).status
+        ends.append(await act(site, "unshelve", vm_state="shelved"))
+        ends.append(await act(site, "shelve", shelved_image_ref=image.id))
+        ends.append(await act(site, "shelve_offload", vm_state="shelved"))
+        return ends, status, site.left()
+
+    assert on_site(tmp_path, body) == ([done(SHUTDOWN), done(RUNNING), done(SHUTDOWN), done(NO_STATE)], "active", NOTHING)
+
+
+def test_a_server_that_cannot_be_shelved_runs_again(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+        image = await site.images.create("shelved", "p", disk_format="vhd", container_format="bare")
+
+        def refuse(name: str, _: int) -> None:
+            if name == "VDI.snapshot":
+                refuses(1, "SR_FULL")(name, 1)
+
+        site.wire.before = refuse
+        return await act(site, "shelve", shelved_image_ref=image.id)
+
+    assert on_site(tmp_path, body) == ("SR_FULL []", RUNNING, {})
+
+
+def test_a_rebuilt_server_has_a_new_disk_and_its_old_interfaces(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+        before = await site.vm()
+        ends = [await act(site, "rebuild", name="db")]
+        record = await site.operator("VM.get_record", await site.vm())
+        assert (await site.vm() != before, record["name_description"]) == (True, "db")
+        ends.append(await act(site, "rebuild", vm_state="stopped"))
+        ends.append(await act(site, "rebuild", vm_state="error"))
+        await asyncio.sleep(BEATS_S)
+        return ends, site.left()
+
+    ends = [done(RUNNING, vm_state="active"), done(SHUTDOWN, vm_state="stopped"), done(RUNNING, vm_state="active")]
+    assert on_site(tmp_path, body) == (ends, BUILT)
+
+
+def test_a_rebuild_from_an_image_that_is_not_there_leaves_the_server_alone(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+        await site.images.delete(site.image.id)
+        return await act(site, "rebuild"), site.left()
+
+    (error, power_state, changes), left = on_site(tmp_path, body)
+    assert ("No image found" in error, power_state, changes, left) == (True, RUNNING, {}, BUILT)
+
+
+def test_a_rebuild_that_fails_when_the_old_disk_is_gone_leaves_the_server_in_error(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+
+        def refuse(name: str, _: int) -> None:
+            if name == "VM.create":
+                refuses(1, "INTERNAL_ERROR", "told to")(name, 1)
+
+        site.wire.before = refuse
+        return await act(site, "rebuild"), site.left()
+
+    assert on_site(tmp_path, body) == (("xs1 refused: INTERNAL_ERROR [told to]", NO_STATE, {"vm_state": "error"}), NOTHING)
+
+
+BROKEN: list[tuple[str, str, dict[str, Any], Any]] = [
+    ("rescue", "VM.create", {}, "taken back"),
+    ("rescue", "VM.set_blocked_operations", {}, "taken back"),
+    ("rescue", "VM.start_on", {}, done(RUNNING)),
+    ("unrescue", "VM.destroy", {"vm_state": "rescued"}, done(RUNNING)),
+    ("soft_delete", "VM.hard_shutdown", {}, done(SHUTDOWN)),
+    ("restore", "VM.set_blocked_operations", {"vm_state": "soft-delete"}, done(RUNNING)),
+    ("rebuild", "VM.destroy", {}, done(RUNNING, vm_state="active")),
+    ("rebuild", "VDI.clone", {}, done(RUNNING, vm_state="active")),
+    ("shelve", "VDI.snapshot", {}, done(SHUTDOWN)),
+    ("shelve_offload", "VDI.destroy", {"vm_state": "shelved"}, done(NO_STATE)),
+    ("unshelve", "VM.start_on", {"vm_state": "shelved"}, done(RUNNING)),
+]
+"""An action, the request after which its agent was killed, the server then, and how the agent's next life ends it."""
+
+BEFORE: dict[str, str] = {"unrescue": "rescue", "restore": "soft_delete", "shelve_offload": "shelve", "unshelve": "shelve"}
+TASKS = {
+    "rescue": "rescuing", "unrescue": "unrescuing", "soft_delete": "soft-deleting", "restore": "restoring", "rebuild": "rebuilding",
+    "shelve": "shelving", "shelve_offload": "shelving_offloading", "unshelve": "unshelving",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_heard", [True, False], ids=["told again", "not told again"])
+@pytest.mark.parametrize(("action", "at", "changes", "end"), BROKEN, ids=[f"{action} {at}" for action, at, _, _ in BROKEN])
+def test_work_that_a_killed_agent_has_left_is_ended_by_its_next_life(
+    tmp_path: Path, action: str, at: str, changes: dict[str, Any], end: Any, *, is_heard: bool
+) -> None:
+    async def body(site: Site) -> Any:
+        image = await site.images.create("shelved", "p", disk_format="vhd", container_format="bare")
+        refs = {"shelved_image_ref": image.id, "rescue_image_ref": site.image.id, "image_ref": site.image.id}
+        server: Instance = replace(ACTIVE, **refs, **changes)
+        async with site.agent():
+            await site.built()
+            if action in BEFORE:
+                await act(site, BEFORE[action], **refs)
+            await _killed(site, action, at, server)
+        site.wire.before = site.wire.after = None
+        site.cell.told.clear()
+        if not is_heard:
+            site.bus = InProcessBus()
+            await site.bus.serve(f"cell.{CELL}", site.cell.endpoints())
+        site.cell.instances[:] = [replace(server, task_state=TASKS[action])]
+        async with site.agent():
+            await asyncio.sleep(BEATS_S)
+        if not is_heard:
+            await site.bus.close()
+        found = next(told for name, told in site.cell.told if name == "action_finished")
+        return (found["error"], found["power_state"], found["changes"]), site.left()
+
+    found, left = on_site(tmp_path, body, with_agent=False)
+    if end == "taken back" and not is_heard:
+        assert found == ("the rescue was broken off when the agent of xs1 ended", RUNNING, {})
+    else:
+        assert found == (done(RUNNING) if end == "taken back" else end)
+    if action == "shelve_offload":
+        assert left == NOTHING
+    elif action == "rescue" and found[0] is None:
+        assert left["VM"] == BUILT["VM"] + [f"instance-{UUID}-rescue"]
+    else:
+        assert left == BUILT
+
+
+async def _killed(site: Site, action: str, at: str, server: Instance) -> None:
+    """The host does ``at``; its answer never comes, and whatever the agent asks in dying does not arrive."""
+    arrived = asyncio.Event()
+
+    async def wait() -> None:
+        arrived.set()
+        await asyncio.get_running_loop().create_future()
+
+    site.wire.after = lambda name, _: wait() if name == at else None
+    await site.cast("act", instance=to_json(server), action=action, arguments={})
+    await arrived.wait()
+    site.wire.before = is_dead(0)
