@@ -24,6 +24,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "browser": ("chromium",),
     "node": ("node", "npm"),
     "disk_tools": ("qemu-img", "mke2fs"),
+    "ssh": ("sshd", "ssh", "rsync"),
     "firstgen": ("sshd", "ssh", "rsync", "sfdisk", "mke2fs", "qemu-img"),
 }
 BEGIN_FIRST = frozenset({"test_shown_commands.py", "test_chaos.py", "test_distributed.py"})

@@ -12,8 +12,14 @@ from compute_core.dom0.machine import SR_MOUNTS, Machine
 from compute_core.dom0.refusal import BAD_ARGUMENTS, DENIED, FULL, NOT_FOUND, RETRYABLE, Arguments, Refusal
 
 _INCOMING = ".inova-incoming"
-_KINDS = {1: BAD_ARGUMENTS, 5: DENIED, 10: RETRYABLE, 11: FULL, 12: RETRYABLE, 23: NOT_FOUND, 30: RETRYABLE, 35: RETRYABLE}
-"""What rsync's exit codes mean; 255 is ssh's own."""
+_KINDS = {1: BAD_ARGUMENTS, 5: DENIED, 10: RETRYABLE, 11: RETRYABLE, 12: RETRYABLE, 23: NOT_FOUND, 30: RETRYABLE, 35: RETRYABLE}
+_SAID = (
+    ("No space left", FULL),
+    ("Permission denied (", DENIED),
+    ("verification failed", DENIED),
+    ("No such file or directory", NOT_FOUND),
+)
+"""What rsync's exit codes mean, and first what it, or ssh, says."""
 
 
 def prepare(machine: Machine, given: Arguments) -> Dict[str, Any]:
@@ -92,10 +98,8 @@ def _target(given: Arguments) -> str:
 
 
 def _kind(code: int, said: str) -> str:
-    """Ssh says 255 to everything: who refuses us will do so again."""
-    if code == 255:
-        return DENIED if any(words in said for words in ("Permission denied", "verification failed")) else RETRYABLE
-    return FULL if "No space left" in said else _KINDS.get(code, RETRYABLE)
+    """What was said tells more than the code, which is the same for many things."""
+    return next((kind for words, kind in _SAID if words in said), _KINDS.get(code, RETRYABLE))
 
 
 def receive(machine: Machine, given: Arguments) -> Dict[str, Any]:

@@ -34,20 +34,25 @@ class Site:
     sr_uuid: str
 
 
-def over_dom0(folder: Path, body: Callable[[Site], Awaitable[T]], release: str = "latest") -> T:
-    """Run a test's body on virtual time over a fresh host with the plugin as the installer lays it out."""
+def over_dom0(folder: Path, body: Callable[..., Awaitable[T]], release: str = "latest", hosts: int = 1) -> T:
+    """Run a test's body on virtual time over fresh hosts with the plugin as the installer lays it out; it gets a site of each."""
     dom0_bundle.write(folder)
 
     async def main() -> T:
-        fleet = Fleet(Order(hosts=1, personality=release), Settings(plugins=load(folder)))
-        [xapi] = fleet.hosts.values()
-        wire = Wire(xapi)
-        session = session_over(wire, URL)
-        place = await learn(session, URL)
+        fleet = Fleet(Order(hosts=hosts, personality=release), Settings(plugins=load(folder)))
+        sites = [await _site(xapi) for xapi in fleet.hosts.values()]
         try:
-            return await body(Site(xapi, wire, session, place, Dom0(session, place.host), xapi.world.uuid(xapi.world.find_ref(place.sr))))
+            return await body(*sites)
         finally:
-            await session.close()
+            for site in sites:
+                await site.session.close()
             await fleet.close()
 
     return run_virtual(main())
+
+
+async def _site(xapi: Xapi) -> Site:
+    wire = Wire(xapi)
+    session = session_over(wire, URL)
+    place = await learn(session, URL)
+    return Site(xapi, wire, session, place, Dom0(session, place.host), xapi.world.uuid(xapi.world.find_ref(place.sr)))
