@@ -21,12 +21,12 @@ from compute_core.compute.servers import Servers
 from compute_core.compute.settings import AgentSettings
 from compute_core.compute.vms import Vms
 from compute_core.compute.work import Host
+from compute_core.images.port import ImageStore
 from compute_core.model.errors import ComputeError, HostUnreachable
 from compute_core.model.instances import Instance
 from compute_core.model.json import from_json, to_json
 from compute_core.xenapi.errors import Unanswered, XenApiFailure
 from compute_core.xenapi.image_cache import ImageCache
-from compute_core.xenapi.image_stream import Images
 from compute_core.xenapi.place import Place, learn
 from compute_core.xenapi.session import Session
 
@@ -39,7 +39,7 @@ SILENCE = (XenApiFailure, Unanswered, HostUnreachable)
 class ComputeManager:
     """The agent of ``settings.host``. ``chance`` is its stream of chance; the session is closed with it."""
 
-    def __init__(self, settings: AgentSettings, session: Session, bus: Bus, images: Images, chance: Random) -> None:
+    def __init__(self, settings: AgentSettings, session: Session, bus: Bus, images: ImageStore, chance: Random) -> None:
         self._settings = settings
         self._session = session
         self._bus = bus

@@ -12,7 +12,7 @@ from compute_core.compute.power_table import POWER
 from compute_core.compute.putting_aside import PUTTING_ASIDE
 from compute_core.compute.rescuing import RESCUING, RESCUING_RESUMES
 from compute_core.compute.resizing import RESIZING, RESIZING_RECOVERIES
-from compute_core.compute.snapshots import SNAPSHOTS
+from compute_core.compute.snapshots import SNAPSHOTS, SNAPSHOTS_RESUMES
 from compute_core.compute.work import Operation, Query
 
 __all__ = ["OPERATIONS", "PEER_REQUESTS", "QUERIES", "RECOVERIES", "RESUMES"]
@@ -44,5 +44,6 @@ RECOVERIES: Mapping[str, Operation] = {
 RESUMES: Mapping[str, Operation] = {
     **PUTTING_ASIDE,
     **RESCUING_RESUMES,
+    **SNAPSHOTS_RESUMES,
 }
 """The same for operations that need no more than the instance to go on, or to be taken back."""

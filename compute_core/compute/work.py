@@ -13,10 +13,10 @@ from compute_core.compute.expected import Expected
 from compute_core.compute.peers import Peers
 from compute_core.compute.settings import AgentSettings
 from compute_core.compute.vms import Vm, Vms
+from compute_core.images.port import ImageStore
 from compute_core.model.errors import ComputeError, NotFound
 from compute_core.model.instances import Instance
 from compute_core.xenapi.image_cache import ImageCache
-from compute_core.xenapi.image_stream import Images
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.session import XenApi
 
@@ -28,7 +28,7 @@ class Host:
     settings: AgentSettings
     xapi: XenApi
     place: Place
-    images: Images
+    images: ImageStore
     cache: ImageCache
     vms: Vms
     peers: Peers

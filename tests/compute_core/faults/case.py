@@ -288,8 +288,8 @@ def faults_of(requests: tuple[str, ...], kind: str, *, every_error: bool) -> Ite
         yield Fault(kind, step)
 
 
-ANY_CALL = ("INTERNAL_ERROR", "HANDLE_INVALID", "HOST_OFFLINE")
-"""What every call may be refused with beside what it declares."""
+ANY_CALL = ("INTERNAL_ERROR", "HOST_OFFLINE")
+"""What every call may be refused with beside what it declares. Not HANDLE_INVALID, which would be a lie about an object that is there."""
 
 
 def refusals(name: str, *, every_error: bool) -> list[tuple[str, ...]]:
