@@ -10,7 +10,6 @@ import contextlib
 import logging
 import os
 import shlex
-import shutil
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
@@ -26,7 +25,7 @@ CHUNK_BYTES = 1 << 18
 NO_CONNECTION = 255
 """How ``ssh`` ends when it, and not the command, has failed."""
 IDLE_S = 30
-"""A shared connection that nobody uses ends by itself, also when this process was killed."""
+"""A shared connection that nobody uses ends by itself."""
 STEADY = (
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
@@ -52,6 +51,18 @@ exit $code
 """Ends the command with all that it has started when stdin ends: an orphan would go on writing below whoever resumes its work."""
 
 
+KEEPER = """
+echo ready
+cat >/dev/null
+for socket in "$1"/to-*; do
+    if [ -S "$socket" ]; then ssh -F none -o ControlPath="$socket" -O exit none; fi
+done
+if [ -n "$SSH_AGENT_PID" ]; then kill "$SSH_AGENT_PID"; fi
+rm -rf "$1"
+"""
+"""Ends every connection, and with itself the agent that runs it, when this process is gone, however it went."""
+
+
 class Ssh:
     """The ``Shell`` of all hosts that know one key. A scope: left, it ends its connections and its agent.
 
@@ -63,17 +74,26 @@ class Ssh:
         self._key = key
         self._folder = Path(tempfile.gettempdir())
         self._environment: Mapping[str, str] = os.environ
-        self._agent: Process | None = None
-        self._dialled: set[SshHost] = set()
+        self._keeper: Process | None = None
 
     async def __aenter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="inova-ssh-"))
-        if self._key is not None:
-            try:
+        socket = self._folder / "agent"
+        agent = ("ssh-agent", "-a", str(socket)) if self._key is not None else ()
+        command = (*agent, "sh", "-c", KEEPER, "sh", str(self._folder))
+        quiet = asyncio.subprocess.DEVNULL
+        mine = {**os.environ, "SSH_AGENT_PID": ""}  # that of the environment is to live on
+        self._keeper = await asyncio.create_subprocess_exec(
+            *command, env=mine, stdin=PIPE, stdout=PIPE, stderr=quiet, start_new_session=True
+        )
+        try:
+            await _line(self._keeper)
+            if self._key is not None:
+                self._environment = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
                 await self._lend(self._key)
-            except BaseException:
-                await self._close()
-                raise
+        except BaseException:
+            await self._close()
+            raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, reason: BaseException | None, trace: TracebackType | None) -> None:
@@ -125,7 +145,6 @@ class Ssh:
     async def _process(self, host: SshHost, command: str, stdin: int | IO[bytes]) -> AsyncIterator[Process]:
         """An ``ssh`` that has ended when the scope is left."""
         log.debug("%s: %s", host.name, command)
-        self._dialled.add(host)
         process = await asyncio.create_subprocess_exec(
             *self._dialling(host),
             host.address,
@@ -143,35 +162,28 @@ class Ssh:
 
     def _dialling(self, host: SshHost) -> tuple[str, ...]:
         forwarding = f"ForwardAgent={'yes' if host.lends_agent else 'no'}"
-        files = (f'UserKnownHostsFile="{self._known_hosts}"', f'ControlPath="{self._folder}/%C"')
+        files = (f'UserKnownHostsFile="{self._known_hosts}"', f'ControlPath="{self._folder}/to-%C"')
         options = (*host.options, *STEADY, *files, forwarding)
         return ("ssh", "-F", "none", "-T", "-p", str(host.port), "-l", host.user, *(part for each in options for part in ("-o", each)))
 
     async def _lend(self, key: Path) -> None:
-        """Start an agent that knows the key and nobody else can ask."""
-        socket = self._folder / "agent"
-        self._agent = await asyncio.create_subprocess_exec(
-            "ssh-agent", "-D", "-a", str(socket), stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, start_new_session=True
-        )
-        assert self._agent.stdout is not None  # noqa: S101  # it was asked for
-        await self._agent.stdout.readline()  # it says where it listens once it does
-        self._environment = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
-        process = await asyncio.create_subprocess_exec(
-            "ssh-add", "-q", str(key), env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE
-        )
+        """Give the key to our agent, which nobody else can ask."""
+        command = ("ssh-add", "-q", str(key))
+        quiet = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(*command, env=self._environment, stdin=quiet, stdout=quiet, stderr=PIPE)
         _, said = await process.communicate()
         if process.returncode:
             raise HostLost("the agent", f"it does not take {key}: {said.decode(errors='replace').strip()}")
 
     async def _close(self) -> None:
-        for host in self._dialled:
-            command = (*self._dialling(host), "-O", "exit", host.address)
-            quiet = asyncio.subprocess.DEVNULL
-            process = await asyncio.create_subprocess_exec(*command, stdin=quiet, stdout=quiet, stderr=quiet, env=self._environment)
-            await process.wait()
-        if self._agent is not None:
-            await _end(self._agent)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._keeper is not None and self._keeper.stdin is not None:
+            self._keeper.stdin.close()
+            await self._keeper.wait()
+
+
+async def _line(process: Process) -> None:
+    assert process.stdout is not None  # noqa: S101  # it was asked for
+    await process.stdout.readline()
 
 
 async def _said(process: Process) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from compute_core.firstgen.shell import SshHost
+from tests.compute_core.firstgen.site import Site
 from tests.compute_core.firstgen.sshd import Keys, make_keys, path_with, sshd
 from tests.compute_core.firstgen.xen_host import XenHost, has_what_it_takes, unmount_below, xen_host
 
@@ -35,3 +36,9 @@ def bench(tmp_path: Path, keys: Keys) -> Iterator[SshHost]:
             yield SshHost("bench", "127.0.0.1", port)
         finally:
             unmount_below(tmp_path)
+
+
+@pytest.fixture
+def site(tmp_path: Path, keys: Keys, xen: XenHost, bench: SshHost) -> Site:
+    """Both, and the place for a XenServer."""
+    return Site(tmp_path, keys, xen, bench)
