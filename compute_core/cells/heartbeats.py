@@ -32,6 +32,7 @@ class Taken:
 
     present: tuple[Instance, ...]
     unwanted: list[str]
+    unwanted_formers: list[str]
     migrations: Mapping[str, Migration]
 
 
@@ -45,11 +46,15 @@ class Heartbeats:
         self._table = table
         self._written_at_s: dict[str, float] = {}
 
-    async def take(self, report: Any, instances_known: Sequence[str]) -> Any:
-        """A heartbeat. ``instances``: what belongs on the host; ``unwanted``: which of those it has belong elsewhere or nowhere."""
+    async def take(self, report: Any, instances_known: Sequence[str], formers_known: Sequence[str] = ()) -> Any:
+        """A heartbeat. ``instances``: what belongs on the host; ``unwanted``: which of those it has belong elsewhere or nowhere.
+
+        ``migrations`` are the records of servers that come or go; ``unwanted_formers`` those of the VMs set aside that nobody will
+        want back.
+        """
         said, now = from_json(report, HostReport), self._clock.now()
         now_s = now.timestamp()
-        taken = await self._store.run(_look, said.host, instances_known)
+        taken = await self._store.run(_look, said.host, instances_known, formers_known)
         before = self._table.get(said.host)
         node = _with_others(self._node(said, iso(now)), before, taken.present)
         if before is not None and _says_nothing_new(node, before) and now_s - self._written_at_s.get(said.host, 0.0) < WRITE_AFTER_S:
@@ -60,6 +65,7 @@ class Heartbeats:
         return {
             "instances": [to_json(instance) for instance in taken.present],
             "unwanted": taken.unwanted,
+            "unwanted_formers": taken.unwanted_formers,
             "migrations": {uuid: to_json(migration) for uuid, migration in taken.migrations.items()},
         }
 
@@ -68,11 +74,11 @@ class Heartbeats:
         return ComputeNode(said, service, availability_zone=self._settings.availability_zone, updated_at=now)
 
 
-def _look(connection: Connection, host: str, known: Sequence[str]) -> Taken:
+def _look(connection: Connection, host: str, known: Sequence[str], formers: Sequence[str]) -> Taken:
     present = instances.on_host(connection, host)
     strange = sorted(set(known) - {instance.uuid for instance in present})
-    under_way = migrations.open_among(connection, [*strange, *(instance.uuid for instance in present if instance.task_state)])
-    return Taken(present, _unwanted(connection, host, strange, under_way), under_way)
+    under_way = migrations.open_among(connection, [*strange, *formers, *(instance.uuid for instance in present if instance.task_state)])
+    return Taken(present, _unwanted(connection, host, strange, under_way), _unwanted_formers(connection, formers, under_way), under_way)
 
 
 def _write(connection: Connection, node: ComputeNode, most: Ask, now_s: float) -> StoredHost:
@@ -95,6 +101,11 @@ def _with_others(node: ComputeNode, before: ComputeNode | None, present: Iterabl
     memory = report.memory_mb_total - report.memory_mb_free - sum(ask.memory_mb for ask in running)
     disk = report.disk_gb_total - report.disk_gb_free - sum(ask.disk_gb for ask in asks)
     return replace(node, other_memory_mb=max(memory, 0), other_disk_gb=max(disk, 0))
+
+
+def _unwanted_formers(connection: Connection, formers: Sequence[str], under_way: Mapping[str, Migration]) -> list[str]:
+    """A former VM is wanted while its server may come back to it."""
+    return [uuid for uuid in instances.among(connection, formers) if uuid not in under_way]
 
 
 def _unwanted(connection: Connection, host: str, strange: Sequence[str], under_way: Mapping[str, Migration]) -> list[str]:

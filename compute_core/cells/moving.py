@@ -19,7 +19,7 @@ from compute_core.cells.healing import CONTEXT, Healing
 from compute_core.cells.host_table import HostTable
 from compute_core.cells.ledger import Ledger, next_of
 from compute_core.cells.settings import ComputeCellSettings
-from compute_core.cells.steps import End, Step, confirming, decided, reverting, set_out, was_running
+from compute_core.cells.steps import PARTS, End, Step, confirming, decided, reverting, set_out, was_running
 from compute_core.model.clock import iso
 from compute_core.model.errors import Conflict, Invalid, NotFound, NoValidHost
 from compute_core.model.flavors import Flavor
@@ -44,8 +44,11 @@ FIRST: Mapping[str, tuple[Kind, Status]] = {
 }
 """What a migration is called, and what it is at first, by the action that begins it."""
 
-PART_OF: Mapping[str, str] = {ACTIONS[action].task_state: action for action in MOVES if action != "confirm_resize"}
-"""The part that is under way, by the server's task state; a confirmation is not given up, but pushed."""
+PART_OF: Mapping[str, str] = {ACTIONS[action].task_state: action for action in MOVES}
+"""The part that is under way, by the server's task state."""
+
+PUSHED = frozenset({"confirm_resize", "revert_resize", "finish_revert"})
+"""The parts from which there is no way back: they are asked for until they are done."""
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +83,12 @@ class Moving:
         """A host has done its part, or could not."""
         async with self.ledger.turn(uuid):
             step = await self.ledger.store.run(_take_step, uuid, lambda server, record: decided(server, record, end), end.now)
-        if step is not None:
-            await self._follow(step, CONTEXT)
+        if step is None:
+            return
+        await self._follow(step, CONTEXT)
+        if end.action == "resize" and step.migration.is_over:
+            told = {"instance": to_json(step.instance), "request": "drop", "arguments": {"migration": to_json(step.migration)}}
+            await self.healing.cast(step.migration.destination, "peer", **told)
 
     async def progressed(self, uuid: str, progress: int, host: str = "") -> None:
         """A live migration goes on."""
@@ -115,16 +122,17 @@ class Moving:
         await self.healing.bus.call(f"compute.{record.source}", "query", asked, self.settings.call_timeout_s)
 
     async def watch(self) -> None:
-        """Confirm what has waited long enough; push what a host that is away has not confirmed."""
+        """Confirm what has waited long enough; ask again for what must be done, and give up the rest when it is late."""
         if self.settings.resize_confirm_window_s:
             for record in await self.ledger.store.run(migrations.finished_before, self._before(self.settings.resize_confirm_window_s)):
                 await self._word(CONTEXT, record.instance_uuid, "confirm_resize", confirming)
         for instance in await self.ledger.store.run(instances.busy, self._before(self.settings.delete_retry_s)):
-            if instance.task_state == ACTIONS["confirm_resize"].task_state:
-                await self._push_confirmation(instance)
+            if PART_OF.get(instance.task_state or "") in PUSHED:
+                await self._push(instance, PART_OF[instance.task_state or ""])
         for instance in await self.ledger.store.run(instances.busy, self._before(self.settings.action_timeout_s)):
-            if instance.task_state is not None and instance.task_state in PART_OF:
-                await self._end_late_part(instance, PART_OF[instance.task_state])
+            action = PART_OF.get(instance.task_state or "")
+            if action is not None and action not in PUSHED:
+                await self._end_late_part(instance, action)
 
     # ---- the beginnings -----------------------------------------------------------------------------------------------
 
@@ -248,17 +256,18 @@ class Moving:
             await self.healing.cast(host, "act", context=context, instance=to_json(step.instance), action=action, arguments=told)
         return step.instance
 
-    async def _push_confirmation(self, instance: Instance) -> None:
-        """Once more to the source; one that is gone loses what it keeps when it comes back."""
+    async def _push(self, instance: Instance, action: str) -> None:
+        """Once more to whose part it is. One that is gone keeps nobody waiting: what it still has is not wanted when it comes back."""
         record = await self.ledger.store.run(migrations.open_of, instance.uuid)
         if record is None:
             return
-        if not self.table.is_up(record.source) and record.source != record.destination:
-            await self.finished(End("confirm_resize", "", None, instance.power_state, self.ledger.clock.iso()), instance.uuid)
+        actor = getattr(record, PARTS[action][0])
+        if action != "finish_revert" and not self.table.is_up(actor) and record.source != record.destination:
+            await self.finished(End(action, "", None, instance.power_state, self.ledger.clock.iso()), instance.uuid)
             return
         touched = await self.ledger.change(instance.uuid, lambda now: now if now.task_state == instance.task_state else None)
         if touched is not None:
-            await self._follow(Step(touched, record, then=(record.source, "confirm_resize")), CONTEXT)
+            await self._follow(Step(touched, record, then=(actor, action)), CONTEXT)
 
     async def _end_late_part(self, instance: Instance, action: str) -> None:
         """Nobody has heard of it for too long; what a host has left of it goes when that host is heard of again."""

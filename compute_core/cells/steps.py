@@ -79,9 +79,8 @@ def confirming(instance: Instance, migration: Migration) -> Step:
     return Step(begun, replace(migration, status="confirming"), then=(migration.source, "confirm_resize"))
 
 
-def _confirmed(instance: Instance, migration: Migration, end: End) -> Step:
-    if end.error is not None:
-        return Step(replace(instance, task_state=None, fault=end.fault), replace(migration, status="finished"))
+def _confirmed(instance: Instance, migration: Migration, _: End) -> Step:
+    """It is what the user wants, whatever is left of the old one: its host hears that it is not wanted there."""
     state = AT_REST.get(instance.power_state, "active")
     done = replace(instance, vm_state=state, task_state=None, old_flavor=None, fault=None)
     return Step(done, replace(migration, status="confirmed"))
@@ -94,10 +93,9 @@ def reverting(instance: Instance, migration: Migration) -> Step:
 
 
 def _reverted(instance: Instance, migration: Migration, end: End) -> Step:
-    """The new one is gone: the server is the source's again."""
+    """The new one is gone: the server is the source's again. There is no way back from here: what failed is asked for again."""
     if end.error is not None:
-        left = replace(instance, vm_state="resized", task_state=None, fault=end.fault)
-        return Step(left, replace(migration, status="finished"))
+        return Step(instance, migration)
     back = replace(
         instance,
         host=migration.source,
@@ -111,6 +109,9 @@ def _reverted(instance: Instance, migration: Migration, end: End) -> Step:
 
 
 def _brought_back(instance: Instance, migration: Migration, end: End) -> Step:
+    """It is what it was. Or it is there and will not run; one that is not there yet is asked for again."""
+    if end.error is not None and end.power_state == NO_STATE:
+        return Step(instance, migration)
     state = AT_REST.get(end.power_state, "error")
     fault = end.fault or instance.fault
     done = replace(instance, vm_state=state, task_state=None, power_state=end.power_state, fault=fault)

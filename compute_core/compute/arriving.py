@@ -27,6 +27,8 @@ def migration_of(work: Work) -> Migration:
 async def _expect(work: Work) -> dict[str, Any]:
     """Make room for the disks of ``parcel``, unless the sender's ``pool`` sees ours: where it is, and how to bring them."""
     host, sent = work.host, from_json(work.arguments["parcel"], Parcel)
+    if work.instance.uuid in host.expected:  # a former life of the sender has begun
+        await turn_away(host.xapi, work.instance.domain_name, migration_of(work).uuid)
     host.expected.add(work.instance.uuid)
     found: tuple[Berth, ...] = ()
     if work.arguments["pool"] != host.place.pool:
@@ -61,8 +63,8 @@ async def _receive(work: Work) -> None:
 async def _drop(work: Work) -> None:
     """The server is not coming: whatever was made for it goes."""
     host = work.host
-    await turn_away(host.xapi, work.instance.domain_name, migration_of(work).uuid)
     host.expected.discard(work.instance.uuid)
+    await turn_away(host.xapi, work.instance.domain_name, migration_of(work).uuid)
 
 
 async def _land(work: Work) -> Any:

@@ -18,7 +18,7 @@ class Expected:
         self._uuids: set[str] = set()
 
     def __contains__(self, uuid: object) -> bool:
-        return uuid in self._uuids or (isinstance(uuid, str) and self._locks.is_held(uuid))
+        return uuid in self._uuids
 
     @contextlib.asynccontextmanager
     async def turn(self, uuid: str) -> AsyncIterator[None]:

@@ -27,6 +27,7 @@ class Kind(Enum):
     BROKEN_ACTION = "the action was broken off"
     OTHER_POWER_STATE = "the power state has changed unheard"
     UNWANTED_VM = "the server belongs elsewhere, or nowhere any more"
+    UNWANTED_FORMER = "the server will not come back to its former VM"
 
     @property
     def is_certain(self) -> bool:
@@ -70,8 +71,13 @@ def findings(
             for finding in _of_instance(instance, vms.acting(instance.uuid)):
                 yield finding if journey is None else replace(finding, arguments={"migration": journey})
     for uuid in unwanted:
-        if (uuid in vms or uuid in vms.formers) and not is_busy(uuid):
+        if uuid in vms and not is_busy(uuid):
             yield Finding(Kind.UNWANTED_VM, uuid)
+
+
+def of_formers(unwanted: Iterable[str], vms: Vms, is_busy: Callable[[str], bool]) -> Iterator[Finding]:
+    """The former VMs that are here for nothing."""
+    return (Finding(Kind.UNWANTED_FORMER, uuid) for uuid in unwanted if uuid in vms.formers and not is_busy(uuid))
 
 
 def _of_instance(instance: Instance, vm: Vm | None) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from random import Random
 
 from compute_core.bus.port import Bus
 from compute_core.compute.cell import Cell
-from compute_core.compute.findings import Finding, Kind, findings
+from compute_core.compute.findings import Finding, Kind, findings, of_formers
 from compute_core.compute.following import follow, read_vms
 from compute_core.compute.operations import Operations
 from compute_core.compute.peers import BusPeers
@@ -107,11 +107,13 @@ class ComputeManager:
     async def _heartbeat(self, servers: Servers) -> list[Finding]:
         """Report; what the cell's answer shows to be wrong, and is to be put right. One of SILENCE when host or cell does not answer."""
         now = await report(self._session, servers.host.place, self._settings.host, self._vms.running())
-        known, limit_s = sorted({*self._vms, *self._vms.formers}), self._settings.call_timeout_s
-        answer = await servers.cell.ask("heartbeat", limit_s, report=to_json(now), instances_known=known)
+        known, formers = sorted(self._vms), {"formers_known": sorted(self._vms.formers)} if self._vms.formers else {}
+        asked = {"report": to_json(now), "instances_known": known, **formers}
+        answer = await servers.cell.ask("heartbeat", self._settings.call_timeout_s, **asked)
         instances = [from_json(instance, Instance) for instance in answer["instances"]]
         journeys = answer.get("migrations", {})
         found = list(findings(instances, answer["unwanted"], self._vms, self._operations.is_busy, journeys))
+        found.extend(of_formers(answer.get("unwanted_formers", ()), self._vms, self._operations.is_busy))
         before, self._suspects = self._suspects, {(finding.uuid, finding.kind) for finding in found}
         return [finding for finding in found if finding.kind.is_certain or (finding.uuid, finding.kind) in before]
 

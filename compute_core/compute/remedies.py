@@ -45,6 +45,11 @@ async def _reap(servers: Servers, finding: Finding) -> None:
         await servers.operations.run(finding.uuid, lambda: servers.reap(finding.uuid))
 
 
+async def _discard_former(servers: Servers, finding: Finding) -> None:
+    if servers.host.settings.reaps_unwanted:
+        await servers.operations.run(finding.uuid, lambda: servers.discard_former(finding.uuid))
+
+
 def _instance(finding: Finding) -> Instance:
     if finding.instance is None:
         raise ValueError(f"{finding.kind} concerns an instance of the cell")
@@ -58,4 +63,5 @@ REMEDIES: Mapping[Kind, Callable[[Servers, Finding], Awaitable[None]]] = {
     Kind.BROKEN_ACTION: _report_action,
     Kind.OTHER_POWER_STATE: _report_power_state,
     Kind.UNWANTED_VM: _reap,
+    Kind.UNWANTED_FORMER: _discard_former,
 }

@@ -5,6 +5,7 @@ Until the source says that it has done its part nothing is given up there; from 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,11 +18,14 @@ from compute_core.model.json import from_json, to_json
 from compute_core.model.migrations import Migration
 from compute_core.xenapi import power
 from compute_core.xenapi.arrival import Berth, copy_here
+from compute_core.xenapi.certainty import BUSY, PATIENCE_S
 from compute_core.xenapi.disk_stream import measured
+from compute_core.xenapi.errors import XenApiFailure
 from compute_core.xenapi.former import bring_back, remove_former, set_aside
 from compute_core.xenapi.parcel import Parcel, ParcelDisk, check_fit, packed
 from compute_core.xenapi.removal import remove
 from compute_core.xenapi.session import Elsewhere
+from compute_core.xenapi.transport import closing
 from compute_core.xenapi.undo import Undo
 
 log = logging.getLogger(__name__)
@@ -30,13 +34,15 @@ log = logging.getLogger(__name__)
 async def _resize(work: Work) -> Ending:
     """The source's part: the disks go, the VM is made of them there, the one here is set aside. The other host starts it."""
     host, record = work.host, migration_of(work)
-    vm = work.vm
+    vm = await _whole_again(work, record)
     parcel = await packed(host.xapi, vm, work.instance.uuid)
+    if parcel.has_loose_disks:
+        await _dropped(work, record)
     check_fit(parcel, record.new_flavor)
     async with Undo(f"{record.kind} of {parcel.label}") as undo:
         undo.add("have the other host take away what it has of it", lambda: _dropped(work, record))
         berth = await _asked(work, record, "expect", parcel=to_json(parcel), pool=host.place.pool)
-        undo.add("let it run again", lambda: _running_again(work, vm, parcel))
+        undo.add("let it run again", lambda: _running_again(work, vm, record))
         vdis = await _sent(work, vm, parcel, record, berth)
         undo.add("take it for the server's again", lambda: _taken_back(work))
         await set_aside(host.xapi, vm, parcel.label, parcel.other_config)
@@ -71,8 +77,9 @@ async def _stream(work: Work, vm: str, parcel: Parcel, berths: Sequence[Berth], 
 
 
 async def _carry(work: Work, disk: ParcelDisk, berth: Berth, way: Elsewhere) -> None:
-    stream = await measured(work.host.xapi.get_vdi(disk.vdi), f"disk {disk.userdevice}")
-    await way.put_vdi(berth.vdi, stream.chunks, stream.length, task=berth.task)
+    async with closing(work.host.xapi.get_vdi(disk.vdi)) as chunks:
+        stream = await measured(chunks, f"disk {disk.userdevice}")
+        await way.put_vdi(berth.vdi, stream.chunks, stream.length, task=berth.task)
 
 
 async def _halted(work: Work, vm: str, parcel: Parcel) -> None:
@@ -80,9 +87,22 @@ async def _halted(work: Work, vm: str, parcel: Parcel) -> None:
         await power.stop(work.host.xapi, vm, work.host.settings.patience)
 
 
-async def _running_again(work: Work, vm: str, parcel: Parcel) -> None:
-    if parcel.power_state != "Halted":
-        await power.start(work.host.xapi, work.host.place, vm)
+async def _running_again(work: Work, vm: str, record: Migration) -> None:
+    if record.was_running:
+        await _start(work, vm)
+
+
+async def _start(work: Work, vm: str) -> None:
+    """Start it, once its disks are free: a transfer that broke off holds them until the host has noticed."""
+    for pause_s in (*PATIENCE_S, None):
+        try:
+            await power.start(work.host.xapi, work.host.place, vm)
+        except XenApiFailure as failure:
+            if pause_s is None or failure.code not in BUSY:
+                raise
+            await asyncio.sleep(pause_s)
+        else:
+            return
 
 
 async def _back(work: Work) -> str | None:
@@ -92,6 +112,14 @@ async def _back(work: Work) -> str | None:
     if vm is not None:
         host.vms.arrived(work.instance, vm)
     return vm
+
+
+async def _whole_again(work: Work, record: Migration) -> str:
+    """The server's VM; one that a former life had set aside when it was told the same is the server's again."""
+    if work.instance.uuid not in work.host.vms.formers:
+        return work.vm
+    await _dropped(work, record)
+    return await _back(work) or work.vm
 
 
 async def _taken_back(work: Work) -> None:
@@ -117,7 +145,7 @@ async def _undone(work: Work) -> Ending:
     await _dropped(work, record)
     vm = await _back(work) or work.vm
     if record.was_running:
-        await power.start(work.host.xapi, work.host.place, vm)
+        await _start(work, vm)
     raise HostUnreachable(f"the agent of {work.host.settings.host} was interrupted during it")
 
 
@@ -125,7 +153,7 @@ async def _finish(work: Work) -> Ending:
     """The destination's part: it runs, if it did before."""
     record = migration_of(work)
     if record.was_running:
-        await power.start(work.host.xapi, work.host.place, work.vm)
+        await _start(work, work.vm)
     work.host.expected.discard(work.instance.uuid)
     return Ending(RUNNING if record.was_running else SHUTDOWN)
 
@@ -153,7 +181,7 @@ async def _finish_revert(work: Work) -> Ending:
     record = migration_of(work)
     vm = await _back(work) or work.vm
     if record.was_running:
-        await power.start(work.host.xapi, work.host.place, vm)
+        await _start(work, vm)
     return Ending(RUNNING if record.was_running else SHUTDOWN)
 
 

@@ -122,6 +122,14 @@ class Servers:
         vm = self.host.vms.get(uuid)
         await self._remove(uuid, domain_name(uuid) if vm is None else vm.label)
 
+    async def discard_former(self, uuid: str) -> None:
+        """Remove a VM that was set aside, and its disks; nobody is told."""
+        try:
+            await remove_former(self.host.xapi, uuid, domain_name(uuid))
+        except (XenApiFailure, Unanswered) as problem:
+            raise HostUnreachable(f"{self.name} did not remove the former VM of {uuid}: {problem}") from problem
+        self.host.vms.formers.pop(uuid, None)
+
     async def tidy(self) -> None:
         """Look for what failures may have left behind, when there were any."""
         if self.operations.is_untidy and self.host.place.is_alone:

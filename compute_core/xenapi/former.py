@@ -32,7 +32,7 @@ async def bring_back(xapi: XenApi, instance_uuid: str, label: str) -> str | None
     """The former VM is the server's again: its ref; None when there is none. Again is fine, also where it was half set aside."""
     for name in (former_label(label), label):
         for vm, record in (await all_of(xapi, "VM", {"name__label": name})).items():
-            if record["other_config"].get(marks.FORMER) == instance_uuid:
+            if marks.former_of(record) == instance_uuid:
                 kept = {key: value for key, value in record["other_config"].items() if key != marks.FORMER}
                 await xapi.call("VM.set_name_label", vm, label)
                 await xapi.call("VM.set_other_config", vm, kept | {marks.INSTANCE: instance_uuid})
@@ -42,10 +42,12 @@ async def bring_back(xapi: XenApi, instance_uuid: str, label: str) -> str | None
 
 async def remove_former(xapi: XenApi, instance_uuid: str, label: str) -> None:
     """Everything of the former VM: four calls with one disk. Its disks go first: while it is there, the removal is not over."""
-    found = await all_of(xapi, "VM", {"name__label": former_label(label)})
-    vms = {vm: record for vm, record in found.items() if record["other_config"].get(marks.FORMER) == instance_uuid}
-    if not vms:
-        return
+    vms: Records = {}
+    for name in (former_label(label), label):
+        found = await all_of(xapi, "VM", {"name__label": name})
+        vms = {vm: record for vm, record in found.items() if marks.former_of(record) == instance_uuid}
+        if vms:
+            break
     for vm, record in vms.items():
         if record["power_state"] != "Halted":
             await reach(xapi, "Halted", "VM.hard_shutdown", vm)

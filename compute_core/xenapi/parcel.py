@@ -73,13 +73,17 @@ class ParcelDisk:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A VM as it leaves. ``record`` has the members of ``CARRIED`` that there are."""
+    """A VM as it leaves. ``record`` has the members of ``CARRIED`` that there are.
+
+    ``has_loose_disks``: there are disks of the server that no VM has, left by an agent that was killed.
+    """
 
     label: str
     power_state: str
     other_config: Mapping[str, str]
     record: Mapping[str, Any]
     disks: tuple[ParcelDisk, ...]
+    has_loose_disks: bool = False
 
     @property
     def moved(self) -> tuple[ParcelDisk, ...]:
@@ -95,7 +99,8 @@ async def packed(xapi: XenApi, vm: str, instance_uuid: str) -> Parcel:
     own = {ref: vdi for ref, vdi in vdis.items() if marks.instance_of(vdi) == instance_uuid}
     disks = sorted(filter(None, (_disk(vbd, own) for vbd in vbds.values())), key=lambda disk: disk.userdevice)
     carried = {name: record[name] for name in CARRIED if name in record}
-    return Parcel(record["name_label"], record["power_state"], record["other_config"], carried, tuple(disks))
+    is_loose = any(not vdi["VBDs"] and not vdi["is_a_snapshot"] for vdi in own.values())
+    return Parcel(record["name_label"], record["power_state"], record["other_config"], carried, tuple(disks), is_loose)
 
 
 def check_fit(parcel: Parcel, flavor: Flavor) -> None:

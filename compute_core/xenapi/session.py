@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from compute_core.xenapi.errors import ReplyLost, Unanswered, XenApiFailure
 from compute_core.xenapi.integers import normalised
-from compute_core.xenapi.transport import Dial, Transport
+from compute_core.xenapi.transport import Dial, Transport, closing
 
 LOGIN = "session.login_with_password"
 API_VERSION = "1.10"
@@ -235,8 +235,9 @@ class Session:
         """See XenApi."""
         query = {"session_id": await self.ref(), "vdi": vdi, "format": "vhd"} | ({"base": base} if base else {})
         self._note("GET /export_raw_vdi")
-        async for chunk in self._login.transport.get("/export_raw_vdi", query):
-            yield chunk
+        async with closing(self._login.transport.get("/export_raw_vdi", query)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def close(self) -> None:
         """Log out, when the server still answers, and drop the connections."""
