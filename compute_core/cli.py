@@ -5,7 +5,6 @@ Knows what to tell people; what is done is in `wiring` and behind the REST API.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from compute_core.firstgen.cli import firstgen
+from compute_core.host_options import HOST_OPTIONS, first_line, hosts_of, path_option, with_options
+from compute_core.installer.cli import dom0
 from compute_core.tables import Column, Refused, json_option, show
 
 if TYPE_CHECKING:
-    from compute_core.settings import HostEntry, Settings
+    from compute_core.settings import Settings
 
 STATE = Path("inova-state")
 ACCOUNTS, ACCESS = "accounts.json", "access.json"
@@ -27,7 +28,6 @@ state_option = click.option(
     "--state", type=click.Path(path_type=Path, file_okay=False), default=STATE, show_default=True,
     help="The folder that holds everything an installation keeps.",
 )  # fmt: skip
-path_option = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group()
@@ -36,19 +36,7 @@ def core() -> None:
 
 
 core.add_command(firstgen)
-
-HOST_OPTIONS = (
-    click.option("--inventory", type=path_option, help="The hosts: what `sim serve --inventory` writes."),
-    click.option("--url", "urls", multiple=True, metavar="URL", help="A host without an inventory; may be given several times."),
-    click.option("--user", default="root", show_default=True, help="For hosts that the inventory gives no user."),
-    click.option("--password-file", type=path_option, help="Its first line is the password of hosts that the inventory gives none."),
-    click.option(
-        "--password",
-        envvar="INOVA_XENAPI_PASSWORD",
-        default="xenroot",
-        help="The same, in sight of everybody who lists processes; the variable INOVA_XENAPI_PASSWORD is not. [default: a simulator's]",
-    ),
-)
+core.add_command(dom0)
 
 
 def _url_of(*schemes: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
@@ -100,17 +88,6 @@ PLACE_OPTIONS = (
 )
 """Where things are; the parameters are called as the members of ``Settings``. Variables keep passwords from lists of processes."""
 
-Command = Callable[..., None]
-
-
-def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Give a command these options, in this order."""
-
-    def give(command: Command) -> Command:
-        return functools.reduce(lambda given, option: option(given), reversed(options), command)
-
-    return give
-
 
 @core.command()
 @with_options(*HOST_OPTIONS, state_option, *PLACE_OPTIONS)
@@ -127,7 +104,7 @@ def up(
     from compute_core.settings import BadSettings, Settings
 
     try:
-        hosts = _hosts(inventory, urls, user, _first_line(password_file) if password_file else password)
+        hosts = hosts_of(inventory, urls, user, first_line(password_file) if password_file else password)
         refuse_foreign(clouds_yaml)
         with _alone_with(state):
             accounts = load_accounts(state / ACCOUNTS)
@@ -152,39 +129,6 @@ def _alone_with(state: Path) -> Iterator[None]:
         except BlockingIOError:
             raise Refused(f"{state}: another `core up` runs with this folder. Cure: end it, or name another by --state.") from None
         yield
-
-
-def _first_line(path: Path) -> str:
-    from compute_core.settings import BadSettings
-
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise BadSettings(f"{path}: cannot be read ({problem}). Cure: name a file whose first line is the password.") from None
-    if not lines or not lines[0]:
-        raise BadSettings(f"{path}:1: is empty. Cure: write the password on the first line.")
-    return lines[0]
-
-
-def _hosts(inventory: Path | None, urls: tuple[str, ...], user: str, password: str) -> tuple[HostEntry, ...]:
-    from compute_core.settings import BadSettings, HostEntry, read_inventory
-
-    if (inventory is None) == (not urls):
-        raise BadSettings("Which hosts? Cure: give either --inventory FILE or --url URL.")
-    if inventory is not None:
-        return read_inventory(inventory, user=user, password=password)
-    return tuple(HostEntry(_name_of(url), url, user, password) for url in urls)
-
-
-def _name_of(url: str) -> str:
-    from urllib.parse import urlsplit
-
-    from compute_core.settings import BadSettings
-
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise BadSettings(f"{url!r} is no URL of a host. Cure: write http://ADDRESS or https://ADDRESS.")
-    return parts.netloc.replace(":", "-")
 
 
 def _run(settings: Settings, clouds: Path) -> None:

@@ -34,13 +34,20 @@ class BadPlugin(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class UserPlugins:
-    """What is in a folder: scripts and modules by the name of the plugin, extensions by the name of the message."""
+    """What is in a folder: modules by the name of the plugin, extensions by the name of the message; scripts are looked for when called."""
 
-    scripts: Mapping[str, Path] = field(default_factory=dict)
+    folder: Path | None = None
     modules: Mapping[str, Mapping[str, Function]] = field(default_factory=dict)
     extensions: Mapping[str, Path] = field(default_factory=dict)
     folders: Folders = field(default_factory=Folders, compare=False)
     """What scripts find of the hosts that they run on."""
+
+    def script(self, name: str) -> Path | None:
+        """The executable of a plugin as it lies there now: as with a real dom0, one may come or go while hosts run."""
+        if self.folder is None or not name or "/" in name or name.startswith("."):
+            return None
+        path = self.folder / name
+        return path if path.is_file() and os.access(path, os.X_OK) else None
 
 
 NO_PLUGINS = UserPlugins()
@@ -49,11 +56,10 @@ NO_PLUGINS = UserPlugins()
 def load(folder: Path) -> UserPlugins:
     """The plugins in a folder; BadPlugin for a module that cannot be loaded. OSError when the folder cannot be read."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    scripts = {path.name: path.resolve() for path in files if os.access(path, os.X_OK)}
-    modules = {path.stem: _module(path) for path in files if path.suffix == ".py" and path.name not in scripts}
+    modules = {path.stem: _module(path) for path in files if path.suffix == ".py" and not os.access(path, os.X_OK)}
     inner = folder / EXTENSIONS
     found = sorted(path for path in inner.iterdir() if path.is_file() and os.access(path, os.X_OK)) if inner.is_dir() else []
-    return UserPlugins(scripts, modules, {path.name: path.resolve() for path in found})
+    return UserPlugins(folder.resolve(), modules, {path.name: path.resolve() for path in found})
 
 
 def _module(path: Path) -> Mapping[str, Function]:

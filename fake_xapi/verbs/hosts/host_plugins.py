@@ -112,8 +112,9 @@ async def run_plugin(call: Call, host: Id, plugin: str, function: str, args: dic
     Users' own plugins come first. An exception in a plugin is XENAPI_PLUGIN_EXCEPTION [function, kind, text].
     """
     own = call.plugins
-    if plugin in own.scripts:
-        return await run_script(Dom0(call, host), own.folders, own.scripts[plugin], function, args)
+    script = own.script(plugin)
+    if script is not None:
+        return await run_script(Dom0(call, host), own.folders, script, function, args)
     name = plugin.removesuffix(".py")
     if name in own.modules:
         return await user_plugins.run_module(own.modules[name], function, call.world.uuid(host), args)
