@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from sqlalchemy import make_url
 
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance
 from compute_core.model.requests import RequestContext, ServerFilters, ServerRequest
 from compute_core.settings import HostEntry, Settings
+from compute_core.store.adapters import sqlite_engine
+from compute_core.store.migrate import migrate
 from compute_core.wiring import CloudApplication
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.transports.ports import Xapi
@@ -101,9 +107,8 @@ async def scene(folder: Path, hosts: int = 1, pool_size: int = 1) -> AsyncIterat
     fleet = Fleet(Order(hosts=hosts, pool_size=pool_size))
     tape, agents = Tape(), dict[str, MortalAgent]()
     entries = tuple(HostEntry(each["name"], each["url"], each["user"], "xenroot", each["uuid"]) for each in fleet.inventory())
-    settings = Settings(
-        state=folder, hosts=entries, database="sqlite://", api_database="sqlite://", seed=1, is_synced=False, image_limit_bytes=1 << 30
-    )
+    top, leaf = [database(folder, name) for name in ("api", "cell1")]
+    settings = Settings(state=folder, hosts=entries, database=leaf, api_database=top, seed=1, is_synced=False, image_limit_bytes=1 << 30)
 
     def agent(host: HostEntry, cloud: CloudApplication) -> MortalAgent:
         agents[host.name] = MortalAgent(host, cloud, tape, finder(fleet))
@@ -116,6 +121,26 @@ async def scene(folder: Path, hosts: int = 1, pool_size: int = 1) -> AsyncIterat
             yield Scene(fleet, cloud, tape, agents, image)
     finally:
         await fleet.close()
+
+
+@cache
+def new_database() -> bytes:
+    """A database with the newest schema, as a file: the migrations cost more than most runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "new.db")
+        engine = sqlite_engine(make_url(f"sqlite:///{file}"))
+        with engine.begin() as connection:
+            migrate(connection)
+        engine.dispose()
+        return file.read_bytes()
+
+
+def database(folder: Path, name: str) -> str:
+    """The URL of a new database."""
+    file = folder / f"{name}.db"
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(new_database())
+    return f"sqlite:///{file}"
 
 
 def finder(fleet: Fleet) -> Callable[[str], Xapi]:

@@ -11,7 +11,7 @@ import pytest
 from tests.compute_core.faults.case import MEANWHILE, Case, Normal, disturbed, faults_of, normal, verdict
 from tests.compute_core.faults.cases import CASES
 
-USUAL = ("killed", "lost", "refused", "deleted")
+USUAL = ("killed", "lost", "refused")
 """The kinds of fault of every run; the others, and every error that a request declares, take minutes."""
 
 REPRODUCE = "python -m tests.compute_core.faults.one"
