@@ -39,6 +39,7 @@ STAGE = as_lines('rm -rf "$1"', 'mkdir -p "$1"', 'chmod 755 "$1"')
 ADD = as_lines('mkdir -p "$(dirname "$1/$2")"', 'printf "%s\\n" "$3" >"$1/$2"')
 LAY_OVER = as_lines('rsync --archive --hard-links --numeric-ids "$1/" "$2/"', 'rm -rf "$1"', 'sync -f "$2" 2>/dev/null || sync')
 RSYNC = ("--archive", "--hard-links", "--numeric-ids", "--one-file-system", "--delete", "--stats")
+_ATTRIBUTES = {"--acls": re.compile(r"(?<!no )\bACLs"), "--xattrs": re.compile(r"(?<!no )\bxattrs")}
 _MOVED = re.compile(r"^Total bytes (?:sent|received): ([\d,.]+)", re.MULTILINE)
 
 
@@ -124,8 +125,7 @@ def _hop(source: Source, known_hosts: str) -> str:
 
 def attributes(versions: Sequence[str]) -> tuple[str, ...]:
     """Whether the rsyncs of all sides know ACLs and extended attributes, by what they say of themselves: that of 2006 did not."""
-    known = ((" ACLs", "--acls"), (" xattrs", "--xattrs"))
-    return tuple(flag for word, flag in known if all(word in version for version in versions))
+    return tuple(flag for flag, known in _ATTRIBUTES.items() if all(known.search(version) for version in versions))
 
 
 def moved_bytes(stats: str) -> int:

@@ -228,6 +228,7 @@ def _run(
     import asyncio
 
     from compute_core.firstgen.fleet import read_generations
+    from compute_core.firstgen.move import PROBLEMS
     from compute_core.settings import BadSettings, read_inventory
 
     async def main() -> T:
@@ -239,6 +240,8 @@ def _run(
         return asyncio.run(main())
     except BadSettings as problem:
         raise Refused(str(problem)) from None
+    except PROBLEMS as problem:
+        raise click.ClickException(str(problem)) from None
 
 
 @asynccontextmanager

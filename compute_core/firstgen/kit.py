@@ -54,7 +54,8 @@ def look_into(path: Path) -> Kit:
         with tarfile.open(path) as tar:
             members = list(tar)
     except (OSError, tarfile.TarError) as problem:
-        raise BadSettings(f"{path}: cannot be read ({problem}). Cure: name a tar with kernel, ramdisk and agent.") from None
+        reason = str(problem).partition(":\n")[0]
+        raise BadSettings(f"{path}: cannot be read ({reason}). Cure: name a tar with kernel, ramdisk and agent.") from None
     names = sorted(_inside(path, members))
     kernels, ramdisks = ([name for name in names if pattern.fullmatch(name)] for pattern in (_KERNEL, _RAMDISK))
     if not kernels:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from compute_core.firstgen.fleet import Source
 from compute_core.firstgen.guests import Guest, Unmovable, inspect, names
 from compute_core.firstgen.journal import Held, Journal, Line, State, opened, read
 from compute_core.firstgen.move import PROBLEMS, Means, Move, Stopped, abandon, advance, confirm
@@ -64,13 +65,19 @@ class Mover:
         self._sources = {name: asyncio.Semaphore(pace.per_source) for name in generations.sources}
         self._destinations = {name: asyncio.Semaphore(pace.per_destination) for name in generations.destinations}
 
+    def _source(self, name: str) -> Source:
+        """The Xen host of that name. Unmovable when there is none."""
+        if name not in self._sources:
+            raise Unmovable(f"There is no Xen host {name!r}. Cure: add it to the file of the generations, or name another.")
+        return self._means.generations.sources[name]
+
     async def plan(self, orders: Iterable[Order]) -> list[Prospect]:
         """Where each VM would go. Nothing is changed."""
         return [await self._prospect(order) for order in orders]
 
     async def all_of(self, source: str) -> list[Order]:
-        """An order for every VM of a host. CommandFailed, HostLost."""
-        found = await names(self._means.shell, self._means.generations.sources[source])
+        """An order for every VM of a host. Unmovable when there is no such host; CommandFailed, HostLost."""
+        found = await names(self._means.shell, self._source(source))
         return [Order(source, name) for name in found]
 
     async def move(self, orders: Sequence[Order]) -> list[Outcome]:
@@ -93,6 +100,7 @@ class Mover:
 
     async def _each(self, orders: Sequence[Order], work: Work, *, is_new: bool = False) -> list[Outcome]:
         for order in orders:
+            self._source(order.source)
             await self._promise(order)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._worked(order, work, is_new=is_new)) for order in orders]
@@ -112,7 +120,7 @@ class Mover:
     async def _in(self, order: Order, journal: Journal, work: Work) -> Outcome:
         if not journal.story.lines:
             journal.write("pick", "noted", source=order.source, vm=order.name, wanted=order.wanted)
-        move = Move(self._means, self._means.generations.sources[order.source], order.name, journal)
+        move = Move(self._means, self._source(order.source), order.name, journal)
         problem = ""
         try:
             await work(move)
@@ -123,12 +131,16 @@ class Mover:
     async def _advance(self, move: Move) -> None:
         try:
             await advance(move, STEPS[:1])
-            async with self._destinations[move.journal.story.fact("destination")]:
+            async with self._slot(move.journal.story.fact("destination")):
                 await advance(move, STEPS[1:])
         except Stopped:
             if self._means.pace.falls_back and move.state == "failed":
                 await abandon(move, STEPS)
             raise
+
+    def _slot(self, destination: str) -> asyncio.Semaphore:
+        """One of those that a destination has. A destination that has gone from the file is told by the step that asks for it."""
+        return self._destinations.setdefault(destination, asyncio.Semaphore(1))
 
     async def _promise(self, order: Order) -> None:
         """Moves that have been picked and not arrived take room that their hosts still show as free."""
@@ -141,7 +153,7 @@ class Mover:
 
     async def _prospect(self, order: Order) -> Prospect:
         try:
-            guest = await inspect(self._means.shell, self._means.generations.sources[order.source], order.name)
+            guest = await inspect(self._means.shell, self._source(order.source), order.name)
             size_bytes = disk_bytes(guest, self._means.generations)
             return Prospect(order, guest, await self._means.placing.place(guest, order.wanted), size_bytes)
         except PROBLEMS as problem:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from compute_core.firstgen.fleet import Destination, Generations
-from compute_core.firstgen.guests import Guest
+from compute_core.firstgen.guests import Guest, Unmovable
 from compute_core.firstgen.rooms import Need, Room, pick, room_of
 from compute_core.xenapi.locks import KeyedLocks
 from compute_core.xenapi.place import Place, learn
@@ -51,7 +51,9 @@ class Pools:
         return tuple(self._destinations)
 
     async def connect(self, name: str) -> Connected:
-        """The destination of that name, logged in. XenApiFailure, NotSent, ReplyLost, HostUnreachable."""
+        """The destination of that name, logged in. Unmovable when there is none; XenApiFailure, NotSent, ReplyLost, HostUnreachable."""
+        if name not in self._destinations:
+            raise Unmovable(f"There is no destination {name!r}. Cure: add it to the file of the generations, or name another.")
         async with self._locks.held(name):
             if name not in self._connected:
                 self._connected[name] = await self._log_in(self._destinations[name])

@@ -58,7 +58,8 @@ MUTATORS = frozenset({"add", "append", "appendleft", "clear", "extend", "insert"
 CLOCK_READERS: Mapping[str, str] = {
     "compute_core/cli.py::_serve": "the command tells the cloud what date it is when it starts; from then on the loop counts",
     "compute_core/dom0/machine.py::machine_here": "tools refuse a VHD that is from the future of their machine",
-    "fake_xapi/cli.py::_serve": "as above, for the simulated hosts",
+    "compute_core/firstgen/cli.py::_mover": "as above, for the journals of moves: who reads them wants to know when",
+    "fake_xapi/cli.py::_serve": "as the core, for the simulated hosts",
     "fake_xapi/replay/cli.py::_clock": "a recording tells when real servers answered",
     "scenarios/testbed.py::over_http": "as above, for a rehearsal on real sockets",
 }

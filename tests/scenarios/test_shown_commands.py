@@ -55,6 +55,13 @@ def controls(*arguments: str) -> dict[str, Finishes]:
     return {f"./inova sim {shown}": Finishes(f"sim {shown} --control {{control}}") for shown in arguments}
 
 
+def moves(*arguments: str) -> dict[str, Elsewhere]:
+    """Commands that need a Xen host of 2008, with a page's VMs on it."""
+    return {
+        f"./inova core firstgen {shown}": Elsewhere("tests/compute_core/firstgen/test_cli.py, in the page's order") for shown in arguments
+    }
+
+
 BENCH = Elsewhere("tests/scenarios/test_bench.py, by the name of a quick one; docs/generated/benchmarks.md has them all")
 SMALL = "--hosts 3 --servers 6"
 RUNS: Mapping[str, Finishes | Serves | Elsewhere] = {
@@ -115,6 +122,15 @@ RUNS: Mapping[str, Finishes | Serves | Elsewhere] = {
         "calls counters",
     ),
     "./inova core up --inventory hosts.json": Serves("core up --inventory {inventory} --port 0", ("clouds.yaml",)),
+    **moves(
+        "plan xen01",
+        "move xen01/web xen01/db --bwlimit 20000 --per-source 2",
+        "status",
+        "resume",
+        "confirm xen01/web",
+        "abandon xen01/db",
+        "report --json",
+    ),
     "./inova contract --url http://127.0.1.1:8080 --user root --password xenroot": Elsewhere("the check `contract: latest` of inova test"),
     "./inova contract --url http://xenserver.example --user root --password secret --json contract.json": Finishes(
         "contract --url {url} --user root --password xenroot --json contract.json -k session", ("contract.json",)

@@ -31,7 +31,7 @@ def xen(tmp_path: Path, keys: Keys) -> Iterator[XenHost]:
 @pytest.fixture
 def bench(tmp_path: Path, keys: Keys) -> Iterator[SshHost]:
     """The shell of the machine that fills disks."""
-    with sshd(tmp_path / "bench-ssh", keys, {"PATH": path_with(tmp_path)}) as port:
+    with sshd(tmp_path / "bench-ssh", keys, {"PATH": path_with()}) as port:
         try:
             yield SshHost("bench", "127.0.0.1", port)
         finally:

@@ -61,6 +61,6 @@ def sshd(folder: Path, keys: Keys, environment: Mapping[str, str]) -> Iterator[i
         yield port
 
 
-def path_with(programs: Path) -> str:
+def path_with(*programs: Path) -> str:
     """A PATH on which some programs stand before the system's."""
-    return os.pathsep.join([str(programs), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
+    return os.pathsep.join([*map(str, programs), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])

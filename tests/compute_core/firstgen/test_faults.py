@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from compute_core.xenapi.session import LOGIN, is_repeatable
 from compute_core.xenapi.transport import Transport
 from tests.code.sources import ROOT
 from tests.compute_core.firstgen.landing import GENTLE, Landing
+from tests.compute_core.firstgen.settings_files import write_settings
 from tests.compute_core.firstgen.site import WEB, Site
 from tests.compute_core.rig import NOTHING
 
@@ -28,26 +28,6 @@ pytestmark = pytest.mark.firstgen
 NAMES = [step.name for step in STEPS]
 QUICK = frozenset({"create", "copy", "stop", "start"})
 """Steps after which a move is always taken back by a test; after the others by a long one."""
-
-
-def write_settings(there: Landing) -> tuple[Path, Path]:
-    """The two files that a command is given."""
-    [source], [to] = there.generations.sources.values(), there.generations.destinations.values()
-    said = {
-        "key": str(there.generations.key),
-        "known_hosts": str(there.generations.known_hosts),
-        "kit": str(there.generations.kit),
-        "room_mib": there.generations.room_mib,
-        "sources": [
-            {"name": source.ssh.name, "address": "127.0.0.1", "port": source.ssh.port, "configs": source.configs, "work": source.work}
-        ],
-        "destinations": [{"name": "xs1", "address": "127.0.0.1", "port": to.ssh.port, "work": to.work}],
-    }
-    hosts = [{"name": "xs1", "url": there.url, "user": "root", "password": "xenroot"}]
-    generations_file, hosts_file = there.folder / "generations.json", there.folder / "hosts.json"
-    generations_file.write_text(json.dumps(said), encoding="utf-8")
-    hosts_file.write_text(json.dumps(hosts), encoding="utf-8")
-    return generations_file, hosts_file
 
 
 def test_a_move_whose_process_is_killed_after_every_step_arrives_all_the_same(site: Site) -> None:

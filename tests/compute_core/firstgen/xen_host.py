@@ -8,7 +8,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class XenHost:
-    """The host: its shell, and the folder that its programs keep. ``group`` is where volumes are."""
+    """The host: its shell, and the folder that its programs keep. ``group`` is the folder in which volumes are seen."""
 
     source: Source
     folder: Path
@@ -60,7 +60,7 @@ class XenHost:
 
     def volumes(self) -> list[str]:
         """The names of all volumes, snapshots too."""
-        return sorted(path.name for path in self.group.iterdir())
+        return sorted(path.name for path in self.group.iterdir()) if self.group.exists() else []
 
     def checksum(self, name: str) -> str:
         """Of the whole volume."""
@@ -89,16 +89,33 @@ class XenHost:
 def xen_host(folder: Path, keys: Keys, name: str = "xen01") -> Iterator[XenHost]:
     """A host without VMs; what is left mounted of it when the test ends is unmounted."""
     home = folder / name
-    for part in ("domains", "running", "deaf", "configs", "volumes/vg0"):
+    for part in ("domains", "running", "deaf", "configs"):
         (home / part).mkdir(parents=True)
-    environment = {"XEN": str(home), "PATH": path_with(PROGRAMS)}
-    with sshd(home / "ssh", keys, environment) as port:
-        ssh = SshHost(name, "127.0.0.1", port)
-        source = Source(ssh, configs=str(home / "configs"), work=str(home / "work"))
-        try:
-            yield XenHost(source, home, home / "volumes/vg0", environment)
-        finally:
-            unmount_below(folder)
+    with ExitStack() as stack:
+        real = Path("/dev/mapper/control").exists()
+        group = stack.enter_context(volume_group(home)) if real else home / "volumes/vg0"
+        programs = (PROGRAMS / "xen",) if real else (PROGRAMS / "xen", PROGRAMS / "lvm")
+        environment = {"XEN": str(home), "PATH": path_with(*programs)}
+        port = stack.enter_context(sshd(home / "ssh", keys, environment))
+        stack.callback(unmount_below, folder)
+        source = Source(SshHost(name, "127.0.0.1", port), configs=str(home / "configs"), work=str(home / "work"))
+        yield XenHost(source, home, group, environment)
+
+
+@contextmanager
+def volume_group(folder: Path) -> Iterator[Path]:
+    """Real LVM on a file, where the kernel has device-mapper: a group of its own, gone afterwards."""
+    disk, name = folder / "physical.img", f"inova-test-{os.getpid()}-{folder.stat().st_ino}"
+    with disk.open("wb") as file:
+        file.truncate(512 * MIB)
+    device = subprocess.run(["losetup", "--find", "--show", disk], check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        for command in (["pvcreate", "--quiet", device], ["vgcreate", "--quiet", name, device]):
+            subprocess.run(command, check=True, capture_output=True)
+        yield Path("/dev") / name
+    finally:
+        subprocess.run(["vgremove", "--force", "--force", "--yes", name], check=False, capture_output=True)
+        subprocess.run(["losetup", "--detach", device], check=True)
 
 
 def unmount_below(folder: Path) -> None:
