@@ -11,7 +11,7 @@ from compute_core.dom0.refusal import NOT_FOUND, Arguments, Refusal, bad_image
 _PIECE = 1 << 20
 
 
-class _Limits(NamedTuple):
+class Limits(NamedTuple):
     """What an image may hold: bytes once unpacked, and bytes of the disk that a guest sees."""
 
     most_bytes: int
@@ -26,14 +26,14 @@ def download(machine: Machine, given: Arguments) -> Dict[str, Any]:
     SR.scan or VDI.db_introduce makes VDIs of the files. Refusals BAD_IMAGE, FULL, and those of ``web.exchange``.
     """
     sr, uuids, place = arguments.uuid(given, "sr"), arguments.uuids(given, "uuids"), web.place_of(given)
-    limits = _Limits(arguments.number(given, "most_bytes", 4 << 40), arguments.number(given, "most_virtual_bytes", vhd.MAX_DISK_BYTES))
+    limits = Limits(arguments.number(given, "most_bytes", 4 << 40), arguments.number(given, "most_virtual_bytes", vhd.MAX_DISK_BYTES))
     folder = chain.require_sr(machine, sr)
     if chain.is_laid(folder, uuids):
         return {"vhds": chain.describe(folder, uuids), "bytes": 0}
     with chain.staging(folder, uuids[0]) as here:
         with web.exchange("GET", place) as answer:
             arrived = _Arrived(given)
-            count = _unpack(arrived.counted(web.pieces_of(answer)), here, limits)
+            count = unpack(arrived.counted(web.pieces_of(answer)), here, limits)
             arrived.check()
         links = chain.read(here, count, limits.most_virtual_bytes)
         return {"vhds": chain.lay(machine, sr, links, uuids, machine.now_s()), "bytes": arrived.count}
@@ -67,7 +67,7 @@ class _Arrived:
             raise bad_image(f"the image's MD5 is {self.md5()} where {self._md5} was announced")
 
 
-def _unpack(pieces: Iterator[bytes], folder: str, limits: _Limits) -> int:
+def unpack(pieces: Iterator[bytes], folder: str, limits: Limits) -> int:
     """Write the VHDs of a stream into a folder. Returns how many there are; every byte of the stream has been read."""
     stream = archive.Source(pieces)
     plain = archive.Source(_limited(web.unpacked(stream.rest(), stream.peek(2)), limits.most_bytes))
@@ -91,7 +91,7 @@ def _limited(pieces: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
         yield piece
 
 
-def _write_member(plain: archive.Source, member: archive.Member, folder: str, limits: _Limits) -> int:
+def _write_member(plain: archive.Source, member: archive.Member, folder: str, limits: Limits) -> int:
     place = member.place or 0
     name = chain.name_of(place)
     if member.size > vhd.most_file_bytes(limits.most_virtual_bytes):

@@ -89,10 +89,11 @@ def run_process(command: Tuple[str, ...], limit_s: float) -> Ran:
 
 
 def ask_simulator(address: str, command: Tuple[str, ...], limit_s: float) -> Ran:
-    """Let a simulator do what a command would do: a JSON list out, a JSON list of code, output and errors back."""
+    """Let a simulator do what a command would do: out go its words and our folder, back come code, output and errors, all as JSON."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
         wire.connect(address)
-        wire.sendall(json.dumps([list(command), limit_s]).encode())
+        wire.settimeout(limit_s + COMMAND_LIMIT_S)
+        wire.sendall(json.dumps([list(command), os.getcwd()]).encode())
         wire.shutdown(socket.SHUT_WR)
         code, out, err = json.loads(b"".join(_pieces(wire)).decode())
     return Ran(code, out, err)

@@ -11,14 +11,14 @@ import math
 import re
 import shutil
 import subprocess
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fake_xapi.dom0 import xenstore
 from fake_xapi.dom0.folders import MOUNTS
 from fake_xapi.dom0.network_commands import NETWORK_COMMANDS
 from fake_xapi.dom0.plugins.place import Dom0, PluginError
-from fake_xapi.dom0.script_process import Reply
+from fake_xapi.dom0.script_process import Asked, Reply
 from fake_xapi.guest.watches import written_by_dom0
 from fake_xapi.state.ids import Id
 
@@ -29,11 +29,13 @@ _REMOTE = re.compile(r"(?:[^@/]*@)?(\[[^\]]*\]|[^:/\[]+):(/.*)")
 _LONGEST_S = 86_400.0
 
 
-async def run(dom0: Dom0, top: Path, command: Words) -> Reply:
+async def run(dom0: Dom0, top: Path, asked: Asked) -> Reply:
     """Do what a command does. Code 127 for one that this dom0 has not."""
-    name, *words = command or [""]
-    if name in _WAITING:
-        return await _WAITING[name](dom0, top, words)
+    name, *words = asked.words or [""]
+    if name == "sleep":
+        return await _sleep(words)
+    if name == "rsync":
+        return await _rsync(dom0, top, words, asked.folder)
     try:
         if name in NETWORK_COMMANDS:
             return 0, NETWORK_COMMANDS[name](dom0, words), ""
@@ -113,7 +115,7 @@ _XENSTORE: Mapping[str, Callable[[Dom0, Words], str]] = {
 # ---- what takes time -------------------------------------------------------------------------------------------------------------
 
 
-async def _sleep(_: Dom0, __: Path, words: Words) -> Reply:
+async def _sleep(words: Words) -> Reply:
     try:
         seconds = sum(float(word) for word in words)
     except ValueError:
@@ -124,7 +126,7 @@ async def _sleep(_: Dom0, __: Path, words: Words) -> Reply:
     return _DONE
 
 
-async def _rsync(dom0: Dom0, top: Path, words: Words) -> Reply:
+async def _rsync(dom0: Dom0, top: Path, words: Words, folder: str) -> Reply:
     """Copy into or out of SRs; a host that is not in this process cannot be reached."""
     local = []
     for word in words:
@@ -136,7 +138,7 @@ async def _rsync(dom0: Dom0, top: Path, words: Words) -> Reply:
         local.append(_within(top, word))
     if shutil.which("rsync") is None:
         return 127, "", "rsync: command not found"
-    done = await asyncio.to_thread(subprocess.run, ["rsync", *local], capture_output=True, text=True, check=False)
+    done = await asyncio.to_thread(subprocess.run, ["rsync", *local], capture_output=True, text=True, check=False, cwd=folder)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -154,6 +156,5 @@ def _within(top: Path, path: str) -> str:
     return path
 
 
-_WAITING: Mapping[str, Callable[[Dom0, Path, Words], Awaitable[Reply]]] = {"sleep": _sleep, "rsync": _rsync}
-COMMANDS: tuple[str, ...] = (*_XENSTORE, *NETWORK_COMMANDS, *_WAITING)
+COMMANDS: tuple[str, ...] = (*_XENSTORE, *NETWORK_COMMANDS, "sleep", "rsync")
 """All that scripts find in their PATH, before those of the system."""

@@ -23,7 +23,7 @@ _COMMAND = r'''#!/usr/bin/env python3
 import json, os, socket, sys
 wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 wire.connect(os.environ["DOM0_COMMANDS"])
-wire.sendall(json.dumps([[os.path.basename(sys.argv[0]), *sys.argv[1:]], 0]).encode())
+wire.sendall(json.dumps([[os.path.basename(sys.argv[0]), *sys.argv[1:]], os.getcwd()]).encode())
 wire.shutdown(socket.SHUT_WR)
 code, out, err = json.loads(b"".join(iter(lambda: wire.recv(65536), b"")).decode())
 sys.stdout.write(out)

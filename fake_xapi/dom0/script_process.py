@@ -27,6 +27,14 @@ _ASKING_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A command that somebody in the script wants done, and the folder that he is in."""
+
+    words: list[str]
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How a script ended; ``code`` is negative for a signal. ``reason`` says why we killed it, "" when we did not."""
 
@@ -47,9 +55,9 @@ class ScriptProcess:
     asking: socket.socket | None = None
     reason: str = field(default="")
 
-    def step(self, reply: Reply | None) -> list[str] | Ended:
+    def step(self, reply: Reply | None) -> Asked | Ended:
         """Answer who asked last, and wait for the next command, or the end."""
-        if self.asking is not None and reply is not None:
+        if self.asking is not None:
             with contextlib.suppress(OSError), self.asking:  # who asked may be gone
                 self.asking.sendall(json.dumps(reply).encode())
             self.asking = None
@@ -59,7 +67,7 @@ class ScriptProcess:
                 self.kill(f"killed after {SILENCE_S:g} seconds of silence")
             for key, _ in ready:
                 asked = self._accept() if key.fileobj is self.listener else self._read(key.fd)
-                if asked:
+                if asked is not None and not self.reason:
                     return asked
         return self._ended()
 
@@ -69,26 +77,26 @@ class ScriptProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def _accept(self) -> list[str]:
-        """The command that somebody asks for; nothing for one that makes no sense."""
+    def _accept(self) -> Asked | None:
+        """The command that somebody asks for; None for one that makes no sense."""
         asking, _ = self.listener.accept()
         asking.settimeout(_ASKING_S)
         try:
-            command, _ = json.loads(b"".join(iter(lambda: asking.recv(_PIECE), b"")))
-            self.asking = asking
-            return [str(word) for word in command]
+            words, folder = json.loads(b"".join(iter(lambda: asking.recv(_PIECE), b"")))
+            asked = Asked([str(word) for word in words], str(folder))
         except (ValueError, TypeError, OSError):
             asking.close()
-            return []
+            return None
+        self.asking = asking
+        return asked
 
-    def _read(self, pipe: int) -> list[str]:
+    def _read(self, pipe: int) -> None:
         piece = os.read(pipe, _PIECE)
         self.outputs[pipe] += piece
         if not piece:
             self.selector.unregister(pipe)
         if len(self.outputs[pipe]) > MOST_OUTPUT_BYTES:
             self.kill(f"killed after {MOST_OUTPUT_BYTES} bytes of output")
-        return []
 
     def _ended(self) -> Ended:
         code = self.process.wait()

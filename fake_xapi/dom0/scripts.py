@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import xmlrpc.client
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from fake_xapi.datamodel.failure import Failure
 from fake_xapi.dom0 import commands, sr_folders
 from fake_xapi.dom0.folders import Folders, SrFolder
 from fake_xapi.dom0.plugins.place import Dom0
-from fake_xapi.dom0.script_process import Ended, ScriptProcess, started
+from fake_xapi.dom0.script_process import Asked, Ended, Reply, ScriptProcess, started
 from fake_xapi.dom0.user_plugins import ENVIRONMENT, script_value
 from fake_xapi.state.ids import Id
 
@@ -56,17 +55,28 @@ async def _run(dom0: Dom0, top: Path, command: list[str], environment: Mapping[s
     except OSError as error:
         raise Failure("XENAPI_PLUGIN_FAILURE", "cannot run", "", str(error)) from error
     try:
-        step = await asyncio.to_thread(script.step, None)
-        while not isinstance(step, Ended):
-            step = await asyncio.to_thread(script.step, await commands.run(dom0, top, step))
-    except BaseException:
-        _abandon(script)
-        raise
+        step = await _stepped(script, None)
+        while isinstance(step, Asked):
+            step = await _stepped(script, await _replied(script, dom0, top, step))
     finally:
-        os.unlink(environment["DOM0_COMMANDS"])  # noqa: PTH108  # the name alone is known here
+        Path(environment["DOM0_COMMANDS"]).unlink()  # noqa: ASYNC240  # as quick as can be
     return step
 
 
-def _abandon(script: ScriptProcess) -> None:
-    """Nobody waits for the script any more; its thread sees it end, and gives back what it held."""
-    script.kill("killed with the call")
+async def _stepped(script: ScriptProcess, reply: Reply | None) -> Asked | Ended:
+    """One step in a thread, which sees the script to its end when nobody waits for it any more."""
+    try:
+        return await asyncio.to_thread(script.step, reply)
+    except BaseException:
+        script.kill("killed with the call")
+        raise
+
+
+async def _replied(script: ScriptProcess, dom0: Dom0, top: Path, asked: Asked) -> Reply:
+    """Do a command; the script ends here and now when nobody waits for it any more."""
+    try:
+        return await commands.run(dom0, top, asked)
+    except BaseException:
+        script.kill("killed with the call")
+        script.step(None)
+        raise

@@ -23,6 +23,8 @@ BENCHMARKS: Mapping[str, str] = {
     "power": "scenarios.bench.power_operations",
     "events": "scenarios.bench.event_waiters",
     "spawn": "scenarios.bench.spawn_calls",
+    "spawns": "scenarios.bench.spawn_rate",
+    "introduce": "scenarios.bench.introduce",
     "load": "scenarios.bench.full_load",
     "fleet-of-2012": "scenarios.bench.fleet_of_2012",
     "rehearsal": "scenarios.bench.rehearsals",

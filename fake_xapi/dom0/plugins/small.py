@@ -48,8 +48,10 @@ def get_console_log(dom0: Dom0, args: Args) -> str:
 
 
 def _last_of_domain(dom0: Dom0, domid: str) -> Id:
-    """The VM that last ran as a domain, by what its driver noted."""
-    return next((vm for vm, row in dom0.world.rows("VM") if row["other_config"].get(_LAST_DOMID) == domid), NULL)
+    """The VM that last ran as a domain, by what its driver noted, or by what its guest has left."""
+    noted = (vm for vm, row in dom0.world.rows("VM") if row["other_config"].get(_LAST_DOMID) == domid)
+    left = (Id(int(row["vm"])) for _, row in dom0.world.rows("guest") if str(row["domid"]) == domid)
+    return next((vm for vm in (*noted, *left) if dom0.world.get(vm) is not None), NULL)
 
 
 # ---- bandwidth -------------------------------------------------------------------------------------------------------------------
