@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from scenarios.bench import spawn_rate
 from scenarios.bench.cli import as_markdown, bench
 from scenarios.bench.row import Row
 
@@ -22,6 +23,22 @@ def test_a_benchmark_by_name_writes_its_rows(tmp_path: Path) -> None:
     assert [(row["value"], row["target"], row["met"]) for row in rows] == [(9, 15, True), (16, 18, True)]
     assert {"name", "value", "unit", "target", "met", "peer"} <= set(rows[0])
     assert "| 9 calls | 15 | yes | Nova's driver 74 |" in (tmp_path / "rows.md").read_text()
+
+
+@pytest.mark.disk_tools
+def test_spawns_are_measured_with_few_hosts_and_with_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spawn_rate, "FEW", 2)
+    monkeypatch.setattr(spawn_rate, "MANY", 3)
+
+    few, many = spawn_rate.measure()
+
+    assert (few.name, few.unit, many.name) == (
+        "a spawn through the agents of 2 hosts, over HTTP, hosts included",
+        "ms CPU",
+        "the same with 3 hosts",
+    )
+    assert few.value > 0
+    assert many.value > 0
 
 
 def test_an_unknown_benchmark_is_refused_with_those_that_there_are() -> None:
