@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from compute_core.model.flavors import Flavor
+from compute_core.model.volumes import BlockDevice
 
 VmState = Literal[
     "building", "active", "paused", "suspended", "stopped", "rescued", "shelved", "shelved_offloaded", "soft-delete", "resized",
@@ -56,7 +57,8 @@ class Instance:
     """One server. Its compute cell owns it; every change there raises ``update_seq``, and the API cell keeps the newest copy.
 
     ``locked_by`` is "owner" or "admin", "" while it is not locked. ``new_flavor`` is what it is being resized to, ``old_flavor`` what it
-    was resized from and may be taken back to; both None while neither is so.
+    was resized from and may be taken back to; both None while neither is so. ``pending`` are members, in their JSON form, as they will be
+    when what is under way has ended well.
     """
 
     uuid: str
@@ -99,9 +101,11 @@ class Instance:
     shelved_image_ref: str | None = None
     shelved_at: str | None = None
     soft_deleted_at: str | None = None
+    pending: Mapping[str, Any] = field(default_factory=dict)
     old_flavor: Flavor | None = None
     new_flavor: Flavor | None = None
     vifs: tuple[Vif, ...] = ()
+    block_devices: tuple[BlockDevice, ...] = ()
     fault: Fault | None = None
     update_seq: int = 0
 

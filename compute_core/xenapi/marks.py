@@ -8,7 +8,7 @@ from typing import Any
 INSTANCE = "inova-instance-uuid"
 """On VMs and their VDIs: the server that they belong to."""
 DISK = "inova-disk"
-"""On VDIs: which of the server's disks it is (``root``, ``rescue``), or ``snapshot``."""
+"""On VDIs: which of the server's disks it is (``root``, ``swap``, ``config``, ``ephemeral0``, ``rescue``), or ``snapshot``."""
 IMAGE = "inova-image-id"
 """On VDIs: the image that they hold; on VMs: the one that they were built from."""
 IMAGE_VDI = "inova-image-vdi"
@@ -27,6 +27,10 @@ BERTH = "inova-berth"
 """On VDIs that wait for a disk of another host: its number in the VM."""
 RESCUE = "inova-rescue-of"
 """On VMs that stand in for a server while it is rescued, instead of INSTANCE: the server."""
+VOLUME = "inova-volume-id"
+"""On VBDs: the volume that they attach."""
+NOTE = "inova-note"
+"""On VMs: what their operator should know of how they were built."""
 VIF_ID = "inova-vif-id"
 """On VIFs: the port of the network service."""
 
@@ -84,6 +88,12 @@ def instance_of(record: Mapping[str, Any]) -> str:
     """The server that a VM or VDI belongs to, "" for what is not ours."""
     uuid: str = record["other_config"].get(INSTANCE, "")
     return uuid
+
+
+def volume_of(vbd: Mapping[str, Any]) -> str:
+    """The volume that a VBD attaches, "" for every other disk."""
+    volume: str = vbd["other_config"].get(VOLUME, "")
+    return volume
 
 
 def is_cached_image(vdi: Mapping[str, Any]) -> bool:

@@ -119,9 +119,20 @@ def _compare(store: Here, edit: Edit, sr: Id, found: Found) -> None:
     for location, fields in found.items():
         if location not in known:
             _introduce(store, edit, sr, location, fields)
+        elif edit[sr]["type"] in LUN_TYPES:
+            _grow(store, edit, known[location], fields["virtual_size"])
     for location in known.keys() - found.keys():
         if known[location] not in store.disks:
             _drop(store, edit, known[location])
+
+
+def _grow(store: Here, edit: Edit, vdi: Id, size: int) -> None:
+    """A LUN has the size that its array says."""
+    if edit[vdi]["virtual_size"] == size:
+        return
+    edit.set(vdi, virtual_size=size, physical_utilisation=size)
+    if vdi in store.disks and store.disks[vdi].size < size:
+        store.disks.resize(vdi, size)
 
 
 def _introduce(store: Here, edit: Edit, sr: Id, location: str, fields: dict[str, Any]) -> None:

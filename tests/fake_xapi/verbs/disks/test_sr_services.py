@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -178,5 +179,23 @@ def test_a_scan_of_a_library_follows_its_folder() -> None:
         found = {host.world[vdi]["name_label"]: host.world[vdi]["virtual_size"] for vdi in host.row(sr)["VDIs"]}
         assert found == {"made": 4 * MIB, "new.iso": 5}
         assert host.row(mine)["SR"] == host.id(sr)
+
+    over_host(body)
+
+
+def test_a_scan_finds_that_a_lun_has_grown() -> None:
+    def array(size: int) -> str:
+        return json.dumps({"targets": [{"iqn": "iqn.one", "portals": ["192.0.2.8"], "luns": [{"scsi_id": "36000", "size": size}]}]})
+
+    async def body(host: Host) -> None:
+        pool = host.world.ref(next(host.world.ids("pool")))
+        host.set(pool, other_config={"sim.storage": array(GIB)})
+        config = {"target": "192.0.2.8", "targetIQN": "iqn.one"}
+        sr = await host.call("SR.create", host.host, config, "0", "made", "", "iscsi", "user", False, {})
+        (vdi,) = await host.call("SR.get_VDIs", sr)
+        host.set(pool, other_config={"sim.storage": array(2 * GIB)})
+        assert await host.call("VDI.get_virtual_size", vdi) == GIB
+        await host.call("SR.scan", sr)
+        assert [await host.call(f"VDI.get_{field}", vdi) for field in ("virtual_size", "physical_utilisation")] == [2 * GIB] * 2
 
     over_host(body)

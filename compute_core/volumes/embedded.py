@@ -1,0 +1,172 @@
+"""The embedded volume service: each volume is a whole LUN of an iSCSI array, the smallest that is large enough.
+
+A LUN cannot be wiped from here, so one that a project has written on is given to nobody else. May not know hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from compute_core.model.clock import Clock
+from compute_core.model.errors import ComputeError, Conflict, Invalid, NotFound
+from compute_core.model.volumes import Attachment, Connection, Volume, VolumeStatus
+from compute_core.volumes.luns import Lun
+from compute_core.volumes.port import Connector
+from compute_core.volumes.records import Record, RecordFiles
+
+
+class NoRoom(ComputeError):
+    """No LUN is free that would do."""
+
+    status = 413
+    name = "overLimit"
+
+
+class EmbeddedVolumes:
+    """Volumes over these LUNs, kept in these files. ``new_id`` gives UUIDs."""
+
+    def __init__(self, files: RecordFiles, luns: Sequence[Lun], clock: Clock, new_id: Callable[[], str]) -> None:
+        self._files = files
+        self._luns = {lun.id: lun for lun in sorted(luns, key=lambda lun: (lun.size_bytes, lun.id))}
+        self._clock = clock
+        self._new_id = new_id
+        self._records = {record.lun: record for record in files.read()}
+
+    async def list(self, project_id: str | None = None) -> tuple[Volume, ...]:
+        """See the port."""
+        volumes = [record.volume for record in self._records.values() if not record.is_deleted]
+        mine = [volume for volume in volumes if project_id in (None, volume.project_id)]
+        return tuple(sorted(mine, key=lambda volume: (volume.created_at, volume.id), reverse=True))
+
+    async def get(self, volume_id: str) -> Volume:
+        """See the port."""
+        return self._record(volume_id).volume
+
+    async def create(self, project_id: str, user_id: str, size_gb: int, **fields: Any) -> Volume:
+        """See the port."""
+        lun = next((lun for lun in self._luns.values() if lun.size_gb >= size_gb and self._is_free(lun, project_id)), None)
+        if lun is None:
+            raise NoRoom(f"The array has no free LUN of {size_gb} GiB or more for this project.")
+        now = self._clock.iso()
+        return self._keep(Record(Volume(self._new_id(), project_id, user_id, size_gb, now, now, **fields), lun.id))
+
+    async def update(self, volume_id: str, changes: Mapping[str, Any]) -> Volume:
+        """See the port."""
+        return self._changed(volume_id, **changes)
+
+    async def extend(self, volume_id: str, size_gb: int) -> Volume:
+        """See the port."""
+        record = self._record(volume_id)
+        if size_gb <= record.volume.size_gb:
+            raise Invalid(
+                f"New size for extend must be greater than current size. (current: {record.volume.size_gb}, extended: {size_gb})."
+            )
+        if size_gb > self._luns[record.lun].size_gb:
+            raise NoRoom(f"The LUN of volume {volume_id} has {self._luns[record.lun].size_gb} GiB.")
+        return self._changed(volume_id, size_gb=size_gb)
+
+    async def delete(self, volume_id: str) -> None:
+        """See the port."""
+        record = self._record(volume_id)
+        if record.volume.attachments:
+            raise Conflict(f"Volume {volume_id} is {record.volume.status}: it cannot be deleted while it is a server's.")
+        self._keep(replace(record, is_deleted=True))
+
+    async def reserve(self, volume_id: str, instance_uuid: str) -> Attachment:
+        """See the port."""
+        volume = await self.get(volume_id)
+        is_taken = any(each.instance_uuid == instance_uuid for each in volume.attachments)
+        may_share = volume.is_multiattach and volume.status == "in-use" and not is_taken
+        if volume.status != "available" and not may_share:
+            raise Conflict(f"Invalid volume: status must be available, but it is {volume.status}.")
+        made = Attachment(self._new_id(), volume_id, instance_uuid)
+        self._attached(volume, (*volume.attachments, made))
+        return made
+
+    async def connect(self, attachment_id: str, connector: Connector, device: str) -> Connection:
+        """See the port."""
+        volume, attachment = self._attachment(attachment_id)
+        lun = self._luns.get(self._record(volume.id).lun)
+        if lun is None:
+            raise Conflict(f"The array has no LUN of volume {volume.id} any more.")
+        if attachment.status == "reserved":
+            self._replaced(volume, replace(attachment, status="attaching", device=device, host=connector.host))
+        return replace(lun.connection, is_shared=volume.is_multiattach)
+
+    async def complete(self, attachment_id: str) -> None:
+        """See the port."""
+        volume, attachment = self._attachment(attachment_id)
+        self._replaced(volume, replace(attachment, status="attached"))
+
+    async def begin_detaching(self, volume_id: str) -> None:
+        """See the port."""
+        volume = await self.get(volume_id)
+        if volume.status != "in-use":
+            raise Conflict(f"Invalid volume: status must be in-use, but it is {volume.status}.")
+        if len(volume.attachments) == 1:
+            self._changed(volume_id, status="detaching")
+
+    async def roll_detaching(self, volume_id: str) -> None:
+        """See the port."""
+        volume = await self.get(volume_id)
+        self._attached(volume, volume.attachments)
+
+    async def disconnect(self, attachment_id: str) -> None:
+        """See the port."""
+        try:
+            volume, attachment = self._attachment(attachment_id)
+        except NotFound:
+            return
+        self._attached(volume, tuple(each for each in volume.attachments if each != attachment))
+
+    async def release(self, instance_uuid: str, delete: Collection[str] = ()) -> None:
+        """See the port."""
+        for record in list(self._records.values()):
+            volume = record.volume
+            left = tuple(each for each in volume.attachments if each.instance_uuid != instance_uuid)
+            if left != volume.attachments:
+                self._attached(volume, left)
+            if volume.id in delete and not left and not record.is_deleted:
+                await self.delete(volume.id)
+
+    def _is_free(self, lun: Lun, project_id: str) -> bool:
+        record = self._records.get(lun.id)
+        return record is None or (record.is_deleted and record.volume.project_id == project_id)
+
+    def _record(self, volume_id: str) -> Record:
+        for record in self._records.values():
+            if record.volume.id == volume_id and not record.is_deleted:
+                return record
+        raise NotFound.of("Volume", volume_id)
+
+    def _attachment(self, attachment_id: str) -> tuple[Volume, Attachment]:
+        for record in self._records.values():
+            for attachment in record.volume.attachments:
+                if attachment.id == attachment_id:
+                    return record.volume, attachment
+        raise NotFound.of("Attachment", attachment_id)
+
+    def _replaced(self, volume: Volume, attachment: Attachment) -> None:
+        self._attached(volume, tuple(attachment if each.id == attachment.id else each for each in volume.attachments))
+
+    def _attached(self, volume: Volume, attachments: tuple[Attachment, ...]) -> None:
+        self._changed(volume.id, attachments=attachments, status=_status(attachments))
+
+    def _changed(self, volume_id: str, **changes: Any) -> Volume:
+        record = self._record(volume_id)
+        return self._keep(replace(record, volume=replace(record.volume, updated_at=self._clock.iso(), **changes)))
+
+    def _keep(self, record: Record) -> Volume:
+        self._files.write(record)
+        self._records[record.lun] = record
+        return record.volume
+
+
+def _status(attachments: Sequence[Attachment]) -> VolumeStatus:
+    """What a volume is by its attachments: the furthest of them says it."""
+    statuses = {attachment.status for attachment in attachments}
+    if "attached" in statuses:
+        return "in-use"
+    return "attaching" if "attaching" in statuses else "reserved" if statuses else "available"

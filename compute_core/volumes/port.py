@@ -1,0 +1,68 @@
+"""What the rest of the core asks of a volume service, whoever provides it.
+
+A volume becomes a server's in three steps: it is reserved, connected (the host learns where it is), and complete. Taking it away is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from compute_core.model.volumes import Attachment, Connection, Volume
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """Who wants to reach a volume: a host by its address and its iSCSI initiator's name."""
+
+    host: str
+    address: str
+    initiator: str = ""
+
+
+class Attachments(Protocol):
+    """What a compute service needs. Every method raises NotFound for a volume or an attachment that is not there."""
+
+    async def get(self, volume_id: str) -> Volume:
+        """One volume."""
+
+    async def reserve(self, volume_id: str, instance_uuid: str) -> Attachment:
+        """Nobody else may have it from now on. Conflict: somebody has."""
+
+    async def connect(self, attachment_id: str, connector: Connector, device: str) -> Connection:
+        """Let a host reach it. Again is fine."""
+
+    async def complete(self, attachment_id: str) -> None:
+        """It is attached. Again is fine."""
+
+    async def begin_detaching(self, volume_id: str) -> None:
+        """It is on its way out of its server. Conflict: it is in none."""
+
+    async def roll_detaching(self, volume_id: str) -> None:
+        """It stays after all."""
+
+    async def disconnect(self, attachment_id: str) -> None:
+        """It is the server's no more; gone already is fine."""
+
+    async def release(self, instance_uuid: str, delete: Collection[str] = ()) -> None:
+        """The server is gone: so are its attachments, and these of its volumes. Again is fine."""
+
+
+class Volumes(Attachments, Protocol):
+    """What a volume service does for its users, too."""
+
+    async def list(self, project_id: str | None = None) -> tuple[Volume, ...]:
+        """A project's volumes, or everybody's, the newest first."""
+
+    async def create(self, project_id: str, user_id: str, size_gb: int, **fields: Any) -> Volume:
+        """Make a volume; ``fields`` are those of ``Volume``. NoRoom where there is none for it."""
+
+    async def update(self, volume_id: str, changes: Mapping[str, Any]) -> Volume:
+        """Change name, description, metadata or is_bootable."""
+
+    async def extend(self, volume_id: str, size_gb: int) -> Volume:
+        """Make it larger, also while it is attached. Invalid: it would not be larger. NoRoom."""
+
+    async def delete(self, volume_id: str) -> None:
+        """Forget it. Conflict: it is a server's."""
