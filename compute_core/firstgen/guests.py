@@ -16,6 +16,7 @@ from compute_core.firstgen.shell import CommandFailed, Shell, as_lines, script
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 FILE_SYSTEMS = frozenset({"ext2", "ext3", "ext4"})
+NO_DOMAIN = "does not exist"
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _VOLUME = re.compile(r"/?[A-Za-z0-9._+/-]+")
 
@@ -155,10 +156,15 @@ async def _probed(shell: Shell, source: Source, config: Config) -> tuple[int, Ma
 
 
 async def is_running(shell: Shell, source: Source, name: str) -> bool:
-    """Whether the VM has a domain. Old ones print None for a VM that has none, or fail."""
+    """Whether the VM has a domain. CommandFailed when that cannot be said: a VM must not be taken for one that is off.
+
+    For a VM without a domain old ones print None, others say that there is none.
+    """
     try:
         return (await shell.run(source.ssh, "xm", "domid", name)).strip().isdigit()
-    except CommandFailed:
+    except CommandFailed as problem:
+        if NO_DOMAIN not in problem.said:
+            raise
         return False
 
 

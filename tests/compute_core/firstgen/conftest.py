@@ -10,7 +10,7 @@ import pytest
 from compute_core.firstgen.shell import SshHost
 from tests.compute_core.firstgen.site import Site
 from tests.compute_core.firstgen.sshd import Keys, make_keys, path_with, sshd
-from tests.compute_core.firstgen.xen_host import XenHost, has_what_it_takes, unmount_below, xen_host
+from tests.compute_core.firstgen.xen_host import XenHost, unmount_below, why_nothing_can_be_mounted, xen_host
 
 
 @pytest.fixture
@@ -19,11 +19,16 @@ def keys(tmp_path: Path) -> Keys:
 
 
 @pytest.fixture
-def xen(tmp_path: Path, keys: Keys) -> Iterator[XenHost]:
-    """The Xen host."""
-    reason = has_what_it_takes()
+def volumes_can_be_mounted() -> None:
+    """Skip where they cannot."""
+    reason = why_nothing_can_be_mounted()
     if reason:
         pytest.skip(reason)
+
+
+@pytest.fixture
+def xen(tmp_path: Path, keys: Keys, volumes_can_be_mounted: None) -> Iterator[XenHost]:
+    """The Xen host."""
     with xen_host(tmp_path, keys) as host:
         yield host
 

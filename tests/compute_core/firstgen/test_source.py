@@ -10,6 +10,7 @@ from typing import TypeVar
 import pytest
 
 from compute_core.firstgen.guests import Guest, Unmovable, inspect, names
+from compute_core.firstgen.shell import CommandFailed
 from compute_core.firstgen.source import Original
 from compute_core.firstgen.ssh import Ssh
 from tests.compute_core.firstgen.sshd import Keys
@@ -118,3 +119,16 @@ def test_power_goes_and_comes_back_with_the_link_by_which_the_host_starts_the_vm
 
     assert over(keys, body) == [(True, True), (False, False), (False, False), (True, True), (True, True)]
     assert mounts_below(xen.folder) == [str(xen.root_of("web"))]
+
+
+def test_a_host_that_cannot_say_whether_a_vm_runs_is_not_taken_to_say_that_it_is_off(keys: Keys, xen: XenHost) -> None:
+    xen.add_guest("web")
+
+    async def body(shell: Ssh) -> None:
+        here = original(shell, xen, await inspect(shell, xen.source, "web"))
+        (xen.folder / "xend-is-down").touch()
+        with pytest.raises(CommandFailed, match="Is xend running"):
+            await here.power_off()
+
+    over(keys, body)
+    assert xen.is_running("web")

@@ -171,7 +171,7 @@ def _facts(path: Path) -> tuple[object, ...]:
     return (*owner, status.st_rdev)
 
 
-def has_what_it_takes() -> str:
+def why_nothing_can_be_mounted() -> str:
     """Why volumes cannot be mounted here, "" when they can: it takes root and loop devices."""
     if os.geteuid() != 0:
         return "mounting volumes takes root"
