@@ -110,6 +110,14 @@ def is_transfer(request: str) -> bool:
     return request.startswith(("PUT ", "GET "))
 
 
+def is_change(request: str) -> bool:
+    """Whether it does more than look."""
+    return not (request in LOOKS or request.startswith("GET ") or ".get_" in request)
+
+
+LOOKS = frozenset({"session.login_with_password", "event.from", "host.compute_free_memory"})
+
+
 def _lost(name: str, _: tuple[str, ...]) -> Exception:
     return TransferFailed(f"{name}: lost") if is_transfer(name) else ReplyLost(name, "lost by the test")
 
@@ -132,6 +140,21 @@ async def _killed_unheard(scene: Scene, life: Life) -> None:
     await scene.agents[life.host].kill(with_its_messages=True)
 
 
+async def _killed_twice(scene: Scene, life: Life) -> None:
+    agent, again = scene.agents[life.host], asyncio.Event()
+
+    def when_it_changes_something(later: Life, name: str, _: int) -> Awaitable[None] | None:
+        if later.host != life.host or again.is_set() or not is_change(name):
+            return None
+        again.set()
+        return asyncio.sleep(HELD_S)
+
+    await agent.kill()
+    scene.tape.always = when_it_changes_something
+    await again.wait()
+    await agent.kill()
+
+
 async def _ended(scene: Scene, life: Life) -> None:
     await scene.agents[life.host].end()
 
@@ -143,6 +166,7 @@ async def _deleted(scene: Scene, _: Life) -> None:
 MEANWHILE: Mapping[str, Callable[[Scene, Life], Awaitable[None]]] = {
     "killed": _killed,
     "killed-unheard": _killed_unheard,
+    "killed-twice": _killed_twice,
     "ended": _ended,
     "deleted": _deleted,
     "lost": _wait,
@@ -153,6 +177,7 @@ MEANWHILE: Mapping[str, Callable[[Scene, Life], Awaitable[None]]] = {
 
 killed: the agent dies when the host has done the request; what it was told comes again, as from a broker
 killed-unheard: the same, and what it was told is gone with it
+killed-twice: so does its next life, once it has changed something on the host
 ended: the agent is asked to end, and takes back what it can: the operation is cancelled at its await
 deleted: every server is deleted meanwhile: the operation is interrupted at its await
 lost: the host has done the request, and its answer is lost; a transfer may also break off in its middle

@@ -36,10 +36,12 @@ class Tape:
     before: Disturbance | None = None
     during: Disturbance | None = None
     after: Disturbance | None = None
+    always: Disturbance | None = None
+    """Told of every request when it is done, an operation's or not; its number is that of the connection."""
 
     def rewind(self) -> None:
         self.requests.clear()
-        self.before = self.during = self.after = None
+        self.before = self.during = self.after = self.always = None
 
 
 @dataclass
@@ -77,6 +79,7 @@ class Life:
             self.check()
             if number in numbers:
                 await self._disturb(self.tape.after, name, numbers[number])
+            await self._disturb(self.tape.always, name, number)
 
         wire.before, wire.during, wire.after = before, during, after
         return wire
