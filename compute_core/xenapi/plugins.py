@@ -11,11 +11,10 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from compute_core.model.errors import BadImage, NotFound
 from compute_core.xenapi.errors import ReplyLost, TransferFailed, XenApiFailure
-from compute_core.xenapi.session import XenApi
 
 PLUGIN = "inova"
 PAUSES_S = (0.5, 2.0, 5.0)
@@ -140,6 +139,13 @@ class Receiver:
         }  # fmt: skip
 
 
+class Caller(Protocol):
+    """What is needed of a session."""
+
+    async def call(self, method: str, *params: Any) -> Any:
+        """One call of XenAPI."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dom0:
     """The plugin in the dom0 of one host. SRs and disks are named by their uuids: dom0 knows no refs.
@@ -147,7 +153,7 @@ class Dom0:
     Every method raises NotSent, ReplyLost, XenApiFailure, PluginMissing, and PluginRefusal for what is not said otherwise.
     """
 
-    xapi: XenApi
+    xapi: Caller
     host: str
 
     async def call(self, function: str, **arguments: Any) -> Any:

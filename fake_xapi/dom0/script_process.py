@@ -66,8 +66,9 @@ class ScriptProcess:
             if not ready:
                 self.kill(f"killed after {SILENCE_S:g} seconds of silence")
             for key, _ in ready:
-                asked = self._accept() if key.fileobj is self.listener else self._read(key.fd)
-                if asked is not None and not self.reason:
+                if key.fileobj is not self.listener:
+                    self._read(key.fd)
+                elif (asked := self._accept()) is not None and not self.reason:
                     return asked
         return self._ended()
 

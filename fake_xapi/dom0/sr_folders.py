@@ -22,7 +22,7 @@ from fake_xapi.dom0.folders import Laid, SrFolder
 from fake_xapi.dom0.plugins import vhd_files
 from fake_xapi.dom0.plugins.place import Dom0, PluginError
 from fake_xapi.dom0.plugins.vhd_files import Vhd
-from fake_xapi.dom0.vhd import FOOTER_BYTES, VhdError
+from fake_xapi.dom0.vhd import FOOTER_BYTES, VhdError, read_footer
 from fake_xapi.dom0.vhd_read import VhdDecoder
 from fake_xapi.dom0.vhd_write import Parent, VhdImage
 from fake_xapi.lifecycle.rules import AnyRow
@@ -68,7 +68,7 @@ async def lay(dom0: Dom0, folder: SrFolder, sr: Id, named: frozenset[str]) -> No
             wanted = Laid(held.disk, held.parent, uuid in whole)
             known = folder.laid.get(uuid)
             if known is None or not _serves(known, wanted) or not _path(folder, uuid).exists():
-                image = _image(dom0, disks, uuid, is_whole=wanted.is_whole)
+                image = _image(dom0, folder, disks, uuid, is_whole=wanted.is_whole)
                 await asyncio.to_thread(_write, _path(folder, uuid), image)
                 folder.laid[uuid] = wanted
 
@@ -103,16 +103,26 @@ def _with_parents(disks: Mapping[str, Held], named: frozenset[str]) -> set[str]:
     return found
 
 
-def _image(dom0: Dom0, disks: Mapping[str, Held], uuid: str, *, is_whole: bool) -> VhdImage:
+def _image(dom0: Dom0, folder: SrFolder, disks: Mapping[str, Held], uuid: str, *, is_whole: bool) -> VhdImage:
     held = disks[uuid]
     above = disks.get(held.parent)
     numbers: list[int] = []
     if is_whole and held.disk is not None:
         base = above.disk if above is not None else None
         numbers = held.disk.numbers() if base is None else held.disk.changed_since(base)
-    parent = Parent(UUID(held.parent), f"{held.parent}.vhd") if above is not None else None
+    parent = Parent(_own_uuid(folder, held.parent), f"{held.parent}.vhd") if above is not None else None
     block = partial(dom0.call.disks.block, held.disk) if held.disk is not None else bytes
-    return VhdImage(held.size, UUID(uuid), numbers, block, parent, held.is_hidden)
+    return VhdImage(held.size, _own_uuid(folder, uuid), numbers, block, parent, held.is_hidden)
+
+
+def _own_uuid(folder: SrFolder, uuid: str) -> UUID:
+    """What a disk's file calls itself, by which its children know it: a file that a script made may differ from its name."""
+    try:
+        with _path(folder, uuid).open("rb") as file:
+            file.seek(-FOOTER_BYTES, 2)
+            return read_footer(file.read(), 0).uuid
+    except (OSError, VhdError):
+        return UUID(uuid)
 
 
 def _write(path: Path, image: VhdImage) -> None:

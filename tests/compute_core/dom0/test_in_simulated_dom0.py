@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from compute_core.model.errors import NotFound
+from compute_core.model.errors import BadImage, NotFound
 from compute_core.xenapi import dom0_bundle, vhd_chains
+from compute_core.xenapi.errors import XenApiFailure
 from compute_core.xenapi.plugins import AgentReply, AgentRequest, AgentTimedOut, GuestGone, LaidVhd, PluginRefusal, Source
 from fake_xapi.dom0.plugins.network_config import STATE
 from fake_xapi.verbs.hosts import dom0_files
 from tests.compute_core.dom0.simulated import Site, over_dom0
 from tests.compute_core.dom0.vhds import DISK_BYTES, SEEN, UUIDS, archived, chain, image_service, numbered
+from tests.compute_core.simulated import loses_reply, refuses
 from tests.fake_xapi.verbs.kit.hosts import VM_RECORD
 
 
@@ -171,5 +173,97 @@ def test_a_step_that_fails_takes_those_before_it_back(tmp_path: Path) -> None:
                 [*HYBRID[3:5], {"do": "ovs-add-bridge", "bridge": "br-x"}, {"do": "ovs-add-port", "bridge": "br-none", "port": "qvo1"}]
             )
         assert _network(site) == before
+
+    over_dom0(tmp_path, body)
+
+
+# ---- files become VDIs ---------------------------------------------------------------------------------------------------------
+
+
+async def _laid(site: Site) -> list[LaidVhd]:
+    with image_service() as service:
+        service.content["/i"] = archived(numbered(chain()))
+        return await site.dom0.download(site.sr_uuid, UUIDS, Source(f"{service.url}/i"))
+
+
+@pytest.mark.parametrize(
+    ("release", "calls"),
+    [
+        ("latest", ["VDI.db_introduce"] * 3),
+        ("tampa", ["VDI.db_introduce"] * 3),
+        ("boston", ["VDI.db_introduce", "SR.scan", "VDI.get_by_uuid", "VDI.set_name_label"]),
+    ],
+)
+def test_a_chain_is_registered_in_the_way_that_the_release_knows(tmp_path: Path, release: str, calls: list[str]) -> None:
+    async def body(site: Site) -> None:
+        laid = await _laid(site)
+        site.wire.requests.clear()
+        leaf = await vhd_chains.register(site.session, site.place.sr, laid, "root")
+        assert site.wire.requests == calls
+        assert (await site.session.call("VDI.get_record", leaf))["name_label"] == "root"
+        assert await vhd_chains.register(site.session, site.place.sr, laid, "root") == leaf
+        assert site.xapi.disks.read(site.xapi.world.find_ref(leaf), 0, DISK_BYTES) == SEEN
+
+    over_dom0(tmp_path, body, release)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_lost_answer_of_an_introduction_is_looked_up(tmp_path: Path, lost: int) -> None:
+    async def body(site: Site) -> None:
+        laid = await _laid(site)
+        site.wire.requests.clear()
+        site.wire.after = loses_reply(lost)
+        leaf = await vhd_chains.introduce(site.session, site.place.sr, laid, "root")
+        assert (await site.session.call("VDI.get_record", leaf))["uuid"] == UUIDS[0]
+        assert site.wire.requests.count("VDI.db_introduce") == 3
+
+    over_dom0(tmp_path, body)
+
+
+def test_what_the_host_refuses_for_another_reason_is_raised(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        laid = await _laid(site)
+        site.wire.requests.clear()
+        site.wire.before = refuses(1, "SR_HAS_NO_PBDS", "sr")
+        with pytest.raises(XenApiFailure, match="SR_HAS_NO_PBDS"):
+            await vhd_chains.register(site.session, site.place.sr, laid, "root")
+        assert site.wire.requests == ["VDI.db_introduce"]
+
+    over_dom0(tmp_path, body)
+
+
+def test_a_lost_download_is_found_done(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        site.wire.requests.clear()
+        site.wire.after = loses_reply(1)
+        assert [disk.uuid for disk in await _laid(site)] == UUIDS[:3]
+        assert site.wire.requests == ["host.call_plugin"] * 2
+
+    over_dom0(tmp_path, body)
+
+
+def test_a_vdi_goes_out_whole_from_a_simulated_sr(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        leaf = await vhd_chains.register(site.session, site.place.sr, await _laid(site), "root")
+        site.xapi.disks.write(site.xapi.world.find_ref(leaf), DISK_BYTES - 512, b"e" * 512)
+        with image_service() as service:
+            sent = await site.dom0.upload(site.sr_uuid, UUIDS[:3], Source(f"{service.url}/o"), gzip=1)
+            assert (sent.vhds, sent.virtual_size, sent.bytes) == (3, DISK_BYTES, len(service.content["/o"]))
+            again = await site.dom0.download(site.sr_uuid, UUIDS[3:], Source(f"{service.url}/o"))
+        copy = await vhd_chains.register(site.session, site.place.sr, again, "copy")
+        assert site.xapi.disks.read(site.xapi.world.find_ref(copy), 0, DISK_BYTES) == SEEN[:-512] + b"e" * 512
+
+    over_dom0(tmp_path, body)
+
+
+def test_a_bad_image_leaves_no_vdi(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        with image_service() as service:
+            service.content["/i"] = archived(numbered(chain()[:1]))
+            with pytest.raises(BadImage, match=r"The image is refused: 0\.vhd needs the parent .*, which is not there\."):
+                await site.dom0.download(site.sr_uuid, UUIDS, Source(f"{service.url}/i"))
+        before = await site.session.call("SR.get_VDIs", site.place.sr)
+        await site.session.call("SR.scan", site.place.sr)
+        assert await site.session.call("SR.get_VDIs", site.place.sr) == before
 
     over_dom0(tmp_path, body)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -44,12 +43,6 @@ class Answers:
         if isinstance(answer, Exception):
             raise answer
         return json.dumps(answer)
-
-    async def put_vdi(self, vdi: str, chunks: AsyncIterator[bytes], length: int, *, task: str = "") -> None:
-        raise AssertionError
-
-    def get_vdi(self, vdi: str) -> AsyncIterator[bytes]:
-        raise AssertionError
 
 
 def _called(function: str, *answers: Any) -> tuple[Any, list[str], float]:

@@ -243,6 +243,7 @@ def test_a_disk_that_has_a_row_is_laid_out_again_and_goes_with_it(settings: Sett
         file = f"{SR_FOLDER}/{sr}/{_uuid(host, vdi)}.vhd"
         await _printed(host, f"rm {file}")
         assert await _printed(host, f"test -s {file} && echo yes", sr=sr) == "yes\n"
+        await _printed(host, f"echo spoilt > {file}")
         host.write(vdi, 0, b"later" * 100)
         assert await _printed(host, f"grep -c later {file}") == "1\n"
         await host.call("VDI.destroy", vdi)
