@@ -5,6 +5,7 @@ The migration's uuid marks whatever is made, so that it is found again and taken
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -12,7 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 from compute_core.compute.work import Host, Work
 from compute_core.model.json import from_json, to_json
 from compute_core.model.migrations import Migration
+from compute_core.xenapi import power
 from compute_core.xenapi.arrival import Berth, arrived_vm, berths, moored, turn_away, unpacked
+from compute_core.xenapi.certainty import LOOKS_S
 from compute_core.xenapi.live import landing, settled
 from compute_core.xenapi.parcel import Parcel
 
@@ -80,6 +83,18 @@ async def _has_landed(work: Work) -> int | None:
     return None if vm is None else vm.power_state
 
 
+async def _wake(work: Work) -> None:
+    """Resume the server's VM here: ``vm``, or the one that has come from another pool. NotFound when it has not."""
+    host, vm = work.host, work.arguments["vm"]
+    for pause_s in LOOKS_S if not vm else ():
+        await asyncio.sleep(pause_s)  # events of what has come may lag behind whoever sent it
+        if work.instance.uuid in host.vms:
+            break
+    await power.resume_on(host.xapi, host.place, vm or work.vm)
+    if vm:
+        await settled(host.xapi, vm, host.place.host)
+
+
 PEER_REQUESTS: Mapping[str, PeerRequest] = {
     "expect": _expect,
     "moor": _moor,
@@ -87,4 +102,5 @@ PEER_REQUESTS: Mapping[str, PeerRequest] = {
     "drop": _drop,
     "land": _land,
     "has_landed": _has_landed,
+    "wake": _wake,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,63 +11,99 @@ from compute_core.compute.work import Ending, Operation, Query, Work
 from compute_core.model.errors import Conflict, HostUnreachable
 from compute_core.model.instances import RUNNING
 from compute_core.model.json import from_json
-from compute_core.model.migrations import Migration
-from compute_core.xenapi import live
+from compute_core.xenapi import live, power
+from compute_core.xenapi.certainty import LOOKS_S
+from compute_core.xenapi.errors import ReplyLost, TransferFailed, XenApiFailure
 from compute_core.xenapi.live import Landing, Route
+from compute_core.xenapi.undo import Undo
 
 CANCELLED: Mapping[str, Any] = {"was_cancelled": True}
 
 
 async def _live_migrate(work: Work) -> Ending:
-    """To the migration's destination. Whatever fails, it runs on here."""
-    host, record, vm = work.host, migration_of(work), work.vm
+    """To the migration's destination. Whatever fails, it runs on here; whatever is not heard of is found out."""
+    host, vm = work.host, work.host.vms.get(work.instance.uuid)
+    if vm is None:
+        return await _gone_on(work)
+    host.hurried.discard(work.instance.uuid)
+    try:
+        return await _sent(work, vm.ref)
+    except ReplyLost:
+        return await _gone_on(work)
+    except XenApiFailure as failure:
+        if failure.code not in {"HANDLE_INVALID", "OTHER_OPERATION_IN_PROGRESS"} or await live.task_of(host.xapi, vm.ref) is None:
+            raise
+        return await _gone_on(work)
+
+
+async def _sent(work: Work, vm: str) -> Ending:
+    host, record = work.host, migration_of(work)
     answer = await host.peers.ask(record.destination, "land", work.instance)
     way = await live.route(host.xapi, host.place, vm, work.instance, from_json(answer, Landing))
     if work.arguments.get("moves_disks") not in {None, not way.keeps_disks}:
-        raise Conflict("The hosts share no storage." if not way.keeps_disks else "The hosts share their storage: the disks stay there.")
-    task = await live.set_off(host.xapi, vm, way)
-    return await _accompanied(work, vm, task, way)
-
-
-async def _accompanied(work: Work, vm: str, task: str, way: Route | None) -> Ending:
-    async def tell(percent: int) -> None:
-        await work.host.peers.tell_progress(work.instance, percent)
-
-    if not await live.followed(work.host.xapi, task, tell):
-        return Ending(RUNNING, CANCELLED)
-    if way is not None and way.is_within_pool:
-        await live.settled(work.host.xapi, vm, way.landing.host)
-    _forget(work, vm)
+        raise Conflict("The hosts share their storage: the disks stay there." if way.keeps_disks else "The hosts share no storage.")
+    if not await _carried(work, vm, way):
+        if work.instance.uuid not in host.hurried:
+            return Ending(RUNNING, CANCELLED)
+        return await _asleep(work, vm, way)
+    if way.is_within_pool:
+        await live.settled(host.xapi, vm, way.landing.host)
+    host.vms.forget(vm)
     return Ending(RUNNING)
 
 
-def _forget(work: Work, vm: str) -> None:
-    work.host.vms.forget(vm)
+async def _carried(work: Work, vm: str, way: Route) -> bool:
+    return await live.carried(work.host.xapi, vm, way, lambda percent: work.host.peers.tell_progress(work.instance, percent))
+
+
+async def _asleep(work: Work, vm: str, way: Route) -> Ending:
+    """A guest that writes faster than it can be copied goes suspended: it stands still on the way, and then it is there for certain."""
+    host, record = work.host, migration_of(work)
+    async with Undo(f"{work.instance.domain_name} goes suspended") as undo:
+        undo.add("let it run on here", lambda: _awake(work, vm))
+        await power.suspend(host.xapi, vm)
+        if not way.keeps_disks and not await _carried(work, vm, way):
+            raise TransferFailed("it was cancelled")
+        there = vm if way.is_within_pool else ""
+        await host.peers.ask(record.destination, "wake", work.instance, vm=there)
+    host.vms.forget(vm)
+    return Ending(RUNNING)
+
+
+async def _awake(work: Work, vm: str) -> None:
+    if await live.state_here(work.host.xapi, work.host.place, vm) == "Suspended":
+        await power.resume_on(work.host.xapi, work.host.place, vm)
 
 
 async def _gone_on(work: Work) -> Ending:
-    """An agent was killed while the VM was on its way, and XAPI went on: its task is followed, or what came of it is found out."""
-    record = migration_of(work)
-    vm = work.host.vms.get(work.instance.uuid)
-    task = None if vm is None else await live.task_of(work.host.xapi, vm.ref)
-    if vm is not None and task is not None:
-        return await _accompanied(work, vm.ref, task, None)
-    if vm is None and await _has_landed(work, record):
-        return Ending(RUNNING)
-    raise HostUnreachable(f"the agent of {work.host.settings.host} was interrupted during it")
-
-
-async def _has_landed(work: Work, record: Migration) -> bool:
-    state = await work.host.peers.ask(record.destination, "has_landed", work.instance)
-    return state is not None
+    """The VM may be on its way, without anybody who waits for it: what comes of that is waited for, and found out."""
+    host, record, vm = work.host, migration_of(work), work.host.vms.get(work.instance.uuid)
+    if vm is not None:
+        await live.waited(host.xapi, vm.ref, lambda percent: host.peers.tell_progress(work.instance, percent))
+        if await live.state_here(host.xapi, host.place, vm.ref):
+            await _awake(work, vm.ref)
+            raise HostUnreachable(f"{host.settings.host} did not hear how it ended, and the server has not left")
+        host.vms.forget(vm.ref)
+    for pause_s in LOOKS_S:
+        await asyncio.sleep(pause_s)
+        if await host.peers.ask(record.destination, "has_landed", work.instance) is not None:
+            return Ending(RUNNING)
+    raise HostUnreachable(f"the server has left {host.settings.host}, and is not on {record.destination}")
 
 
 async def _abort(work: Work) -> None:
-    """End a live migration: the VM stays. Conflict when it is on no way, or too far on it."""
-    task = await live.task_of(work.host.xapi, work.vm)
-    if task is None:
+    """End a live migration: the VM stays. Conflict when it is on no way."""
+    work.host.hurried.discard(work.instance.uuid)
+    if not await live.cancel(work.host.xapi, work.vm):
         raise Conflict(f"Instance {work.instance.uuid} is not on its way to another host.")
-    await live.cancel(work.host.xapi, task)
+
+
+async def _complete(work: Work) -> None:
+    """End a live migration, to begin once more with a guest that stands still. Conflict when it is on no way."""
+    work.host.hurried.add(work.instance.uuid)
+    if not await live.cancel(work.host.xapi, work.vm):
+        work.host.hurried.discard(work.instance.uuid)
+        raise Conflict(f"Instance {work.instance.uuid} is not on its way to another host.")
 
 
 MIGRATING: Mapping[str, Operation] = {
@@ -79,5 +116,6 @@ MIGRATING_RECOVERIES: Mapping[str, Operation] = {
 
 STEERING: Mapping[str, Query] = {
     "abort_live_migration": _abort,
+    "complete_live_migration": _complete,
 }
 """What bends a migration that is under way."""

@@ -110,6 +110,7 @@ async def _back(work: Work) -> str | None:
     host = work.host
     vm = await bring_back(host.xapi, work.instance.uuid, work.instance.domain_name)
     if vm is not None:
+        host.vms.formers.pop(work.instance.uuid, None)
         host.vms.arrived(work.instance, vm)
     return vm
 

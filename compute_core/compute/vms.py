@@ -109,7 +109,6 @@ class Vms:
     def arrived(self, instance: Instance, ref: str) -> None:
         """Take in a halted VM that is the server's from now on, before events tell of it."""
         halted = POWER_STATES["Halted"]
-        self.formers.pop(instance.uuid, None)
         self._put(instance.uuid, Vm(ref, instance.domain_name, halted, halted))
 
     def set_aside(self, uuid: str) -> None:

@@ -23,7 +23,10 @@ from compute_core.xenapi.session import XenApi
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The agent's host: the session on it, what is known of it, and what its servers are built from."""
+    """The agent's host: the session on it, what is known of it, and what its servers are built from.
+
+    ``expected`` are the servers that come here; ``hurried`` those on their way elsewhere that are to go even if they stand still for it.
+    """
 
     settings: AgentSettings
     xapi: XenApi
@@ -37,6 +40,7 @@ class Host:
     def vm(self, uuid: str) -> Vm:
         """The VM of a server. NotFound when it has none here."""
         vm = self.vms.get(uuid)
+    hurried: set[str] = field(default_factory=set)
         if vm is None:
             raise NotFound(f"{self.settings.host} has no VM of instance {uuid}.")
         return vm

@@ -1,21 +1,23 @@
 """A running VM goes to another host: its own pool's with its disks left where they are, or any other with its disks.
 
-Checks come first; the move itself is a task of XAPI's, which is followed by its events, may be cancelled, and is found again by the VM.
+Checks come first. The move itself is one long call; its task is found by the VM, tells the progress, and may be cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from compute_core.model.errors import Conflict
 from compute_core.model.instances import Instance
-from compute_core.xenapi.certainty import all_of, certain, destroy
-from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
-from compute_core.xenapi.place import Place
+from compute_core.xenapi.certainty import all_of
+from compute_core.xenapi.errors import Unanswered, XenApiFailure
+from compute_core.xenapi.place import NULL, Place
 from compute_core.xenapi.session import XenApi
+
+log = logging.getLogger(__name__)
 
 MOVES = frozenset({"pool_migrate", "migrate_send"})
 """Operations of a VM that take it to another host."""
@@ -81,13 +83,57 @@ async def _vif_map(xapi: XenApi, vm: str, instance: Instance, there: Landing) ->
     return found
 
 
-async def set_off(xapi: XenApi, vm: str, way: Route) -> str:
-    """Begin; the task. A lost answer is looked up at the VM."""
+async def carried(xapi: XenApi, vm: str, way: Route, on_progress: OnProgress) -> bool:
+    """Let the VM go: True when it is there, False when that was cancelled. XenApiFailure: why it stays; ReplyLost: nobody knows yet.
+
+    Cancelling this asks XAPI to cancel the move, and waits until that has ended, however.
+    """
+    moving = asyncio.ensure_future(_begun(xapi, vm, way))
+    watching = asyncio.ensure_future(_told(xapi, vm, on_progress))
+    try:
+        await asyncio.shield(moving)
+    except asyncio.CancelledError:
+        await cancel(xapi, vm)
+        await asyncio.gather(moving, return_exceptions=True)
+        raise
+    except XenApiFailure as failure:
+        if failure.code != "TASK_CANCELLED":
+            raise
+        return False
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
+    return True
+
+
+async def _begun(xapi: XenApi, vm: str, way: Route) -> None:
     if way.keeps_disks:
-        begun = xapi.call("Async.VM.pool_migrate", vm, way.landing.host, {"live": "true"})
+        await xapi.call("VM.pool_migrate", vm, way.landing.host, {"live": "true"})
     else:
-        begun = xapi.call("Async.VM.migrate_send", vm, way.landing.ticket, True, way.vdi_map, way.vif_map, {})
-    return await certain(begun, lambda: task_of(xapi, vm))
+        await xapi.call("VM.migrate_send", vm, way.landing.ticket, True, way.vdi_map, way.vif_map, {})
+
+
+async def _told(xapi: XenApi, vm: str, on_progress: OnProgress) -> None:
+    """Tell the progress as long as there is any; what cannot be seen is not told."""
+    await asyncio.sleep(GATHER_S)
+    try:
+        await waited(xapi, vm, on_progress)
+    except (XenApiFailure, Unanswered) as problem:
+        log.info("no progress of %s is seen: %s", vm, problem)
+
+
+async def waited(xapi: XenApi, vm: str, on_progress: OnProgress) -> None:
+    """Wait until nothing takes the VM elsewhere any more, and tell how far it is. Its task goes with the call that made it."""
+    while (task := await task_of(xapi, vm)) is not None:
+        token = ""
+        while True:
+            batch = await xapi.call("event.from", [f"task/{task}"], token, EVENT_WAIT_S)
+            token = batch["token"]
+            records = [event["snapshot"] for event in batch["events"] if event["ref"] == task and event["operation"] != "del"]
+            if not records or records[-1]["status"] != "pending":
+                break
+            await on_progress(int(records[-1]["progress"] * 100))
+            await asyncio.sleep(GATHER_S)
 
 
 async def task_of(xapi: XenApi, vm: str) -> str | None:
@@ -101,54 +147,29 @@ async def task_of(xapi: XenApi, vm: str) -> str | None:
     return next((task for task, operation in operations.items() if operation in MOVES), None)
 
 
-async def followed(xapi: XenApi, task: str, on_progress: OnProgress) -> bool:
-    """Wait for the task to end, and forget it: True when it went through, False when it was cancelled. XenApiFailure: why it failed.
-
-    Cancelling this cancels the task, and waits until it has ended, however.
-    """
-    try:
-        record = await _ended(xapi, task, on_progress)
-    except asyncio.CancelledError:
-        await cancel(xapi, task)
-        await asyncio.shield(_ended(xapi, task, _unheard))
-        await destroy(xapi, "task", task)
-        raise
-    await destroy(xapi, "task", task)
-    if record["status"] == "failure" and record["error_info"][:1] != ["TASK_CANCELLED"]:
-        raise XenApiFailure(record["error_info"])
-    return bool(record["status"] == "success")
-
-
-async def cancel(xapi: XenApi, task: str) -> None:
-    """Ask a task to end; one that has ended, or cannot be cancelled any more, goes on to its end."""
+async def cancel(xapi: XenApi, vm: str) -> bool:
+    """Ask the move of a VM to end; whether there is one. One that cannot be cancelled any more goes on to its end."""
+    task = await task_of(xapi, vm)
+    if task is None:
+        return False
     try:
         await xapi.call("task.cancel", task)
     except XenApiFailure as failure:
         if failure.code not in {"HANDLE_INVALID", "OPERATION_NOT_ALLOWED"}:
             raise
+    return True
 
 
-async def _ended(xapi: XenApi, task: str, on_progress: OnProgress) -> Mapping[str, Any]:
-    token, told = "", -1
-    while True:
-        batch = await xapi.call("event.from", [f"task/{task}"], token, EVENT_WAIT_S)
-        token = batch["token"]
-        records: list[Mapping[str, Any]] = [event["snapshot"] for event in batch["events"] if event["ref"] == task and "snapshot" in event]
-        if not records:
-            if any(event["operation"] == "del" for event in batch["events"]):
-                raise TransferFailed("the task of the migration is gone")
-            continue
-        record = records[-1]
-        if record["status"] not in {"pending", "cancelling"}:
-            return record
-        percent = int(record["progress"] * 100)
-        if percent != told:
-            told = percent
-            await on_progress(percent)
-        await asyncio.sleep(GATHER_S)
-
-
-async def _unheard(_: int) -> None: ...
+async def state_here(xapi: XenApi, place: Place, vm: str) -> str:
+    """The power state of a VM that has not left this host; "" for one that has."""
+    try:
+        record = await xapi.call("VM.get_record", vm)
+    except XenApiFailure as failure:
+        if failure.code != "HANDLE_INVALID":
+            raise
+        return ""
+    home = record["affinity"] if record["resident_on"] == NULL else record["resident_on"]
+    return str(record["power_state"]) if place.is_alone or home == place.host else ""
 
 
 async def settled(xapi: XenApi, vm: str, host: str) -> None:

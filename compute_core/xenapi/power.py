@@ -86,6 +86,11 @@ async def resume(xapi: XenApi, vm: str) -> None:
     await reach(xapi, "Running", "VM.resume", vm, False, False)
 
 
+async def resume_on(xapi: XenApi, place: Place, vm: str) -> None:
+    """Suspended to Running, on the agent's own host."""
+    await reach(xapi, "Running", "VM.resume_on", vm, place.host, False, False)
+
+
 async def reach(xapi: XenApi, state: str, method: str, vm: str, *params: Any) -> None:
     """Call, and be content when the VM is in ``state`` afterwards, whatever became of the answer.
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from fake_xapi.engine.xapi import Xapi
 
 PROGRESS_STEPS = 5
+WATCHED = frozenset({"VM.migrate_send", "VM.pool_migrate"})
+"""Synchronous calls whose tasks others watch all the same: they find them among the VM's current operations."""
 DEFAULT_PRIORITY = 5
 _RIGHTS = ("is_local_superuser", "subject", "auth_user_sid", "rbac_permissions", "pool", "parent")
 """The fields that determine a session's rights."""
@@ -149,7 +151,7 @@ class RunningCall:
             self.end(edit, outcome)
 
     def progress(self, fraction: float) -> None:
-        """Report in the task how much is done; nobody can watch a synchronous call, or one that has ended."""
+        """Report in the task how much is done; nobody watches a synchronous call, unless it is WATCHED, or one that has ended."""
         if self._is_followed and self.world.get(self.task) is not None:
             with self.world.edit() as edit:
                 edit.set(self.task, progress=round(fraction, 4))
@@ -157,7 +159,7 @@ class RunningCall:
     @property
     def _is_followed(self) -> bool:
         """Whether somebody may watch the task: not in what an ended call left behind."""
-        return self.outlives and self.task in self.xapi.calls
+        return (self.outlives or self.name in WATCHED) and self.task in self.xapi.calls
 
     def cancel(self) -> None:
         """Stop the call at its present or next wait."""

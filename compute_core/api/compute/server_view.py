@@ -14,7 +14,7 @@ from compute_core.model.hosts import ComputeNode
 from compute_core.model.instances import Instance
 from compute_core.model.transitions import status_of
 
-IN_PROGRESS = frozenset({"ACTIVE", "BUILD", "REBOOT", "HARD_REBOOT"})
+IN_PROGRESS = frozenset({"ACTIVE", "BUILD", "REBOOT", "HARD_REBOOT", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"})
 """The statuses in which a server shows its progress."""
 
 WHOLE_SINCE = 75

@@ -38,12 +38,13 @@ VERSIONS = (1, 3, 9, 16, 19, 26, 37, 47, 53, 57, 61, 63, 71, 73, 75, 87)
 
 @dataclass(slots=True)
 class StandIn:
-    """An agent without a host: it registers, and says of everything that it has been done."""
+    """An agent without a host: it registers, and says of everything that it has been done, but of the actions that it ``holds``."""
 
     bus: Bus
     host: str
     cell: str
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    holds: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
         """Register and answer until cancelled."""
@@ -94,6 +95,8 @@ class StandIn:
 
     async def act(self, instance: Mapping[str, Any], action: str, **asked: Any) -> None:
         self.asked.append((action, {"instance": instance, **asked}))
+        if action in self.holds:
+            return
         end: dict[str, Any] = {"action": action, "error": None, "power_state": POWER.get(action, 1), "changes": {}}
         await self.tell("action_finished", uuid=instance["uuid"], host=self.host, **end)
 

@@ -22,6 +22,8 @@ ACTIONS: Mapping[str, tuple[str, str]] = {
     "createImage": ("images", "create_image"),
     "os-getConsoleOutput": ("servers", "get_console_output"),
     "os-getVNCConsole": ("servers", "get_vnc_console"),
+    "confirmResize": ("servers", "server_actions_confirm_resize"),
+    "evacuate": ("servers", "evacuate_server"),
     "rescue": ("servers", "rescue_server_with_admin_pass"),
     "rebuild": ("servers", "rebuild_server_with_admin_pass"),
 }
@@ -62,6 +64,11 @@ LINES = (
     Line("GET", "/servers/{}/os-instance-actions/{}", "servers", "show_instance_action"),
     Line("GET", "/servers/{}/diagnostics", "servers", "show_server_diagnostics"),
     Line("POST", "/servers/{}/remote-consoles", "servers", "get_remote_consoles"),
+    Line("GET", "/servers/{}/os-volume_attachments", "servers", "list_volume_attachments"),
+    Line("POST", "/servers/{}/os-volume_attachments", "servers", "attach_volume"),
+    Line("GET", "/servers/{}/os-volume_attachments/{}", "servers", "show_volume_attachment"),
+    Line("PUT", "/servers/{}/os-volume_attachments/{}", "servers", "update_attached_volume"),
+    Line("DELETE", "/servers/{}/os-volume_attachments/{}", "servers", "detach_volume"),
     Line("POST", "/os-server-external-events", "server_external_events", "create"),
     Line("GET", "/flavors", "flavors", "list_flavors"),
     Line("GET", "/flavors/detail", "flavors", "list_flavors_details"),
@@ -92,14 +99,21 @@ LINES = (
     Line("GET", "/os-hypervisors/{}", "hypervisors", "get_hypervisor"),
     Line("GET", "/os-hypervisors/{}/search", "hypervisors", "list_search_hypervisors"),
     Line("GET", "/os-hypervisors/{}/servers", "hypervisors", "get_hypervisors_servers"),
+    Line("GET", "/os-migrations", "migrations", "list_migrations"),
     Line("GET", "/os-aggregates", "aggregates", "list_aggregates"),
     Line("GET", "/extensions", "extensions", "list_extensions"),
 )
 # fmt: on
-UNKNOWN_MEMBERS = frozenset({"keypairs_links"})
-"""What Nova answers and Tempest's schemas do not know: the pages of key pairs, since 2.35."""
+UNKNOWN_MEMBERS = frozenset({"keypairs_links", "migrations_links"})
+"""What Nova answers and Tempest's schemas do not know: the pages of key pairs, since 2.35, and of migrations, since 2.59."""
 
-UNPUBLISHED = ("/extensions/{}",)
+UNPUBLISHED = (
+    "/servers/{}/migrations",
+    "/servers/{}/migrations/{}",
+    "/servers/{}/migrations/{}/action",
+    "/extensions/{}",
+    "/os-console-auth-tokens/{}",
+)
 """What Tempest has no schema for."""
 
 

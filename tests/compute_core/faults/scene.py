@@ -22,6 +22,8 @@ from compute_core.settings import HostEntry, Settings
 from compute_core.store.adapters import sqlite_engine
 from compute_core.store.migrate import migrate
 from compute_core.wiring import CloudApplication
+from fake_xapi.engine.durations import profiles
+from fake_xapi.engine.xapi import DEFAULT_SETTINGS
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.transports.ports import Xapi
 from tests.compute_core.faults.life import MortalAgent, Tape
@@ -102,9 +104,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, hosts: int = 1, pool_size: int = 1) -> AsyncIterator[Scene]:
-    """A cloud of so many hosts, all of its agents registered, with one image."""
-    fleet = Fleet(Order(hosts=hosts, pool_size=pool_size))
+async def scene(folder: Path, hosts: int = 1, pool_size: int = 1, durations: str = "instant") -> AsyncIterator[Scene]:
+    """A cloud of so many hosts, all of its agents registered, with one image. ``durations`` is a profile of the simulator's."""
+    fleet = Fleet(Order(hosts=hosts, pool_size=pool_size), replace(DEFAULT_SETTINGS, durations=profiles()[durations]))
     tape, agents = Tape(), dict[str, MortalAgent]()
     entries = tuple(HostEntry(each["name"], each["url"], each["user"], "xenroot", each["uuid"]) for each in fleet.inventory())
     top, leaf = [database(folder, name) for name in ("api", "cell1")]
