@@ -22,9 +22,10 @@ SIZE = ("--hosts", "200", "--servers", "1000")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The duration of a rehearsal, and its report."""
+    """The duration of a rehearsal by the clock on the wall, what its process used of CPU and memory, and its report."""
 
     wall_s: float
+    cpu_s: float
     peak_bytes: int
     report: dict[str, Any]
 
@@ -49,17 +50,18 @@ def rehearse(*options: str) -> Outcome:
         command = [sys.executable, "-m", "scenarios.cli", "rehearse", *options, "--json", str(report)]
         began_s = time.monotonic()
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            peak = _peak_bytes(process)
-        return Outcome(time.monotonic() - began_s, peak, json.loads(report.read_text(encoding="utf-8")))
+            cpu_s, peak_bytes = _watched(process)
+        return Outcome(time.monotonic() - began_s, cpu_s, peak_bytes, json.loads(report.read_text(encoding="utf-8")))
 
 
-def _peak_bytes(process: subprocess.Popen[bytes]) -> int:
-    """The peak of resident memory while it ran."""
-    peak, watched = 0, psutil.Process(process.pid)
+def _watched(process: subprocess.Popen[bytes]) -> tuple[float, int]:
+    """Seconds of CPU and the peak of resident memory, as last seen before it ended."""
+    cpu_s, peak_bytes, watched = 0.0, 0, psutil.Process(process.pid)
     while process.poll() is None:
         try:
-            peak = max(peak, watched.memory_info().rss)
+            times = watched.cpu_times()
+            cpu_s, peak_bytes = times.user + times.system, max(peak_bytes, watched.memory_info().rss)
         except psutil.NoSuchProcess:
             break
         time.sleep(POLL_S)
-    return peak
+    return cpu_s, peak_bytes
