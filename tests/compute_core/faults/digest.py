@@ -34,6 +34,7 @@ async def digest(scene: Scene) -> Digest:
     """Everything as it is now."""
     found = [row for xapi in pools(scene) for row in world_rows(xapi.world)]
     images = [f"image {image.name}: {image.status}" for image in await scene.cloud.images.list()]
+    images += [f"volume {volume.name}: {volume.status}" for volume in await scene.cloud.volumes.list()]
     view = [view_of(server) for server in await scene.servers() if not server.is_deleted]
     return Digest(tuple(sorted(found + images)), tuple(sorted(view)))
 
@@ -57,7 +58,8 @@ def view_of(server: Instance) -> str:
     """What of a server is settled by what is done with it."""
     return (
         f"{server.name}: {server.vm_state}, {server.task_state}, power {server.power_state}, flavor {server.flavor.name}, "
-        f"{len(server.vifs)} interfaces, metadata {dict(server.metadata)}"
+        f"{len(server.vifs)} interfaces, metadata {dict(server.metadata)}, "
+        f"volumes {[(device.device, device.state) for device in server.block_devices]}"
     )
 
 
@@ -149,7 +151,8 @@ def _discord(scene: Scene, server: Instance, below: Instance | None, claims: Map
     claimed = claims.get(server.uuid, (None, None))[0]
     if claimed != (None if server.is_deleted else server.host):
         yield f"{server.name} is {server.vm_state} on {server.host}, and claims from {claimed}"
-    there = {name: state for name in scene.fleet.hosts for state in vm_states(scene, name, server.domain_name)}
+    label = marks.rescue_label(server.uuid) if server.vm_state == "rescued" else server.domain_name
+    there = {name: state for name in scene.fleet.hosts for state in vm_states(scene, name, label)}
     wanted = {server.host: server.power_state} if server.host is not None and not server.is_deleted else {}
     if there != wanted:
         yield f"{server.name} is believed to be {wanted}, its VMs are {there}"
