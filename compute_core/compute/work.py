@@ -36,11 +36,11 @@ class Host:
     vms: Vms
     peers: Peers
     expected: Expected = field(default_factory=Expected)
+    hurried: set[str] = field(default_factory=set)
 
     def vm(self, uuid: str) -> Vm:
         """The VM of a server. NotFound when it has none here."""
         vm = self.vms.get(uuid)
-    hurried: set[str] = field(default_factory=set)
         if vm is None:
             raise NotFound(f"{self.settings.host} has no VM of instance {uuid}.")
         return vm
