@@ -35,6 +35,7 @@ class _Intake:
     file: BinaryIO
     limit_bytes: int
     vhd: VhdCheck | None
+    is_packed: bool
     size_bytes: int = 0
     md5: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
     sha512: Any = field(default_factory=hashlib.sha512)
@@ -51,8 +52,10 @@ class _Intake:
         self.file.write(chunk)
 
     def virtual_size(self) -> int | None:
-        """The size of the disk inside, once everything has passed."""
-        return self.size_bytes if self.vhd is None else self.vhd.finish()
+        """The size of the disk inside, once everything has passed; None where only who unpacks it can tell."""
+        if self.vhd is not None:
+            return self.vhd.finish()
+        return None if self.is_packed else self.size_bytes
 
 
 class EmbeddedImageStore:
@@ -130,7 +133,7 @@ class EmbeddedImageStore:
         aside = self._folder / f"{image.id}.part"
         try:
             with aside.open("wb") as file:
-                intake = _Intake(file, self._limit_bytes, VhdCheck() if _is_vhd(image) else None)
+                intake = _Intake(file, self._limit_bytes, VhdCheck() if _is_vhd(image) else None, image.container_format == "ovf")
                 async for chunk in chunks:
                     intake.take(chunk)
                 virtual_size_bytes = intake.virtual_size()

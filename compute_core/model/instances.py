@@ -42,6 +42,14 @@ class Vif:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file that the user wants in the guest; ``contents`` are in base64, as they came."""
+
+    path: str
+    contents: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """Why a server is in error, as the API shows it; ``kind`` is the error's class, "NoValidHost" for a cell without room."""
 
@@ -106,6 +114,7 @@ class Instance:
     new_flavor: Flavor | None = None
     vifs: tuple[Vif, ...] = ()
     block_devices: tuple[BlockDevice, ...] = ()
+    personality: tuple[File, ...] = ()
     fault: Fault | None = None
     update_seq: int = 0
 

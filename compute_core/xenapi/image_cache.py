@@ -1,4 +1,4 @@
-"""Images on a host: fetched once into a VDI of the SR, then cloned copy-on-write for each server.
+"""Images on a host: fetched once into a VDI of the SR, then copied for each server, copy-on-write or whole, or shared by all as a CD.
 
 A cached image is a VDI named after the image that bears its own uuid as a mark. The mark is set last, so a VDI that is still being
 filled, or that a crash left half filled, is never taken for an image; and a fresh clone, which inherits the mark of the VDI that it was
@@ -7,7 +7,8 @@ cloned from, is known for a clone by bearing another's uuid.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +18,16 @@ from compute_core.xenapi import marks
 from compute_core.xenapi.certainty import all_of, certain, destroy
 from compute_core.xenapi.errors import TransferFailed
 from compute_core.xenapi.filling import fill
-from compute_core.xenapi.image_stream import Images, checked, sizes
+from compute_core.xenapi.image_source import Source, opened
+from compute_core.xenapi.image_stream import Images, check, check_fit
 from compute_core.xenapi.locks import KeyedLocks
 from compute_core.xenapi.place import Place
-from compute_core.xenapi.records import vdi_record
+from compute_core.xenapi.records import GIB, vdi_record
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.undo import Undo
+
+COPIES: Mapping[str, bool] = {"full": True, "cow": False}
+"""By the image property ``disk_copy``, which says it for one image; whether copies are whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +40,44 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class ImageCache:
-    """The cached images of one SR. Spawns of one image wait for one fetch, and take their clones one after the other."""
+    """The cached images of one SR. Spawns of one image wait for one fetch, and take their copies one after the other.
+
+    ``copies_whole``: servers get disks that share nothing with the image, which are slower to make and quicker to write to.
+    """
 
     place: Place
     images: Images
+    copies_whole: bool = False
     _locks: KeyedLocks = field(default_factory=KeyedLocks)
 
     async def root_disk(self, xapi: XenApi, instance: Instance, image: Image, undo: Undo) -> Disk:
         """The server's root disk as a copy of the image; its undo is registered."""
         return await self.copy(xapi, instance, image, undo, instance.domain_name, "root")
 
-    async def prepare(self, xapi: XenApi, instance: Instance, image: Image) -> None:
-        """Have the image here before it is needed."""
+    async def prepare(self, xapi: XenApi, instance: Instance, image: Image) -> Disk:
+        """Have the image here before it is needed. The VDI is everybody's: it is read, and never written to."""
+        check(image, instance.flavor.root_gb)
         async with self._locks.held(image.id):
-            if await self._cached(xapi, image) is None:
-                await self._fetch(xapi, image, instance)
+            return await self._here(xapi, image, instance)
 
     async def copy(self, xapi: XenApi, instance: Instance, image: Image, undo: Undo, label: str, disk: str) -> Disk:
         """A writable copy of the image, under a name and marked as one of the server's disks; its undo is registered."""
+        check(image, instance.flavor.root_gb)
         async with self._locks.held(image.id):
-            cached = await self._cached(xapi, image) or await self._fetch(xapi, image, instance)
-            clone = await certain(xapi.call("VDI.clone", cached.vdi, {}), lambda: self._stray_clone(xapi, image))
-            undo.add("destroy the root disk", lambda: destroy(xapi, "VDI", clone))
-            await xapi.call("VDI.set_name_label", clone, label)  # first: what bears the server's mark is found by its name
-            await xapi.call("VDI.set_other_config", clone, {marks.INSTANCE: instance.uuid, marks.DISK: disk, marks.IMAGE: image.id})
-        return Disk(clone, cached.size_bytes)
+            cached = await self._here(xapi, image, instance)
+            copied = self._copied(xapi, cached.vdi, is_whole=COPIES.get(image.properties.get("disk_copy", ""), self.copies_whole))
+            copy = await certain(copied, lambda: self._stray_clone(xapi, image))
+            undo.add(f"destroy the {disk} disk", lambda: destroy(xapi, "VDI", copy))
+            await xapi.call("VDI.set_name_label", copy, label)  # first: what bears the server's mark is found by its name
+            await xapi.call("VDI.set_other_config", copy, {marks.INSTANCE: instance.uuid, marks.DISK: disk, marks.IMAGE: image.id})
+        return Disk(copy, cached.size_bytes)
+
+    def _copied(self, xapi: XenApi, vdi: str, *, is_whole: bool) -> Awaitable[str]:
+        return xapi.call("VDI.copy", vdi, self.place.sr) if is_whole else xapi.call("VDI.clone", vdi, {})
+
+    def turn(self, place: str) -> AbstractAsyncContextManager[None]:
+        """One build at a time looks for what is free on a host, and takes it."""
+        return self._locks.held(place)
 
     def is_in_use(self, image_id: str) -> bool:
         """Whether the image is being fetched or cloned."""
@@ -77,18 +95,27 @@ class ImageCache:
     async def _named(self, xapi: XenApi, image: Image) -> Mapping[str, Any]:
         return await all_of(xapi, "VDI", {"name__label": marks.image_label(image.id), "SR": self.place.sr})
 
+    async def _here(self, xapi: XenApi, image: Image, instance: Instance) -> Disk:
+        """The cached image, fetched when it is not; BuildFailed when its disk is too large for the server's."""
+        disk = await self._cached(xapi, image) or await self._fetch(xapi, image, instance)
+        if image.disk_format != "iso":
+            check_fit(image, disk.size_bytes, instance.flavor.root_gb)
+        return disk
+
     async def _fetch(self, xapi: XenApi, image: Image, instance: Instance) -> Disk:
-        length, size_bytes, _ = sizes(image, instance.flavor.root_gb)
+        async with opened(image, self.images, instance.flavor.root_gb * GIB) as source:
+            return await self._fill(xapi, image, instance, source)
+
+    async def _fill(self, xapi: XenApi, image: Image, instance: Instance, source: Source) -> Disk:
         mark = {marks.IMAGE: image.id, marks.IMPORTED_FOR: instance.uuid}
         async with Undo(f"fetch image {image.id}") as undo:
-            record = vdi_record(self.place.sr, marks.image_label(image.id), size_bytes, mark)
-            vdi = await certain(xapi.call("VDI.create", record), lambda: self._half_filled(xapi, image, instance))
+            record = vdi_record(self.place.sr, marks.image_label(image.id), source.size_bytes, mark)
+            vdi: str = await certain(xapi.call("VDI.create", record), lambda: self._half_filled(xapi, image, instance))
             undo.add("destroy the half-filled VDI", lambda: destroy(xapi, "VDI", vdi))
-            chunks = checked(image, self.images.download(image.id))
-            await fill(xapi, vdi, chunks, length, marks.import_label(image.id, instance.uuid))
+            await fill(xapi, vdi, source.chunks, source.length, marks.import_label(image.id, instance.uuid))
             made = await xapi.call("VDI.get_record", vdi)
-            if made["virtual_size"] < size_bytes:
-                raise TransferFailed(f"the VDI has {made['virtual_size']} bytes, the image's disk has {size_bytes}")
+            if made["virtual_size"] < source.size_bytes:
+                raise TransferFailed(f"the VDI has {made['virtual_size']} bytes, the image's disk has {source.size_bytes}")
             await xapi.call("VDI.set_other_config", vdi, mark | {marks.IMAGE_VDI: made["uuid"]})
         return Disk(vdi, made["virtual_size"])
 

@@ -12,6 +12,9 @@ from compute_core.model.images import Image
 from compute_core.xenapi.errors import TransferFailed
 from compute_core.xenapi.records import GIB
 
+BOOTABLE = ("vhd", "raw", "iso", "ami")
+"""The formats of images that servers are built from."""
+
 
 class Images(Protocol):
     """What recipes need of an image store."""
@@ -27,15 +30,31 @@ class Images(Protocol):
 
 
 async def checked(image: Image, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The chunks, if they are the image: size, MD5 and the structure of a VHD. The last one is held back until all is well.
+    """The chunks of a VHD, if they are the image: as ``whole``, and the structure of a VHD.
 
     BadImage for bytes that are not the image, TransferFailed for those that cannot be read.
     """
-    digest, vhd, count, held = hashlib.md5(usedforsecurity=False), VhdCheck(), 0, b""
+    vhd, held = VhdCheck(), b""
+    async for chunk in whole(image, chunks):
+        vhd.feed(chunk)
+        if held:
+            yield held
+        held = chunk
+    vhd.finish()
+    yield held
+
+
+async def whole(image: Image, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The chunks, if they are the image: size and MD5. The last one is held back until all is well; what is too long is cut short.
+
+    BadImage and TransferFailed as ``checked``.
+    """
+    digest, count, held = hashlib.md5(usedforsecurity=False), 0, b""
     async for chunk in _readable(image, chunks):
         digest.update(chunk)
-        vhd.feed(chunk)
         count += len(chunk)
+        if count > (image.size_bytes or 0):
+            break
         if held:
             yield held
         held = chunk
@@ -43,7 +62,6 @@ async def checked(image: Image, chunks: AsyncIterator[bytes]) -> AsyncIterator[b
         raise BadImage(f"Image {image.id} is damaged: {count} bytes where the image service says {image.size_bytes}.")
     if image.checksum_md5 and digest.hexdigest() != image.checksum_md5:
         raise BadImage(f"Image {image.id} is damaged: its MD5 is {digest.hexdigest()}, the image service says {image.checksum_md5}.")
-    vhd.finish()
     yield held
 
 
@@ -55,17 +73,23 @@ async def _readable(image: Image, chunks: AsyncIterator[bytes]) -> AsyncIterator
         raise TransferFailed(f"image {image.id} cannot be read: {problem}") from problem
 
 
-def sizes(image: Image, root_gb: int) -> tuple[int, int, int]:
-    """Bytes of the file, of its virtual disk, and of the root disk to be made. BuildFailed for an image that cannot become one.
-
-    A flavor with a root of 0 GB takes the image's own size.
-    """
-    if image.disk_format != "vhd":
-        raise BuildFailed(f"Image {image.id} is {image.disk_format}; servers are built from vhd.", is_retryable=False)
-    if image.status != "active" or not image.size_bytes or not image.virtual_size_bytes:
+def check(image: Image, root_gb: int) -> None:
+    """Refuse what can be seen to become no root disk before a byte of it is fetched: BuildFailed."""
+    if image.disk_format not in BOOTABLE:
+        raise BuildFailed(f"Image {image.id} is {image.disk_format}; servers are built from {', '.join(BOOTABLE)}.", is_retryable=False)
+    if image.status != "active" or not image.size_bytes:
         raise BuildFailed(f"Image {image.id} is {image.status}, of unknown size: it cannot be built from.", is_retryable=False)
-    wanted = root_gb * GIB or image.virtual_size_bytes
-    if image.virtual_size_bytes > wanted:
-        said = f"Image {image.id} holds a disk of {image.virtual_size_bytes} bytes, the flavor's root has {wanted}."
+    if image.disk_format != "iso":
+        check_fit(image, stated_bytes(image) or 0, root_gb)
+
+
+def check_fit(image: Image, disk_bytes: int, root_gb: int) -> None:
+    """Refuse a disk that is larger than the flavor's root; one of 0 GB takes any. BuildFailed."""
+    if root_gb and disk_bytes > root_gb * GIB:
+        said = f"Image {image.id} holds a disk of {disk_bytes} bytes, the flavor's root has {root_gb * GIB}."
         raise BuildFailed(said, is_retryable=False)
-    return image.size_bytes, image.virtual_size_bytes, wanted
+
+
+def stated_bytes(image: Image) -> int | None:
+    """What the image service says of the size of the disk; of what is in a container it cannot know."""
+    return None if image.container_format == "ovf" else image.virtual_size_bytes

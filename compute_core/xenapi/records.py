@@ -5,33 +5,36 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import ip_interface
 from typing import Any
 
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance, Vif
 from compute_core.xenapi import marks
+from compute_core.xenapi.boot import Release, boot_members, platform
+from compute_core.xenapi.quotas import NO_PRIORITY, IoPriority, cpu_mask, vcpu_params
 
 MIB = 1 << 20
 GIB = 1 << 30
-DEFAULT_WEIGHT = "256"
-"""Xen's own; a flavor sets another by its extra spec ``vcpu_weight``."""
-
-PV = {"PV_bootloader": "pygrub", "HVM_boot_policy": "", "HVM_boot_params": {}}
-HVM = {"PV_bootloader": "", "HVM_boot_policy": "BIOS order", "HVM_boot_params": {"order": "dc"}}
-BOOT_MODES: Mapping[str, Mapping[str, Any]] = {"xen": PV, "hvm": HVM}
-"""By the image property ``vm_mode``."""
 
 
-def boot_mode(image: Image) -> str:
-    """The image's own word; without one, Windows boots as HVM and anything else paravirtualised."""
-    said = image.properties.get("vm_mode", "")
-    return said if said in BOOT_MODES else "hvm" if image.properties.get("os_type") == "windows" else "xen"
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What the host gives a server beside the image's and the flavor's own words. ``mask``: processors, ``pci``: devices, "" for any."""
+
+    release: Release = ()
+    mask: str = ""
+    pci: str = ""
+    note: str = ""
 
 
-def vm_record(instance: Instance, image: Image, affinity: str) -> dict[str, Any]:
-    """The VM, with everything that the guest and later readers need in its maps, so that one call creates it."""
-    memory_bytes, mode = instance.flavor.memory_mb * MIB, boot_mode(image)
+NOTHING_GRANTED = Grants()
+
+
+def vm_record(instance: Instance, image: Image, affinity: str, grants: Grants = NOTHING_GRANTED) -> dict[str, Any]:
+    """The VM, with everything that the guest and later readers need in its maps, so that one call creates it. BuildFailed: see ``boot``."""
+    memory_bytes = instance.flavor.memory_mb * MIB
     return {
         "name_label": instance.domain_name,
         "name_description": instance.name,
@@ -44,31 +47,25 @@ def vm_record(instance: Instance, image: Image, affinity: str) -> dict[str, Any]
         "memory_static_max": memory_bytes,
         "VCPUs_max": instance.flavor.vcpus,
         "VCPUs_at_startup": instance.flavor.vcpus,
-        "VCPUs_params": {"weight": instance.flavor.extra_specs.get("vcpu_weight", DEFAULT_WEIGHT)},
+        "VCPUs_params": vcpu_params(instance.flavor, grants.mask or cpu_mask(instance.flavor)),
         "actions_after_shutdown": "destroy",
         "actions_after_reboot": "restart",
         "actions_after_crash": "destroy",
-        "PV_kernel": "",
-        "PV_ramdisk": "",
-        "PV_args": "",
         "PV_bootloader_args": "",
         "PV_legacy_args": "",
-        **BOOT_MODES[mode],
-        "platform": _platform(image, mode),
+        **boot_members(image, grants.release),
+        "platform": platform(image),
         "PCI_bus": "",
         "recommendations": "",
-        "other_config": _other_config(instance, image),
+        "other_config": _other_config(instance, image, grants),
         "xenstore_data": xenstore(instance),
     }
 
 
-def _platform(image: Image, mode: str) -> dict[str, str]:
-    windows = {"viridian": "true"} if image.properties.get("os_type") == "windows" else {}
-    return {"acpi": "true", "apic": "true", "pae": "true", "nx": "true" if mode == "hvm" else "false", "timeoffset": "0", **windows}
-
-
-def _other_config(instance: Instance, image: Image) -> dict[str, str]:
-    return {marks.INSTANCE: instance.uuid, marks.IMAGE: image.id, marks.CELL: instance.cell or ""}
+def _other_config(instance: Instance, image: Image, grants: Grants) -> dict[str, str]:
+    ours = {marks.INSTANCE: instance.uuid, marks.IMAGE: image.id, marks.CELL: instance.cell or ""}
+    optional = {"pci": grants.pci, marks.NOTE: grants.note}
+    return ours | {key: value for key, value in optional.items() if value}
 
 
 def xenstore(instance: Instance) -> dict[str, str]:
@@ -116,20 +113,35 @@ def vdi_record(sr: str, label: str, size_bytes: int, other_config: Mapping[str, 
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """A disk's place in a VM: ``device`` is its number."""
+
+    vdi: str
+    device: str = "0"
+    mode: str = "RW"
+    type: str = "Disk"
+    is_bootable: bool = False
+
+
 def vbd_record(vm: str, vdi: str) -> dict[str, Any]:
     """The root disk's place in the VM."""
+    return drive_record(vm, Drive(vdi, is_bootable=True))
+
+
+def drive_record(vm: str, drive: Drive, priority: IoPriority = NO_PRIORITY) -> dict[str, Any]:
+    """A disk's place in the VM."""
     return {
         "VM": vm,
-        "VDI": vdi,
-        "userdevice": "0",
-        "bootable": True,
-        "mode": "RW",
-        "type": "Disk",
-        "unpluggable": True,
+        "VDI": drive.vdi,
+        "userdevice": drive.device,
+        "bootable": drive.is_bootable,
+        "mode": drive.mode,
+        "type": drive.type,
+        "unpluggable": drive.type == "Disk",
         "empty": False,
         "other_config": {},
-        "qos_algorithm_type": "",
-        "qos_algorithm_params": {},
+        **priority.members(),
     }
 
 

@@ -1,4 +1,4 @@
-"""Build a server from a VHD image: nine calls when the image is cached, sixteen when it is not, and one per further interface."""
+"""Build a server: nine calls when its image is cached, sixteen when it is not, one per further interface, and six per further disk."""
 
 from __future__ import annotations
 
@@ -6,31 +6,40 @@ from compute_core.model.errors import BuildFailed
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance, Vif
 from compute_core.xenapi import records
+from compute_core.xenapi.boot import boot_members, release_of
 from compute_core.xenapi.certainty import certain, one_of
-from compute_core.xenapi.image_cache import Disk, ImageCache
-from compute_core.xenapi.image_stream import sizes
+from compute_core.xenapi.grants import give_vgpus, granted
+from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.power import start
+from compute_core.xenapi.quotas import io_priority
+from compute_core.xenapi.records import Drive
 from compute_core.xenapi.removal import remove_vm
+from compute_core.xenapi.server_disks import blanks_of, made, root_drives
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.undo import Undo
 
 
-async def spawn(xapi: XenApi, place: Place, cache: ImageCache, instance: Instance, image: Image) -> str:
+async def spawn(
+    xapi: XenApi, place: Place, cache: ImageCache, instance: Instance, image: Image, admin_password: str = ""
+) -> str:  # fmt: skip
     """The ref of the running VM. Whatever fails on the way, nothing of it is left on the host.
 
-    Raises BuildFailed, XenApiFailure, NotSent, ReplyLost, TransferFailed, BadImage.
+    ``admin_password`` goes onto the config drive. Raises BuildFailed, XenApiFailure, NotSent, ReplyLost, TransferFailed, BadImage.
     """
-    _, _, root_bytes = sizes(image, instance.flavor.root_gb)
+    boot_members(image, release_of(place.version))  # an image that cannot boot here is not even fetched
     networks = [network_of(place, vif) for vif in instance.vifs]
     async with Undo(f"spawn {instance.domain_name}") as undo:
-        root = await cache.root_disk(xapi, instance, image, undo)
-        await _resize(xapi, root, root_bytes)
-        vm = await _create_vm(xapi, place, instance, image)
+        drives = await root_drives(xapi, place, cache, instance, image, undo)
+        drives += [await made(xapi, place, instance, blank, undo) for blank in blanks_of(instance, admin_password)]
+        async with cache.turn(place.host):
+            vm = await _create_vm(xapi, place, instance, image)
         undo.add("remove the VM", lambda: remove_vm(xapi, vm))
-        await _attach(xapi, vm, root.vdi)
+        for drive in drives:
+            await _attach(xapi, vm, drive, instance)
         for vif, network in zip(instance.vifs, networks, strict=True):
             await plug(xapi, vm, network, vif)
+        await give_vgpus(xapi, place, vm, instance.uuid, instance.flavor)
         await start(xapi, place, vm)
     return vm
 
@@ -42,24 +51,14 @@ def network_of(place: Place, vif: Vif) -> str:
     return place.networks[vif.bridge]
 
 
-async def _resize(xapi: XenApi, disk: Disk, wanted_bytes: int) -> None:
-    """Up to the flavor's size. A lost answer is answered by the size itself."""
-    if disk.size_bytes >= wanted_bytes:
-        return
-
-    async def is_resized() -> str | None:
-        return "" if await xapi.call("VDI.get_virtual_size", disk.vdi) >= wanted_bytes else None
-
-    await certain(xapi.call("VDI.resize", disk.vdi, wanted_bytes), is_resized)
-
-
 async def _create_vm(xapi: XenApi, place: Place, instance: Instance, image: Image) -> str:
-    record = records.vm_record(instance, image, place.host)
+    record = records.vm_record(instance, image, place.host, await granted(xapi, place, instance.flavor))
     return await certain(xapi.call("VM.create", record), lambda: one_of(xapi, "VM", {"name__label": instance.domain_name}))
 
 
-async def _attach(xapi: XenApi, vm: str, vdi: str) -> None:
-    await certain(xapi.call("VBD.create", records.vbd_record(vm, vdi)), lambda: one_of(xapi, "VBD", {"VM": vm, "VDI": vdi}))
+async def _attach(xapi: XenApi, vm: str, drive: Drive, instance: Instance) -> None:
+    record = records.drive_record(vm, drive, io_priority(instance.flavor))
+    await certain(xapi.call("VBD.create", record), lambda: one_of(xapi, "VBD", {"VM": vm, "userdevice": drive.device}))
 
 
 async def plug(xapi: XenApi, vm: str, network: str, vif: Vif) -> None:

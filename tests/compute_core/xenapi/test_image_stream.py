@@ -12,7 +12,7 @@ import pytest
 from compute_core.images.vhd import checksum
 from compute_core.model.errors import BadImage, BuildFailed
 from compute_core.model.images import Image
-from compute_core.xenapi.image_stream import checked, sizes
+from compute_core.xenapi.image_stream import check, checked, stated_bytes
 from tests.compute_core.values import an_image
 
 
@@ -76,21 +76,56 @@ def test_what_is_no_vhd_never_arrives_whole_even_when_the_sums_agree() -> None:
     assert (len(through), refusal) == (4000, "Not a VHD: no footer at the end of the file.")
 
 
-def test_the_root_disk_takes_the_flavors_size_or_without_one_the_images_own() -> None:
-    assert sizes(IMAGE, 1) == (len(VHD), 4096, 1 << 30)
-    assert sizes(IMAGE, 0) == (len(VHD), 4096, 4096)
+def test_what_comes_after_the_end_of_an_image_is_not_waited_for() -> None:
+    read: list[int] = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            read.append(1000)
+            yield b"x" * 1000
+
+    async def run() -> None:
+        async for _ in checked(IMAGE, endless()):
+            pass
+
+    with pytest.raises(BadImage, match=f"5000 bytes where the image service says {len(VHD)}"):
+        asyncio.run(run())
+
+    assert sum(read) == 5000
+
+
+def test_what_is_in_a_container_has_no_size_that_the_image_service_could_know() -> None:
+    sizes = [stated_bytes(an_image(virtual_size_bytes=4096, container_format=container)) for container in ("bare", "ovf")]
+
+    assert sizes == [4096, None]
+
+
+@pytest.mark.parametrize(
+    ("image", "root_gb"),
+    [
+        (IMAGE, 1),
+        (IMAGE, 0),
+        (an_image(size_bytes=1, virtual_size_bytes=2 << 30), 0),
+        (an_image(size_bytes=1, virtual_size_bytes=2 << 30, disk_format="iso"), 1),
+        (an_image(size_bytes=1, virtual_size_bytes=2 << 30, container_format="ovf"), 1),
+        (an_image(size_bytes=1, disk_format="raw"), 1),
+        (an_image(size_bytes=1, disk_format="ami"), 1),
+    ],
+)
+def test_an_image_that_may_become_the_disk_passes(image: Image, root_gb: int) -> None:
+    check(image, root_gb)
 
 
 @pytest.mark.parametrize(
     ("image", "reason"),
     [
-        (an_image(disk_format="qcow2"), "is qcow2; servers are built from vhd"),
+        (an_image(disk_format="qcow2"), "is qcow2; servers are built from vhd, raw, iso, ami"),
         (an_image(status="queued"), "is queued, of unknown size"),
         (an_image(size_bytes=1, virtual_size_bytes=2 << 30), "holds a disk of 2147483648 bytes, the flavor's root has 1073741824"),
     ],
 )
 def test_an_image_that_cannot_become_the_disk_is_refused_everywhere(image: Image, reason: str) -> None:
     with pytest.raises(BuildFailed, match=reason) as refused:
-        sizes(image, 1)
+        check(image, 1)
 
     assert refused.value.is_retryable is False

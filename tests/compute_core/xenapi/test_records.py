@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from compute_core.model.flavors import Flavor
-from compute_core.xenapi.records import boot_mode, vm_record, xenstore
+from compute_core.xenapi.records import Grants, vm_record, xenstore
 from tests.compute_core.values import UUID, an_image, an_instance
 
 
@@ -47,7 +47,10 @@ def test_one_record_says_all_of_the_vm() -> None:
     }
 
 
-def test_how_a_vm_boots_is_the_images_word() -> None:
-    images = [{}, {"vm_mode": "hvm"}, {"vm_mode": "xen", "os_type": "windows"}, {"os_type": "windows"}, {"vm_mode": "uml"}]
+def test_what_the_host_gives_a_server_is_in_its_record() -> None:
+    granted = Grants((8, 2), mask="2,3", pci="0/0000:04:01.0", note="left alone")
+    record = vm_record(an_instance(), an_image(), "OpaqueRef:host", granted)
 
-    assert [boot_mode(an_image(properties=properties)) for properties in images] == ["xen", "hvm", "xen", "hvm", "xen"]
+    assert record["VCPUs_params"] == {"weight": "256", "mask": "2,3"}
+    assert record["domain_type"] == "pv"
+    assert {key: record["other_config"][key] for key in ("pci", "inova-note")} == {"pci": "0/0000:04:01.0", "inova-note": "left alone"}
