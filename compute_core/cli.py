@@ -88,9 +88,22 @@ PLACE_OPTIONS = (
 )
 """Where things are; the parameters are called as the members of ``Settings``. Variables keep passwords from lists of processes."""
 
+LIFE_OPTIONS = (
+    click.option("--console-port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Of the proxy of consoles; 0: any."),
+    click.option(
+        "--reclaim", "reclaim_s", type=click.FloatRange(0), default=0.0, metavar="SECONDS", show_default=True,
+        help="So long a deleted server may be restored; 0: not at all.",
+    ),
+    click.option(
+        "--shelved-offload", "shelved_offload_s", type=click.FloatRange(-1), default=0.0, metavar="SECONDS", show_default=True,
+        help="So long a shelved server stays on its host; -1: for ever.",
+    ),
+)  # fmt: skip
+"""What becomes of servers by waiting, and where their screens are; called as the members of ``Settings``."""
+
 
 @core.command()
-@with_options(*HOST_OPTIONS, state_option, *PLACE_OPTIONS)
+@with_options(*HOST_OPTIONS, state_option, *PLACE_OPTIONS, *LIFE_OPTIONS)
 @click.option("--clouds-yaml", type=path_option, default=Path("clouds.yaml"), show_default=True, help="For the `openstack` client.")
 def up(
     *, inventory: Path | None, urls: tuple[str, ...], user: str, password_file: Path | None, password: str, state: Path, clouds_yaml: Path,
@@ -169,6 +182,11 @@ async def _serve(settings: Settings, clouds: Path) -> None:
         except OSError as problem:
             where = f"{settings.api_host}:{settings.api_port}"
             raise Refused(f"The REST API cannot listen on {where} ({problem.strerror}). Cure: name another by --host, --port.") from None
+        try:
+            await cloud.serve_consoles()
+        except OSError as problem:
+            where = f"{settings.console_host}:{settings.console_port}"
+            raise Refused(f"The proxy of consoles cannot listen on {where} ({problem.strerror}). Cure: name another --console-port.") from None
         write_clouds(clouds, server.url, settings.region, settings.accounts)
         admin = settings.accounts[0]
         access = {"url": server.url, "user": admin.user, "project": admin.project, "password": admin.password}

@@ -43,6 +43,8 @@ class HostEntry:
 class Settings:
     """One installation. Sizes in bytes, times in seconds; None for ``database``, ``api_database``, ``broker`` (URLs): embedded.
 
+    ``volume_targets``: the file that lists the LUNs for volumes (see `volumes.luns`), None: there are none.
+
     ``reclaim_s``: so long a deleted server may be restored, 0: not at all. ``shelved_offload_s``: see the compute cell's settings.
     """
 
@@ -52,6 +54,8 @@ class Settings:
     api_host: str = "127.0.0.1"
     api_port: int = 0
     api_threads: int = 8
+    console_host: str = "127.0.0.1"
+    console_port: int = 0
     region: str = "RegionOne"
     api_cell: str = "api"
     cell: str = "cell1"
@@ -59,6 +63,7 @@ class Settings:
     api_database: str | None = None
     broker: str | None = None
     seed: int | None = None
+    volume_targets: Path | None = None
     token_life_s: float = 12 * 3600.0
     image_limit_bytes: int = 16 << 30
     body_limit_bytes: int = 1 << 20

@@ -21,6 +21,7 @@ import flask
 
 from compute_core.api.app import create_app
 from compute_core.api.call import Services
+from compute_core.api.console_proxy import ConsoleProxy
 from compute_core.api.portal import GreenletPortal, ThreadPortal
 from compute_core.api.server import HttpServer
 from compute_core.bus.in_process import InProcessBus
@@ -33,10 +34,16 @@ from compute_core.compute.settings import AgentSettings
 from compute_core.identity.embedded import EmbeddedIdentity
 from compute_core.images.embedded import EmbeddedImageStore
 from compute_core.model.clock import Clock
+from compute_core.model.json import from_json
+from compute_core.model.requests import RequestContext
 from compute_core.networks.embedded import EmbeddedNetworks
 from compute_core.settings import HostEntry, Settings
 from compute_core.store.adapters import open_store
 from compute_core.store.port import Store
+from compute_core.volumes.embedded import EmbeddedVolumes
+from compute_core.volumes.luns import read_luns
+from compute_core.volumes.records import RecordFiles
+from compute_core.xenapi.console_access import ConsoleAccess
 from compute_core.xenapi.http import HttpTransport
 from compute_core.xenapi.session import Account, Login, Session
 from compute_core.xenapi.transport import Dial
@@ -45,6 +52,8 @@ log = logging.getLogger(__name__)
 
 PORTAL_TIMEOUT_S = 90.0
 RESTART_S = 5.0
+PROXY = RequestContext("", "", ("admin",), "")
+"""Who asks when the proxy of consoles does: whoever has a token was allowed already."""
 PASSWORD_SIGNS = string.ascii_letters + string.digits
 PASSWORD_LENGTH = 12
 
@@ -73,6 +82,7 @@ class CloudApplication:
     clock: Clock
     images: EmbeddedImageStore
     networks: EmbeddedNetworks
+    volumes: EmbeddedVolumes
     api_cell: ApiCell
     compute_cell: ComputeCell
     services: Services
@@ -103,6 +113,16 @@ class CloudApplication:
         """Wait until every agent works."""
         await asyncio.gather(*(agent.ready() for agent in self.agents.values()))
 
+    async def serve_consoles(self) -> None:
+        """Let those who have a token look at servers' screens from now on. OSError when the settings' address is taken."""
+        proxy = ConsoleProxy(self.services.consoles, self._console_access)
+        self._exit.push_async_callback(proxy.close)
+        await proxy.start(self.settings.console_host, self.settings.console_port)
+
+    async def _console_access(self, uuid: str) -> ConsoleAccess:
+        told = await self.api_cell.query(PROXY, uuid, "console_access")
+        return from_json(told, ConsoleAccess)
+
     def serve(self) -> HttpServer:
         """Answer on the settings' address from now on. OSError when it is taken."""
         app = create_app(self.services, ThreadPortal(asyncio.get_running_loop(), timeout_s=PORTAL_TIMEOUT_S))
@@ -123,6 +143,7 @@ class CloudApplication:
         self.clock = Clock.starting(self._epoch)
         self.settings.state.mkdir(parents=True, exist_ok=True)
         self._make_images()
+        self._make_volumes()
         self.bus = await self._connect()
         exit_stack.push_async_callback(self.bus.close)
         await self._start_cells(exit_stack)
@@ -140,6 +161,12 @@ class CloudApplication:
             limit_bytes=settings.image_limit_bytes,
             is_synced=settings.is_synced,
         )
+
+    def _make_volumes(self) -> None:
+        settings = self.settings
+        files = RecordFiles(settings.state / "volumes", is_synced=settings.is_synced)
+        luns = () if settings.volume_targets is None else read_luns(settings.volume_targets)
+        self.volumes = EmbeddedVolumes(files, luns, self.clock, new_ids(self.chance("volumes")))
 
     async def _connect(self) -> Bus:
         broker = self.settings.broker
@@ -169,7 +196,7 @@ class CloudApplication:
             ApiCellSettings(
                 name=settings.api_cell, children=(settings.cell,), quotas=settings.quotas, deletes_softly=settings.reclaim_s > 0
             ),
-            top, self.bus, self.images, self.clock, self.chance(settings.api_cell),
+            top, self.bus, self.images, self.clock, self.chance(settings.api_cell), volumes=self.volumes,
         )  # fmt: skip
         for cell in (self.compute_cell, self.api_cell):
             await cell.start()
@@ -182,6 +209,7 @@ class CloudApplication:
             identity=EmbeddedIdentity(settings.accounts, self.clock, token_life_s=settings.token_life_s),
             images=self.images,
             networks=self.networks,
+            volumes=self.volumes,
             clock=self.clock,
             new_id=new_ids(self.chance("requests")),
             new_password=new_passwords(self.chance("passwords")),
@@ -204,7 +232,7 @@ def host_agent(host: HostEntry, cloud: CloudApplication) -> Agent:
     """The agent that works over the host's XenAPI."""
     session = Session(Login(Account(host.url, host.user, host.password), cloud.dial))
     settings = AgentSettings(host=host.name, cell=cloud.settings.cell, url=host.url)
-    return ComputeManager(settings, session, cloud.bus, cloud.images, cloud.chance(f"agent {host.name}"))
+    return ComputeManager(settings, session, cloud.bus, cloud.images, cloud.chance(f"agent {host.name}"), volumes=cloud.volumes)
 
 
 def new_ids(chance: Random) -> Callable[[], str]:

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from compute_core.api.console_tokens import ConsoleTokens
 from compute_core.cells.port import ComputeApi
 from compute_core.identity.port import Identity, Token
 from compute_core.images.port import ImageStore
 from compute_core.model.clock import Clock
 from compute_core.model.requests import RequestContext
 from compute_core.networks.port import Networks
+from compute_core.volumes.port import Volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Services:
     clock: Clock
     new_id: Callable[[], str]
     new_password: Callable[[], str]
+    consoles: ConsoleTokens = field(default_factory=ConsoleTokens)
+    volumes: Volumes | None = None
     region: str = "RegionOne"
     body_limit_bytes: int = 1 << 20
     image_limit_bytes: int = 16 << 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compute_core.api.compute import (
+    diagnostics,
     external_events,
     flavors,
     hypervisors,
@@ -11,12 +12,15 @@ from compute_core.api.compute import (
     metadata,
     migrations,
     operations,
+    remote_consoles,
     server_actions,
+    server_backups,
     server_create,
     server_life,
     server_moves,
     servers,
     versions,
+    volume_attachments,
 )
 from compute_core.api.identity import directory, tokens
 from compute_core.api.image import images, listing
@@ -26,7 +30,9 @@ from compute_core.api.schemas import moves, resources
 from compute_core.api.schemas import server_life as life_bodies
 from compute_core.api.schemas import servers as bodies
 from compute_core.api.schemas.services import AUTH, IMAGE, IMAGES, PATCH
+from compute_core.api.schemas import volumes as volume_bodies
 from compute_core.api.server_action import act
+from compute_core.api.volume import volumes
 
 ACTIONS: tuple[Action, ...] = (
     Action("os-start", server_actions.simple("start"), bodies.NOTHING),
@@ -56,7 +62,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("migrate", server_moves.migrate, moves.migrate, access=ADMIN),
     Action("os-migrateLive", server_moves.live_migrate, moves.live_migrate, access=ADMIN),
     Action("evacuate", server_moves.evacuate, moves.evacuate, status=200, access=ADMIN),
-    Action("createImage", server_actions.create_image, bodies.CREATE_IMAGE),
+    Action("createImage", server_backups.create_image, bodies.CREATE_IMAGE),
+    Action("createBackup", server_backups.create_backup, bodies.CREATE_BACKUP),
+    Action("createIncrementalBackup", server_backups.create_incremental_backup, bodies.CREATE_INCREMENTAL_BACKUP),
+    Action("os-getVNCConsole", remote_consoles.vnc_console, life_bodies.VNC_CONSOLE, status=200, until=5),
     Action("os-getConsoleOutput", server_actions.console_output, bodies.CONSOLE_OUTPUT, status=200),
 )
 
@@ -76,8 +85,16 @@ COMPUTE: tuple[Route, ...] = (
     Route("GET", "/servers/{server_id}/metadata/{key}", metadata.show, READER),
     Route("PUT", "/servers/{server_id}/metadata/{key}", metadata.set_one, MEMBER, 200, bodies.META_ITEM),
     Route("DELETE", "/servers/{server_id}/metadata/{key}", metadata.delete, MEMBER, 204),
+    Route("GET", "/servers/{server_id}/diagnostics", diagnostics.show, ADMIN),
+    Route("POST", "/servers/{server_id}/remote-consoles", remote_consoles.create, MEMBER, 200, life_bodies.remote_console, since=6),
+    Route("GET", "/os-console-auth-tokens/{token}", remote_consoles.token, ADMIN, since=31),
     Route("GET", "/servers/{server_id}/os-instance-actions", instance_actions.index, READER, query=life_bodies.instance_actions),
     Route("GET", "/servers/{server_id}/os-instance-actions/{request_id}", instance_actions.show, READER),
+    Route("GET", "/servers/{server_id}/os-volume_attachments", volume_attachments.index, READER, query=volume_bodies.ATTACHMENTS),
+    Route("POST", "/servers/{server_id}/os-volume_attachments", volume_attachments.attach, MEMBER, 200, volume_bodies.attach),
+    Route("GET", "/servers/{server_id}/os-volume_attachments/{volume_id}", volume_attachments.show, READER),
+    Route("PUT", "/servers/{server_id}/os-volume_attachments/{volume_id}", volume_attachments.change, MEMBER, 202, volume_bodies.change),
+    Route("DELETE", "/servers/{server_id}/os-volume_attachments/{volume_id}", volume_attachments.detach, MEMBER, 202),
     Route("POST", "/os-server-external-events", external_events.create, ADMIN, 200, life_bodies.external_events),
     Route("GET", "/flavors", flavors.index, READER, query=resources.flavors),
     Route("GET", "/flavors/detail", flavors.detail, READER, query=resources.flavors),
@@ -165,6 +182,24 @@ NETWORK: tuple[Route, ...] = (
     Route("GET", "/v2.0/subnets", networks.subnets, READER),
 )
 
+VOLUME: tuple[Route, ...] = (
+    Route("GET", "", volumes.versions, ANYBODY, 300),
+    Route("GET", "/", volumes.versions, ANYBODY, 300),
+    Route("GET", "/v3", volumes.versions, ANYBODY),
+    Route("GET", "/v3/", volumes.versions, ANYBODY),
+    Route("GET", "/v3/volumes", volumes.index, READER, query=volume_bodies.VOLUMES),
+    Route("GET", "/v3/volumes/detail", volumes.detail, READER, query=volume_bodies.VOLUMES),
+    Route("POST", "/v3/volumes", volumes.create, MEMBER, 202, volume_bodies.VOLUME),
+    Route("GET", "/v3/volumes/{volume_id}", volumes.show, READER),
+    Route("PUT", "/v3/volumes/{volume_id}", volumes.update, MEMBER, 200, volume_bodies.UPDATE),
+    Route("DELETE", "/v3/volumes/{volume_id}", volumes.delete, MEMBER, 202),
+    Route("POST", "/v3/volumes/{volume_id}/action", volumes.act, MEMBER, 202, volume_bodies.ACTION),
+    Route("GET", "/v3/volumes/{volume_id}/metadata", volumes.metadata, READER),
+    Route("POST", "/v3/volumes/{volume_id}/metadata", volumes.add_metadata, MEMBER, 200, volume_bodies.METADATA),
+    Route("PUT", "/v3/volumes/{volume_id}/metadata", volumes.replace_metadata, MEMBER, 200, volume_bodies.METADATA),
+    Route("DELETE", "/v3/volumes/{volume_id}/metadata/{key}", volumes.delete_metadata, MEMBER),
+)
+
 VERSIONS: tuple[Route, ...] = (
     Route("GET", "/", versions.index, ANYBODY),
     Route("GET", "/v2.1", versions.show, ANYBODY),
@@ -180,4 +215,5 @@ SERVICES: tuple[Service, ...] = (
     Service("identity", "/identity", IDENTITY),
     Service("image", "/image", IMAGES_API),
     Service("network", "/network", NETWORK),
+    Service("volume", "/volume", VOLUME),
 )

@@ -78,7 +78,9 @@ def _look(connection: Connection, host: str, known: Sequence[str], formers: Sequ
     present = instances.on_host(connection, host)
     strange = sorted(set(known) - {instance.uuid for instance in present})
     under_way = migrations.open_among(connection, [*strange, *formers, *(instance.uuid for instance in present if instance.task_state)])
-    return Taken(present, _unwanted(connection, host, strange, under_way), _unwanted_formers(connection, formers, under_way), under_way)
+    at_work = {instance.uuid for instance in present if instance.task_state}
+    at_rest = [uuid for uuid in formers if uuid not in at_work]
+    return Taken(present, _unwanted(connection, host, strange, under_way), _unwanted_formers(connection, at_rest, under_way), under_way)
 
 
 def _write(connection: Connection, node: ComputeNode, most: Ask, now_s: float) -> StoredHost:

@@ -16,6 +16,7 @@ from compute_core.model.keypairs import KeyPair
 from compute_core.model.limits import Limits
 from compute_core.model.migrations import Migration, MigrationFilters
 from compute_core.model.requests import RebuildRequest, RequestContext, ServerFilters, ServerRequest
+from compute_core.model.volumes import BlockDevice
 
 
 class Servers(Protocol):
@@ -42,6 +43,19 @@ class Servers(Protocol):
     async def create_image(self, context: RequestContext, uuid: str, name: str, properties: Mapping[str, str]) -> str:
         """Begin a snapshot; the id of the image that is being made."""
 
+    async def create_backup(
+        self, context: RequestContext, uuid: str, name: str, kind: str, rotation: int, properties: Mapping[str, str]
+    ) -> str:  # fmt: skip
+        """As ``create_image``; of the server's backups of this kind only the newest ``rotation`` are left then."""
+
+    async def create_incremental_backup(
+        self, context: RequestContext, uuid: str, name: str, rotation: int, *, is_full: bool, properties: Mapping[str, str]
+    ) -> str:  # fmt: skip
+        """As ``create_image``, with what has changed since the last one of this kind, unless ``is_full``.
+
+        Of these the newest ``rotation`` are left, and what they need; 0: all.
+        """
+
     async def query(self, context: RequestContext, uuid: str, question: str, **arguments: Any) -> Any:
         """What only the server's host can tell: one of the agents' queries. Conflict without a host that answers."""
 
@@ -58,7 +72,7 @@ class Servers(Protocol):
         """Begin to run another VM in its place, from an image of its own (None: the server's), with the server's disk beside."""
 
     async def rebuild_server(self, context: RequestContext, uuid: str, request: RebuildRequest) -> Instance:
-        """Begin to make it anew from an image; its interfaces and identity stay. The server as it is then."""
+        """Begin to make it anew from an image; its interfaces and identity stay. The server as it will be."""
 
     async def shelve_server(self, context: RequestContext, uuid: str) -> None:
         """Begin to stop it and keep its disk as an image; its cell then takes it off its host, by and by."""
@@ -101,6 +115,17 @@ class Servers(Protocol):
 
     async def command(self, context: RequestContext, uuid: str, command: str, **arguments: Any) -> Any:
         """Have the server's host do something at once that changes no state; as ``query``, and Conflict while it is locked or busy."""
+
+    async def attach_volume(
+        self, context: RequestContext, uuid: str, volume_id: str, *, device: str | None, tag: str | None, deletes_volume: bool
+    ) -> BlockDevice:
+        """Begin to give it a volume, as a certain disk (None: the next). Invalid, NotFound (volume), Forbidden (too many)."""
+
+    async def detach_volume(self, context: RequestContext, uuid: str, volume_id: str) -> None:
+        """Begin to take a volume away. NotFound, Forbidden (it boots from it)."""
+
+    async def keep_volume(self, context: RequestContext, uuid: str, volume_id: str, *, deletes_volume: bool) -> None:
+        """Say whether a volume is deleted with it."""
 
     async def set_metadata(self, context: RequestContext, uuid: str, metadata: Mapping[str, str], *, replace: bool) -> Mapping[str, str]:
         """Add to the metadata, or put it in place of what is there; the whole of it afterwards."""

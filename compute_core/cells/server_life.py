@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute_core.cells.new_servers import check_image, hostname_of, how_many
+from compute_core.cells.outcomes import with_changes
 from compute_core.cells.servers import CellServers
 from compute_core.cells.settings import ApiCellSettings
 from compute_core.images.port import ImageStore
@@ -72,7 +73,8 @@ class ServerLife:
         changes = {"image_ref": image.id, **request.changes, **key}
         if "name" in request.changes and "hostname" not in request.changes:
             changes["hostname"] = hostname_of(request.changes["name"])
-        return await self._servers.begin(context, uuid, "rebuild", {"admin_password": request.admin_password}, changes)
+        arguments = {"admin_password": request.admin_password}
+        return with_changes(await self._servers.begin(context, uuid, "rebuild", arguments, {"pending": changes}), changes)
 
     async def shelve_server(self, context: RequestContext, uuid: str) -> None:
         """See the port."""

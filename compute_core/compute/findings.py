@@ -13,7 +13,7 @@ from typing import Any
 
 from compute_core.compute.vms import Vm, Vms
 from compute_core.model.instances import NO_STATE, PAUSED, RUNNING, SHUTDOWN, SUSPENDED, Instance, VmState
-from compute_core.model.transitions import ACTIONS, is_being_built
+from compute_core.model.transitions import ACTIONS, BY_TASK_STATE, is_being_built
 
 NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -27,6 +27,7 @@ class Kind(Enum):
     BROKEN_ACTION = "the action was broken off"
     OTHER_POWER_STATE = "the power state has changed unheard"
     UNWANTED_VM = "the server belongs elsewhere, or nowhere any more"
+    UNWANTED_RESCUE = "the VM that has stood in for the server is no longer needed"
     UNWANTED_FORMER = "the server will not come back to its former VM"
 
     @property
@@ -51,8 +52,6 @@ class Finding:
 ENDS: Mapping[VmState, int] = {"active": RUNNING, "stopped": SHUTDOWN, "paused": PAUSED, "suspended": SUSPENDED}
 """The power state of a server at rest."""
 
-BY_TASK_STATE = {action.task_state: name for name, action in ACTIONS.items()}
-
 ELSEWHERE = frozenset({"confirm_resize"})
 """What the host that a server came from does, and not the one that has it."""
 
@@ -70,6 +69,8 @@ def findings(
             journey = migrations.get(instance.uuid)
             for finding in _of_instance(instance, vms.acting(instance.uuid)):
                 yield finding if journey is None else replace(finding, arguments={"migration": journey})
+            if instance.uuid in vms.rescues and instance.task_state is None and instance.vm_state != "rescued":
+                yield Finding(Kind.UNWANTED_RESCUE, instance.uuid, instance)
     for uuid in unwanted:
         if uuid in vms and not is_busy(uuid):
             yield Finding(Kind.UNWANTED_VM, uuid)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
 from compute_core.compute.snapshots import SNAPSHOTS
-from compute_core.compute.work import Ending, LeftUnusable, Operation, Work
-from compute_core.model.errors import BuildFailed
-from compute_core.model.instances import NO_STATE, RUNNING, SHUTDOWN
+from compute_core.compute.work import Ending, Operation, Work
+from compute_core.model.instances import NO_STATE, RUNNING, SHUTDOWN, Instance
+from compute_core.model.json import from_json, to_json
 from compute_core.xenapi import power, soft_deletion
+from compute_core.xenapi.errors import Unanswered, XenApiFailure
+from compute_core.xenapi.former import bring_back, remove_former
+from compute_core.xenapi.rebuild import rebuild
 from compute_core.xenapi.removal import remove
 from compute_core.xenapi.rescue import remove_rescue
-from compute_core.xenapi.spawn import spawn
 from compute_core.xenapi.undo import Undo
 from compute_core.xenapi.verdicts import as_build_failure
+
+log = logging.getLogger(__name__)
 
 
 async def _soft_delete(work: Work) -> Ending:
@@ -22,7 +27,8 @@ async def _soft_delete(work: Work) -> Ending:
     if work.instance.vm_state == "rescued":
         await remove_rescue(host.xapi, work.instance.uuid)
         host.vms.unrescued(work.instance.uuid)
-    await soft_deletion.soft_delete(host.xapi, work.vm)
+    was_running = work.instance.power_state == RUNNING and work.instance.vm_state != "rescued"
+    await soft_deletion.soft_delete(host.xapi, host.place, work.vm, was_running=was_running)
     return Ending(SHUTDOWN)
 
 
@@ -61,22 +67,38 @@ async def _unshelve(work: Work) -> Ending:
 
 
 async def _rebuild(work: Work) -> Ending:
-    """Its VM and disks anew from its image, under the same uuid and with the same interfaces. The image is fetched before anything goes."""
-    host, instance = work.host, work.instance
-    image = await host.images.get(instance.image_ref)
-    with as_build_failure(host.settings.host):
-        await host.cache.prepare(host.xapi, instance, image)
-    await remove(host.xapi, instance.uuid, instance.domain_name, host.vms.uuid_of(instance.uuid))
+    """From the image of the instance as ``pending`` makes it. What a former life has left of it is finished, or made anew."""
+    host, wanted = work.host, from_json({**to_json(work.instance), **work.instance.pending}, Instance)
+    state = SHUTDOWN if wanted.vm_state == "stopped" else RUNNING
+    here = host.vms.get(wanted.uuid)
+    if wanted.uuid not in host.vms.formers or here is None or here.power_state != state:
+        await _build_anew(work, wanted)
     try:
-        with as_build_failure(host.settings.host):
-            vm = await spawn(host.xapi, host.place, host.cache, instance, image)
-    except BuildFailed as failure:
-        raise LeftUnusable(failure.message) from failure
-    host.vms.built(instance, vm)
-    if instance.vm_state != "stopped":
-        return Ending(RUNNING, {"vm_state": "active"})
-    await power.reach(host.xapi, "Halted", "VM.hard_shutdown", vm)
-    return Ending(SHUTDOWN, {"vm_state": "stopped"})
+        await remove_former(host.xapi, wanted.uuid, wanted.domain_name)
+        host.vms.formers.pop(wanted.uuid, None)
+    except (XenApiFailure, Unanswered) as problem:  # nobody wants it back: it is found again, and removed then
+        log.warning("%s: the former VM of %s is not removed yet: %s", host.settings.host, wanted.uuid, problem)
+    vm_state = "stopped" if state == SHUTDOWN else "active"
+    return Ending(state, {**work.instance.pending, "vm_state": vm_state})
+
+
+async def _build_anew(work: Work, wanted: Instance) -> None:
+    host = work.host
+    with as_build_failure(host.settings.host):
+        vm = await _own_vm(work, wanted)
+        built = await rebuild(host.xapi, host.place, host.cache, vm, wanted, await host.images.get(wanted.image_ref))
+    host.vms.set_aside(wanted.uuid)
+    host.vms.built(wanted, built)
+
+
+async def _own_vm(work: Work, wanted: Instance) -> str | None:
+    """The server's VM; one that was set aside already is the server's again, and what was to follow it goes."""
+    host = work.host
+    if wanted.uuid in host.vms.formers:
+        await remove(host.xapi, wanted.uuid, wanted.domain_name, host.vms.uuid_of(wanted.uuid))
+        return await bring_back(host.xapi, wanted.uuid, wanted.domain_name)
+    vm = host.vms.get(wanted.uuid)
+    return None if vm is None else vm.ref
 
 
 PUTTING_ASIDE: Mapping[str, Operation] = {

@@ -5,34 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from compute_core.compute.arriving import PEER_REQUESTS
+from compute_core.compute.backups import BACKUPS, BACKUPS_RESUMES
 from compute_core.compute.consoles import CONSOLES
 from compute_core.compute.evacuating import EVACUATING, EVACUATING_RECOVERIES
+from compute_core.compute.guest_commands import GUEST_COMMANDS, NEWS
 from compute_core.compute.migrating import MIGRATING, MIGRATING_RECOVERIES, STEERING
 from compute_core.compute.power_table import POWER
 from compute_core.compute.putting_aside import PUTTING_ASIDE
 from compute_core.compute.rescuing import RESCUING, RESCUING_RESUMES
 from compute_core.compute.resizing import RESIZING, RESIZING_RECOVERIES
 from compute_core.compute.snapshots import SNAPSHOTS, SNAPSHOTS_RESUMES
+from compute_core.compute.volumes import VOLUMES, VOLUMES_RESUMES
 from compute_core.compute.work import Operation, Query
 
-__all__ = ["OPERATIONS", "PEER_REQUESTS", "QUERIES", "RECOVERIES", "RESUMES"]
+__all__ = ["NEWS", "OPERATIONS", "PEER_REQUESTS", "QUERIES", "RECOVERIES", "RESUMES"]
 
 OPERATIONS: Mapping[str, Operation] = {
     **POWER,
     **SNAPSHOTS,
+    **BACKUPS,
     **RESIZING,
     **MIGRATING,
     **EVACUATING,
     **RESCUING,
     **PUTTING_ASIDE,
+    **VOLUMES,
 }
 """Each tells its end by ``action_finished``."""
 
 QUERIES: Mapping[str, Query] = {
     **CONSOLES,
     **STEERING,
+    **GUEST_COMMANDS,
 }
-"""Each answers at once, whatever is under way. All but those of STEERING change nothing; these bend what is under way."""
+"""Each answers at once, whatever is under way. All but those of STEERING and GUEST_COMMANDS change nothing.
+
+These bend what is under way, or do something with the guest.
+"""
 
 RECOVERIES: Mapping[str, Operation] = {
     **RESIZING_RECOVERIES,
@@ -45,5 +54,7 @@ RESUMES: Mapping[str, Operation] = {
     **PUTTING_ASIDE,
     **RESCUING_RESUMES,
     **SNAPSHOTS_RESUMES,
+    **BACKUPS_RESUMES,
+    **VOLUMES_RESUMES,
 }
 """The same for operations that need no more than the instance to go on, or to be taken back."""

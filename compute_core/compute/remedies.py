@@ -50,6 +50,10 @@ async def _discard_former(servers: Servers, finding: Finding) -> None:
         await servers.operations.run(finding.uuid, lambda: servers.discard_former(finding.uuid))
 
 
+async def _clear_rescue(servers: Servers, finding: Finding) -> None:
+    await servers.operations.run(finding.uuid, lambda: servers.clear_rescue(finding.uuid))
+
+
 def _instance(finding: Finding) -> Instance:
     if finding.instance is None:
         raise ValueError(f"{finding.kind} concerns an instance of the cell")
@@ -63,5 +67,6 @@ REMEDIES: Mapping[Kind, Callable[[Servers, Finding], Awaitable[None]]] = {
     Kind.BROKEN_ACTION: _report_action,
     Kind.OTHER_POWER_STATE: _report_power_state,
     Kind.UNWANTED_VM: _reap,
+    Kind.UNWANTED_RESCUE: _clear_rescue,
     Kind.UNWANTED_FORMER: _discard_former,
 }

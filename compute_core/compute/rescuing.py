@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from compute_core.compute.work import Ending, Operation, Work
 from compute_core.model.errors import ComputeError
 from compute_core.model.instances import RUNNING
 from compute_core.xenapi import rescue as recipe
+from compute_core.xenapi.errors import Unanswered, XenApiFailure
+
+log = logging.getLogger(__name__)
 
 BROKEN_OFF = "the rescue was broken off when the agent of {host} ended"
 
@@ -28,9 +32,14 @@ async def _rescue(work: Work) -> Ending:
 
 
 async def _unrescue(work: Work) -> Ending:
-    host = work.host
+    """Once the server runs, that is how it ends; what is then not removed of its rescue VM is found again."""
+    host, uuid = work.host, work.instance.uuid
     await recipe.unrescue(host.xapi, host.place, work.vm, work.instance)
-    host.vms.unrescued(work.instance.uuid)
+    try:
+        await recipe.remove_rescue(host.xapi, uuid)
+        host.vms.unrescued(uuid)
+    except (XenApiFailure, Unanswered) as problem:
+        log.warning("%s: the rescue VM of %s is not removed yet: %s", host.settings.host, uuid, problem)
     return Ending(RUNNING)
 
 
@@ -41,7 +50,7 @@ async def _resume_rescue(work: Work) -> Ending:
     if found is not None and found[1]["power_state"] == "Running":
         host.vms.rescued(instance.uuid, found[0])
         return Ending(RUNNING)
-    await recipe.unrescue(host.xapi, host.place, work.vm, instance, starts=instance.power_state == RUNNING)
+    await recipe.give_up_rescue(host.xapi, host.place, work.vm, instance)
     host.vms.unrescued(instance.uuid)
     raise ComputeError(BROKEN_OFF.format(host=host.settings.host))
 

@@ -11,8 +11,9 @@ from typing import Any
 from compute_core.bus.port import Endpoint
 from compute_core.compute.cell import Cell
 from compute_core.compute.operations import Operations
-from compute_core.compute.registry import OPERATIONS, PEER_REQUESTS, QUERIES, RECOVERIES, RESUMES
-from compute_core.compute.work import Ending, Host, LeftUnusable, Operation, Work
+from compute_core.compute.registry import NEWS, OPERATIONS, PEER_REQUESTS, QUERIES, RECOVERIES, RESUMES
+from compute_core.compute.volumes import forget_targets
+from compute_core.compute.work import Ending, Host, LeftAs, Operation, Work
 from compute_core.model.errors import BuildFailed, ComputeError, Conflict, HostUnreachable
 from compute_core.model.images import Image
 from compute_core.model.instances import NO_STATE, POWER_STATES, RUNNING, Instance, domain_name
@@ -21,6 +22,7 @@ from compute_core.model.transitions import ACTIONS
 from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
 from compute_core.xenapi.former import remove_former
 from compute_core.xenapi.removal import remove
+from compute_core.xenapi.rescue import remove_rescue
 from compute_core.xenapi.spawn import spawn
 from compute_core.xenapi.sweep import sweep
 from compute_core.xenapi.verdicts import as_build_failure
@@ -53,6 +55,7 @@ class Servers:
             "act": self.act,
             "query": self.query,
             "peer": self.peer,
+            "hear": self.hear,
             "ping": self.ping,
         }
 
@@ -92,6 +95,20 @@ class Servers:
         except (XenApiFailure, Unanswered) as problem:
             raise HostUnreachable(f"{self.name} did not answer {question}: {problem}") from problem
 
+    async def hear(self, context: Any, instance: Any, news: str, arguments: Any) -> None:
+        """One of NEWS; others are of no interest here. What cannot be done about it is logged: nobody waits for an answer."""
+        work = Work(self.host, from_json(instance, Instance), arguments)
+        log.info("%s: %s of %s (%s)", self.name, news, work.instance.uuid, context.get("request_id", ""))
+        if news not in NEWS:
+            return
+        try:
+            power_state = await NEWS[news](work)
+        except PROBLEMS as problem:
+            log.warning("%s: %s of %s: %s", self.name, news, work.instance.uuid, problem)
+            return
+        if power_state is not None:
+            await self.cell.tell("power_state_changed", uuid=work.instance.uuid, power_state=power_state)
+
     async def peer(self, instance: Any, request: str, arguments: Any) -> Any:
         """One of PEER_REQUESTS, which another host's agent makes. Conflict with the reason when it cannot be met."""
         work = Work(self.host, from_json(instance, Instance), arguments)
@@ -115,7 +132,14 @@ class Servers:
     async def removal(self, server: Instance) -> None:
         """The operation behind ``destroy``."""
         await self._remove(server.uuid, server.domain_name)
+        await self._forget_targets(server)
         await self.cell.tell("instance_destroyed", uuid=server.uuid)
+
+    async def _forget_targets(self, server: Instance) -> None:
+        try:
+            await forget_targets(self.host, server)
+        except (XenApiFailure, Unanswered) as problem:
+            raise HostUnreachable(f"{self.name} did not forget the volumes of {server.uuid}: {problem}") from problem
 
     async def reap(self, uuid: str) -> None:
         """Remove a server that the cell does not know on this host; nobody is told."""
@@ -129,6 +153,14 @@ class Servers:
         except (XenApiFailure, Unanswered) as problem:
             raise HostUnreachable(f"{self.name} did not remove the former VM of {uuid}: {problem}") from problem
         self.host.vms.formers.pop(uuid, None)
+
+    async def clear_rescue(self, uuid: str) -> None:
+        """Remove what has stood in for a server, when the operation that should have done it could not. Nobody is told."""
+        try:
+            await remove_rescue(self.host.xapi, uuid)
+        except (XenApiFailure, Unanswered) as problem:
+            raise HostUnreachable(f"{self.name} did not remove the rescue VM of {uuid}: {problem}") from problem
+        self.host.vms.unrescued(uuid)
 
     async def tidy(self) -> None:
         """Look for what failures may have left behind, when there were any."""
@@ -194,7 +226,7 @@ class Servers:
         except PROBLEMS as problem:
             self.operations.is_untidy = True
             error = str(problem)
-            ending = Ending(NO_STATE, {"vm_state": "error"}) if isinstance(problem, LeftUnusable) else Ending()
+            ending = Ending(changes=problem.changes) if isinstance(problem, LeftAs) else Ending()
         await self._tell_end(work.instance.uuid, action, error, ending)
 
     async def _tell_end(self, uuid: str, action: str, error: str | None, ending: Ending) -> None:
@@ -202,7 +234,8 @@ class Servers:
         vm = self.host.vms.acting(uuid)
         if vm is not None:
             vm.told = power_state
-        end = {"action": action, "error": error, "power_state": power_state, "changes": dict(ending.changes)}
+        note = {"note": ending.note} if ending.note else {}
+        end = {"action": action, "error": error, "power_state": power_state, "changes": dict(ending.changes), **note}
         await self.cell.tell("action_finished", uuid, **end)
 
     async def _power_state(self, uuid: str) -> int:

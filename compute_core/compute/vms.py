@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from compute_core.model.instances import NO_STATE, POWER_STATES, Instance
+from compute_core.model.instances import NO_STATE, POWER_STATES, SHUTDOWN, Instance
 from compute_core.xenapi import marks
 from compute_core.xenapi.place import NULL
 
@@ -22,6 +22,14 @@ class Vm:
     power_state: int
     told: int
     uuid: str = ""
+    last_domid: int = -1
+
+    def take_in(self, record: Record) -> None:
+        """What a record says of it; the number of a domain that is gone is remembered, for its console is still there."""
+        self.power_state = POWER_STATES.get(record["power_state"], NO_STATE)
+        self.label, self.uuid = record["name_label"], record["uuid"]
+        if int(record["domid"]) >= 0:
+            self.last_domid = int(record["domid"])
 
 
 class Vms:
@@ -51,8 +59,9 @@ class Vms:
         return self._by_uuid.get(uuid)
 
     def acting(self, uuid: str) -> Vm | None:
-        """The VM whose state is the server's: the one that stands in for it, or its own."""
-        return self.rescues.get(uuid) or self._by_uuid.get(uuid)
+        """The VM whose state is the server's: the one that stands in for it while it is not off, or its own."""
+        helper, own = self.rescues.get(uuid), self._by_uuid.get(uuid)
+        return own if helper is None or (own is not None and helper.power_state == SHUTDOWN) else helper
 
     def uuid_of(self, uuid: str) -> str:
         """The uuid of the server's VM, "" when it is not known."""
@@ -85,10 +94,14 @@ class Vms:
         power_state = POWER_STATES.get(record["power_state"], NO_STATE)
         vm = self._by_uuid.get(uuid)
         if vm is None or vm.ref != ref:
-            self._put(uuid, Vm(ref, record["name_label"], power_state, power_state, record["uuid"]))
-            return ""
-        vm.power_state, vm.label, vm.uuid = power_state, record["name_label"], record["uuid"]
-        return uuid if uuid not in self.rescues and power_state != vm.told else ""
+            vm = Vm(ref, record["name_label"], power_state, power_state)
+            self._put(uuid, vm)
+        vm.take_in(record)
+        return self._news_of(uuid)
+
+    def _news_of(self, uuid: str) -> str:
+        vm = self.acting(uuid)
+        return uuid if vm is not None and vm.power_state != vm.told else ""
 
     def built(self, instance: Instance, ref: str) -> None:
         """Take in what a build has made, before events tell of it."""
@@ -140,9 +153,9 @@ class Vms:
         if not uuid or record["is_a_template"] or not self._is_here(record):
             return ""
         power_state = POWER_STATES.get(record["power_state"], NO_STATE)
-        vm = self.rescues.setdefault(uuid, Vm(ref, record["name_label"], power_state, power_state, record["uuid"]))
-        vm.power_state = power_state
-        return uuid if power_state != vm.told else ""
+        vm = self.rescues.setdefault(uuid, Vm(ref, record["name_label"], power_state, power_state))
+        vm.take_in(record)
+        return self._news_of(uuid)
 
     def _see_former(self, ref: str, record: Record) -> None:
         uuid = marks.former_of(record)

@@ -16,9 +16,11 @@ from compute_core.compute.vms import Vm, Vms
 from compute_core.images.port import ImageStore
 from compute_core.model.errors import ComputeError, NotFound
 from compute_core.model.instances import Instance
+from compute_core.volumes.port import Attachments
 from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.session import XenApi
+from compute_core.xenapi.targets import Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Host:
     cache: ImageCache
     vms: Vms
     peers: Peers
+    targets: Targets
+    volumes: Attachments | None = None
     expected: Expected = field(default_factory=Expected)
     hurried: set[str] = field(default_factory=set)
 
@@ -60,16 +64,24 @@ class Work:
         return self.host.vm(self.instance.uuid).ref
 
 
-class LeftUnusable(ComputeError):
-    """An operation has failed when there was no way back: the server is in error."""
+class LeftAs(ComputeError):
+    """An operation has failed, and members of the instance are different for it; ``changes`` has them in their JSON form."""
+
+    def __init__(self, message: str, changes: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.changes = changes
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """``power_state`` None: as the host says. ``changes``: members of the instance that are different now, in their JSON form."""
+    """``power_state`` None: as the host says. ``changes``: members of the instance that are different now, in their JSON form.
+
+    ``note`` is what there is to say of an operation that went well all the same.
+    """
 
     power_state: int | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
 
 Operation = Callable[[Work], Awaitable[Ending]]

@@ -21,7 +21,8 @@ ANY: frozenset[VmState] = frozenset(
 class Action:
     """``from_states``: where it may begin; ``task_state``: what is shown meanwhile; ``to_state``: where it ends (None: as it was).
 
-    ``if_done`` and ``if_failed``: what members of the instance become at the end, in their JSON form.
+    ``if_done`` and ``if_failed``: what members of the instance become at the end, in their JSON form. ``stages``: task states that it goes
+    through after its own.
     """
 
     from_states: frozenset[VmState]
@@ -30,11 +31,21 @@ class Action:
     interrupts: bool = False
     if_done: Mapping[str, Any] = field(default_factory=dict)
     if_failed: Mapping[str, Any] = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
+
+    def is_shown_as(self, task_state: str | None) -> bool:
+        """Whether it may be what is under way."""
+        return task_state is not None and (task_state == self.task_state or task_state in self.stages)
 
 
 def _states(*names: VmState) -> frozenset[VmState]:
     return frozenset(names)
 
+
+UPLOADING = "image_uploading"
+"""What is shown while the bytes of a snapshot are sent."""
+COPIED = _states("active", "stopped", "paused", "suspended")
+"""The states in which an image can be made of a server."""
 
 ACTIONS: Mapping[str, Action] = {
     "start": Action(_states("stopped"), "powering-on", "active"),
@@ -45,10 +56,14 @@ ACTIONS: Mapping[str, Action] = {
     "unpause": Action(_states("paused"), "unpausing", "active"),
     "suspend": Action(_states("active"), "suspending", "suspended"),
     "resume": Action(_states("suspended"), "resuming", "active"),
-    "snapshot": Action(_states("active", "stopped", "paused", "suspended"), "image_snapshot_pending", None),
+    "snapshot": Action(COPIED, "image_snapshot_pending", None, stages=(UPLOADING,)),
+    "backup": Action(COPIED, "image_backup", None),
+    "incremental_backup": Action(COPIED, "incremental_backup", None),
     "rescue": Action(_states("active", "stopped", "error"), "rescuing", "rescued", if_failed={"rescue_image_ref": None}),
     "unrescue": Action(_states("rescued"), "unrescuing", "active", if_done={"rescue_image_ref": None}),
-    "rebuild": Action(_states("active", "stopped", "error"), "rebuilding", None),
+    "rebuild": Action(
+        _states("active", "stopped", "error"), "rebuilding", None, if_done={"pending": {}}, if_failed={"pending": {}},
+    ),
     "shelve": Action(
         _states("active", "stopped", "paused", "suspended"),
         "shelving",
@@ -71,6 +86,8 @@ ACTIONS: Mapping[str, Action] = {
         if_failed={"soft_deleted_at": None},
     ),
     "restore": Action(_states("soft-delete"), "restoring", "active", if_done={"soft_deleted_at": None}),
+    "attach_volume": Action(_states("active", "paused", "stopped"), "attaching_volume", None),
+    "detach_volume": Action(_states("active", "paused", "stopped"), "detaching_volume", None),
     "resize": Action(_states("active", "stopped"), "resize_migrating", None),
     "finish_resize": Action(_states(), "resize_finish", "resized"),
     "confirm_resize": Action(_states("resized"), "resize_confirming", None),
@@ -80,6 +97,12 @@ ACTIONS: Mapping[str, Action] = {
     "evacuate": Action(_states("active", "stopped", "error"), "evacuating", None),
     "delete": Action(ANY, "deleting", "deleted", interrupts=True),
 }
+
+BY_TASK_STATE: Mapping[str, str] = {state: name for name, action in ACTIONS.items() for state in (action.task_state, *action.stages)}
+"""The action that is under way, by the task state that is shown."""
+
+IMAGE_MAKING = frozenset({"snapshot", "backup", "incremental_backup", "shelve"})
+"""The actions that fill an image."""
 
 RESIZING: Mapping[str, str] = {
     "resize_prep": "RESIZE",

@@ -13,6 +13,7 @@ from typing import Any
 from compute_core.model.images import Image
 from compute_core.model.instances import RUNNING, Instance
 from compute_core.xenapi import marks, records
+from compute_core.xenapi.boot import release_of
 from compute_core.xenapi.boot_lock import lock, unlock
 from compute_core.xenapi.certainty import all_of, certain, destroy, one_of
 from compute_core.xenapi.errors import TransferFailed
@@ -54,11 +55,27 @@ async def rescue(xapi: XenApi, place: Place, cache: ImageCache, vm: str, instanc
     return helper
 
 
-async def unrescue(xapi: XenApi, place: Place, vm: str, instance: Instance, *, starts: bool = True) -> None:
-    """The server in place of its rescue VM, which goes with its disk: seven calls. ``starts``: whether it is started."""
+async def unrescue(xapi: XenApi, place: Place, vm: str, instance: Instance) -> None:
+    """The server runs in place of its rescue VM, which is off; ``remove_rescue`` is what follows. Four calls.
+
+    What fails leaves the rescue as it was.
+    """
+    found = await rescue_vm(xapi, instance.uuid)
+    async with Undo(f"unrescue {instance.domain_name}") as undo:
+        if found is not None:
+            helper, _ = found
+            undo.add("start the rescue VM", lambda: start(xapi, place, helper))
+            await reach(xapi, "Halted", "VM.hard_shutdown", helper)
+        undo.add("lock the server", lambda: lock(xapi, vm, WHY_LOCKED))
+        await unlock(xapi, vm)
+        await start(xapi, place, vm)
+
+
+async def give_up_rescue(xapi: XenApi, place: Place, vm: str, instance: Instance) -> None:
+    """Take back what is there of a rescue; the server runs if it ran."""
     await remove_rescue(xapi, instance.uuid)
     await unlock(xapi, vm)
-    if starts:
+    if instance.power_state == RUNNING:
         await start(xapi, place, vm)
 
 
@@ -95,7 +112,7 @@ def _vm_record(instance: Instance, image: Image, place: Place) -> dict[str, Any]
     there = replace(instance, hostname=f"RESCUE-{instance.hostname or instance.name}")
     marked = {marks.RESCUE: instance.uuid, marks.IMAGE: image.id, marks.CELL: instance.cell or ""}
     return {
-        **records.vm_record(there, image, place.host),
+        **records.vm_record(there, image, place.host, records.Grants(release_of(place.version))),
         "name_label": marks.rescue_label(instance.uuid),
         "name_description": f"rescue of {instance.name}",
         "other_config": marked,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -48,6 +48,10 @@ LONG_CALLS = frozenset(
 """Calls that may wait for guests, disks, or for other operations on the same object."""
 
 
+MOVING_PLUGINS = frozenset({"image_download", "image_upload", "transfer_send"})
+"""Functions of our plugin in dom0 that move whole disks, and may take hours. Who goes away meanwhile is noticed by its connection."""
+
+
 class XenApi(Protocol):
     """What recipes need of a session."""
 
@@ -62,6 +66,9 @@ class XenApi(Protocol):
 
         Raises TransferFailed, NotSent, XenApiFailure.
         """
+
+    async def get_text(self, url: str, path: str, query: Mapping[str, str]) -> str:
+        """What a handler of the host at ``url`` says. Raises TransferFailed, NotSent, XenApiFailure."""
 
     @property
     def url(self) -> str:
@@ -95,16 +102,19 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long an answer may take: of a read or a change of the database, and of LONG_CALLS."""
+    """How long an answer may take: of a read or a change of the database, of LONG_CALLS, and of MOVING_PLUGINS."""
 
     call_s: float = 60.0
     long_call_s: float = 1500.0
+    moving_s: float = 22_000.0
     logout_s: float = 3.0
 
     def of(self, method: str, params: tuple[Any, ...]) -> float:
         """The limit of one call; ``event.from`` says itself how long it waits."""
         if method == "event.from":
             return float(params[-1]) + self.call_s
+        if method == "host.call_plugin" and params[2] in MOVING_PLUGINS:
+            return self.moving_s
         return self.long_call_s if method in LONG_CALLS else self.call_s
 
 
@@ -241,6 +251,18 @@ class Session:
         async with closing(self._login.transport.get("/export_raw_vdi", query)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def get_text(self, url: str, path: str, query: Mapping[str, str]) -> str:
+        """See XenApi."""
+        self._note(f"GET {path}")
+        is_here = url == self._login.url
+        transport = self._login.transport if is_here else self._login.dial(url)
+        try:
+            async with closing(transport.get(path, {"session_id": await self.ref(), **query})) as chunks:
+                return b"".join([chunk async for chunk in chunks]).decode(errors="replace")
+        finally:
+            if not is_here:
+                await transport.close()
 
     async def close(self) -> None:
         """Log out, when the server still answers, and drop the connections."""

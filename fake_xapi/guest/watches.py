@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from fake_xapi.dom0 import xenstore
 from fake_xapi.guest import agent
 from fake_xapi.guest.interfaces import interfaces_changed
+from fake_xapi.guest.life import leave_domain
+from fake_xapi.guest.systems import system_of
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call
 
-_DESKTOP_SERVICE = "control/ts"
+_DESKTOP_SERVICE, _SYSRQ = "control/ts", "control/sysrq"
 
 
 def written_by_dom0(call: Call, vm: Id, path: str, value: str) -> None:
@@ -33,6 +35,16 @@ def _desktop(call: Call, vm: Id, rest: str) -> None:
         xenstore.write(call, vm, {"data/ts": wanted})
 
 
+def _sysrq(call: Call, vm: Id, rest: str) -> None:
+    """Linux' drivers take the key away and press it; what they know here is the key of a crash."""
+    row = call.world[vm]
+    if xenstore.read(call.world, vm, _SYSRQ) != "c" or system_of(row, call.world.personality.era).behaviour == "windows":
+        return
+    xenstore.remove(call, vm, _SYSRQ)
+    if row["power_state"] == "Running":
+        leave_domain(call, vm, "crash")
+
+
 def _configuration(call: Call, vm: Id, rest: str) -> None:
     interfaces_changed(call, vm)
 
@@ -40,6 +52,7 @@ def _configuration(call: Call, vm: Id, rest: str) -> None:
 WATCHES: Mapping[str, Callable[[Call, Id, str], None]] = {
     f"{agent.REQUESTS}/": _request,
     _DESKTOP_SERVICE: _desktop,
+    _SYSRQ: _sysrq,
     "xenserver/device/vif/": _configuration,
 }
 """The beginning of a path -> who reacts to it; the rest of the path is passed on."""

@@ -111,4 +111,4 @@ async def inject_network_info(call: Call, server_id: str, _asked: Any) -> None:
 
 async def reset_network(call: Call, server_id: str, _asked: Any) -> None:
     """Have the guest set up its network once more."""
-    await call.services.compute.command(call.context, server_id, "reset_network")
+    await call.services.compute.command(call.context, server_id, "reset_network", request_id=call.context.request_id)

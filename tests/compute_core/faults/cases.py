@@ -20,6 +20,7 @@ from tests.compute_core.faults.aside_cases import PUT_ASIDE
 from tests.compute_core.faults.case import Case
 from tests.compute_core.faults.move_cases import MOVES
 from tests.compute_core.faults.server_cases import POWER, SERVERS
+from tests.compute_core.faults.volume_cases import VOLUMES
 
 CASES: Mapping[str, Case] = {
     case.name: case
@@ -28,5 +29,6 @@ CASES: Mapping[str, Case] = {
         *POWER,
         *MOVES,
         *PUT_ASIDE,
+        *VOLUMES,
     )
 }

@@ -27,7 +27,7 @@ def test_the_end_of_the_log_is_as_long_as_was_asked_for(tmp_path: Path) -> None:
 
     asked, whole, end, nothing = over_rig(tmp_path, body)
 
-    assert asked == ["VM.get_domid", "host.call_plugin"]
+    assert asked == ["VM.get_record", "host.call_plugin"]
     assert (end, nothing) == (whole[-1:], [])
     assert whole
 
@@ -54,5 +54,22 @@ def test_any_other_refusal_stays_xapis_own(tmp_path: Path) -> None:
     assert _refusal(tmp_path, "XENAPI_PLUGIN_FAILURE") == "XENAPI_PLUGIN_FAILURE [console]"
 
 
-def test_a_halted_server_has_no_console(tmp_path: Path) -> None:
-    assert _refusal(tmp_path, is_running=False) == "The server is not running: there is no console to read. Cure: start it."
+def test_a_halted_server_of_which_nothing_is_known_has_no_console(tmp_path: Path) -> None:
+    words = "The server is not running, and nobody knows its last domain: there is no console to read. Cure: start it."
+    assert _refusal(tmp_path, is_running=False) == words
+
+
+@pytest.mark.parametrize("is_noted", [True, False], ids=["noted by its driver", "known to the agent"])
+def test_the_console_of_a_halted_server_is_that_of_its_last_domain(tmp_path: Path, *, is_noted: bool) -> None:
+    async def body(rig: Rig) -> tuple[list[str], list[str]]:
+        vm = await rig.spawn(an_instance())
+        running = (await console_log(rig.session, rig.place, vm, None)).splitlines()
+        domid = await rig.session.call("VM.get_domid", vm)
+        if is_noted:
+            await rig.session.call("VM.add_to_other_config", vm, "last_dom_id", str(domid))
+        await stop(rig.session, vm, Patience())
+        return running, (await console_log(rig.session, rig.place, vm, None, -1 if is_noted else domid)).splitlines()
+
+    running, halted = over_rig(tmp_path, body)
+    assert running
+    assert halted[-1].endswith("reboot: Power down")

@@ -13,7 +13,7 @@ from compute_core.model.instances import RUNNING, SHUTDOWN
 from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
 from compute_core.xenapi.power import Patience, start, stop
 from compute_core.xenapi.removal import remove
-from compute_core.xenapi.rescue import rescue, unrescue
+from compute_core.xenapi.rescue import remove_rescue, rescue, unrescue
 from tests.compute_core.rig import CONTENT, NOTHING, Rig, content_of, fixed_vhd, over_rig, stored
 from tests.compute_core.simulated import Disturbance, is_dead, loses_reply, refuses
 from tests.compute_core.values import UUID, an_instance
@@ -45,11 +45,12 @@ CACHED = [CALLS[0], *CALLS[8:]]
 BACK = [
     "VM.get_all_records_where",
     "VM.hard_shutdown",
+    "VM.set_blocked_operations",
+    "VM.start_on",
+    "VM.get_all_records_where",
     "VDI.get_all_records_where",
     "VDI.destroy",
     "VM.destroy",
-    "VM.set_blocked_operations",
-    "VM.start_on",
 ]
 WITH_SERVER = {"VM": [LABEL], "VBD": ["0"], "VIF": [SERVER.vifs[0].mac], "VDI": [LABEL], "task": []}
 
@@ -60,6 +61,11 @@ def steps(calls: list[str]) -> list[Any]:
 
 async def rescued(rig: Rig, vm: str, image: Any = None) -> str:
     return await rescue(rig.session, rig.place, rig.cache, vm, SERVER, image or rig.image)
+
+
+async def back(rig: Rig, vm: str) -> None:
+    await unrescue(rig.session, rig.place, vm, SERVER)
+    await remove_rescue(rig.session, UUID)
 
 
 async def state(rig: Rig, vm: str) -> tuple[str, dict[str, str]]:
@@ -110,12 +116,12 @@ def test_nobody_starts_a_server_while_it_is_rescued(tmp_path: Path) -> None:
     assert over_rig(tmp_path, body) == "OPERATION_BLOCKED"
 
 
-def test_the_way_back_takes_seven_calls_and_nothing_of_the_rescue_stays(tmp_path: Path) -> None:
+def test_the_way_back_takes_eight_calls_and_nothing_of_the_rescue_stays(tmp_path: Path) -> None:
     async def body(rig: Rig) -> Any:
         vm = await rig.spawn(SERVER)
         await rescued(rig, vm)
         rig.undisturbed()
-        await unrescue(rig.session, rig.place, vm, SERVER)
+        await back(rig, vm)
         return rig.undisturbed(), await state(rig, vm), rig.left()
 
     assert over_rig(tmp_path, body) == (BACK, ("Running", {}), WITH_SERVER)
@@ -163,9 +169,9 @@ def test_a_way_back_that_was_broken_off_anywhere_is_finished_by_the_next(
         rig.undisturbed()
         rig.wire.before = disturbance(at)
         with pytest.raises((Unanswered, XenApiFailure)):
-            await unrescue(rig.session, rig.place, vm, SERVER)
+            await back(rig, vm)
         rig.undisturbed()
-        await unrescue(rig.session, rig.place, vm, SERVER)
+        await back(rig, vm)
         return await state(rig, vm), rig.left()
 
     assert over_rig(tmp_path, body) == (("Running", {}), WITH_SERVER)

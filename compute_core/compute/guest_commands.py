@@ -1,0 +1,86 @@
+"""What a host is told to do with a guest at once, and what it hears of its servers from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from compute_core.compute.consoles import acting_vm
+from compute_core.compute.volumes import volume_extended
+from compute_core.compute.work import Query, Work
+from compute_core.model.errors import Conflict
+from compute_core.model.instances import POWER_STATES
+from compute_core.xenapi import guest_tells
+from compute_core.xenapi.plugins import AgentRequest, Dom0, PluginRefusal
+
+RESET_NETWORK = AgentRequest("resetnetwork", accepts=("0", "500"))
+"""500 is what agents say that have nothing to reset."""
+RESET_NETWORK_S = 60.0
+
+News = Callable[[Work], Awaitable[int | None]]
+"""Takes news in; the server's power state where the cell is to hear of it, None otherwise."""
+
+
+async def _trigger_crash_dump(work: Work) -> None:
+    host = work.host
+    try:
+        await guest_tells.trigger_crash(host.xapi, host.place, acting_vm(work))
+    except PluginRefusal as refusal:
+        raise Conflict(f"{host.settings.host}: {refusal}") from refusal
+
+
+async def _inject_network_info(work: Work) -> None:
+    host = work.host
+    try:
+        await guest_tells.inject_network_info(host.xapi, host.place, acting_vm(work), work.instance)
+    except PluginRefusal as refusal:
+        raise Conflict(f"{host.settings.host}: {refusal}") from refusal
+
+
+async def _reset_network(work: Work) -> None:
+    """``request_id`` names the request to the guest's agent."""
+    host = work.host
+    domid = await guest_tells.domain_of(host.xapi, acting_vm(work))
+    try:
+        await Dom0(host.xapi, host.place.host).ask_agent(domid, work.arguments["request_id"], [RESET_NETWORK], RESET_NETWORK_S)
+    except PluginRefusal as refusal:
+        raise Conflict(f"{host.settings.host}: {refusal}") from refusal
+
+
+GUEST_COMMANDS: Mapping[str, Query] = {
+    "trigger_crash_dump": _trigger_crash_dump,
+    "inject_network_info": _inject_network_info,
+    "reset_network": _reset_network,
+}
+
+
+async def _renamed(work: Work) -> None:
+    vm = work.host.vms.get(work.instance.uuid)
+    if vm is not None:
+        await guest_tells.rename(work.host.xapi, vm.ref, work.instance.name)
+
+
+async def _network_changed(work: Work) -> None:
+    """The guest reads its addresses where they are written."""
+    if work.host.vms.get(work.instance.uuid) is not None:
+        await _inject_network_info(work)
+
+
+async def _power_update(work: Work) -> int | None:
+    """Somebody says that the power state has changed: the host knows."""
+    vm = work.host.vms.acting(work.instance.uuid)
+    if vm is None:
+        return None
+    vm.told = vm.power_state = POWER_STATES[await work.host.xapi.call("VM.get_power_state", vm.ref)]
+    return vm.told
+
+
+NEWS: Mapping[str, News] = {
+    "renamed": _renamed,
+    "network-changed": _network_changed,
+    "network-vif-plugged": _network_changed,
+    "network-vif-unplugged": _network_changed,
+    "network-vif-deleted": _network_changed,
+    "power-update": _power_update,
+    "volume-extended": volume_extended,
+}
+"""By the names of external events, and our own. What is in no table is of no interest to a host."""
