@@ -24,13 +24,18 @@ class Place(NamedTuple):
     ca_file: str
     timeout_s: float
 
+    @property
+    def shown(self) -> str:
+        """The URL as errors may show it: what follows a question mark may be a key."""
+        return self.url.partition("?")[0]
+
 
 def place_of(given: Arguments) -> Place:
     """``url``, ``headers``, ``ca_file`` (of dom0, "" for the system's) and ``timeout_s`` of silence."""
     url = arguments.text(given, "url")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or "\n" in url or " " in url:
-        raise arguments.bad("url", f"is no http or https URL without a user: {url!r}")
+        raise arguments.bad("url", "is no http or https URL without a user")
     return Place(url, arguments.texts(given, "headers"), arguments.text(given, "ca_file", ""), arguments.seconds(given, "timeout_s", 60.0))
 
 
@@ -46,7 +51,7 @@ def exchange(
             raise _refusal(method, place, answer)
         yield answer
     except (ConnectionError, socket.timeout, http.client.HTTPException) as problem:
-        raise Refusal(RETRYABLE, f"{method} {place.url}: {problem!r}") from problem
+        raise Refusal(RETRYABLE, f"{method} {place.shown}: {problem!r}") from problem
     finally:
         connection.close()
 
@@ -62,11 +67,11 @@ def _asked(
             connection.request(method, _target(place), body=body, headers={**place.headers, **sized}, encode_chunked=is_chunked)
         return connection.getresponse()
     except ValueError as problem:
-        raise Refusal(BAD_ARGUMENTS, f"{method} {place.url}: {problem}") from problem
+        raise Refusal(BAD_ARGUMENTS, f"{method} {place.shown}: {problem}") from problem
     except ssl.SSLError as problem:
-        raise Refusal(DENIED, f"{method} {place.url}: {problem}") from problem
+        raise Refusal(DENIED, f"{method} {place.shown}: {problem}") from problem
     except OSError as problem:
-        raise Refusal(RETRYABLE, f"{method} {place.url}: {problem}") from problem
+        raise Refusal(RETRYABLE, f"{method} {place.shown}: {problem}") from problem
 
 
 def _connection(place: Place) -> http.client.HTTPConnection:
@@ -86,7 +91,7 @@ def _target(place: Place) -> str:
 def _refusal(method: str, place: Place, answer: http.client.HTTPResponse) -> Refusal:
     said = answer.read(_MOST_SAID).decode("utf-8", "replace").strip()
     kind = _KINDS.get(answer.status, RETRYABLE if answer.status >= 500 else BAD_ARGUMENTS)
-    return Refusal(kind, f"{method} {place.url}: {answer.status} {answer.reason} {said}".strip())
+    return Refusal(kind, f"{method} {place.shown}: {answer.status} {answer.reason} {said}".strip())
 
 
 def pieces_of(answer: http.client.HTTPResponse) -> Iterator[bytes]:

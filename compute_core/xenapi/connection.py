@@ -6,6 +6,7 @@ May not know what the bytes mean.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import cast
@@ -14,6 +15,15 @@ import httptools
 
 BUFFERED_BYTES = 1 << 20
 """Of a reply that is read as a stream: above it, the peer is asked to wait."""
+
+
+KEPT_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+)
+"""A host that is dead is noticed within two minutes, however long its answer may take."""
 
 
 class ConnectionBroken(Exception):
@@ -157,6 +167,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio's protocol."""
         self._transport = cast("asyncio.Transport", transport)
+        wire = transport.get_extra_info("socket")
+        for level, option, value in KEPT_ALIVE if wire is not None else ():
+            wire.setsockopt(level, option, value)
 
     def data_received(self, data: bytes) -> None:
         """Part of asyncio's protocol."""

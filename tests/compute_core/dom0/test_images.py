@@ -298,6 +298,11 @@ def test_what_the_image_service_says_is_sorted(tmp_path: Path, service: ImageSer
     assert (found, f"GET {service.url}{PATH}: {status}" in text, "no such image" in text) == (kind, True, True)
 
 
+def test_what_follows_a_question_mark_is_not_told(tmp_path: Path, service: ImageService) -> None:
+    kind, text = _refused(tmp_path, service, ANOTHER, url=f"{service.url}/x?signature=secret")
+    assert (kind, "/x: 404" in text, "secret" in text) == ("NotFound", True, False)
+
+
 def test_a_connection_that_breaks_may_be_tried_again(tmp_path: Path, service: ImageService) -> None:
     service.cut_at = MIB
     kind, text = _refused(tmp_path, service, ANOTHER)

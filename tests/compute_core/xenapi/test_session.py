@@ -163,6 +163,8 @@ def test_each_operation_counts_its_own_requests() -> None:
 def test_a_long_call_and_a_poll_may_take_their_time() -> None:
     limits = Limits(call_s=1.0, long_call_s=100.0)
 
+    moving = Limits(moving_s=9.0, long_call_s=7.0)
+    assert [moving.of("host.call_plugin", ("h", "inova", name, {})) for name in ("image_download", "version")] == [9.0, 7.0]
     assert [limits.of("VM.create", ()), limits.of("VM.start", ()), limits.of("event.from", (["vm"], "", 30.0))] == [1.0, 100.0, 31.0]
 
 
