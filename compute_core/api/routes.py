@@ -29,8 +29,8 @@ from compute_core.api.route import ADMIN, ANYBODY, KNOWN, MEMBER, READER, Action
 from compute_core.api.schemas import moves, resources
 from compute_core.api.schemas import server_life as life_bodies
 from compute_core.api.schemas import servers as bodies
-from compute_core.api.schemas.services import AUTH, IMAGE, IMAGES, PATCH
 from compute_core.api.schemas import volumes as volume_bodies
+from compute_core.api.schemas.services import AUTH, IMAGE, IMAGES, PATCH
 from compute_core.api.server_action import act
 from compute_core.api.volume import volumes
 

@@ -41,15 +41,15 @@ def ended(action: str, error: str | None, host: str, now: str) -> Also:
     return also
 
 
-def end(connection: Connection, instance: Instance, action: str, error: str | None, host: str, now: str) -> None:
-    """As ``ended``, for whoever has a transaction."""
+def end(connection: Connection, instance: Instance, action: str, error: str | None, host: str, now: str, note: str = "") -> None:
+    """As ``ended``, for whoever has a transaction. ``note``: what there is to say of one that ended well."""
     event = names_of(action).event
     open_one = next((each for each in instance_actions.of_instance(connection, instance.uuid) if _is_open(each, event)), None)
     if open_one is None:
         return
     result = SUCCESS if error is None else ERROR
     where = host or instance.host or open_one.events[-1].host
-    last = replace(open_one.events[-1], finished_at=now, result=result, details=error, host=where)
+    last = replace(open_one.events[-1], finished_at=now, result=result, details=error or note or None, host=where)
     message = "" if error is None else ERROR
     instance_actions.change(connection, replace(open_one, updated_at=now, message=message, events=(*open_one.events[:-1], last)))
 

@@ -12,25 +12,38 @@ from compute_core.cells.hand_over import HandOver
 from compute_core.cells.loops import Loops
 from compute_core.cells.overview import Overview
 from compute_core.cells.routing import Router, topic_of
+from compute_core.cells.server_backups import ServerBackups
 from compute_core.cells.server_life import ServerLife
 from compute_core.cells.server_moves import ServerMoves
+from compute_core.cells.server_volumes import ServerVolumes
 from compute_core.cells.servers import CellServers
 from compute_core.cells.settings import ApiCellSettings
 from compute_core.images.port import ImageStore
 from compute_core.model.clock import Clock
 from compute_core.model.json import from_json
 from compute_core.store.port import Store
+from compute_core.volumes.port import Attachments
 
 
 class ApiCell:
     """The top; ``start`` before use, ``close`` after. ``chance`` makes uuids and draws among cells; see ``port.ComputeApi``."""
 
-    def __init__(self, settings: ApiCellSettings, store: Store, bus: Bus, images: ImageStore, clock: Clock, chance: Random) -> None:
+    def __init__(
+        self,
+        settings: ApiCellSettings,
+        store: Store,
+        bus: Bus,
+        images: ImageStore,
+        clock: Clock,
+        chance: Random,
+        *,
+        volumes: Attachments | None = None,
+    ) -> None:
         self._settings = settings
         self._bus = bus
         self._router = Router(bus, settings.name)
         self._hand_over = HandOver(settings, store, self._router, clock, chance)
-        self._servers = CellServers(settings, store, self._router, self._hand_over, images, clock, chance)
+        self._servers = CellServers(settings, store, self._router, self._hand_over, images, clock, chance, volumes=volumes)
         self._flavors = Flavors(store, chance)
         keys = KeyPairs(store, clock, settings.quotas.key_pairs)
         overview = Overview(self._router, settings.child_paths, settings.overview_timeout_s)
@@ -44,8 +57,10 @@ class ApiCell:
         self.act = self._servers.act
         self.create_image = self._servers.create_image
         self.force_delete = self._servers.force_delete
+        self._take_over_backups(ServerBackups(self._servers, images))
         self._take_over(ServerLife(settings, store, self._servers, images, clock))
         self._take_over_moves(ServerMoves(settings, store, self._router, self._servers, images))
+        self._take_over_volumes(ServerVolumes(self._servers, volumes))
         self.query = self._servers.query
         self.command = self._servers.command
         self.set_metadata = self._servers.set_metadata
@@ -79,6 +94,10 @@ class ApiCell:
         self.tell_host = life.tell_host
         self.list_actions = life.list_actions
 
+    def _take_over_backups(self, backups: ServerBackups) -> None:
+        self.create_backup = backups.create_backup
+        self.create_incremental_backup = backups.create_incremental_backup
+
     def _take_over_moves(self, moves: ServerMoves) -> None:
         self.resize_server = moves.resize_server
         self.migrate_server = moves.migrate_server
@@ -87,6 +106,11 @@ class ApiCell:
         self.list_migrations = moves.list_migrations
         self.server_migrations = moves.server_migrations
         self.steer_migration = moves.steer_migration
+
+    def _take_over_volumes(self, volumes: ServerVolumes) -> None:
+        self.attach_volume = volumes.attach_volume
+        self.detach_volume = volumes.detach_volume
+        self.keep_volume = volumes.keep_volume
 
     async def start(self) -> None:
         """Serve the cells below, and send again what they have not answered."""

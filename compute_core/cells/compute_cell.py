@@ -40,7 +40,7 @@ from compute_core.store.port import Store
 CHANGEABLE = frozenset(
     {
         "name", "description", "hostname", "disk_config", "access_ip_v4", "access_ip_v6", "tags", "metadata",
-        "is_locked", "locked_by", "locked_reason",
+        "is_locked", "locked_by", "locked_reason", "block_devices",
     }
 )  # fmt: skip
 """What may be changed of an instance from above."""
@@ -108,6 +108,7 @@ class ComputeCell:
             "set_service": self.set_service,
             "heartbeat": self._heartbeats.take,
             "build_progress": self.build_progress,
+            "image_progress": self.image_progress,
             "build_succeeded": self.build_succeeded,
             "build_failed": self.build_failed,
             "instance_destroyed": self.instance_destroyed,
@@ -191,7 +192,7 @@ class ComputeCell:
         if unknown:
             raise ComputeError(f"These are not changed from above: {', '.join(sorted(unknown))}.")
         also = action_log.noted(context, action, self._clock.exact()) if action else None
-        changed = await self._changed(uuid, lambda now: replace(now, **changes), also)
+        changed = await self._changed(uuid, lambda now: outcomes.with_changes(now, changes), also)
         if "name" in changes:
             await self.tell_host(CONTEXT, uuid, "renamed", {})
         return to_json(changed)
@@ -244,6 +245,10 @@ class ComputeCell:
         """A build goes on."""
         await self._ledger.change(uuid, outcomes.progressed(host, task_state, progress))
 
+    async def image_progress(self, uuid: str, progress: int, host: str = "") -> None:
+        """The making of an image goes on."""
+        await self._ledger.change(uuid, outcomes.sent(host, progress))
+
     async def build_succeeded(self, uuid: str, power_state: int, host: str = "") -> None:
         """A build has ended well."""
 
@@ -267,15 +272,15 @@ class ComputeCell:
             await self._healing.finish_removal(uuid)
 
     async def action_finished(
-        self, uuid: str, action: str, error: str | None, power_state: int, changes: Mapping[str, Any], host: str = ""
+        self, uuid: str, action: str, error: str | None, power_state: int, changes: Mapping[str, Any], host: str = "", note: str = ""
     ) -> None:
-        """An action has ended, well or not; one that ended well may have changed members of the instance."""
+        """An action has ended, well or not; one that ended well may have changed members of the instance. ``note``: worth telling."""
         if action in MOVES:
             await self._moving.finished(End(action, host, error, power_state, self._clock.iso(), changes), uuid)
             return
 
         def also(connection: Connection, before: Instance) -> None:
-            action_log.end(connection, before, action, error, host, self._clock.exact())
+            action_log.end(connection, before, action, error, host, self._clock.exact(), note)
             if error is None and action == "shelve_offload":
                 hosts.release(connection, before.uuid)
 

@@ -45,6 +45,13 @@ def left_images(connection: Connection, cell: str, news: Sequence[Instance]) -> 
     return tuple(before for before, copy in pairs if before and (copy.is_deleted or copy.shelved_image_ref != before))
 
 
+def gone(connection: Connection, cell: str, news: Sequence[Instance]) -> tuple[Instance, ...]:
+    """Those of these instances that are gone, which is news."""
+    uuids = [copy.uuid for copy in news if copy.is_deleted]
+    known, mapped = instances.among(connection, uuids), mappings.among(connection, uuids)
+    return tuple(copy for copy in news if copy.is_deleted and _is_news(copy, cell, known.get(copy.uuid), mapped.get(copy.uuid)))
+
+
 def delete_here(connection: Connection, instance: Instance, now: str) -> None:
     """Delete an instance that no cell has."""
     gone = deleted(now)(instance)

@@ -10,13 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from compute_core.cells.copies import Taken, delete_here, left_images, take_news
+from compute_core.cells.copies import Taken, delete_here, gone, left_images, take_news
 from compute_core.cells.hand_over import HandOver
 from compute_core.cells.new_servers import check_image, hints_of, how_many, new_instances, usage_of
 from compute_core.cells.outcomes import DELETING, failed
 from compute_core.cells.routing import Router
 from compute_core.cells.settings import ApiCellSettings
 from compute_core.images.port import ImageStore
+from compute_core.model.backups import OWN_PROPERTIES
 from compute_core.model.clock import Clock
 from compute_core.model.errors import ComputeError, Conflict, Forbidden, Invalid, NotFound, NoValidHost
 from compute_core.model.flavors import Flavor
@@ -31,16 +32,18 @@ from compute_core.scheduler.capacity import Ask
 from compute_core.store import flavors, instances, keypairs, listing, mappings, usages
 from compute_core.store.mappings import CellMapping
 from compute_core.store.port import Store
+from compute_core.volumes.port import Attachments
 
 COMMANDED = frozenset({"active", "paused", "rescued", "error"})
 """The states in which a host may be told to do something at once with a guest."""
-SNAPSHOT_FORMAT = {"disk_format": "vhd", "container_format": "bare"}
+SNAPSHOT_FORMAT = {"disk_format": "vhd", "container_format": "ovf"}
+"""A tar of numbered VHDs."""
 
 
 class CellServers:
     """The servers of all cells. ``chance`` makes the uuids."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the services that the top of the tree stands on
         self,
         settings: ApiCellSettings,
         store: Store,
@@ -49,6 +52,8 @@ class CellServers:
         images: ImageStore,
         clock: Clock,
         chance: Random,
+        *,
+        volumes: Attachments | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -57,6 +62,7 @@ class CellServers:
         self._images = images
         self._clock = clock
         self._chance = chance
+        self._volumes = volumes
 
     async def create_servers(self, context: RequestContext, request: ServerRequest) -> tuple[Instance, ...]:
         """See the port."""
@@ -110,6 +116,7 @@ class CellServers:
         instance, mapping = await self._store.run(_seen_by, context, uuid)
         self._check_lock(context, instance)
         if not mapping.cell:
+            await self._release_volumes([instance])
             await self._store.run(delete_here, instance, self._clock.iso())
             return
         await self._store.run(_mark_deleting, uuid, self._clock.iso(), self._clock.now().timestamp())
@@ -202,11 +209,21 @@ class CellServers:
         return replace(changed, cell=mapping.cell)
 
     async def _take(self, cell: str, news: Sequence[Instance]) -> Taken:
-        """Take news in. Images of shelved servers that no longer need them go first: so they go even if this is broken off."""
+        """Take news in. Images that shelved servers no longer need, and volumes of servers that are gone, are given up first.
+
+        So they are even if this is broken off.
+        """
+        await self._release_volumes(await self._store.run(gone, cell, news))
         for image_id in await self._store.run(left_images, cell, news):
             with contextlib.suppress(NotFound):
                 await self._images.delete(image_id)
         return await self._store.run(take_news, cell, news)
+
+    async def _release_volumes(self, left: Sequence[Instance]) -> None:
+        for instance in left:
+            if self._volumes is not None and instance.block_devices:
+                deleted = [device.volume_id for device in instance.block_devices if device.deletes_volume]
+                await self._volumes.release(instance.uuid, deleted)
 
     async def unlocked(self, context: RequestContext, uuid: str) -> Instance:
         """A server with which the caller may do something now. Conflict: it is locked."""
@@ -224,9 +241,10 @@ class CellServers:
     async def _snapshot_properties(self, context: RequestContext, instance: Instance, asked: Mapping[str, str]) -> dict[str, str]:
         """The base image's own properties, what the image is of, and what the user asks for."""
         try:
-            inherited = (await self._images.get(instance.image_ref)).properties
+            found = (await self._images.get(instance.image_ref)).properties
         except NotFound:
-            inherited = {}
+            found = {}
+        inherited = {key: value for key, value in found.items() if key not in OWN_PROPERTIES}
         origin = {"image_type": "snapshot", "instance_uuid": instance.uuid, "base_image_ref": instance.image_ref}
         return {**inherited, **origin, "user_id": context.user_id, **asked}
 

@@ -25,10 +25,12 @@ from compute_core.images.port import ImageStore
 from compute_core.model.errors import ComputeError, HostUnreachable
 from compute_core.model.instances import Instance
 from compute_core.model.json import from_json, to_json
+from compute_core.volumes.port import Attachments
 from compute_core.xenapi.errors import Unanswered, XenApiFailure
 from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.place import Place, learn
 from compute_core.xenapi.session import Session
+from compute_core.xenapi.targets import Targets
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +41,22 @@ SILENCE = (XenApiFailure, Unanswered, HostUnreachable)
 class ComputeManager:
     """The agent of ``settings.host``. ``chance`` is its stream of chance; the session is closed with it."""
 
-    def __init__(self, settings: AgentSettings, session: Session, bus: Bus, images: ImageStore, chance: Random) -> None:
+    def __init__(
+        self,
+        settings: AgentSettings,
+        session: Session,
+        bus: Bus,
+        images: ImageStore,
+        chance: Random,
+        *,
+        volumes: Attachments | None = None,
+    ) -> None:
         self._settings = settings
         self._session = session
         self._bus = bus
         self._images = images
         self._chance = chance
+        self._volumes = volumes
         self._cell = Cell(bus, settings.cell, settings.host)
         self._vms = Vms()
         self._operations = Operations()
@@ -90,7 +102,7 @@ class ComputeManager:
     def _servers(self, place: Place) -> Servers:
         cache = ImageCache(place, self._images)
         peers = BusPeers(self._bus, self._cell)
-        host = Host(self._settings, self._session, place, self._images, cache, self._vms, peers)
+        host = Host(self._settings, self._session, place, self._images, cache, self._vms, peers, Targets(place), self._volumes)
         return Servers(host, self._cell, self._operations, asyncio.Semaphore(self._settings.concurrent_builds))
 
     async def _keep_reporting(self, servers: Servers, group: asyncio.TaskGroup) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from compute_core.compute.volumes import without_bad_volumes
 from compute_core.compute.work import Ending, Operation, Work
 from compute_core.model.instances import PAUSED, RUNNING, SHUTDOWN, SUSPENDED
 from compute_core.xenapi import power
@@ -24,10 +25,10 @@ def _to(power_state: int, recipe: Recipe) -> Operation:
 
 
 POWER: Mapping[str, Operation] = {
-    "start": _to(RUNNING, lambda xapi, place, vm, _: power.start(xapi, place, vm)),
+    "start": without_bad_volumes(_to(RUNNING, lambda xapi, place, vm, _: power.start(xapi, place, vm))),
     "stop": _to(SHUTDOWN, lambda xapi, _, vm, patience: power.stop(xapi, vm, patience)),
-    "reboot_soft": _to(RUNNING, power.reboot_soft),
-    "reboot_hard": _to(RUNNING, lambda xapi, place, vm, _: power.reboot_hard(xapi, place, vm)),
+    "reboot_soft": without_bad_volumes(_to(RUNNING, power.reboot_soft)),
+    "reboot_hard": without_bad_volumes(_to(RUNNING, lambda xapi, place, vm, _: power.reboot_hard(xapi, place, vm))),
     "pause": _to(PAUSED, lambda xapi, _, vm, __: power.pause(xapi, vm)),
     "unpause": _to(RUNNING, lambda xapi, _, vm, __: power.unpause(xapi, vm)),
     "suspend": _to(SUSPENDED, lambda xapi, _, vm, __: power.suspend(xapi, vm)),

@@ -63,14 +63,14 @@ class Servers:
         """Whether somebody is there."""
         return "pong"
 
-    async def build(self, context: Any, instance: Any, image: Any, admin_password: str, attempt: int) -> None:  # noqa: ARG002
+    async def build(self, context: Any, instance: Any, image: Any, admin_password: str, attempt: int) -> None:
         """Build a server; once more is fine: what a former life left half done is removed first, what it finished is reported.
 
-        ``admin_password`` is for the agent inside the guest, which no recipe speaks to yet; it goes nowhere else.
+        ``admin_password`` goes onto the config drive, for the guest, and nowhere else.
         """
         server, source = from_json(instance, Instance), from_json(image, Image)
         log.info("%s: build %s, attempt %d (%s)", self.name, server.uuid, attempt, context.get("request_id", ""))
-        await self.operations.run(server.uuid, lambda: self._build(server, source))
+        await self.operations.run(server.uuid, lambda: self._build(server, source, admin_password))
 
     async def destroy(self, context: Any, instance: Any) -> None:
         """Remove a server, whatever is under way on it. HostUnreachable when the host does not answer: the bus tries again."""
@@ -195,17 +195,17 @@ class Servers:
             await remove_former(self.host.xapi, uuid, label)
         await remove(self.host.xapi, uuid, label, self.host.vms.uuid_of(uuid))
 
-    async def _build(self, server: Instance, image: Image) -> None:
+    async def _build(self, server: Instance, image: Image, admin_password: str) -> None:
         try:
             async with self.builds:
-                await self._build_here(server, image)
+                await self._build_here(server, image, admin_password)
         except BuildFailed as failure:
             self.operations.is_untidy = True
             await self._tell_failure(server.uuid, failure)
         else:
             await self.cell.tell("build_succeeded", uuid=server.uuid, power_state=RUNNING)
 
-    async def _build_here(self, server: Instance, image: Image) -> None:
+    async def _build_here(self, server: Instance, image: Image, admin_password: str) -> None:
         former = self.host.vms.get(server.uuid)
         if former is not None and former.power_state == RUNNING:
             return
@@ -213,7 +213,7 @@ class Servers:
         with as_build_failure(self.name):
             if former is not None:
                 await remove(self.host.xapi, server.uuid, server.domain_name)
-            vm = await spawn(self.host.xapi, self.host.place, self.host.cache, server, image)
+            vm = await spawn(self.host.xapi, self.host.place, self.host.cache, server, image, admin_password)
         self.host.vms.built(server, vm)
 
     async def _tell_failure(self, uuid: str, failure: BuildFailed) -> None:

@@ -31,6 +31,8 @@ VOLUME = "inova-volume-id"
 """On VBDs: the volume that they attach."""
 NOTE = "inova-note"
 """On VMs: what their operator should know of how they were built."""
+BACKUP = "inova-backup"
+"""On snapshots of a server's disk that stay: the image of the point of its backups that they are."""
 VIF_ID = "inova-vif-id"
 """On VIFs: the port of the network service."""
 

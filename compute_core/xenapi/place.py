@@ -23,7 +23,8 @@ NO_DISKS = frozenset({"iso", "udev"})
 class Place:
     """Refs and facts of one host that do not change while it is up.
 
-    ``is_alone``: the pool, whose uuid is ``pool``, has no other host. ``token`` is where events of what changes since begin.
+    ``is_alone``: the pool, whose uuid is ``pool``, has no other host. ``token`` is where events of what changes since begin,
+    ``initiator`` the host's name in iSCSI.
     """
 
     host: str
@@ -41,6 +42,7 @@ class Place:
     is_alone: bool
     token: str
     pool: str = ""
+    initiator: str = ""
 
 
 async def learn(session: Session, url: str) -> Place:
@@ -68,6 +70,7 @@ async def learn(session: Session, url: str) -> Place:
         is_alone=len(tables["host"]) == 1,
         token=batch["token"],
         pool=next((pool["uuid"] for pool in tables["pool"].values()), ""),
+        initiator=record.get("iscsi_iqn") or record["other_config"].get("iscsi_iqn", ""),
     )
 
 

@@ -118,6 +118,12 @@ def _host_status(view: View) -> str:
     return "UP" if node.is_enabled else "MAINTENANCE"
 
 
+def _volumes(view: View) -> list[dict[str, Any]]:
+    devices = view.server.block_devices
+    since = view.call.version >= 3
+    return [{"id": device.volume_id, **({"delete_on_termination": device.deletes_volume} if since else {})} for device in devices]
+
+
 def _hostname(view: View) -> str:
     return view.server.hostname or view.server.name
 
@@ -151,7 +157,7 @@ FIELDS: tuple[Field, ...] = (
     Field("OS-EXT-STS:task_state", lambda v: v.server.task_state),
     Field("OS-EXT-STS:vm_state", lambda v: v.server.vm_state),
     Field("OS-EXT-STS:power_state", lambda v: v.server.power_state),
-    Field("os-extended-volumes:volumes_attached", lambda _: []),
+    Field("os-extended-volumes:volumes_attached", _volumes),
     Field("OS-EXT-SRV-ATTR:host", lambda v: v.server.host, is_admins=True),
     Field("OS-EXT-SRV-ATTR:hypervisor_hostname", lambda v: v.server.hypervisor_hostname, is_admins=True),
     Field("OS-EXT-SRV-ATTR:instance_name", lambda v: v.server.domain_name, is_admins=True),

@@ -18,6 +18,7 @@ CATALOG: tuple[tuple[str, str, str], ...] = (
     ("identity", "keystone", "/identity"),
     ("image", "glance", "/image"),
     ("network", "neutron", "/network"),
+    ("volumev3", "cinderv3", "/volume/v3"),
 )
 """Type, name and place of every service here."""
 

@@ -31,6 +31,11 @@ ACCOUNTS = (
     Account("looker", "demo", ("reader",), "looker-secret"),
 )
 POWER = {"stop": 4, "pause": 3, "suspend": 7, "shelve": 4, "shelve_offload": 0, "soft_delete": 4}
+CHANGES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "attach_volume": lambda server: {"block_devices": [{**each, "state": "attached"} for each in server["block_devices"]]},
+    "detach_volume": lambda server: {"block_devices": [each for each in server["block_devices"] if each["state"] == "attached"]},
+}
+"""What members of a server are after an action."""
 ANSWERS: dict[str, Any] = {}
 """What stand-ins say to questions, by question; None to all others."""
 VERSIONS = (1, 3, 9, 16, 19, 26, 37, 47, 53, 57, 61, 63, 71, 73, 75, 87)
@@ -97,7 +102,8 @@ class StandIn:
         self.asked.append((action, {"instance": instance, **asked}))
         if action in self.holds:
             return
-        end: dict[str, Any] = {"action": action, "error": None, "power_state": POWER.get(action, 1), "changes": {}}
+        changes = CHANGES[action](instance) if action in CHANGES else {}
+        end: dict[str, Any] = {"action": action, "error": None, "power_state": POWER.get(action, 1), "changes": changes}
         await self.tell("action_finished", uuid=instance["uuid"], host=self.host, **end)
 
     async def hear(self, instance: Mapping[str, Any], news: str, **asked: Any) -> None:

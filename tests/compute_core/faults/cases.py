@@ -20,12 +20,14 @@ from tests.compute_core.faults.aside_cases import PUT_ASIDE
 from tests.compute_core.faults.case import Case
 from tests.compute_core.faults.move_cases import MOVES
 from tests.compute_core.faults.server_cases import POWER, SERVERS
+from tests.compute_core.faults.spawn_cases import SPAWNS
 from tests.compute_core.faults.volume_cases import VOLUMES
 
 CASES: Mapping[str, Case] = {
     case.name: case
     for case in (
         *SERVERS,
+        *SPAWNS,
         *POWER,
         *MOVES,
         *PUT_ASIDE,

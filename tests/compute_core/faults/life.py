@@ -7,7 +7,7 @@ request: these are numbered on a tape, across all hosts, and the tape's disturba
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from inspect import isawaitable
@@ -16,7 +16,9 @@ from typing import Any
 from compute_core.bus.port import Bus, Endpoint, Serving
 from compute_core.compute.manager import ComputeManager
 from compute_core.compute.settings import AgentSettings
+from compute_core.model.volumes import Attachment, Connection, Volume
 from compute_core.settings import HostEntry
+from compute_core.volumes.port import Attachments, Connector
 from compute_core.wiring import CloudApplication
 from compute_core.xenapi.session import Account, Login, Session
 from fake_xapi.transports.ports import Xapi
@@ -129,6 +131,46 @@ class LifeLine:
         pass
 
 
+@dataclass
+class LivingVolumes:
+    """The volume service, as far as a process is alive."""
+
+    volumes: Attachments
+    life: Life
+
+    async def get(self, volume_id: str) -> Volume:
+        self.life.check()
+        return await self.volumes.get(volume_id)
+
+    async def reserve(self, volume_id: str, instance_uuid: str) -> Attachment:
+        self.life.check()
+        return await self.volumes.reserve(volume_id, instance_uuid)
+
+    async def connect(self, attachment_id: str, connector: Connector, device: str) -> Connection:
+        self.life.check()
+        return await self.volumes.connect(attachment_id, connector, device)
+
+    async def complete(self, attachment_id: str) -> None:
+        self.life.check()
+        await self.volumes.complete(attachment_id)
+
+    async def begin_detaching(self, volume_id: str) -> None:
+        self.life.check()
+        await self.volumes.begin_detaching(volume_id)
+
+    async def roll_detaching(self, volume_id: str) -> None:
+        self.life.check()
+        await self.volumes.roll_detaching(volume_id)
+
+    async def disconnect(self, attachment_id: str) -> None:
+        self.life.check()
+        await self.volumes.disconnect(attachment_id)
+
+    async def release(self, instance_uuid: str, delete: Collection[str] = ()) -> None:
+        self.life.check()
+        await self.volumes.release(instance_uuid, delete)
+
+
 class MortalAgent:
     """The agent of one host, life after life. ``crashes`` is what ended lives that nobody ended."""
 
@@ -148,7 +190,9 @@ class MortalAgent:
         host, cloud = self._host, self._cloud
         session = Session(Login(Account(host.url, host.user, host.password), self.life.dial))
         settings = AgentSettings(host=host.name, cell=cloud.settings.cell, url=host.url)
-        manager = ComputeManager(settings, session, LifeLine(cloud.bus, self.life), cloud.images, cloud.chance(f"agent {host.name}"))
+        chance = cloud.chance(f"agent {host.name}")
+        volumes = LivingVolumes(cloud.volumes, self.life)
+        manager = ComputeManager(settings, session, LifeLine(cloud.bus, self.life), cloud.images, chance, volumes=volumes)
         self._work = asyncio.create_task(manager.run())
         ready = asyncio.create_task(manager.ready())
         ready.add_done_callback(lambda task: None if task.cancelled() else self._is_ready.set())

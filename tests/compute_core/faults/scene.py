@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from sqlalchemy import make_url
 
 from compute_core.model.images import Image
@@ -22,6 +23,7 @@ from compute_core.settings import HostEntry, Settings
 from compute_core.store.adapters import sqlite_engine
 from compute_core.store.migrate import migrate
 from compute_core.wiring import CloudApplication
+from fake_xapi.dom0.arrays import STANDARD
 from fake_xapi.engine.durations import profiles
 from fake_xapi.engine.xapi import DEFAULT_SETTINGS
 from fake_xapi.fleet.fleet import Fleet, Order
@@ -110,7 +112,8 @@ async def scene(folder: Path, hosts: int = 1, pool_size: int = 1, durations: str
     tape, agents = Tape(), dict[str, MortalAgent]()
     entries = tuple(HostEntry(each["name"], each["url"], each["user"], "xenroot", each["uuid"]) for each in fleet.inventory())
     top, leaf = [database(folder, name) for name in ("api", "cell1")]
-    settings = Settings(state=folder, hosts=entries, database=leaf, api_database=top, seed=1, is_synced=False, image_limit_bytes=1 << 30)
+    stored_in: dict[str, Any] = {"state": folder, "database": leaf, "api_database": top, "volume_targets": _array(folder)}
+    settings = Settings(hosts=entries, seed=1, is_synced=False, image_limit_bytes=1 << 30, **stored_in)
 
     def agent(host: HostEntry, cloud: CloudApplication) -> MortalAgent:
         agents[host.name] = MortalAgent(host, cloud, tape, finder(fleet))
@@ -123,6 +126,13 @@ async def scene(folder: Path, hosts: int = 1, pool_size: int = 1, durations: str
             yield Scene(fleet, cloud, tape, agents, image)
     finally:
         await fleet.close()
+
+
+def _array(folder: Path) -> Path:
+    """The LUNs for volumes: those of the array that all simulated hosts reach."""
+    file = folder / "array.json"
+    file.write_bytes(msgspec.json.encode({"targets": STANDARD.targets}))
+    return file
 
 
 @cache

@@ -1,0 +1,195 @@
+"""Volumes: made, listed, shown, changed, extended, deleted; and the endpoint's versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from compute_core.api.call import Call, Reply
+from compute_core.api.paging import page
+from compute_core.api.schemas.volumes import BOOTABLE, EXTEND
+from compute_core.api.texts import is_true
+from compute_core.api.validation import check_body
+from compute_core.model.errors import Conflict, Invalid, NotFound
+from compute_core.model.volumes import Attachment, Volume
+from compute_core.volumes.port import Volumes
+
+MAXIMUM = "3.42"
+"""From here on volumes are extended while they are attached."""
+
+
+def _version(call: Call) -> dict[str, Any]:
+    return {
+        "id": "v3.0",
+        "status": "CURRENT",
+        "version": MAXIMUM,
+        "min_version": "3.0",
+        "updated": "2018-07-17T00:00:00Z",
+        "links": [{"rel": "self", "href": f"{call.host_url}/volume/v3/"}],
+        "media-types": [{"base": "application/json", "type": "application/vnd.openstack.volume+json;version=3"}],
+    }
+
+
+async def versions(call: Call) -> dict[str, Any]:
+    """The one version."""
+    return {"versions": [_version(call)]}
+
+
+def brief(call: Call, volume: Volume) -> dict[str, Any]:
+    """A volume in a list without details."""
+    href = f"{call.base_url}/v3/volumes/{volume.id}"
+    return {"id": volume.id, "name": volume.name, "links": [{"rel": rel, "href": href} for rel in ("self", "bookmark")]}
+
+
+def view(call: Call, volume: Volume) -> dict[str, Any]:
+    """A volume with everything."""
+    nothing = dict.fromkeys(("snapshot_id", "source_volid", "consistencygroup_id", "replication_status", "volume_type", "group_id"))
+    return {
+        **brief(call, volume),
+        **nothing,
+        "status": volume.status,
+        "size": volume.size_gb,
+        "description": volume.description,
+        "metadata": dict(volume.metadata),
+        "bootable": "true" if volume.is_bootable else "false",
+        "multiattach": volume.is_multiattach,
+        "encrypted": False,
+        "availability_zone": "nova",
+        "user_id": volume.user_id,
+        "os-vol-tenant-attr:tenant_id": volume.project_id,
+        "created_at": _date(volume.created_at),
+        "updated_at": _date(volume.updated_at),
+        "attachments": [_attachment(volume, each) for each in volume.attachments if each.status == "attached"],
+    }
+
+
+def _attachment(volume: Volume, attachment: Attachment) -> dict[str, Any]:
+    return {
+        "id": volume.id,
+        "volume_id": volume.id,
+        "attachment_id": attachment.id,
+        "server_id": attachment.instance_uuid,
+        "device": attachment.device,
+        "host_name": attachment.host,
+        "attached_at": _date(volume.updated_at),
+    }
+
+
+def _date(date: str) -> str:
+    return f"{date.removesuffix('Z')}.000000"
+
+
+async def index(call: Call) -> dict[str, Any]:
+    """Volumes by id and name."""
+    return {"volumes": [brief(call, volume) for volume in await _select(call)]}
+
+
+async def detail(call: Call) -> dict[str, Any]:
+    """Volumes with everything."""
+    return {"volumes": [view(call, volume) for volume in await _select(call)]}
+
+
+async def _select(call: Call) -> list[Volume]:
+    query = call.query
+    sees_all = call.context.is_admin and is_true(query.get("all_tenants") or False)
+    found = await _service(call).list(None if sees_all else call.context.project_id)
+    named = [volume for volume in found if query.get("name") in (None, volume.name) and query.get("status") in (None, volume.status)]
+    return list(page(named, query, lambda volume: volume.id))
+
+
+async def create(call: Call) -> dict[str, Any]:
+    """Make one."""
+    asked = call.body["volume"]
+    volume = await _service(call).create(
+        call.context.project_id,
+        call.context.user_id,
+        int(asked["size"]),
+        name=asked.get("name") or "",
+        description=asked.get("description"),
+        metadata=asked.get("metadata") or {},
+        is_multiattach=is_true(asked.get("multiattach", False)),
+    )
+    return {"volume": view(call, volume)}
+
+
+async def show(call: Call) -> dict[str, Any]:
+    """One of them."""
+    return {"volume": view(call, await _visible(call))}
+
+
+async def update(call: Call) -> dict[str, Any]:
+    """Change name, description or metadata."""
+    volume = await _visible(call)
+    changes = {name: value if name != "name" else value or "" for name, value in call.body["volume"].items()}
+    return {"volume": view(call, await _service(call).update(volume.id, changes))}
+
+
+async def delete(call: Call) -> None:
+    """Delete one. Cinder says 400 of one that is in use."""
+    volume = await _visible(call)
+    try:
+        await _service(call).delete(volume.id)
+    except Conflict as taken:
+        raise Invalid(f"Invalid volume: {taken.message}") from taken
+
+
+async def metadata(call: Call) -> dict[str, Any]:
+    """What the user has written down about it."""
+    return {"metadata": dict((await _visible(call)).metadata)}
+
+
+async def add_metadata(call: Call) -> dict[str, Any]:
+    """Write more down about it."""
+    volume = await _visible(call)
+    return await _noted(call, volume, {**volume.metadata, **call.body["metadata"]})
+
+
+async def replace_metadata(call: Call) -> dict[str, Any]:
+    """Write something else down about it."""
+    return await _noted(call, await _visible(call), call.body["metadata"])
+
+
+async def delete_metadata(call: Call) -> None:
+    """Strike one item out."""
+    volume, key = await _visible(call), call.path["key"]
+    if key not in volume.metadata:
+        raise NotFound(f"Metadata item {key} was not found.")
+    await _noted(call, volume, {name: value for name, value in volume.metadata.items() if name != key})
+
+
+async def _noted(call: Call, volume: Volume, items: Mapping[str, str]) -> dict[str, Any]:
+    changed = await _service(call).update(volume.id, {"metadata": dict(items)})
+    return {"metadata": dict(changed.metadata)}
+
+
+async def act(call: Call) -> Reply:
+    """Make it larger, or say whether it can be booted from."""
+    volume, asked = await _visible(call), call.body
+    if "os-extend" in asked:
+        check_body(asked, EXTEND)
+        await _extend(call, volume, int(asked["os-extend"]["new_size"]))
+        return Reply(status=202)
+    check_body(asked, BOOTABLE)
+    await _service(call).update(volume.id, {"is_bootable": is_true(asked["os-set_bootable"]["bootable"])})
+    return Reply(status=200)
+
+
+async def _extend(call: Call, volume: Volume, size_gb: int) -> None:
+    """The hosts of the servers that have it look at it anew."""
+    await _service(call).extend(volume.id, size_gb)
+    for attachment in volume.attachments:
+        await call.services.compute.tell_host(call.context, attachment.instance_uuid, "volume-extended", tag=volume.id)
+
+
+async def _visible(call: Call) -> Volume:
+    volume_id = call.path["volume_id"]
+    volume = await _service(call).get(volume_id)
+    if not call.context.is_admin and volume.project_id != call.context.project_id:
+        raise NotFound.of("Volume", volume_id)
+    return volume
+
+
+def _service(call: Call) -> Volumes:
+    if call.services.volumes is None:
+        raise NotFound("The volumes of this installation are another service's.")
+    return call.services.volumes

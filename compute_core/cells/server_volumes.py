@@ -1,0 +1,112 @@
+"""Servers' volumes at the top: reserved and given back here; everything else is done by the servers' hosts."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from compute_core.cells.servers import CellServers
+from compute_core.model.errors import ComputeError, Conflict, Forbidden, Invalid, NotFound
+from compute_core.model.instances import Instance
+from compute_core.model.json import to_json
+from compute_core.model.requests import RequestContext
+from compute_core.model.transitions import begin
+from compute_core.model.volumes import CAPACITY, BlockDevice, Volume, device_name
+from compute_core.volumes.port import Attachments
+
+SWAP, CONFIG_DRIVE, EPHEMERAL = 2, 3, range(4, 8)
+"""The numbers of a server's own disks beside its root disk."""
+
+
+class ServerVolumes:
+    """See the port for each. Without a volume service there are no volumes."""
+
+    def __init__(self, servers: CellServers, volumes: Attachments | None) -> None:
+        self._servers = servers
+        self._volumes = volumes
+
+    async def attach_volume(
+        self, context: RequestContext, uuid: str, volume_id: str, *, device: str | None, tag: str | None, deletes_volume: bool
+    ) -> BlockDevice:
+        """See the port."""
+        volumes, instance = self._service(volume_id), await self._servers.unlocked(context, uuid)
+        begin(instance, "attach_volume")
+        await self._visible(context, volume_id)
+        name = free_device(instance, device)
+        try:
+            attachment = await volumes.reserve(volume_id, uuid)
+        except Conflict as taken:
+            raise Invalid(taken.message) from taken
+        made = BlockDevice(volume_id, attachment.id, name, deletes_volume=deletes_volume, tag=tag, state="attaching")
+        try:
+            await self._begin(context, instance, "attach_volume", (*instance.block_devices, made))
+        except ComputeError:
+            await volumes.disconnect(attachment.id)
+            raise
+        return made
+
+    async def detach_volume(self, context: RequestContext, uuid: str, volume_id: str) -> None:
+        """See the port."""
+        volumes, instance = self._service(volume_id), await self._servers.unlocked(context, uuid)
+        begin(instance, "detach_volume")
+        device = attached(instance, volume_id)
+        if device.boot_index == 0:
+            raise Forbidden("Cannot detach a root device volume")
+        try:
+            await volumes.begin_detaching(volume_id)
+        except Conflict as taken:
+            raise Invalid(taken.message) from taken
+        going = replace(device, state="detaching")
+        devices = tuple(going if each is device else each for each in instance.block_devices)
+        try:
+            await self._begin(context, instance, "detach_volume", devices)
+        except ComputeError:
+            await volumes.roll_detaching(volume_id)
+            raise
+
+    async def keep_volume(self, context: RequestContext, uuid: str, volume_id: str, *, deletes_volume: bool) -> None:
+        """See the port."""
+        instance = await self._servers.unlocked(context, uuid)
+        device = attached(instance, volume_id)
+        devices = tuple(replace(each, deletes_volume=deletes_volume) if each is device else each for each in instance.block_devices)
+        await self._servers.ask_cell(context, uuid, "update_instance", {"changes": {"block_devices": to_json(devices)}})
+
+    async def _begin(self, context: RequestContext, instance: Instance, action: str, devices: tuple[BlockDevice, ...]) -> None:
+        await self._servers.begin(context, instance.uuid, action, {}, {"block_devices": to_json(devices)})
+
+    async def _visible(self, context: RequestContext, volume_id: str) -> Volume:
+        with suppress(NotFound):
+            volume = await self._service(volume_id).get(volume_id)
+            if context.is_admin or volume.project_id == context.project_id:
+                return volume
+        raise NotFound.of("Volume", volume_id)
+
+    def _service(self, volume_id: str) -> Attachments:
+        if self._volumes is None:
+            raise NotFound.of("Volume", volume_id)
+        return self._volumes
+
+
+def attached(instance: Instance, volume_id: str) -> BlockDevice:
+    """A volume that a server has. NotFound."""
+    for device in instance.block_devices:
+        if device.volume_id == volume_id and device.state != "attaching":
+            return device
+    raise NotFound(f"Instance {instance.uuid} is not attached to volume {volume_id}")
+
+
+def free_device(instance: Instance, asked: str | None = None) -> str:
+    """The name of a disk that the server has not got yet. Invalid: it has what was asked for. Forbidden: it has as many as it may."""
+    own = {0, *([SWAP] if instance.flavor.swap_mb else []), *([CONFIG_DRIVE] if instance.has_config_drive else [])}
+    own |= set(EPHEMERAL) if instance.flavor.ephemeral_gb else set()
+    taken = {device_name(number) for number in own} | {device.device for device in instance.block_devices}
+    names = [device_name(number) for number in range(CAPACITY + 1)]
+    if asked is not None:
+        named = device_name(ord(asked[-1]) - ord("a"))
+        if named in taken or named not in names:
+            raise Invalid(f"The supplied device path ({asked}) is in use or invalid.")
+        return named
+    free = next((name for name in names if name not in taken), None)
+    if free is None:
+        raise Forbidden("The maximum allowed number of disk devices of the server is reached.")
+    return free

@@ -1,0 +1,205 @@
+"""Volumes through the REST API: the volume endpoint, and servers' attachments, each answer of the latter judged by Tempest's schemas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compute_core.settings import Settings
+from tests.compute_core.api.harness import VERSIONS, Api, run
+
+GIB = 1 << 30
+MISSING = "00000000-0000-4000-8000-000000000000"
+EXACT = pytest.mark.parametrize("version", VERSIONS)
+
+
+def over(folder: Path, test: Callable[[Api], Awaitable[None]]) -> None:
+    """Run a test with an array of four LUNs."""
+    luns = [{"scsi_id": f"lun-{number}", "size": (number + 1) * 10 * GIB, "number": number} for number in range(4)]
+    array = folder / "array.json"
+    array.write_text(json.dumps({"targets": [{"iqn": "iqn.one", "portals": ["192.0.2.8"], "luns": luns}]}))
+
+    def settings(usual: Settings) -> Settings:
+        return replace(usual, volume_targets=array)
+
+    run(folder, test, settings=settings)
+
+
+async def volume(api: Api, user: str = "demo", **asked: Any) -> str:
+    reply = await api.send("POST", "/volume/v3/volumes", {"volume": {"size": 5, **asked}}, user=user)
+    assert reply.status == 202, reply
+    return str(reply.json["volume"]["id"])
+
+
+async def status(api: Api, volume_id: str) -> str:
+    return str((await api.get(f"/volume/v3/volumes/{volume_id}"))["volume"]["status"])
+
+
+def attachments(server: str) -> str:
+    return f"/v2.1/servers/{server}/os-volume_attachments"
+
+
+async def attach(api: Api, server: str, volume_id: str, version: int = 1, **more: Any) -> Any:
+    return await api.send("POST", attachments(server), {"volumeAttachment": {"volumeId": volume_id, **more}}, version=version)
+
+
+def test_a_volume_is_made_shown_changed_extended_and_deleted(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        made = await volume(api, name="data", description="d", metadata={"a": "b"}, consistencygroup_id=None)
+        assert [each["name"] for each in (await api.get("/volume/v3/volumes"))["volumes"]] == ["data"]
+        path = f"/volume/v3/volumes/{made}"
+        shown = (await api.get(path))["volume"]
+        wanted = {
+            "id": made,
+            "name": "data",
+            "description": "d",
+            "metadata": {"a": "b"},
+            "size": 5,
+            "status": "available",
+            "attachments": [],
+        }
+        assert {name: shown[name] for name in wanted} == wanted
+        assert (await api.send("PUT", path, {"volume": {"name": "more"}})).json["volume"]["name"] == "more"
+        assert (await api.send("POST", f"{path}/action", {"os-extend": {"new_size": 10}})).status == 202
+        assert (await api.send("POST", f"{path}/action", {"os-extend": {"new_size": 11}})).status == 413
+        assert (await api.send("POST", f"{path}/action", {"os-extend": {"new_size": 3}})).status == 400
+        assert (await api.send("POST", f"{path}/action", {"os-set_bootable": {"bootable": True}})).status == 200
+        assert (await api.get(path))["volume"]["bootable"] == "true"
+        assert (await api.send("DELETE", path)).status == 202
+        assert (await api.send("GET", path)).status == 404
+
+    over(tmp_path, body)
+
+
+def test_what_is_written_down_about_a_volume_is_kept(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        path = f"/volume/v3/volumes/{await volume(api)}/metadata"
+        assert (await api.send("POST", path, {"metadata": {"a": "1", "b": "2"}})).json == {"metadata": {"a": "1", "b": "2"}}
+        assert (await api.send("DELETE", f"{path}/a")).status == 200
+        assert (await api.send("DELETE", f"{path}/a")).status == 404
+        assert await api.get(path) == {"metadata": {"b": "2"}}
+        assert (await api.send("PUT", path, {"metadata": {"c": "3"}})).json == {"metadata": {"c": "3"}}
+
+    over(tmp_path, body)
+
+
+def test_volumes_are_their_projects(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        mine = await volume(api, name="mine")
+        assert (await api.send("GET", f"/volume/v3/volumes/{mine}", user="other")).status == 404
+        assert (await api.get("/volume/v3/volumes/detail", user="other")) == {"volumes": []}
+        assert [each["id"] for each in (await api.get("/volume/v3/volumes/detail?all_tenants=1", user="admin"))["volumes"]] == [mine]
+        assert (await api.get("/volume/v3/volumes?all_tenants=1", user="other")) == {"volumes": []}
+        assert (await api.get("/volume/v3/volumes?name=yours")) == {"volumes": []}
+        server = await api.active(user="other")
+        reply = await api.send("POST", attachments(server), {"volumeAttachment": {"volumeId": mine}}, user="other")
+        assert (reply.status, reply.json) == (404, {"itemNotFound": {"code": 404, "message": f"Volume {mine} could not be found."}})
+
+    over(tmp_path, body)
+
+
+def test_an_array_without_a_free_lun_is_said_to_be_full(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        reply = await api.send("POST", "/volume/v3/volumes", {"volume": {"size": 41}})
+        message = "The array has no free LUN of 41 GiB or more for this project."
+        assert (reply.status, reply.json) == (413, {"overLimit": {"code": 413, "message": message}})
+
+    over(tmp_path, body)
+
+
+@EXACT
+def test_an_attachment_is_shown_as_its_version_has_it(tmp_path: Path, version: int) -> None:
+    async def body(api: Api) -> None:
+        server, made = await api.active(), await volume(api)
+        more = {"delete_on_termination": True} if version >= 79 else {}
+        reply = await attach(api, server, made, version, **more)
+        tag = {"tag": None} if version >= 70 else {}
+        wanted = {"id": made, "serverId": server, "volumeId": made, "device": "/dev/xvdb", **tag, **more}
+        assert (reply.status, reply.json) == (200, {"volumeAttachment": wanted})
+        assert await api.get(attachments(server), version=version) == {"volumeAttachments": [wanted]}
+        assert await api.get(f"{attachments(server)}/{made}", version=version) == {"volumeAttachment": wanted}
+        shown = (await api.get(f"/v2.1/servers/{server}", version=version))["server"]["os-extended-volumes:volumes_attached"]
+        assert shown == [{"id": made, **({"delete_on_termination": version >= 79} if version >= 3 else {})}]
+
+    over(tmp_path, body)
+
+
+def test_each_volume_is_another_disk_and_taken_once(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        server, first, second, third = await api.active(), await volume(api), await volume(api), await volume(api)
+        assert (await attach(api, server, first)).json["volumeAttachment"]["device"] == "/dev/xvdb"
+        await api.settle()
+        assert (await attach(api, server, second, device="/dev/sdf")).json["volumeAttachment"]["device"] == "/dev/xvdf"
+        await api.settle()
+        assert (await attach(api, server, third, device="/dev/xvdb")).status == 400
+        taken = await attach(api, server, first)
+        assert (taken.status, taken.json["badRequest"]["message"]) == (400, "Invalid volume: status must be available, but it is reserved.")
+        assert await status(api, third) == "available"
+
+    over(tmp_path, body)
+
+
+def test_a_volume_that_the_server_has_not_got_is_neither_shown_nor_detached(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        server = await api.active()
+        message = {"itemNotFound": {"code": 404, "message": f"Instance {server} is not attached to volume {MISSING}"}}
+        for method in ("GET", "DELETE"):
+            reply = await api.send(method, f"{attachments(server)}/{MISSING}")
+            assert (reply.status, reply.json) == (404, message)
+        assert (await attach(api, server, MISSING)).status == 404
+        assert (await attach(api, server, "not-a-uuid")).status == 400
+        assert (await attach(api, MISSING, MISSING)).status == 404
+
+    over(tmp_path, body)
+
+
+def test_a_busy_server_takes_no_volume_and_the_volume_stays_free(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        server, made = await api.active(), await volume(api)
+        await api.send("POST", f"/v2.1/servers/{server}/action", {"suspend": None})
+        await api.settle()
+        assert (await attach(api, server, made)).status == 409
+        assert await status(api, made) == "available"
+
+    over(tmp_path, body)
+
+
+def test_a_server_that_is_deleted_gives_its_volumes_back_or_takes_them_along(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        server, kept, gone = await api.active(), await volume(api), await volume(api)
+        for each in (kept, gone):
+            await attach(api, server, each)
+            await api.settle()
+        change = {"volumeAttachment": {"volumeId": gone, "delete_on_termination": True}}
+        assert (await api.send("PUT", f"{attachments(server)}/{gone}", change, version=85)).status == 202
+        assert await status(api, gone) == "reserved"
+        await api.send("DELETE", f"/v2.1/servers/{server}")
+        await api.settle()
+        assert [(each["id"], each["status"]) for each in (await api.get("/volume/v3/volumes/detail"))["volumes"]] == [(kept, "available")]
+
+    over(tmp_path, body)
+
+
+def test_nothing_else_of_an_attachment_is_changed(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        server, made, other = await api.active(), await volume(api), await volume(api)
+        await attach(api, server, made)
+        await api.settle()
+        for change in ({"volumeId": other}, {"volumeId": made, "device": "/dev/xvdc"}):
+            assert (await api.send("PUT", f"{attachments(server)}/{made}", {"volumeAttachment": change}, version=85)).status == 400
+
+    over(tmp_path, body)
+
+
+def test_the_endpoint_says_which_versions_it_speaks(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        (version,) = (await api.get("/volume/v3/"))["versions"]
+        assert (version["status"], version["min_version"], version["version"]) == ("CURRENT", "3.0", "3.42")
+        assert (await api.send("GET", "/volume/")).status == 300
+
+    over(tmp_path, body)

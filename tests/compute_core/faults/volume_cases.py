@@ -1,0 +1,55 @@
+"""Volumes that are put through faults: attached, detached, and there while their servers start and go."""
+
+from __future__ import annotations
+
+from tests.compute_core.faults.case import Case, Deed
+from tests.compute_core.faults.scene import USER, Scene
+
+
+async def _with_volume(scene: Scene, size_gb: int = 5) -> None:
+    """A server runs, and a volume is there."""
+    await scene.cloud.volumes.create(USER.project_id, USER.user_id, size_gb, name="data")
+    await scene.order()
+
+
+async def _attach(scene: Scene) -> None:
+    (volume,) = await scene.cloud.volumes.list()
+    await scene.cloud.api_cell.attach_volume(USER, await scene.uuid(), volume.id, device=None, tag=None, deletes_volume=False)
+
+
+async def _detach(scene: Scene) -> None:
+    (volume,) = await scene.cloud.volumes.list()
+    await scene.cloud.api_cell.detach_volume(USER, await scene.uuid(), volume.id)
+
+
+def _after(*deeds: Deed) -> Deed:
+    """The volume is there, and what was done with it has come to its end."""
+
+    async def prepare(scene: Scene) -> None:
+        await _with_volume(scene)
+        for deed in deeds:
+            await scene.quiet()
+            await deed(scene)
+
+    return prepare
+
+
+async def _stop(scene: Scene) -> None:
+    await scene.act("stop")
+
+
+async def _start(scene: Scene) -> None:
+    await scene.act("start")
+
+
+async def _delete(scene: Scene) -> None:
+    await scene.delete()
+
+
+VOLUMES = (
+    Case("attach-volume", _attach, _with_volume, at_most=6, earlier="13"),
+    Case("attach-volume-stopped", _attach, _after(_stop), at_most=6),
+    Case("detach-volume", _detach, _after(_attach), at_most=8, earlier="14"),
+    Case("start-with-volume", _start, _after(_attach, _stop), at_most=2),
+    Case("destroy-with-volume", _delete, _after(_attach), at_most=12),
+)
