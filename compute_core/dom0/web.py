@@ -66,10 +66,10 @@ def _asked(
             is_chunked = length is None and body is not None
             connection.request(method, _target(place), body=body, headers={**place.headers, **sized}, encode_chunked=is_chunked)
         return connection.getresponse()
+    except ssl.SSLError as problem:  # some of which are ValueErrors too
+        raise Refusal(DENIED, f"{method} {place.shown}: {problem}") from problem
     except ValueError as problem:
         raise Refusal(BAD_ARGUMENTS, f"{method} {place.shown}: {problem}") from problem
-    except ssl.SSLError as problem:
-        raise Refusal(DENIED, f"{method} {place.shown}: {problem}") from problem
     except OSError as problem:
         raise Refusal(RETRYABLE, f"{method} {place.shown}: {problem}") from problem
 

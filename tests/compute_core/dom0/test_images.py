@@ -6,7 +6,9 @@ import gzip
 import hashlib
 import io
 import os
+import ssl
 import struct
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -296,6 +298,28 @@ def test_what_the_image_service_says_is_sorted(tmp_path: Path, service: ImageSer
     service.refusals.append(status)
     found, text = _refused(tmp_path, service, ANOTHER)
     assert (found, f"GET {service.url}{PATH}: {status}" in text, "no such image" in text) == (kind, True, True)
+
+
+def _own_authority(folder: Path) -> ssl.SSLContext:
+    """A server's certificate that only those trust who are told to."""
+    certificate, key = folder / "certificate", folder / "key"
+    asked = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    asked += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(asked, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def test_https_is_spoken_to_those_alone_who_are_trusted(tmp_path: Path) -> None:
+    with image_service(_own_authority(tmp_path)) as service:
+        kind, text = _refused(tmp_path, service, ANOTHER)
+        assert (kind, "certificate verify failed" in text) == ("Denied", True)
+        answer = _download(tmp_path, service, ANOTHER, ca_file=str(tmp_path / "certificate"))
+        assert answer["bytes"] == len(ANOTHER)
+        arguments = {"sr": SR, "vdis": UUIDS[:1], "url": f"{service.url}/up", "ca_file": str(tmp_path / "certificate"), "gzip": 1}
+        sent = call(dom0_in(tmp_path), "image_upload", **arguments)
+        assert sent["bytes"] == len(service.content["/up"])
 
 
 def test_what_follows_a_question_mark_is_not_told(tmp_path: Path, service: ImageService) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import ssl
 import subprocess
 import tarfile
 import threading
@@ -141,12 +142,17 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     service: ImageService
 
+    def handle_error(self, *args: object) -> None:
+        """A client that does not trust us goes away in the middle."""
+
 
 @contextmanager
-def image_service() -> Iterator[ImageService]:
+def image_service(tls: ssl.SSLContext | None = None) -> Iterator[ImageService]:
     """A service in a thread of its own, for the time of the block."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
-        server.service = ImageService(f"http://127.0.0.1:{server.server_address[1]}")
+        server.service = ImageService(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}")
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
