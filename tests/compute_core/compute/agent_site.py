@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -40,7 +40,7 @@ class FakeCell:
     reports: list[Any] = field(default_factory=list)
     told: list[tuple[str, Any]] = field(default_factory=list)
 
-    async def heartbeat(self, report: Any, instances_known: list[str]) -> Any:
+    async def heartbeat(self, report: Any, instances_known: list[str], formers_known: Sequence[str] = ()) -> Any:  # noqa: ARG002
         self.reports.append((report, instances_known))
         here = {instance.uuid for instance in self.instances}
         return {"instances": [to_json(instance) for instance in self.instances], "unwanted": sorted(set(instances_known) - here)}
