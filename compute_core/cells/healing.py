@@ -22,7 +22,7 @@ from compute_core.model.clock import iso
 from compute_core.model.errors import BuildFailed, ComputeError, HostUnreachable, NoValidHost
 from compute_core.model.instances import Instance
 from compute_core.model.json import to_json
-from compute_core.model.transitions import ACTIONS, MOVES, is_being_built, is_unshelving
+from compute_core.model.transitions import ACTIONS, BY_TASK_STATE, MOVES, is_being_built, is_unshelving
 from compute_core.networks.port import Networks
 from compute_core.store import builds, hosts, instances
 from compute_core.store import migrations_of_servers as migrations

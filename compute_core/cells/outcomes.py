@@ -10,7 +10,7 @@ from typing import Any
 from compute_core.model.errors import ComputeError, Conflict
 from compute_core.model.instances import CRASHED, NO_STATE, PAUSED, RUNNING, SHUTDOWN, SUSPENDED, Fault, Instance, VmState
 from compute_core.model.json import from_json, to_json
-from compute_core.model.transitions import ACTIONS, UNSHELVING, begin, is_being_built, is_unshelving
+from compute_core.model.transitions import ACTIONS, BY_TASK_STATE, IMAGE_MAKING, UNSHELVING, begin, is_being_built, is_unshelving
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -74,6 +74,18 @@ def progressed(host: str, task_state: str | None, progress: int) -> Outcome:
     return outcome
 
 
+def sent(host: str, percent: int) -> Outcome:
+    """So much of the image that is made of it has been sent."""
+
+    def outcome(instance: Instance) -> Instance | None:
+        action = BY_TASK_STATE.get(instance.task_state or "")
+        if action not in IMAGE_MAKING or instance.is_deleted or not is_on(instance, host):
+            return None
+        return replace(instance, task_state=(*ACTIONS[action].stages, instance.task_state)[0], progress=percent)
+
+    return outcome
+
+
 def built(host: str, power_state: int, now: str) -> Outcome:
     """A build has ended well. From a host that the instance has been moved away from it means nothing."""
 
@@ -107,7 +119,7 @@ def acted(host: str, action: str, error: str | None, power_state: int, now: str,
     def outcome(instance: Instance) -> Instance | None:
         if not is_on(instance, host) or instance.is_deleted:
             return None
-        if instance.task_state != table.task_state:
+        if not table.is_shown_as(instance.task_state):
             return replace(instance, power_state=power_state) if power_state != instance.power_state else None
         if error is not None:
             return _without_success(instance, action, error, power_state, now, changes)

@@ -24,6 +24,9 @@ class Peers(Protocol):
     async def tell_progress(self, instance: Instance, percent: int) -> None:
         """Let the cell know how far a move is."""
 
+    async def tell_image_progress(self, instance: Instance, percent: int) -> None:
+        """Let the cell know how much of an image of a server has been sent."""
+
 
 class BusPeers:
     """The ``Peers`` over the cell's bus."""
@@ -42,3 +45,7 @@ class BusPeers:
     async def tell_progress(self, instance: Instance, percent: int) -> None:
         """See Peers."""
         await self._cell.tell("migration_progress", instance.uuid, progress=percent)
+
+    async def tell_image_progress(self, instance: Instance, percent: int) -> None:
+        """See Peers."""
+        await self._cell.tell("image_progress", instance.uuid, progress=percent)

@@ -10,7 +10,7 @@ import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from compute_core.images.vhd import FIXED, MAX_TABLE_OFFSET, SECTOR, UNALLOCATED, Header, read_footer, read_header
+from compute_core.images.vhd import DIFFERENCING, FIXED, MAX_TABLE_OFFSET, SECTOR, UNALLOCATED, Header, read_footer, read_header
 from compute_core.model.errors import BadImage
 from compute_core.xenapi.errors import TransferFailed
 
@@ -21,10 +21,14 @@ MOST_WITHOUT_BLOCKS = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """``length`` bytes, as ``chunks``; a stream that turns out otherwise raises TransferFailed before its end."""
+    """``length`` bytes, as ``chunks``; a stream that turns out otherwise raises TransferFailed before its end.
+
+    ``needs_parent``: it holds only what has changed since another disk.
+    """
 
     length: int
     chunks: AsyncIterator[bytes]
+    needs_parent: bool = False
 
 
 async def measured(chunks: AsyncIterator[bytes], what: str) -> Stream:
@@ -42,7 +46,7 @@ async def measured(chunks: AsyncIterator[bytes], what: str) -> Stream:
     length = _length(table, header)
     if length is None:
         length = await head.whole(MOST_WITHOUT_BLOCKS, what)
-    return Stream(length, _checked(head.all(), length, what))
+    return Stream(length, _checked(head.all(), length, what), footer.disk_type == DIFFERENCING)
 
 
 def _length(table: bytes, header: Header) -> int | None:

@@ -45,11 +45,16 @@ async def end_task(xapi: XenApi, task: str) -> None:
     await destroy(xapi, "task", task)
 
 
+def _is_kept(config: Mapping[str, str], servers: Container[str]) -> bool:
+    """Whether it is what the next backup of a server is compared with."""
+    return marks.BACKUP in config and config.get(marks.INSTANCE) in servers
+
+
 def strays(vdis: Mapping[str, Mapping[str, Any]], servers: Container[str], is_busy: IsBusy) -> Iterator[tuple[str, str]]:
     """Refs of VDIs that bear our marks, hang on no VM and are no whole image, each with what it is."""
     for ref, vdi in vdis.items():
         config = vdi["other_config"]
-        if vdi["VBDs"] or marks.is_cached_image(vdi):
+        if vdi["VBDs"] or marks.is_cached_image(vdi) or _is_kept(config, servers):
             continue
         if marks.IMPORTED_FOR in config and not is_busy(config[marks.IMAGE]):
             yield ref, "a clone without a server" if marks.IMAGE_VDI in config else "an image half fetched"

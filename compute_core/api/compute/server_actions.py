@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from compute_core.api.call import Call, Reply
+from compute_core.api.call import Call
 from compute_core.model.errors import Conflict
 
 Act = Callable[[Call, str, Any], Awaitable[Any]]

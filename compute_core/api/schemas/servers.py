@@ -126,4 +126,8 @@ REBOOT = closed(("type",), type={"type": "string", "enum": ["HARD", "Hard", "har
 NOTHING = ANY
 """What an action without arguments holds: null by the book, {} by some clients; nobody looks."""
 CREATE_IMAGE = closed(("name",), name=NAME, metadata=METADATA)
+CREATE_BACKUP = closed(
+    ("name", "backup_type", "rotation"), name=NAME, backup_type={"type": "string", "maxLength": 255}, rotation=whole(0), metadata=METADATA
+)
+CREATE_INCREMENTAL_BACKUP = closed(("name",), name=NAME, rotation=whole(0), full=BOOLEAN, metadata=METADATA)
 CONSOLE_OUTPUT = closed((), length={"type": ["integer", "string", "null"], "pattern": "^-?[0-9]{1,9}$", "minimum": -1})

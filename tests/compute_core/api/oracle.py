@@ -20,6 +20,8 @@ from compute_core.api.wsgi import Reply
 
 ACTIONS: Mapping[str, tuple[str, str]] = {
     "createImage": ("images", "create_image"),
+    "createBackup": ("servers", "create_backup"),
+    "createIncrementalBackup": ("images", "create_image"),
     "os-getConsoleOutput": ("servers", "get_console_output"),
     "os-getVNCConsole": ("servers", "get_vnc_console"),
     "confirmResize": ("servers", "server_actions_confirm_resize"),
