@@ -30,7 +30,6 @@ from compute_core.store import migrations_of_servers as migrations
 CONTEXT = {"user_id": "", "project_id": "", "roles": ["admin"], "request_id": ""}
 """Who asks when the cell itself does."""
 
-BY_TASK_STATE = {action.task_state: name for name, action in ACTIONS.items()}
 
 MOVING = frozenset(ACTIONS[action].task_state for action in MOVES)
 """What `moving` watches."""

@@ -26,14 +26,6 @@ async def reboot(call: Call, server_id: str, asked: Any) -> None:
     await call.services.compute.act(call.context, server_id, f"reboot_{asked['type'].lower()}")
 
 
-async def create_image(call: Call, server_id: str, asked: Any) -> Reply:
-    """Begin a snapshot. Before 2.45 the image is told by the Location header alone."""
-    image_id = await call.services.compute.create_image(call.context, server_id, asked["name"], asked.get("metadata", {}))
-    if call.version >= 45:
-        return Reply({"image_id": image_id})
-    return Reply(headers={"Location": f"{call.host_url}/image/v2/images/{image_id}"})
-
-
 async def console_output(call: Call, server_id: str, asked: Any) -> dict[str, str]:
     """The end of what the server has written to its console."""
     length = asked.get("length")
