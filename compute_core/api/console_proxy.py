@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from wsproto.utilities import ProtocolError
 
 from compute_core.api.console_tokens import PATH, ConsoleTokens
-from compute_core.api.console_wires import HEAD_BYTES, ConsoleRefused, PlainWire, WebsocketWire, Wire, bridge, closed, host_wire, read_head
+from compute_core.api.console_wires import HEAD_BYTES, ConsoleRefused, PlainWire, WebsocketWire, Wire, bridge, host_wire, read_head
 from compute_core.model.errors import ComputeError, NotFound
 from compute_core.xenapi.console_access import ConsoleAccess
 
@@ -72,7 +72,7 @@ class ConsoleProxy:
         except ConnectionError:
             log.info("a viewer went away")
         finally:
-            await closed(writer)
+            writer.close()
 
     async def _show(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -83,11 +83,11 @@ class ConsoleProxy:
         host = await self._host(uuid)
         log.info("the screen of %s is shown", uuid)
         try:
-            viewer = await _viewer(PlainWire(reader, writer), head)
+            await bridge(await _viewer(PlainWire(reader, writer), head), host)
         except ProtocolError as problem:
-            await host.close()
             raise Refused("400 Bad Request", str(problem)) from problem
-        await bridge(viewer, host)
+        finally:
+            host.close()
 
     def _opened(self, head: bytes) -> str:
         """The server that the token of a request opens."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Protocol
 from urllib.parse import urlencode
@@ -35,8 +34,8 @@ class Wire(Protocol):
     async def send(self, chunk: bytes) -> None:
         """Send, when the side takes it."""
 
-    async def close(self) -> None:
-        """Say goodbye."""
+    def close(self) -> None:
+        """Say goodbye. At once: whoever closes both sides may be cancelled at any await."""
 
 
 class PlainWire:
@@ -58,9 +57,9 @@ class PlainWire:
         self._writer.write(chunk)
         await self._writer.drain()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """See Wire."""
-        await closed(self._writer)
+        self._writer.close()
 
 
 class WebsocketWire:
@@ -101,9 +100,9 @@ class WebsocketWire:
         """See Wire."""
         await self._plain.send(self._protocol.send(BytesMessage(data=chunk)))
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """See Wire."""
-        await self._plain.close()
+        self._plain.close()
 
 
 def _bytes_of(event: Event) -> bytes | None:
@@ -135,20 +134,13 @@ async def host_wire(access: ConsoleAccess) -> PlainWire:
     try:
         head = await read_head(reader, CONNECT_S)
     except ValueError as problem:
-        await closed(writer)
+        writer.close()
         raise ConsoleRefused(f"{address.host} does not answer") from problem
     status = head.split(b"\r\n", 1)[0].split()
     if len(status) < 2 or status[1] != b"200":
-        await closed(writer)
+        writer.close()
         raise ConsoleRefused(f"{address.host} answers {head[:40]!r}")
     return PlainWire(reader, writer)
-
-
-async def closed(writer: asyncio.StreamWriter) -> None:
-    """Close a connection, and wait until it is; one that broke before is closed as well."""
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
 
 
 async def bridge(viewer: Wire, host: Wire) -> None:
@@ -159,9 +151,9 @@ async def bridge(viewer: Wire, host: Wire) -> None:
     finally:
         for way in ways:
             way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-        await viewer.close()
-        await host.close()
+        viewer.close()
+        host.close()
+    await asyncio.gather(*ways, return_exceptions=True)
 
 
 async def _carry(source: Wire, target: Wire) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,7 +18,6 @@ from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping
 
 from compute_core.api.console_proxy import ConsoleProxy, url_of
 from compute_core.api.console_tokens import ConsoleTokens, NoConsoles
-from compute_core.api.console_wires import closed
 from compute_core.model.errors import Conflict, NotFound
 from compute_core.xenapi.console_access import ConsoleAccess, console_access
 from compute_core.xenapi.power import Patience, stop
@@ -109,6 +108,12 @@ async def websocket(url: str) -> AsyncIterator[int]:
 
     async with listening(serve) as port:
         yield port
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 async def pump(reader: asyncio.StreamReader, take: Callable[[bytes], object]) -> None:
