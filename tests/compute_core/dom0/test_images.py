@@ -6,9 +6,7 @@ import gzip
 import hashlib
 import io
 import os
-import ssl
 import struct
-import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +16,8 @@ import pytest
 
 from compute_core.dom0 import chain as chains
 from compute_core.dom0 import vhd
-from tests.compute_core.dom0.local import NOW_S, OTHER_SR, SR, call, dom0_in, files_in, refused, sr_folder
+from tests.compute_core.dom0.fetching import ANOTHER, PATH, download, download_refused, wanted
+from tests.compute_core.dom0.local import NOW_S, SR, call, dom0_in, files_in, refused, sr_folder
 from tests.compute_core.dom0.vhds import (
     BASE,
     DISK_BYTES,
@@ -37,7 +36,6 @@ from tests.compute_core.dom0.vhds import (
     raw_of,
 )
 
-PATH = "/v2/images/i/file"
 THREE = [f"{uuid}.vhd" for uuid in UUIDS[:3]]
 
 
@@ -45,22 +43,6 @@ THREE = [f"{uuid}.vhd" for uuid in UUIDS[:3]]
 def service() -> Iterator[ImageService]:
     with image_service() as one:
         yield one
-
-
-def _download(folder: Path, service: ImageService, content: bytes, **arguments: Any) -> Any:
-    service.content[PATH] = content
-    return call(dom0_in(folder), "image_download", **_wanted(service, **arguments))
-
-
-def _refused(folder: Path, service: ImageService, content: bytes, **arguments: Any) -> tuple[str, str]:
-    service.content[PATH] = content
-    answer = refused(dom0_in(folder), "image_download", **_wanted(service, **arguments))
-    assert files_in(folder) == []
-    return answer
-
-
-def _wanted(service: ImageService, **arguments: Any) -> dict[str, Any]:
-    return {"sr": SR, "uuids": UUIDS, "url": f"{service.url}{PATH}", "headers": {"X-Auth-Token": "t"}, **arguments}
 
 
 def _changed(content: bytes, offset: int, piece: bytes) -> bytes:
@@ -79,7 +61,7 @@ def _resealed(content: bytes, offset: int, size: int, seal_at: int) -> bytes:
 @pytest.mark.parametrize("is_packed", [True, False], ids=["gzip", "tar"])
 def test_a_chain_is_laid_under_its_new_names(tmp_path: Path, service: ImageService, is_packed: bool) -> None:
     content = archived(numbered(chain()), is_packed=is_packed)
-    answer = _download(tmp_path, service, content, size_bytes=len(content), md5=hashlib.md5(content).hexdigest())
+    answer = download(tmp_path, service, content, size_bytes=len(content), md5=hashlib.md5(content).hexdigest())
     assert service.headers[0]["X-Auth-Token"] == "t"
     assert answer["bytes"] == len(content)
     assert [(disk["uuid"], disk["parent"], disk["virtual_size"], disk["is_hidden"]) for disk in answer["vhds"]] == [
@@ -102,7 +84,7 @@ def test_a_chain_is_laid_under_its_new_names(tmp_path: Path, service: ImageServi
 )
 def test_a_disk_of_qemu_keeps_its_bytes(tmp_path: Path, service: ImageService, subformat: str, wrap: Callable[[bytes], bytes]) -> None:
     content = pattern(7) + bytes(2 * MIB) + os.urandom(MIB)
-    _download(tmp_path, service, wrap(by_qemu(tmp_path, content, subformat)))
+    download(tmp_path, service, wrap(by_qemu(tmp_path, content, subformat)))
     laid = sr_folder(tmp_path) / f"{UUIDS[0]}.vhd"
     assert files_in(tmp_path) == [laid.name]
     assert raw_of(laid) == content
@@ -111,7 +93,7 @@ def test_a_disk_of_qemu_keeps_its_bytes(tmp_path: Path, service: ImageService, s
 def test_zeros_take_no_room(tmp_path: Path, service: ImageService) -> None:
     fixed = differencing(BASE, None, {}, 64 * MIB)
     whole = bytes(64 * MIB) + _as_fixed(fixed, 64 * MIB)
-    [disk] = _download(tmp_path, service, gzip.compress(whole, 1))["vhds"]
+    [disk] = download(tmp_path, service, gzip.compress(whole, 1))["vhds"]
     assert disk["physical_utilisation"] < MIB
 
 
@@ -124,8 +106,8 @@ def _as_fixed(dynamic: bytes, size: int) -> bytes:
 
 
 def test_a_second_time_it_is_found_done(tmp_path: Path, service: ImageService) -> None:
-    first = _download(tmp_path, service, archived(numbered(chain())))
-    assert call(dom0_in(tmp_path), "image_download", **_wanted(service)) == {"vhds": first["vhds"], "bytes": 0}
+    first = download(tmp_path, service, archived(numbered(chain())))
+    assert call(dom0_in(tmp_path), "image_download", **wanted(service)) == {"vhds": first["vhds"], "bytes": 0}
     assert len(service.headers) == 1
 
 
@@ -133,7 +115,7 @@ def test_a_disk_from_the_future_is_from_today(tmp_path: Path, service: ImageServ
     made = differencing(BASE, None, {0: pattern(1)})
     for offset in (0, len(made) - 512):
         made = _resealed(_changed(made, offset + 24, b"\xff\xff\xff\xf0"), offset, 512, 64)
-    _download(tmp_path, service, made)
+    download(tmp_path, service, made)
     with (sr_folder(tmp_path) / f"{UUIDS[0]}.vhd").open("rb") as file:
         assert vhd.read(file, "it").created == int(NOW_S) - vhd.EPOCH_2000_S
 
@@ -145,7 +127,7 @@ def test_what_a_crash_left_is_cleared_and_what_is_at_work_stays(tmp_path: Path, 
         dead = sr_folder(tmp_path) / ".inova-staging/dead"
         dead.mkdir()
         (dead / "0.vhd").write_bytes(b"x")
-        assert refused(machine, "image_download", **_wanted(service))[0] == "NotFound"
+        assert refused(machine, "image_download", **wanted(service))[0] == "NotFound"
         assert files_in(tmp_path) == [".inova-staging/at-work/0.vhd"]
         with pytest.raises(Exception, match="at-work is under way already"), chains.staging(machine.sr(SR), "at-work"):
             pass
@@ -158,7 +140,7 @@ def test_a_name_that_is_taken_is_kept_and_the_rest_taken_back(tmp_path: Path, se
     taken.write_bytes(b"somebody's disk")
     service.content[PATH] = archived(numbered(chain()))
     with pytest.raises(FileExistsError):
-        call(dom0_in(tmp_path), "image_download", **_wanted(service))
+        call(dom0_in(tmp_path), "image_download", **wanted(service))
     assert files_in(tmp_path) == [THREE[1]]
     assert taken.read_bytes() == b"somebody's disk"
 
@@ -178,7 +160,6 @@ def _tar(*members: tuple[str, bytes, bytes]) -> bytes:
 
 
 LEAF_ALONE, MIDDLE_ALONE, BASE_ALONE = chain()
-ANOTHER = differencing(LEAF, None, {0: pattern(9)})
 LOOP = [differencing(LEAF, MIDDLE, {}), differencing(MIDDLE, LEAF, {})]
 TABLE_AT = 1536
 REG, SYM, HARD = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
@@ -231,7 +212,7 @@ BAD: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_image_is_refused_with_the_reason_and_leaves_nothing(tmp_path: Path, service: ImageService, what: str) -> None:
     content, reason = BAD[what]
-    kind, text = _refused(tmp_path, service, content)
+    kind, text = download_refused(tmp_path, service, content)
     assert kind == "BadImage"
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(text)
@@ -252,7 +233,7 @@ def test_a_footer_that_cannot_be_is_refused_though_its_checksum_is_right(tmp_pat
     made = ANOTHER
     for offset in (0, len(made) - 512):
         made = _resealed(_changed(made, offset + at, piece), offset, 512, 64)
-    kind, text = _refused(tmp_path, service, made)
+    kind, text = download_refused(tmp_path, service, made)
     assert kind == "BadImage"
     assert reason in text
 
@@ -260,30 +241,36 @@ def test_a_footer_that_cannot_be_is_refused_though_its_checksum_is_right(tmp_pat
 def test_bombs_are_stopped_while_they_unpack(tmp_path: Path, service: ImageService) -> None:
     bomb = gzip.compress(bytes(64 * MIB), 9)
     assert len(bomb) < MIB // 8
-    assert _refused(tmp_path, service, bomb, most_bytes=16 * MIB) == (
+    assert download_refused(tmp_path, service, bomb, most_bytes=16 * MIB) == (
         "BadImage",
         f"the image holds more than {16 * MIB} bytes once it is unpacked",
     )
     large = archived({"0.vhd": bytes(64 * MIB)})
-    kind, text = _refused(tmp_path, service, large, most_virtual_bytes=MIB)
+    kind, text = download_refused(tmp_path, service, large, most_virtual_bytes=MIB)
     assert (kind, text) == ("BadImage", f"0.vhd has {64 * MIB} bytes, too many for a disk of {MIB}")
     twice = gzip.compress(gzip.compress(ANOTHER))
-    assert _refused(tmp_path, service, twice)[0] == "BadImage"
+    assert download_refused(tmp_path, service, twice)[0] == "BadImage"
 
 
 def test_a_disk_that_is_too_large_for_the_guest_is_refused(tmp_path: Path, service: ImageService) -> None:
     said = f"0.vhd is a disk of {DISK_BYTES} bytes; {DISK_BYTES - 512} are allowed"
-    assert _refused(tmp_path, service, ANOTHER, most_virtual_bytes=DISK_BYTES - 512) == ("BadImage", said)
+    assert download_refused(tmp_path, service, ANOTHER, most_virtual_bytes=DISK_BYTES - 512) == ("BadImage", said)
 
 
 def test_bytes_other_than_those_announced_are_refused(tmp_path: Path, service: ImageService) -> None:
     digest = hashlib.md5(ANOTHER).hexdigest()
-    assert _refused(tmp_path, service, ANOTHER, size_bytes=7) == ("BadImage", f"the image has {len(ANOTHER)} bytes where 7 were announced")
-    assert _refused(tmp_path, service, ANOTHER, md5="0" * 32) == ("BadImage", f"the image's MD5 is {digest} where {'0' * 32} was announced")
+    assert download_refused(tmp_path, service, ANOTHER, size_bytes=7) == (
+        "BadImage",
+        f"the image has {len(ANOTHER)} bytes where 7 were announced",
+    )
+    assert download_refused(tmp_path, service, ANOTHER, md5="0" * 32) == (
+        "BadImage",
+        f"the image's MD5 is {digest} where {'0' * 32} was announced",
+    )
 
 
 def test_a_chain_longer_than_its_names_is_refused(tmp_path: Path, service: ImageService) -> None:
-    assert _refused(tmp_path, service, archived(numbered(chain())), uuids=UUIDS[:2]) == (
+    assert download_refused(tmp_path, service, archived(numbered(chain())), uuids=UUIDS[:2]) == (
         "BadArguments",
         "a chain of 3 disks, and 2 uuids for them",
     )
@@ -296,42 +283,20 @@ SAID |= {500: "Retryable", 503: "Retryable", 302: "BadArguments", 416: "BadArgum
 @pytest.mark.parametrize(("status", "kind"), SAID.items())
 def test_what_the_image_service_says_is_sorted(tmp_path: Path, service: ImageService, status: int, kind: str) -> None:
     service.refusals.append(status)
-    found, text = _refused(tmp_path, service, ANOTHER)
+    found, text = download_refused(tmp_path, service, ANOTHER)
     assert (found, f"GET {service.url}{PATH}: {status}" in text, "no such image" in text) == (kind, True, True)
 
 
-def _own_authority(folder: Path) -> ssl.SSLContext:
-    """A server's certificate that only those trust who are told to."""
-    certificate, key = folder / "certificate", folder / "key"
-    asked = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    asked += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(asked, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
-
-
-def test_https_is_spoken_to_those_alone_who_are_trusted(tmp_path: Path) -> None:
-    with image_service(_own_authority(tmp_path)) as service:
-        kind, text = _refused(tmp_path, service, ANOTHER)
-        assert (kind, "certificate verify failed" in text) == ("Denied", True)
-        answer = _download(tmp_path, service, ANOTHER, ca_file=str(tmp_path / "certificate"))
-        assert answer["bytes"] == len(ANOTHER)
-        arguments = {"sr": SR, "vdis": UUIDS[:1], "url": f"{service.url}/up", "ca_file": str(tmp_path / "certificate"), "gzip": 1}
-        sent = call(dom0_in(tmp_path), "image_upload", **arguments)
-        assert sent["bytes"] == len(service.content["/up"])
-
-
 def test_what_follows_a_question_mark_is_not_told(tmp_path: Path, service: ImageService) -> None:
-    kind, text = _refused(tmp_path, service, ANOTHER, url=f"{service.url}/x?signature=secret")
+    kind, text = download_refused(tmp_path, service, ANOTHER, url=f"{service.url}/x?signature=secret")
     assert (kind, "/x: 404" in text, "secret" in text) == ("NotFound", True, False)
 
 
 def test_a_connection_that_breaks_may_be_tried_again(tmp_path: Path, service: ImageService) -> None:
     service.cut_at = MIB
-    kind, text = _refused(tmp_path, service, ANOTHER)
+    kind, text = download_refused(tmp_path, service, ANOTHER)
     assert (kind, "bytes too early" in text or "Incomplete" in text) == ("Retryable", True)
-    assert _refused(tmp_path, service, ANOTHER, url="http://127.0.0.1:9/x")[0] == "Retryable"
+    assert download_refused(tmp_path, service, ANOTHER, url="http://127.0.0.1:9/x")[0] == "Retryable"
 
 
 @pytest.mark.parametrize(
@@ -352,50 +317,10 @@ def test_a_connection_that_breaks_may_be_tried_again(tmp_path: Path, service: Im
     ],
 )
 def test_arguments_that_cannot_be_meant_are_refused(tmp_path: Path, service: ImageService, arguments: dict[str, Any], said: str) -> None:
-    kind, text = _refused(tmp_path, service, ANOTHER, **arguments)
+    kind, text = download_refused(tmp_path, service, ANOTHER, **arguments)
     assert (kind, said in text) == ("BadArguments", True)
 
 
 def test_an_sr_that_is_no_folder_is_said(tmp_path: Path, service: ImageService) -> None:
-    kind, text = _refused(tmp_path, service, ANOTHER, sr=UUIDS[7])
+    kind, text = download_refused(tmp_path, service, ANOTHER, sr=UUIDS[7])
     assert (kind, text) == ("NotFound", f"the SR {UUIDS[7]} is no folder of this host: is it plugged, and of type ext, nfs or file?")
-
-
-# ---- out -----------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("level", [0, 1, 9])
-def test_a_chain_goes_out_as_it_came_in(tmp_path: Path, service: ImageService, level: int) -> None:
-    _download(tmp_path, service, archived(numbered(chain())))
-    before = {name: (sr_folder(tmp_path) / name).read_bytes() for name in files_in(tmp_path)}
-    url = f"{service.url}/v2/images/j/file"
-    sent = call(dom0_in(tmp_path), "image_upload", sr=SR, vdis=UUIDS[:3], url=url, headers={"X-Auth-Token": "u"}, gzip=level)
-    content = service.content["/v2/images/j/file"]
-    assert sent == {"bytes": len(content), "md5": hashlib.md5(content).hexdigest(), "virtual_size": DISK_BYTES, "vhds": 3}
-    assert (service.headers[-1]["X-Auth-Token"], service.headers[-1]["Content-Type"]) == ("u", "application/octet-stream")
-    assert ("Content-Length" in service.headers[-1]) == (level == 0)
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        found = {member.name: archive.extractfile(member) for member in archive}
-        assert {name: file.read() for name, file in found.items() if file} == numbered([before[name] for name in THREE])
-    assert {name: (sr_folder(tmp_path) / name).read_bytes() for name in files_in(tmp_path)} == before
-    again = call(dom0_in(tmp_path), "image_download", **_wanted(service, sr=OTHER_SR, uuids=UUIDS[3:], url=url))
-    assert [disk["uuid"] for disk in again["vhds"]] == UUIDS[3:6]
-
-
-def test_the_upper_part_of_a_chain_may_go_alone(tmp_path: Path, service: ImageService) -> None:
-    _download(tmp_path, service, archived(numbered(chain())))
-    sent = call(dom0_in(tmp_path), "image_upload", sr=SR, vdis=UUIDS[:1], url=f"{service.url}/delta")
-    assert (sent["vhds"], sent["bytes"] < 3 * MIB) == (1, True)
-
-
-def test_what_cannot_be_sent_is_said_and_nothing_is_left(tmp_path: Path, service: ImageService) -> None:
-    _download(tmp_path, service, archived(numbered(chain())))
-    machine, url = dom0_in(tmp_path), f"{service.url}/x"
-    assert refused(machine, "image_upload", sr=SR, vdis=[UUIDS[7]], url=url) == ("NotFound", f"the disk {UUIDS[7]} is not in the SR")
-    kind, text = refused(machine, "image_upload", sr=SR, vdis=[UUIDS[0], UUIDS[2]], url=url)
-    assert (kind, text) == ("BadArguments", f"argument 'vdis' is no chain: {LEAF} was not made on {BASE}")
-    assert refused(machine, "image_upload", sr=SR, vdis=UUIDS[:3], url=url, gzip=10)[0] == "BadArguments"
-    service.refusals += [503, 409]
-    assert refused(machine, "image_upload", sr=SR, vdis=UUIDS[:3], url=url)[0] == "Retryable"
-    assert refused(machine, "image_upload", sr=SR, vdis=UUIDS[:3], url=url)[0] == "BadArguments"
-    assert files_in(tmp_path) == THREE
