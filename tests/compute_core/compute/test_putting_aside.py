@@ -228,3 +228,40 @@ async def _killed(site: Site, action: str, at: str, server: Instance) -> None:
     await site.cast("act", instance=to_json(server), action=action, arguments={})
     await arrived.wait()
     site.wire.before = is_dead(0)
+
+
+async def hear(site: Site, news: str, **changes: Any) -> None:
+    await site.cast("hear", instance=to_json(replace(ACTIVE, **changes)), news=news, arguments={})
+    await asyncio.sleep(5)
+
+
+def test_a_renamed_server_is_shown_by_its_name_on_its_host_and_removed_all_the_same(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+        vm = await site.vm()
+        await hear(site, "renamed", name='my "web"')
+        label = await site.operator("VM.get_name_label", vm)
+        await site.cast("destroy", instance=to_json(replace(ACTIVE, task_state="deleting")))
+        await asyncio.sleep(10)
+        return label, site.left()
+
+    assert on_site(tmp_path, body) == ('my "web"', NOTHING)
+
+
+def test_a_power_update_has_the_host_asked_and_what_is_of_no_interest_is_passed_over(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+        await hear(site, "power-update")
+        await hear(site, "accelerator-request-bound")
+        return site.cell.told
+
+    assert on_site(tmp_path, body) == [("power_state_changed", {"uuid": UUID, "power_state": RUNNING})]
+
+
+def test_news_that_cannot_be_acted_upon_do_no_harm(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+        await hear(site, "network-changed")
+        return site.cell.told, site.left()
+
+    assert on_site(tmp_path, body) == ([], BUILT)
