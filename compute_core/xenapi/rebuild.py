@@ -27,7 +27,7 @@ async def rebuild(xapi: XenApi, place: Place, cache: ImageCache, vm: str | None,
     async with Undo(f"rebuild {wanted.domain_name}") as undo:
         if vm is not None:
             record = await xapi.call("VM.get_record", vm)
-            undo.add("bring the former VM back", lambda: take_back(xapi, place, wanted))
+            undo.add("bring the former VM back", lambda: _take_back(xapi, place, vm, wanted))
             await reach(xapi, "Halted", "VM.hard_shutdown", vm)
             await set_aside(xapi, vm, wanted.domain_name, record["other_config"])
         built = await spawn(xapi, place, cache, wanted, image)
@@ -37,8 +37,8 @@ async def rebuild(xapi: XenApi, place: Place, cache: ImageCache, vm: str | None,
     return built
 
 
-async def take_back(xapi: XenApi, place: Place, server: Instance) -> None:
-    """The former VM is the server's again, and runs if it did."""
-    former = await bring_back(xapi, server.uuid, server.domain_name)
-    if former is not None and server.power_state == RUNNING:
-        await start(xapi, place, former)
+async def _take_back(xapi: XenApi, place: Place, vm: str, server: Instance) -> None:
+    """The former VM is the server's again, as far as it was not, and runs if it did."""
+    await bring_back(xapi, server.uuid, server.domain_name)
+    if server.power_state == RUNNING:
+        await start(xapi, place, vm)

@@ -20,6 +20,10 @@ from tests.compute_core.values import CELL, UUID, an_instance
 ACTION_S = 120.0
 """Long enough for every operation here, and for heartbeats in which nothing is found."""
 BUILT = {"VM": [f"instance-{UUID}"], "VBD": ["0"], "VIF": ["fa:16:3e:00:00:01"], "VDI": [f"instance-{UUID}"], "task": []}
+RESCUED = {
+    "VM": [*BUILT["VM"], f"instance-{UUID}-rescue"], "VBD": ["0", "0", "1"], "VIF": BUILT["VIF"] * 2,
+    "VDI": [*BUILT["VDI"], f"instance-{UUID}-rescue"], "task": [],
+}  # fmt: skip
 ACTIVE = an_instance(vm_state="active", task_state=None, power_state=RUNNING)
 
 
@@ -167,6 +171,12 @@ BROKEN: list[tuple[str, str, dict[str, Any], Any]] = [
 ]
 """An action, the request after which its agent was killed, the server then, and how the agent's next life ends it."""
 
+TAKEN_BACK = ("the rescue was broken off when the agent of xs1 ended", RUNNING, {})
+GIVEN_UP = ("No image found with ID 00000000-0000-4000-8000-000000000002", RUNNING, {})
+ENDS: dict[tuple[str, bool], Any] = {
+    ("taken back", True): done(RUNNING), ("taken back", False): TAKEN_BACK, ("given up", True): GIVEN_UP, ("given up", False): GIVEN_UP,
+}  # fmt: skip
+"""By an end's name and whether the agent was told again."""
 BEFORE: dict[str, str] = {"unrescue": "rescue", "restore": "soft_delete", "shelve_offload": "shelve", "unshelve": "shelve"}
 TASKS = {
     "rescue": "rescuing", "unrescue": "unrescuing", "soft_delete": "soft-deleting", "restore": "restoring", "rebuild": "rebuilding",
@@ -202,18 +212,8 @@ def test_work_that_a_killed_agent_has_left_is_ended_by_its_next_life(
         return (found["error"], found["power_state"], found["changes"]), site.left()
 
     found, left = on_site(tmp_path, body, with_agent=False)
-    if end == "taken back" and not is_heard:
-        assert found == ("the rescue was broken off when the agent of xs1 ended", RUNNING, {})
-    elif end == "given up":
-        assert found == ("No image found with ID 00000000-0000-4000-8000-000000000002", RUNNING, {})
-    else:
-        assert found == (done(RUNNING) if end == "taken back" else end)
-    if action == "shelve_offload":
-        assert left == NOTHING
-    elif action == "rescue" and found[0] is None:
-        assert left["VM"] == BUILT["VM"] + [f"instance-{UUID}-rescue"]
-    else:
-        assert left == BUILT
+    assert found == (ENDS.get((end, is_heard), end) if isinstance(end, str) else end)
+    assert left == (NOTHING if action == "shelve_offload" else RESCUED if action == "rescue" and found[0] is None else BUILT)
 
 
 async def _killed(site: Site, action: str, at: str, server: Instance) -> None:
