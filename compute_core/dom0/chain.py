@@ -12,6 +12,8 @@ from compute_core.dom0.refusal import BAD_ARGUMENTS, NOT_FOUND, RETRYABLE, Refus
 
 MOST_LINKS = 30
 """XenServer's own limit on the length of a chain."""
+DRIVERS_LOCKS = "/var/lock/sm"
+"""Where XenServer's storage managers have a folder with a lock for each SR."""
 _STAGING = ".inova-staging"
 Described = Dict[str, Any]
 
@@ -139,17 +141,31 @@ def lay(machine: Machine, sr_uuid: str, links: Sequence[Link], uuids: Sequence[s
     _relink(links, uuids, now_s)
     folder = machine.sr(sr_uuid)
     laid: List[str] = []
-    try:
-        for link, uuid in reversed(list(zip(links, uuids))):
-            target = os.path.join(folder, f"{uuid}.vhd")
-            os.link(link.path, target)
-            laid.append(target)
-    except OSError:
-        for target in reversed(laid):
-            os.unlink(target)
-        raise
+    with _driver_waits(machine, sr_uuid):
+        try:
+            for link, uuid in reversed(list(zip(links, uuids))):
+                target = os.path.join(folder, f"{uuid}.vhd")
+                os.link(link.path, target)
+                laid.append(target)
+        except OSError:
+            for target in reversed(laid):
+                os.unlink(target)
+            raise
     _sync(folder)
     return describe(folder, uuids)
+
+
+@contextlib.contextmanager
+def _driver_waits(machine: Machine, sr_uuid: str) -> Iterator[None]:
+    """Hold the lock that the SR's own driver takes: its collector of garbage would remove a parent whose child is yet to come."""
+    locks = machine.path(DRIVERS_LOCKS)
+    if not os.path.isdir(locks):
+        yield
+        return
+    os.makedirs(os.path.join(locks, sr_uuid), exist_ok=True)
+    with open(os.path.join(locks, sr_uuid, "sr"), "a") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _relink(links: Sequence[Link], uuids: Sequence[str], now_s: float) -> None:

@@ -7,8 +7,11 @@ import hashlib
 import io
 import os
 import struct
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +135,22 @@ def test_what_a_crash_left_is_cleared_and_what_is_at_work_stays(tmp_path: Path, 
         with pytest.raises(Exception, match="at-work is under way already"), chains.staging(machine.sr(SR), "at-work"):
             pass
     assert files_in(tmp_path) == []
+
+
+def test_the_srs_own_driver_waits_until_a_chain_is_whole(tmp_path: Path, service: ImageService) -> None:
+    lock = Path(f"{tmp_path}{chains.DRIVERS_LOCKS}") / SR / "sr"
+    lock.parent.mkdir(parents=True)
+    holds = "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.lockf(file, fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", holds, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as driver:
+        assert driver.stdout is not None
+        driver.stdout.readline()
+        with ThreadPoolExecutor() as pool:
+            downloading = pool.submit(download, tmp_path, service, archived(numbered(chain())))
+            with pytest.raises(TimeoutError):
+                downloading.result(timeout=1.0)
+            assert [name for name in files_in(tmp_path) if not name.startswith(".")] == []
+            driver.communicate(b"\n")
+            assert [disk["uuid"] for disk in downloading.result()["vhds"]] == UUIDS[:3]
 
 
 def test_a_name_that_is_taken_is_kept_and_the_rest_taken_back(tmp_path: Path, service: ImageService) -> None:
