@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.compute_core.faults import calls
 from tests.compute_core.faults.cases import CASES
 
 
-def test_no_operation_asks_more_than_it_may() -> None:
-    measured = calls.measured()
+@pytest.fixture(scope="module")
+def measured() -> calls.Calls:
+    return calls.measured()
 
+
+def test_a_resize_to_another_host_and_its_confirmation_ask_at_most_60_together(measured: calls.Calls) -> None:
+    assert len(measured["resize"]) + len(measured["resize-confirm"]) <= 60
+
+
+def test_no_operation_asks_more_than_it_may(measured: calls.Calls) -> None:
     assert {name: measured[name] for name, case in CASES.items() if case.at_most and len(measured[name]) > case.at_most} == {}
 
 
