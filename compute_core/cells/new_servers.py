@@ -84,6 +84,7 @@ def new_instances(
             metadata=dict(request.metadata),
             tags=request.tags,
             user_data=request.user_data,
+            personality=request.personality,
             has_config_drive=request.has_config_drive,
             key_name=request.key_name,
             key_data=None if key is None else key.public_key,

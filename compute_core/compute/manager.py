@@ -26,6 +26,7 @@ from compute_core.model.errors import ComputeError, HostUnreachable
 from compute_core.model.instances import Instance
 from compute_core.model.json import from_json, to_json
 from compute_core.volumes.port import Attachments
+from compute_core.xenapi.auto_disk import Plugged, Streamed
 from compute_core.xenapi.errors import Unanswered, XenApiFailure
 from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.place import Place, learn
@@ -100,10 +101,15 @@ class ComputeManager:
                 return servers, place.token
 
     def _servers(self, place: Place) -> Servers:
-        cache = ImageCache(place, self._images)
+        cache = self._cache(place)
         peers = BusPeers(self._bus, self._cell)
         host = Host(self._settings, self._session, place, self._images, cache, self._vms, peers, Targets(place), self._volumes)
         return Servers(host, self._cell, self._operations, asyncio.Semaphore(self._settings.concurrent_builds))
+
+    def _cache(self, place: Place) -> ImageCache:
+        settings = self._settings
+        fitting = Plugged(settings.compute_vm) if settings.compute_vm else Streamed()
+        return ImageCache(place, self._images, copies_whole=settings.copies_whole, fitting=fitting)
 
     async def _keep_reporting(self, servers: Servers, group: asyncio.TaskGroup) -> None:
         await asyncio.sleep(self._varied(self._settings.settle_s))

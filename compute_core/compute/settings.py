@@ -13,7 +13,8 @@ class AgentSettings:
 
     ``heartbeat_s`` is varied by ``heartbeat_jitter`` (a fraction), so that agents that start together do not stay together.
     ``settle_s``: the second heartbeat comes so soon, to act on what a former life left behind. ``reaps_unwanted``: whether VMs are
-    removed that the cell says belong elsewhere, or nowhere any more.
+    removed that the cell says belong elsewhere, or nowhere any more. ``copies_whole``: whether disks are copies of their images that share
+    nothing with them. ``compute_vm``: the uuid of the VM of the pool in which the agent runs, "" for one that runs elsewhere.
     """
 
     host: str
@@ -27,4 +28,6 @@ class AgentSettings:
     call_timeout_s: float = 30.0
     concurrent_builds: int = 4
     reaps_unwanted: bool = True
+    copies_whole: bool = False
+    compute_vm: str = ""
     patience: Patience = field(default_factory=Patience)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from compute_core.model.instances import File
+
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
@@ -45,6 +47,7 @@ class ServerRequest:
     access_ip_v6: str = ""
     networks: tuple[str, ...] | None = None
     scheduler_hints: Mapping[str, str] = field(default_factory=dict)
+    personality: tuple[File, ...] = ()
     admin_password: str = field(default="", repr=False)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance
@@ -38,16 +38,25 @@ class Disk:
     size_bytes: int
 
 
+class Fitting(Protocol):
+    """Where root disks are fitted to their size."""
+
+    async def fitted(self, xapi: XenApi, place: Place, instance: Instance, root: Disk, undo: Undo) -> tuple[Disk, str]:
+        """The root disk that takes the place of ``root``, or ``root`` itself, with why it was left alone, "" when it was not."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageCache:
     """The cached images of one SR. Spawns of one image wait for one fetch, and take their copies one after the other.
 
     ``copies_whole``: servers get disks that share nothing with the image, which are slower to make and quicker to write to.
+    ``fitting``: where the root disks of servers with automatic disk configuration are fitted; without it that is left to their guests.
     """
 
     place: Place
     images: Images
     copies_whole: bool = False
+    fitting: Fitting | None = None
     _locks: KeyedLocks = field(default_factory=KeyedLocks)
 
     async def root_disk(self, xapi: XenApi, instance: Instance, image: Image, undo: Undo) -> Disk:

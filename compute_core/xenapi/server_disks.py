@@ -42,16 +42,26 @@ class Blank:
     mode: str = "RW"
 
 
-async def root_drives(xapi: XenApi, place: Place, cache: ImageCache, instance: Instance, image: Image, undo: Undo) -> list[Drive]:
+@dataclass(frozen=True, slots=True)
+class Drives:
+    """The places of a server's disks in its VM; ``note`` is what its operator should know of them."""
+
+    drives: tuple[Drive, ...]
+    note: str = ""
+
+
+async def root_drives(xapi: XenApi, place: Place, cache: ImageCache, instance: Instance, image: Image, undo: Undo) -> Drives:
     """The root disk as a copy of the image in the flavor's size; or an empty one, and the image as the medium to install it from."""
     if image.disk_format != "iso":
-        root = await cache.root_disk(xapi, instance, image, undo)
-        await grow(xapi, root, instance.flavor.root_gb * GIB)
-        return [Drive(root.vdi, ROOT, is_bootable=True)]
+        copy = await cache.root_disk(xapi, instance, image, undo)
+        root, note = await grow(xapi, copy, instance.flavor.root_gb * GIB), ""
+        if instance.disk_config == "AUTO" and cache.fitting is not None and root != copy:
+            root, note = await cache.fitting.fitted(xapi, place, instance, root, undo)
+        return Drives((Drive(root.vdi, ROOT, is_bootable=True),), note)
     medium = await cache.prepare(xapi, instance, image)
     size_bytes = instance.flavor.root_gb * GIB
-    empty = [Drive(await _created(xapi, place, instance, "root", size_bytes, undo), ROOT, is_bootable=True)] if size_bytes else []
-    return [*empty, Drive(medium.vdi, MEDIUM, mode="RO", type="CD", is_bootable=True)]
+    empty = [Drive(await created(xapi, place, instance, "root", size_bytes, undo), ROOT, is_bootable=True)] if size_bytes else []
+    return Drives((*empty, Drive(medium.vdi, MEDIUM, mode="RO", type="CD", is_bootable=True)))
 
 
 def blanks_of(instance: Instance, admin_password: str) -> Iterator[Blank]:
@@ -80,13 +90,14 @@ async def made(xapi: XenApi, place: Place, instance: Instance, blank: Blank, und
             numbers = await in_thread(content.numbers)
         except OSError as problem:
             raise TransferFailed(f"the disk {blank.name} could not be made: {problem}") from problem
-        vdi = await _created(xapi, place, instance, blank.name, content.size_bytes, undo)
+        vdi = await created(xapi, place, instance, blank.name, content.size_bytes, undo)
         label = marks.transfer_label(BUILD, instance.uuid, blank.device)
         await fill(xapi, vdi, streamed(content, numbers), length_of(content.size_bytes, len(numbers)), label)
     return Drive(vdi, blank.device, blank.mode)
 
 
-async def _created(xapi: XenApi, place: Place, instance: Instance, name: str, size_bytes: int, undo: Undo) -> str:
+async def created(xapi: XenApi, place: Place, instance: Instance, name: str, size_bytes: int, undo: Undo) -> str:
+    """An empty VDI, marked as one of the server's disks; its undo is registered."""
     record = vdi_record(place.sr, instance.domain_name, size_bytes, {marks.INSTANCE: instance.uuid, marks.DISK: name})
 
     async def there() -> str | None:
@@ -98,12 +109,13 @@ async def _created(xapi: XenApi, place: Place, instance: Instance, name: str, si
     return vdi
 
 
-async def grow(xapi: XenApi, disk: Disk, wanted_bytes: int) -> None:
+async def grow(xapi: XenApi, disk: Disk, wanted_bytes: int) -> Disk:
     """Up to the flavor's size. A lost answer is answered by the size itself."""
     if disk.size_bytes >= wanted_bytes:
-        return
+        return disk
 
     async def is_resized() -> str | None:
         return "" if await xapi.call("VDI.get_virtual_size", disk.vdi) >= wanted_bytes else None
 
     await certain(xapi.call("VDI.resize", disk.vdi, wanted_bytes), is_resized)
+    return Disk(disk.vdi, wanted_bytes)

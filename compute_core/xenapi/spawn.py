@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from compute_core.model.errors import BuildFailed
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance, Vif
@@ -30,12 +32,12 @@ async def spawn(
     boot_members(image, release_of(place.version))  # an image that cannot boot here is not even fetched
     networks = [network_of(place, vif) for vif in instance.vifs]
     async with Undo(f"spawn {instance.domain_name}") as undo:
-        drives = await root_drives(xapi, place, cache, instance, image, undo)
-        drives += [await made(xapi, place, instance, blank, undo) for blank in blanks_of(instance, admin_password)]
+        roots = await root_drives(xapi, place, cache, instance, image, undo)
+        blanks = [await made(xapi, place, instance, blank, undo) for blank in blanks_of(instance, admin_password)]
         async with cache.turn(place.host):
-            vm = await _create_vm(xapi, place, instance, image)
+            vm = await _create_vm(xapi, place, instance, image, roots.note)
         undo.add("remove the VM", lambda: remove_vm(xapi, vm))
-        for drive in drives:
+        for drive in (*roots.drives, *blanks):
             await _attach(xapi, vm, drive, instance)
         for vif, network in zip(instance.vifs, networks, strict=True):
             await plug(xapi, vm, network, vif)
@@ -51,8 +53,9 @@ def network_of(place: Place, vif: Vif) -> str:
     return place.networks[vif.bridge]
 
 
-async def _create_vm(xapi: XenApi, place: Place, instance: Instance, image: Image) -> str:
-    record = records.vm_record(instance, image, place.host, await granted(xapi, place, instance.flavor))
+async def _create_vm(xapi: XenApi, place: Place, instance: Instance, image: Image, note: str) -> str:
+    grants = replace(await granted(xapi, place, instance.flavor), note=note)
+    record = records.vm_record(instance, image, place.host, grants)
     return await certain(xapi.call("VM.create", record), lambda: one_of(xapi, "VM", {"name__label": instance.domain_name}))
 
 

@@ -12,7 +12,7 @@ from compute_core.api.schemas.types import LAST
 from compute_core.api.texts import is_true
 from compute_core.model.errors import Invalid, NotFound
 from compute_core.model.hosts import Service
-from compute_core.model.limits import Limits
+from compute_core.model.limits import MOST_FILE_BYTES, MOST_FILES, Limits
 
 CELL_NUMBER = 1
 
@@ -168,15 +168,15 @@ LIMITS: tuple[_Limit, ...] = (
     _Limit("totalRAMUsed", lambda limits: limits.used.memory_mb),
     _Limit("totalServerGroupsUsed", lambda _: 0),
     _Limit("maxImageMeta", lambda limits: limits.maximum.metadata_items, until=38),
-    _Limit("maxPersonality", lambda _: 0, until=56),
-    _Limit("maxPersonalitySize", lambda _: 0, until=56),
+    _Limit("maxPersonality", lambda _: MOST_FILES, until=56),
+    _Limit("maxPersonalitySize", lambda _: MOST_FILE_BYTES, until=56),
     _Limit("maxSecurityGroups", lambda _: 1, until=35),
     _Limit("maxSecurityGroupRules", lambda _: 0, until=35),
     _Limit("totalSecurityGroupsUsed", lambda _: 1, until=35),
     _Limit("maxTotalFloatingIps", lambda _: 0, until=35),
     _Limit("totalFloatingIpsUsed", lambda _: 0, until=35),
 )
-"""What ``GET /limits`` tells, and the last version that tells it. Nothing can be injected and no address floats: those say 0."""
+"""What ``GET /limits`` tells, and the last version that tells it. No address floats: those say 0."""
 
 
 async def limits(call: Call) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compute_core.api.call import Call, Reply
@@ -11,6 +12,8 @@ from compute_core.api.texts import address, is_true
 from compute_core.model.errors import Forbidden, Invalid, NotFound
 from compute_core.model.flavors import Flavor
 from compute_core.model.images import Image
+from compute_core.model.instances import File
+from compute_core.model.limits import LONGEST_PATH, MOST_FILE_BYTES, MOST_FILES
 from compute_core.model.requests import ServerRequest
 
 Body = Mapping[str, Any]
@@ -53,6 +56,7 @@ async def _request(call: Call, asked: Body, flavor: Flavor, image: Image) -> Ser
         metadata=asked.get("metadata", {}),
         tags=tuple(dict.fromkeys(asked.get("tags", ()))),
         user_data=asked.get("user_data"),
+        personality=_personality(asked.get("personality", ())),
         has_config_drive=is_true(asked.get("config_drive", False)),
         key_name=await _key_name(call, asked.get("key_name")),
         availability_zone=await _zone(call, zone),
@@ -70,13 +74,23 @@ async def _request(call: Call, asked: Body, flavor: Flavor, image: Image) -> Ser
 def _refuse_unsupported(asked: Body) -> None:
     if asked.get("block_device_mapping"):
         raise Invalid(_NO_VOLUMES)
-    if asked.get("personality"):
-        raise Invalid("Personality cannot be set: give the files as user_data on a config drive.")
     if asked.get("trusted_image_certificates"):
         raise Invalid("Image signatures are not checked here, so no trusted certificates can be asked for.")
     for group in asked.get("security_groups", ()):
         if group["name"] != "default":
             raise Invalid(f"Security group {group['name']} not found: this installation has the group default only.")
+
+
+def _personality(asked: Sequence[Body]) -> tuple[File, ...]:
+    """The user's files. Forbidden beyond the limits that ``GET /limits`` tells."""
+    if len(asked) > MOST_FILES:
+        raise Forbidden(f"Quota exceeded, too many files: {len(asked)}, {MOST_FILES} are allowed.")
+    for file in asked:
+        if len(file["path"].encode()) > LONGEST_PATH:
+            raise Forbidden(f"Quota exceeded, a path is longer than {LONGEST_PATH} bytes.")
+        if len(b64decode(file["contents"])) > MOST_FILE_BYTES:
+            raise Forbidden(f"Quota exceeded, {file['path']} has more than {MOST_FILE_BYTES} bytes.")
+    return tuple(File(file["path"], file["contents"]) for file in asked)
 
 
 def _image_ref(asked: Body) -> str:
