@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from compute_core.api.backup_commands import ACCESS, backup, logged_in
 from compute_core.firstgen.cli import firstgen
 from compute_core.host_options import HOST_OPTIONS, first_line, hosts_of, path_option, with_options
 from compute_core.installer.cli import dom0
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from compute_core.settings import Settings
 
 STATE = Path("inova-state")
-ACCOUNTS, ACCESS = "accounts.json", "access.json"
+ACCOUNTS = "accounts.json"
 
 state_option = click.option(
     "--state", type=click.Path(path_type=Path, file_okay=False), default=STATE, show_default=True,
@@ -37,6 +38,7 @@ def core() -> None:
 
 core.add_command(firstgen)
 core.add_command(dom0)
+core.add_command(backup)
 
 
 def _url_of(*schemes: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
@@ -85,7 +87,11 @@ PLACE_OPTIONS = (
         callback=_url_of("amqp", "amqps"),
         help="A RabbitMQ broker between cells and agents. Also INOVA_BROKER. [default: none, all in this process]",
     ),
-)
+    click.option(
+        "--volumes", "volume_targets", type=path_option, metavar="FILE",
+        help="The LUNs for volumes: a JSON file with targets, as `sim serve --storage` takes it. [default: no volumes]",
+    ),
+)  # fmt: skip
 """Where things are; the parameters are called as the members of ``Settings``. Variables keep passwords from lists of processes."""
 
 LIFE_OPTIONS = (
@@ -265,13 +271,5 @@ def servers(state: Path, is_json: bool) -> None:
 
 def _ask(state: Path, path: str, member: str) -> list[dict[str, Any]]:
     """Every item, page by page, as the admin of the core whose state this is."""
-    from compute_core.api.client import ApiUnavailable, Client
-
-    try:
-        access = json.loads((state / ACCESS).read_bytes())
-    except OSError:
-        raise Refused(f"No core has run with {state}. Cure: name its folder by --state, or start one with `core up`.") from None
-    try:
-        return Client.log_in(**access).pages(path, member)
-    except ApiUnavailable as problem:
-        raise click.ClickException(f"{problem} Cure: start it with `core up --state {state}`.") from None
+    with logged_in(state) as client:
+        return client.pages(path, member)

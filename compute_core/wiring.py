@@ -37,11 +37,11 @@ from compute_core.model.clock import Clock
 from compute_core.model.json import from_json
 from compute_core.model.requests import RequestContext
 from compute_core.networks.embedded import EmbeddedNetworks
-from compute_core.settings import HostEntry, Settings
+from compute_core.settings import BadSettings, HostEntry, Settings
 from compute_core.store.adapters import open_store
 from compute_core.store.port import Store
 from compute_core.volumes.embedded import EmbeddedVolumes
-from compute_core.volumes.luns import read_luns
+from compute_core.volumes.luns import BadInventory, read_luns
 from compute_core.volumes.records import RecordFiles
 from compute_core.xenapi.console_access import ConsoleAccess
 from compute_core.xenapi.http import HttpTransport
@@ -165,7 +165,10 @@ class CloudApplication:
     def _make_volumes(self) -> None:
         settings = self.settings
         files = RecordFiles(settings.state / "volumes", is_synced=settings.is_synced)
-        luns = () if settings.volume_targets is None else read_luns(settings.volume_targets)
+        try:
+            luns = () if settings.volume_targets is None else read_luns(settings.volume_targets)
+        except BadInventory as problem:
+            raise BadSettings(str(problem)) from problem
         self.volumes = EmbeddedVolumes(files, luns, self.clock, new_ids(self.chance("volumes")))
 
     async def _connect(self) -> Bus:

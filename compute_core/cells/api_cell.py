@@ -22,7 +22,7 @@ from compute_core.images.port import ImageStore
 from compute_core.model.clock import Clock
 from compute_core.model.json import from_json
 from compute_core.store.port import Store
-from compute_core.volumes.port import Attachments
+from compute_core.volumes.port import Volumes
 
 
 class ApiCell:
@@ -37,7 +37,7 @@ class ApiCell:
         clock: Clock,
         chance: Random,
         *,
-        volumes: Attachments | None = None,
+        volumes: Volumes | None = None,
     ) -> None:
         self._settings = settings
         self._bus = bus

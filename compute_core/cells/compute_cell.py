@@ -249,14 +249,16 @@ class ComputeCell:
         """The making of an image goes on."""
         await self._ledger.change(uuid, outcomes.sent(host, progress))
 
-    async def build_succeeded(self, uuid: str, power_state: int, host: str = "") -> None:
-        """A build has ended well."""
+    async def build_succeeded(
+        self, uuid: str, power_state: int, host: str = "", changes: Mapping[str, Any] = outcomes.NOTHING
+    ) -> None:  # fmt: skip
+        """A build has ended well; ``changes`` as of actions."""
 
         def also(connection: Connection, before: Instance) -> None:
             builds.end(connection, before.uuid)
             action_log.end(connection, before, action_log.building(before), None, host, self._clock.exact())
 
-        built = await self._ledger.change(uuid, outcomes.built(host, power_state, self._clock.iso()), also)
+        built = await self._ledger.change(uuid, outcomes.built(host, power_state, self._clock.iso(), changes), also)
         if built is not None and built.host is not None:
             self._table.build_succeeded(built.host)
         self._placing.passwords.pop(uuid, None)

@@ -86,13 +86,16 @@ def sent(host: str, percent: int) -> Outcome:
     return outcome
 
 
-def built(host: str, power_state: int, now: str) -> Outcome:
-    """A build has ended well. From a host that the instance has been moved away from it means nothing."""
+def built(host: str, power_state: int, now: str, changes: Mapping[str, Any] = NOTHING) -> Outcome:
+    """A build has ended well. From a host that the instance has been moved away from it means nothing.
+
+    ``changes``: members that are different now, in their JSON form.
+    """
 
     def outcome(instance: Instance) -> Instance | None:
         if not is_being_built(instance) or instance.host is None or is_deleting(instance) or not is_on(instance, host):
             return None
-        unpacked = with_changes(instance, ACTIONS["unshelve"].if_done if is_unshelving(instance) else NOTHING)
+        unpacked = with_changes(instance, {**changes, **(ACTIONS["unshelve"].if_done if is_unshelving(instance) else NOTHING)})
         launched_at = instance.launched_at or now
         return replace(
             unpacked, vm_state="active", task_state=None, power_state=power_state, progress=100, launched_at=launched_at, fault=None

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from compute_core.cells.copies import Taken, delete_here, gone, left_images, take_news
 from compute_core.cells.hand_over import HandOver
 from compute_core.cells.new_servers import check_image, hints_of, how_many, new_instances, usage_of
+from compute_core.cells.new_volumes import image_on, with_volumes
 from compute_core.cells.outcomes import DELETING, failed
 from compute_core.cells.routing import Router
 from compute_core.cells.settings import ApiCellSettings
@@ -32,7 +33,7 @@ from compute_core.scheduler.capacity import Ask
 from compute_core.store import flavors, instances, keypairs, listing, mappings, usages
 from compute_core.store.mappings import CellMapping
 from compute_core.store.port import Store
-from compute_core.volumes.port import Attachments
+from compute_core.volumes.port import Volumes
 
 COMMANDED = frozenset({"active", "paused", "rescued", "error"})
 """The states in which a host may be told to do something at once with a guest."""
@@ -53,7 +54,7 @@ class CellServers:
         clock: Clock,
         chance: Random,
         *,
-        volumes: Attachments | None = None,
+        volumes: Volumes | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -68,16 +69,26 @@ class CellServers:
         """See the port."""
         self._check_metadata(len(request.metadata))
         flavor, key = await self._store.run(_parts, context, request)
-        image = await self.image(request.image_ref)
+        image = await self._image_of(context, request)
         check_image(image, flavor, context)
         cell = self._hand_over.choose(Ask.of(flavor), request.max_count, request.availability_zone)
         sent = {"context": to_json(context), "image": to_json(image), "hints": hints_of(request)}
         drafts = new_instances(context, request, flavor, key, self._clock.iso(), self._chance)
+        drafts = await with_volumes(self._volumes, context, request, drafts)
         mapping = CellMapping("", context.project_id, cell, self._clock.now().timestamp(), sent, is_settled=not cell)
-        new = await self._store.run(_add, drafts, max(request.min_count, 1), mapping, self._settings.quotas)
+        try:
+            new = await self._store.run(_add, drafts, max(request.min_count, 1), mapping, self._settings.quotas)
+        except Forbidden:
+            await self._release_volumes(drafts)
+            raise
         if cell:
             await self._hand_over.build(cell, new, sent, request.admin_password)
         return new
+
+    async def _image_of(self, context: RequestContext, request: ServerRequest) -> Image:
+        if request.image_ref:
+            return await self.image(request.image_ref)
+        return await image_on(self._volumes, context, request, self._clock.iso())
 
     async def list_servers(self, context: RequestContext, filters: ServerFilters) -> tuple[Instance, ...]:
         """See the port."""

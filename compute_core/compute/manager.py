@@ -103,7 +103,7 @@ class ComputeManager:
     def _servers(self, place: Place) -> Servers:
         cache = self._cache(place)
         peers = BusPeers(self._bus, self._cell)
-        host = Host(self._settings, self._session, place, self._images, cache, self._vms, peers, Targets(place), self._volumes)
+        host = Host(self._settings, self._session, place, self._images, cache, self._vms, peers, Targets(place.host), self._volumes)
         return Servers(host, self._cell, self._operations, asyncio.Semaphore(self._settings.concurrent_builds))
 
     def _cache(self, place: Place) -> ImageCache:

@@ -15,7 +15,7 @@ BROKEN_OFF = "The build was broken off when the agent of {host} ended."
 
 
 async def _report_build(servers: Servers, finding: Finding) -> None:
-    await servers.cell.tell("build_succeeded", uuid=finding.uuid, power_state=finding.power_state)
+    await servers.tell_built(_instance(finding), finding.power_state)
 
 
 async def _undo_build(servers: Servers, finding: Finding) -> None:

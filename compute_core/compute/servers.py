@@ -12,7 +12,7 @@ from compute_core.bus.port import Endpoint
 from compute_core.compute.cell import Cell
 from compute_core.compute.operations import Operations
 from compute_core.compute.registry import NEWS, OPERATIONS, PEER_REQUESTS, QUERIES, RECOVERIES, RESUMES
-from compute_core.compute.volumes import forget_targets
+from compute_core.compute.volumes import built_with, forget_targets, outfit
 from compute_core.compute.work import Ending, Host, LeftAs, Operation, Work
 from compute_core.model.errors import BuildFailed, ComputeError, Conflict, HostUnreachable
 from compute_core.model.images import Image
@@ -26,6 +26,7 @@ from compute_core.xenapi.rescue import remove_rescue
 from compute_core.xenapi.spawn import spawn
 from compute_core.xenapi.sweep import sweep
 from compute_core.xenapi.verdicts import as_build_failure
+from compute_core.xenapi.volumes import Outfit
 
 log = logging.getLogger(__name__)
 
@@ -171,9 +172,21 @@ class Servers:
     def _is_busy(self, name: str) -> bool:
         return self.operations.is_busy(name) or name in self.host.expected or self.host.cache.is_in_use(name)
 
+    async def _outfit(self, server: Instance) -> Outfit:
+        try:
+            return await outfit(self.host, server)
+        except ComputeError as problem:
+            raise BuildFailed(f"{self.name} was not let at a volume: {problem.message}", is_retryable=False) from problem
+
+    async def tell_built(self, server: Instance, power_state: int) -> None:
+        """A build has ended well."""
+        changes = await built_with(self.host, server)
+        await self.cell.tell("build_succeeded", uuid=server.uuid, power_state=power_state, **({"changes": changes} if changes else {}))
+
     async def give_up(self, server: Instance, failure: BuildFailed) -> None:
         """Remove what a build has left, and tell the cell why."""
         await self._remove(server.uuid, server.domain_name)
+        await self._forget_targets(server)
         await self._tell_failure(server.uuid, failure)
 
     async def _remove(self, uuid: str, label: str) -> None:
@@ -203,17 +216,18 @@ class Servers:
             self.operations.is_untidy = True
             await self._tell_failure(server.uuid, failure)
         else:
-            await self.cell.tell("build_succeeded", uuid=server.uuid, power_state=RUNNING)
+            await self.tell_built(server, RUNNING)
 
     async def _build_here(self, server: Instance, image: Image, admin_password: str) -> None:
         former = self.host.vms.get(server.uuid)
         if former is not None and former.power_state == RUNNING:
             return
         await self.cell.tell("build_progress", uuid=server.uuid, task_state="spawning", progress=0)
+        volumes = await self._outfit(server)
         with as_build_failure(self.name):
             if former is not None:
                 await remove(self.host.xapi, server.uuid, server.domain_name)
-            vm = await spawn(self.host.xapi, self.host.place, self.host.cache, server, image, admin_password)
+            vm = await spawn(self.host.xapi, self.host.place, self.host.cache, server, image, admin_password, volumes)
         self.host.vms.built(server, vm)
 
     async def _tell_failure(self, uuid: str, failure: BuildFailed) -> None:

@@ -12,12 +12,12 @@ from compute_core.compute.work import Ending, Host, LeftAs, Operation, Work
 from compute_core.model.errors import ComputeError, Conflict, NotFound
 from compute_core.model.instances import PAUSED, RUNNING, Instance
 from compute_core.model.json import to_json
-from compute_core.model.volumes import BlockDevice, DeviceState, Target
+from compute_core.model.volumes import BlockDevice, Connection, DeviceState, Target
 from compute_core.volumes.port import Attachments, Connector
 from compute_core.xenapi import volumes as recipe
 from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
 from compute_core.xenapi.undo import Undo
-from compute_core.xenapi.volumes import Disk
+from compute_core.xenapi.volumes import Disk, Outfit
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ async def _attached(work: Work, device: BlockDevice) -> BlockDevice:
     host, volumes = work.host, service(work.host)
     async with Undo(f"attach volume {device.volume_id} to {work.instance.domain_name}") as undo:
         undo.add("disconnect it", lambda: volumes.disconnect(device.attachment_id))
-        connection = await volumes.connect(device.attachment_id, connector(host), device.device)
+        connection = await _connection(host, device)
         plugs = work.instance.power_state in PLUGGED
         await recipe.attach(host.xapi, host.targets, work.vm, Disk(device, connection), plugs=plugs)
         await volumes.complete(device.attachment_id)
@@ -85,7 +85,7 @@ async def _give_up_attaching(work: Work) -> Ending:
     """Nobody knows how far it has come: it is taken back."""
     host, device = work.host, of_state(work.instance, "attaching")
     with suppress(NotFound, Conflict):
-        target = (await service(host).connect(device.attachment_id, connector(host), device.device)).target
+        target = (await _connection(host, device)).target
         await recipe.detach(host.xapi, host.targets, work.vm, replace(device, target=target))
     await service(host).disconnect(device.attachment_id)
     raise LeftAs(BROKEN_OFF.format(host=host.settings.host), without(work.instance, device))
@@ -113,18 +113,23 @@ async def volume_extended(work: Work) -> None:
             await recipe.see_size(host.xapi, device.target, volume.size_gb * GIB)
 
 
-async def connected(host: Host, instance: Instance) -> Sequence[Disk]:
+async def outfit(host: Host, instance: Instance) -> Outfit:
     """The volumes of a server that is to be built here, each with the way to it."""
+    return Outfit(host.targets, [Disk(each, await _connection(host, each)) for each in instance.block_devices])
+
+
+async def built_with(host: Host, instance: Instance) -> Mapping[str, Any]:
+    """The change of a server that has been built: its volumes are attached. Again is fine."""
     if not instance.block_devices:
-        return ()
-    volumes = service(host)
-    return [Disk(device, await volumes.connect(device.attachment_id, connector(host), device.device)) for device in instance.block_devices]
-
-
-async def completed(host: Host, instance: Instance) -> None:
-    """The server is built, its volumes are attached. Again is fine."""
-    for device in instance.block_devices:
+        return {}
+    done = [replace(each, state="attached", target=(await _connection(host, each)).target) for each in instance.block_devices]
+    for device in done:
         await service(host).complete(device.attachment_id)
+    return {"block_devices": to_json(done)}
+
+
+async def _connection(host: Host, device: BlockDevice) -> Connection:
+    return await service(host).connect(device.attachment_id, connector(host), device.device)
 
 
 async def forget_targets(host: Host, instance: Instance) -> None:
@@ -137,7 +142,7 @@ async def _where(host: Host, device: BlockDevice) -> Sequence[Target]:
     if device.target is not None:
         return (device.target,)
     with suppress(NotFound, Conflict):
-        return ((await service(host).connect(device.attachment_id, connector(host), device.device)).target,)
+        return ((await _connection(host, device)).target,)
     return ()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compute_core.model.instances import File
+from compute_core.model.volumes import NewDisk
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,10 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True)
 class ServerRequest:
-    """One ``POST /servers``. ``admin_password`` goes to the guest and is never stored or logged."""
+    """One ``POST /servers``. ``image_ref`` is "" when it boots from one of ``disks``, its volumes.
+
+    ``admin_password`` goes to the guest and is never stored or logged.
+    """
 
     name: str
     flavor_id: str
@@ -47,6 +51,7 @@ class ServerRequest:
     access_ip_v6: str = ""
     networks: tuple[str, ...] | None = None
     scheduler_hints: Mapping[str, str] = field(default_factory=dict)
+    disks: tuple[NewDisk, ...] = ()
     personality: tuple[File, ...] = ()
     admin_password: str = field(default="", repr=False)
 

@@ -156,9 +156,15 @@ def status_of(instance: Instance) -> str:
     return by_task.get(instance.task_state or "", usual)
 
 
+LEAVES_VOLUMES = frozenset({"resize", "live_migrate", "evacuate", "rebuild"})
+"""What volumes do not follow."""
+
+
 def begin(instance: Instance, name: str) -> Action:
     """The action, if the server may begin it now; Conflict in the API's words otherwise."""
     action = ACTIONS[name]
+    if name in LEAVES_VOLUMES and instance.block_devices:
+        raise Conflict(f"Cannot '{name}' instance {instance.uuid} while it has volumes. Cure: detach them first.")
     if instance.vm_state not in action.from_states:
         raise Conflict(f"Cannot '{name}' instance {instance.uuid} while it is in vm_state {instance.vm_state}")
     is_going = instance.task_state in UNINTERRUPTED and name != "delete"

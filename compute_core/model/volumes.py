@@ -55,6 +55,18 @@ class BlockDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class NewDisk:
+    """A volume that a server is to be built with: one that is there, or (``volume_id`` None) a new one of this size."""
+
+    volume_id: str | None
+    size_gb: int = 0
+    boot_index: int | None = None
+    device: str | None = None
+    deletes_volume: bool = False
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """A volume that is, or is about to be, a server's."""
 

@@ -12,33 +12,42 @@ from compute_core.xenapi.boot import boot_members, release_of
 from compute_core.xenapi.certainty import certain, one_of
 from compute_core.xenapi.grants import give_vgpus, granted
 from compute_core.xenapi.image_cache import ImageCache
+from compute_core.xenapi.kernels import keep_kernels
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.power import start
 from compute_core.xenapi.quotas import io_priority
 from compute_core.xenapi.records import Drive
 from compute_core.xenapi.removal import remove_vm
-from compute_core.xenapi.server_disks import blanks_of, made, root_drives
+from compute_core.xenapi.server_disks import Drives, blanks_of, made, root_drives
 from compute_core.xenapi.session import XenApi
+from compute_core.xenapi.targets import Targets
 from compute_core.xenapi.undo import Undo
+from compute_core.xenapi.volumes import Outfit
+
+NO_VOLUMES = Outfit(Targets(""))
 
 
 async def spawn(
-    xapi: XenApi, place: Place, cache: ImageCache, instance: Instance, image: Image, admin_password: str = ""
+    xapi: XenApi, place: Place, cache: ImageCache, instance: Instance, image: Image, admin_password: str = "", outfit: Outfit = NO_VOLUMES
 ) -> str:  # fmt: skip
     """The ref of the running VM. Whatever fails on the way, nothing of it is left on the host.
 
-    ``admin_password`` goes onto the config drive. Raises BuildFailed, XenApiFailure, NotSent, ReplyLost, TransferFailed, BadImage.
+    ``admin_password`` goes onto the config drive, ``outfit`` are its volumes: no image is fetched where it boots from one.
+    Raises BuildFailed, XenApiFailure, NotSent, ReplyLost, TransferFailed, BadImage.
     """
     boot_members(image, release_of(place.version))  # an image that cannot boot here is not even fetched
     networks = [network_of(place, vif) for vif in instance.vifs]
+    await keep_kernels(xapi, place, cache, instance, image)
     async with Undo(f"spawn {instance.domain_name}") as undo:
-        roots = await root_drives(xapi, place, cache, instance, image, undo)
+        roots = Drives(()) if outfit.has_root else await root_drives(xapi, place, cache, instance, image, undo)
         blanks = [await made(xapi, place, instance, blank, undo) for blank in blanks_of(instance, admin_password)]
+        undo.add("forget the volumes' targets", lambda: outfit.part(xapi))
         async with cache.turn(place.host):
             vm = await _create_vm(xapi, place, instance, image, roots.note)
         undo.add("remove the VM", lambda: remove_vm(xapi, vm))
         for drive in (*roots.drives, *blanks):
             await _attach(xapi, vm, drive, instance)
+        await outfit.join(xapi, vm)
         for vif, network in zip(instance.vifs, networks, strict=True):
             await plug(xapi, vm, network, vif)
         await give_vgpus(xapi, place, vm, instance.uuid, instance.flavor)

@@ -16,7 +16,6 @@ from compute_core.model.volumes import Connection, Target
 from compute_core.xenapi.certainty import all_of, certain, one_of
 from compute_core.xenapi.errors import ReplyLost, TransferFailed, XenApiFailure
 from compute_core.xenapi.locks import KeyedLocks
-from compute_core.xenapi.place import Place
 from compute_core.xenapi.session import XenApi
 
 NAMESPACE = UUID("3cca4135-a809-5bb3-af62-275fbfe87178")
@@ -36,9 +35,9 @@ def secret_uuid(target: Target) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The targets of one host."""
+    """The targets of one host, which is ``host`` by its ref."""
 
-    place: Place
+    host: str
     _locks: KeyedLocks = field(default_factory=KeyedLocks)
 
     @asynccontextmanager
@@ -76,7 +75,7 @@ class Targets:
     async def _forget(self, xapi: XenApi, sr: str) -> None:
         """Unplugged here; the SR goes where no other host of the pool has it."""
         pbds = await all_of(xapi, "PBD", {"SR": sr})
-        own = [pbd for pbd, record in pbds.items() if record["host"] == self.place.host]
+        own = [pbd for pbd, record in pbds.items() if record["host"] == self.host]
         for pbd in own:
             await gone("PBD.unplug", xapi, pbd)
         if len(pbds) == len(own):
@@ -97,9 +96,9 @@ class Targets:
         return known
 
     async def _pbd(self, xapi: XenApi, sr: str, connection: Connection) -> str:
-        record = {"host": self.place.host, "SR": sr, "device_config": device_config(connection), "other_config": {}}
+        record = {"host": self.host, "SR": sr, "device_config": device_config(connection), "other_config": {}}
         try:
-            return await certain(xapi.call("PBD.create", record), lambda: one_of(xapi, "PBD", {"SR": sr, "host": self.place.host}))
+            return await certain(xapi.call("PBD.create", record), lambda: one_of(xapi, "PBD", {"SR": sr, "host": self.host}))
         except XenApiFailure as failure:
             if failure.code != "PBD_EXISTS":
                 raise

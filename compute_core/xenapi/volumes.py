@@ -44,12 +44,26 @@ async def attach(xapi: XenApi, targets: Targets, vm: str, disk: Disk, *, plugs: 
             await _plug(xapi, vbd)
 
 
-async def join(xapi: XenApi, targets: Targets, vm: str, disks: Sequence[Disk], undo: Undo) -> None:
-    """Give volumes to a VM that is being made: five calls each. Their undo is registered."""
-    for disk in disks:
-        device = replace(disk.device, target=disk.connection.target)
-        undo.add("detach a volume", lambda device=device: detach(xapi, targets, vm, device))  # type: ignore[misc]
-        await _give(xapi, targets, vm, disk)
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """The volumes of a VM that is being made."""
+
+    targets: Targets
+    disks: Sequence[Disk] = ()
+
+    @property
+    def has_root(self) -> bool:
+        """Whether the VM boots from one of them."""
+        return any(disk.device.boot_index == 0 for disk in self.disks)
+
+    async def join(self, xapi: XenApi, vm: str) -> None:
+        """Give them to the VM: five calls each."""
+        for disk in self.disks:
+            await _give(xapi, self.targets, vm, disk)
+
+    async def part(self, xapi: XenApi) -> None:
+        """The VM is gone again, or never came to be."""
+        await forget(xapi, self.targets, [disk.connection.target for disk in self.disks])
 
 
 async def detach(xapi: XenApi, targets: Targets, vm: str, device: BlockDevice) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from compute_core.api.call import Call, Reply
+from compute_core.api.compute.block_devices import image_and_disks
 from compute_core.api.compute.links import links_of
 from compute_core.api.texts import address, is_true
 from compute_core.model.errors import Forbidden, Invalid, NotFound
@@ -18,7 +20,7 @@ from compute_core.model.requests import ServerRequest
 
 Body = Mapping[str, Any]
 
-_NO_VOLUMES = "Block Device Mapping is Invalid: this installation has no volume service, servers boot from images on local disk only."
+_OLD_FORM = "Block Device Mapping is Invalid: block_device_mapping is not read here. Cure: send block_device_mapping_v2."
 _HINTS = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
 
 
@@ -27,9 +29,10 @@ async def create(call: Call) -> Any:
     asked: Body = call.body["server"]
     _refuse_unsupported(asked)
     flavor = await _flavor(call, str(asked["flavorRef"]))
-    image = await _image(call, _image_ref(asked))
-    _check_size(image, flavor)
-    request = await _request(call, asked, flavor, image)
+    image_ref, disks = image_and_disks(asked)
+    if image_ref:
+        _check_size(await _image(call, image_ref), flavor)
+    request = replace(await _request(call, asked, flavor, image_ref), disks=disks)
     servers = await call.services.compute.create_servers(call.context, request)
     if is_true(asked.get("return_reservation_id", False)):
         return {"reservation_id": servers[0].reservation_id}
@@ -44,13 +47,13 @@ async def create(call: Call) -> Any:
     return Reply({"server": answer}, headers={"Location": f"{call.base_url}/servers/{first.uuid}"})
 
 
-async def _request(call: Call, asked: Body, flavor: Flavor, image: Image) -> ServerRequest:
+async def _request(call: Call, asked: Body, flavor: Flavor, image_ref: str) -> ServerRequest:
     zone, target_host = _placement(call, asked)
     minimum, maximum = _counts(asked)
     return ServerRequest(
         name=asked["name"],
         flavor_id=flavor.id,
-        image_ref=image.id,
+        image_ref=image_ref,
         min_count=minimum,
         max_count=maximum,
         metadata=asked.get("metadata", {}),
@@ -73,7 +76,7 @@ async def _request(call: Call, asked: Body, flavor: Flavor, image: Image) -> Ser
 
 def _refuse_unsupported(asked: Body) -> None:
     if asked.get("block_device_mapping"):
-        raise Invalid(_NO_VOLUMES)
+        raise Invalid(_OLD_FORM)
     if asked.get("trusted_image_certificates"):
         raise Invalid("Image signatures are not checked here, so no trusted certificates can be asked for.")
     for group in asked.get("security_groups", ()):
@@ -91,20 +94,6 @@ def _personality(asked: Sequence[Body]) -> tuple[File, ...]:
         if len(b64decode(file["contents"])) > MOST_FILE_BYTES:
             raise Forbidden(f"Quota exceeded, {file['path']} has more than {MOST_FILE_BYTES} bytes.")
     return tuple(File(file["path"], file["contents"]) for file in asked)
-
-
-def _image_ref(asked: Body) -> str:
-    """The image to boot from. A block device mapping may say nothing but the same once more: that image, on a local disk."""
-    image_ref = str(asked.get("imageRef") or "")
-    for disk in asked.get("block_device_mapping_v2", ()):
-        is_boot_disk = str(disk.get("boot_index")) == "0" and disk.get("source_type") == "image"
-        if not is_boot_disk or disk.get("destination_type", "local") != "local":
-            raise Invalid(_NO_VOLUMES)
-        if disk.get("uuid") != image_ref:
-            raise Invalid("Block Device Mapping is Invalid: the image of the boot disk is not imageRef.")
-    if not image_ref:
-        raise Invalid("Invalid imageRef provided.")
-    return image_ref
 
 
 async def _flavor(call: Call, flavor_id: str) -> Flavor:

@@ -35,10 +35,13 @@ _CERTIFICATES = {"type": ["array", "null"], "minItems": 1, "maxItems": 50, "uniq
 _DISK = {
     "type": "object",
     "properties": {
-        "uuid": {"type": "string", "minLength": 1, "maxLength": 255},
+        "uuid": {"type": ["string", "null"], "minLength": 1, "maxLength": 255},
+        "volume_size": {"anyOf": [whole(1, 1 << 20), {"type": "null"}]},
+        "device_name": {"type": ["string", "null"], "pattern": "^(/dev/)?[a-z]+[a-p]$"},
+        "tag": TAG,
         "boot_index": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$"},
         "source_type": {"type": "string", "enum": ["volume", "image", "snapshot", "blank"]},
-        "destination_type": {"type": "string", "enum": ["volume", "local"]},
+        "destination_type": {"type": ["string", "null"], "enum": ["volume", "local", None]},
         "delete_on_termination": BOOLEAN,
     },
 }

@@ -203,3 +203,57 @@ def test_the_endpoint_says_which_versions_it_speaks(tmp_path: Path) -> None:
         assert (await api.send("GET", "/volume/")).status == 300
 
     over(tmp_path, body)
+
+
+def disk(**changes: Any) -> dict[str, Any]:
+    return {"source_type": "volume", "destination_type": "volume", "boot_index": 0, **changes}
+
+
+async def refusal(api: Api, **asked: Any) -> str:
+    """Why a server is not built."""
+    body = {"name": "web", "flavorRef": "1", "imageRef": "", **asked}
+    reply = await api.send("POST", "/v2.1/servers", {"server": body})
+    assert reply.status == 400, reply
+    return str(reply.json["badRequest"]["message"])
+
+
+def test_a_server_boots_from_a_volume_and_has_further_ones(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        root = await volume(api)
+        blank = disk(source_type="blank", volume_size=7, boot_index=-1, delete_on_termination=True)
+        server = await api.server(imageRef="", block_device_mapping_v2=[disk(uuid=root), blank])
+        shown = (await api.get(f"/v2.1/servers/{server}"))["server"]
+        new = next(each for each in (await api.get("/volume/v3/volumes/detail"))["volumes"] if each["id"] != root)
+        assert (shown["image"], new["size"]) == ("", 7)
+        devices = {each["volumeId"]: each["device"] for each in (await api.get(attachments(server)))["volumeAttachments"]}
+        assert devices == {root: "/dev/xvda", new["id"]: "/dev/xvdb"}
+        await api.settle()
+        await api.send("DELETE", f"/v2.1/servers/{server}")
+        await api.settle()
+        assert [(each["id"], each["status"]) for each in (await api.get("/volume/v3/volumes/detail"))["volumes"]] == [(root, "available")]
+
+    over(tmp_path, body)
+
+
+def test_what_no_server_can_be_built_from_is_refused_and_reserves_nothing(tmp_path: Path) -> None:
+    invalid = "Block Device Mapping is Invalid: "
+
+    async def body(api: Api) -> None:
+        root, image = await volume(api), await api.image()
+        mapped = {"block_device_mapping_v2": [disk(uuid=root)]}
+        assert await refusal(api) == "Invalid imageRef provided."
+        assert "Boot sequence" in await refusal(api, imageRef=image, **mapped)
+        assert await refusal(api, block_device_mapping_v2=[disk(uuid=MISSING)]) == f"{invalid}the volume to boot from is not there."
+        assert await refusal(api, max_count=2, **mapped) == "Cannot attach one or more volumes to multiple instances"
+        extra = [disk(uuid=root), disk(uuid=MISSING, boot_index=None)]
+        assert await refusal(api, block_device_mapping_v2=extra) == f"{invalid}failed to get volume {MISSING}."
+        assert await refusal(api, block_device_mapping_v2=[disk(source_type="blank")]) == f"{invalid}a blank volume needs a volume_size."
+        assert await refusal(api, block_device_mapping_v2=[disk()]) == f"{invalid}a volume needs a uuid."
+        for source, kind in (("image", "volume"), ("snapshot", "volume"), ("blank", "local")):
+            asked = [disk(source_type=source, destination_type=kind, uuid=image)]
+            assert (await refusal(api, imageRef=image, block_device_mapping_v2=asked)).startswith(invalid)
+        other = [disk(source_type="image", destination_type="local", uuid=MISSING)]
+        assert await refusal(api, imageRef=image, block_device_mapping_v2=other) == f"{invalid}the image of the boot disk is not imageRef."
+        assert await status(api, root) == "available"
+
+    over(tmp_path, body)

@@ -18,6 +18,7 @@ from compute_core.model.images import Image
 from compute_core.model.instances import RUNNING, Instance
 from compute_core.model.json import to_json
 from compute_core.model.requests import RequestContext
+from compute_core.volumes.port import Attachments
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.engine.xapi import Xapi
 from tests.compute_core.rig import CONTENT, URL, fixed_vhd, image_store, left_on, stored
@@ -40,13 +41,16 @@ class FakeCell:
     reports: list[Any] = field(default_factory=list)
     told: list[tuple[str, Any]] = field(default_factory=list)
 
-    async def heartbeat(self, report: Any, instances_known: list[str], formers_known: Sequence[str] = ()) -> Any:  # noqa: ARG002
+    async def heartbeat(self, report: Any, instances_known: list[str], formers_known: Sequence[str] = ()) -> Any:
         self.reports.append((report, instances_known))
         here = {instance.uuid for instance in self.instances}
         return {"instances": [to_json(instance) for instance in self.instances], "unwanted": sorted(set(instances_known) - here)}
 
     def endpoints(self) -> dict[str, Callable[..., Awaitable[Any]]]:
-        names = "build_succeeded", "build_progress", "build_failed", "instance_destroyed", "action_finished", "power_state_changed"
+        names = (
+            *("build_succeeded", "build_progress", "build_failed", "instance_destroyed", "action_finished", "power_state_changed"),
+            "image_progress",
+        )
         return {"heartbeat": self.heartbeat, **{name: self._hears(name) for name in names}}
 
     def _hears(self, name: str) -> Callable[..., Awaitable[None]]:
@@ -67,6 +71,7 @@ class Site:
     cell: FakeCell
     images: EmbeddedImageStore
     image: Image
+    volumes: Attachments | None = None
 
     async def cast(self, method: str, **arguments: Any) -> None:
         await self.bus.cast("compute.xs1", method, {"context": CONTEXT, **arguments})
@@ -103,7 +108,7 @@ class Site:
     @contextlib.asynccontextmanager
     async def agent(self) -> AsyncIterator[None]:
         """The agent at work; at the end it is killed, as a process is."""
-        manager = ComputeManager(SETTINGS, session_over(self.wire, URL), self.bus, self.images, Random(1))
+        manager = ComputeManager(SETTINGS, session_over(self.wire, URL), self.bus, self.images, Random(1), volumes=self.volumes)
         work = asyncio.create_task(manager.run())
         try:
             ready = asyncio.create_task(manager.ready())
@@ -116,14 +121,14 @@ class Site:
                 work.result()
 
 
-def on_site(folder: Path, body: Callable[[Site], Awaitable[T]], *, with_agent: bool = True) -> T:
+def on_site(folder: Path, body: Callable[[Site], Awaitable[T]], *, with_agent: bool = True, volumes: Attachments | None = None) -> T:
     """Run a test's body on virtual time, with an agent that has registered."""
 
     async def main() -> T:
         fleet, bus, cell, images = fresh_fleet(), InProcessBus(), FakeCell(), image_store(folder)
         xapi = only_host(fleet)
         wire = Wire(xapi)
-        site = Site(xapi, wire, bus, cell, images, await stored(images, fixed_vhd(CONTENT)))
+        site = Site(xapi, wire, bus, cell, images, await stored(images, fixed_vhd(CONTENT)), volumes)
         await bus.serve(f"cell.{CELL}", cell.endpoints())
         try:
             if not with_agent:

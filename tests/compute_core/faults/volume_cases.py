@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from compute_core.model.volumes import NewDisk
+from compute_core.volumes.port import Connector
 from tests.compute_core.faults.case import Case, Deed
 from tests.compute_core.faults.scene import USER, Scene
 
@@ -46,7 +48,26 @@ async def _delete(scene: Scene) -> None:
     await scene.delete()
 
 
+async def _with_bootable(scene: Scene) -> None:
+    """A volume to boot from is there, and the host has had no server."""
+    await scene.cloud.volumes.create(USER.project_id, USER.user_id, 5, name="root")
+
+
+async def _order_from_volume(scene: Scene) -> None:
+    (volume,) = await scene.cloud.volumes.list()
+    await scene.order(image_ref="", disks=(NewDisk(volume.id, boot_index=0),))
+
+
+async def _held(scene: Scene) -> None:
+    """A server that could not be built has its volume until it is deleted."""
+    await _with_bootable(scene)
+    (volume,) = await scene.cloud.volumes.list()
+    attachment = await scene.cloud.volumes.reserve(volume.id, "a server in error")
+    await scene.cloud.volumes.connect(attachment.id, Connector("nowhere", "192.0.2.1"), "/dev/xvda")
+
+
 VOLUMES = (
+    Case("spawn-from-volume", _order_from_volume, _with_bootable, at_most=15, earlier="66", also=(_held,)),
     Case("attach-volume", _attach, _with_volume, at_most=6, earlier="13"),
     Case("attach-volume-stopped", _attach, _after(_stop), at_most=6),
     Case("detach-volume", _detach, _after(_attach), at_most=8, earlier="14"),

@@ -40,7 +40,7 @@ def on_server(folder: Path, body: Callable[[Rig, Targets, str], Awaitable[T]]) -
     async def main(rig: Rig) -> T:
         vm = await rig.spawn(an_instance())
         rig.undisturbed()
-        return await body(rig, Targets(rig.place), vm)
+        return await body(rig, Targets(rig.place.host), vm)
 
     return over_rig(folder, main)
 

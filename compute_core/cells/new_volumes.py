@@ -1,0 +1,71 @@
+"""The volumes that a server is to be built with: reserved before any cell hears of it, given back when it comes to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from compute_core.cells.disk_names import free_device
+from compute_core.model.errors import ComputeError, Conflict, Invalid, NotFound
+from compute_core.model.images import Image
+from compute_core.model.instances import Instance
+from compute_core.model.requests import RequestContext, ServerRequest
+from compute_core.model.volumes import BlockDevice, NewDisk, Volume, device_name
+from compute_core.volumes.port import Volumes
+
+
+async def with_volumes(
+    volumes: Volumes | None, context: RequestContext, request: ServerRequest, drafts: Sequence[Instance]
+) -> tuple[Instance, ...]:  # fmt: skip
+    """The servers with their volumes. Invalid: a volume is not there, is taken, or would be several servers'. What fails reserves none."""
+    if not request.disks:
+        return tuple(drafts)
+    if volumes is None:
+        raise Invalid("Block Device Mapping is Invalid: this installation has no volume service.")
+    if len(drafts) > 1:
+        raise Invalid("Cannot attach one or more volumes to multiple instances")
+    server = drafts[0]
+    try:
+        for disk in request.disks:
+            server = replace(server, block_devices=(*server.block_devices, await _reserved(volumes, context, server, disk)))
+    except ComputeError:
+        await volumes.release(server.uuid)
+        raise
+    return (server,)
+
+
+async def _reserved(volumes: Volumes, context: RequestContext, server: Instance, disk: NewDisk) -> BlockDevice:
+    device = device_name(0) if disk.boot_index == 0 else free_device(server, disk.device)
+    volume = await _volume(volumes, context, disk)
+    try:
+        attachment = await volumes.reserve(volume.id, server.uuid)
+    except Conflict as taken:
+        raise Invalid(f"Block Device Mapping is Invalid: {taken.message}") from taken
+    return BlockDevice(volume.id, attachment.id, device, disk.boot_index, disk.deletes_volume, disk.tag, "attaching")
+
+
+async def _volume(volumes: Volumes, context: RequestContext, disk: NewDisk) -> Volume:
+    if disk.volume_id is None:
+        return await volumes.create(context.project_id, context.user_id, disk.size_gb)
+    volume = await visible(volumes, context, disk.volume_id)
+    if volume is None:
+        raise Invalid(f"Block Device Mapping is Invalid: failed to get volume {disk.volume_id}.")
+    return volume
+
+
+async def visible(volumes: Volumes, context: RequestContext, volume_id: str) -> Volume | None:
+    """A volume that the caller may see, if it is one."""
+    try:
+        volume = await volumes.get(volume_id)
+    except NotFound:
+        return None
+    return volume if context.is_admin or volume.project_id == context.project_id else None
+
+
+async def image_on(volumes: Volumes | None, context: RequestContext, request: ServerRequest, now: str) -> Image:
+    """What a server is built from that boots from a volume: no image, but what the volume's metadata say of its guest."""
+    root = next((disk.volume_id for disk in request.disks if disk.boot_index == 0), None)
+    volume = None if volumes is None or root is None else await visible(volumes, context, root)
+    if volume is None:
+        raise Invalid("Block Device Mapping is Invalid: the volume to boot from is not there.")
+    return Image("", "", "active", context.project_id, now, now, properties=dict(volume.metadata))
