@@ -5,7 +5,7 @@ import platform
 import sys
 from typing import Any, Dict, Mapping
 
-from compute_core.dom0 import VERSION, agent, images, network, transfer, xenstore
+from compute_core.dom0 import VERSION, agent, images, kernels, network, transfer, xenstore
 from compute_core.dom0.machine import Machine
 from compute_core.dom0.protocol import Function
 from compute_core.dom0.refusal import Arguments
@@ -23,6 +23,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "version": version,
     "image_download": images.download,
     "image_upload": images.upload,
+    "kernel_keep": kernels.keep,
     "transfer_prepare": transfer.prepare,
     "transfer_send": transfer.send,
     "transfer_receive": transfer.receive,

@@ -143,6 +143,28 @@ def _check_locators(name: str, vhd: Vhd, header: _Header) -> None:
             raise bad_image(f"{name}: the name of its parent lies outside of the file")
 
 
+# ---- what is in it ---------------------------------------------------------------------------------------------------------------
+
+
+def content(file: BinaryIO, vhd: Vhd, count: int) -> bytes:
+    """The first bytes of a disk that has no parent. Refusal BAD_IMAGE when it has one, or is smaller."""
+    if vhd.parent is not None or vhd.size_bytes < count:
+        raise bad_image(
+            f"the first {count} bytes are not all in a disk of {vhd.size_bytes}" if vhd.parent is None else "the disk has a parent"
+        )
+    if vhd.disk_type == FIXED:
+        return _read_at(file, 0, count)
+    header = _header(file, "the disk", vhd)
+    bitmap_bytes = -(-(header.block_bytes // SECTOR // 8) // SECTOR) * SECTOR
+    found = bytearray()
+    for sector in struct.unpack(
+        f">{-(-count // header.block_bytes)}I", _read_at(file, header.table_offset, 4 * -(-count // header.block_bytes))
+    ):
+        is_used = sector != UNUSED
+        found += _read_at(file, sector * SECTOR + bitmap_bytes, header.block_bytes) if is_used else bytes(header.block_bytes)
+    return bytes(found[:count])
+
+
 # ---- what changes ----------------------------------------------------------------------------------------------------------------
 
 

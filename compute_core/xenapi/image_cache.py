@@ -26,6 +26,8 @@ from compute_core.xenapi.records import GIB, vdi_record
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.undo import Undo
 
+NO_ROOTS = frozenset({"iso", "aki", "ari"})
+"""Formats of images that no root disk is made of."""
 COPIES: Mapping[str, bool] = {"full": True, "cow": False}
 """By the image property ``disk_copy``, which says it for one image; whether copies are whole."""
 
@@ -36,6 +38,7 @@ class Disk:
 
     vdi: str
     size_bytes: int
+    uuid: str = ""
 
 
 class Fitting(Protocol):
@@ -66,6 +69,10 @@ class ImageCache:
     async def prepare(self, xapi: XenApi, instance: Instance, image: Image) -> Disk:
         """Have the image here before it is needed. The VDI is everybody's: it is read, and never written to."""
         check(image, instance.flavor.root_gb)
+        return await self.kept(xapi, instance, image)
+
+    async def kept(self, xapi: XenApi, instance: Instance, image: Image) -> Disk:
+        """As ``prepare``, of an image that is no disk to boot from."""
         async with self._locks.held(image.id):
             return await self._here(xapi, image, instance)
 
@@ -94,7 +101,7 @@ class ImageCache:
 
     async def _cached(self, xapi: XenApi, image: Image) -> Disk | None:
         vdis = await self._named(xapi, image)
-        return next((Disk(ref, vdi["virtual_size"]) for ref, vdi in vdis.items() if marks.is_cached_image(vdi)), None)
+        return next((Disk(ref, vdi["virtual_size"], vdi["uuid"]) for ref, vdi in vdis.items() if marks.is_cached_image(vdi)), None)
 
     async def _stray_clone(self, xapi: XenApi, image: Image) -> str | None:
         """A clone that nobody has renamed. The lock keeps others' away, and one that a crash left behind is as good."""
@@ -107,7 +114,7 @@ class ImageCache:
     async def _here(self, xapi: XenApi, image: Image, instance: Instance) -> Disk:
         """The cached image, fetched when it is not; BuildFailed when its disk is too large for the server's."""
         disk = await self._cached(xapi, image) or await self._fetch(xapi, image, instance)
-        if image.disk_format != "iso":
+        if image.disk_format not in NO_ROOTS:
             check_fit(image, disk.size_bytes, instance.flavor.root_gb)
         return disk
 
@@ -126,7 +133,7 @@ class ImageCache:
             if made["virtual_size"] < source.size_bytes:
                 raise TransferFailed(f"the VDI has {made['virtual_size']} bytes, the image's disk has {source.size_bytes}")
             await xapi.call("VDI.set_other_config", vdi, mark | {marks.IMAGE_VDI: made["uuid"]})
-        return Disk(vdi, made["virtual_size"])
+        return Disk(vdi, made["virtual_size"], made["uuid"])
 
     async def _half_filled(self, xapi: XenApi, image: Image, instance: Instance) -> str | None:
         vdis = await self._named(xapi, image)

@@ -174,4 +174,6 @@ _CONTENTS: Mapping[str, Callable[[Image, Images, Path, int], Awaitable[Content]]
     "raw": _raw,
     "iso": _raw,
     "ami": _partitioned,
+    "aki": _raw,
+    "ari": _raw,
 }

@@ -21,7 +21,7 @@ PAUSES_S = (0.5, 2.0, 5.0)
 """Before what may be repeated is tried again."""
 REPEATABLE = frozenset(
     {
-        *("version", "image_download", "transfer_prepare", "transfer_send", "transfer_receive", "transfer_forget"),
+        *("version", "image_download", "kernel_keep", "transfer_prepare", "transfer_send", "transfer_receive", "transfer_forget"),
         *("network_plumb", "xenstore_read", "xenstore_write", "xenstore_list"),
     }
 )
@@ -218,6 +218,11 @@ class Dom0:
         """
         done = await self.call("image_download", sr=sr, uuids=list(uuids), **source.described(), **limits.described())
         return [LaidVhd(**vhd) for vhd in done["vhds"]]
+
+    async def keep_kernel(self, sr: str, vdi: str, name: str, size_bytes: int, md5: str = "") -> str:
+        """Make a file of dom0 of the first bytes of a disk; its path. Raises BadImage, NotFound."""
+        kept = await self.call("kernel_keep", sr=sr, vdi=vdi, name=name, size=size_bytes, md5=md5)
+        return str(kept["path"])
 
     async def upload(self, sr: str, vdis: Sequence[str], target: Source, gzip: int = 0) -> Uploaded:
         """Send a chain, the leaf first, as the bytes of an image that waits for them. Raises NotFound, TransferFailed.
