@@ -42,12 +42,18 @@ class Client:
             url = next((link["href"] for link in body.get(f"{member}_links", ()) if link["rel"] == "next"), None)
         return found
 
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        """One request; what it is answered with, None when that is nothing."""
+        headers = {"X-Auth-Token": self._token, "OpenStack-API-Version": MICROVERSION, "Content-Type": "application/json"}
+        return _exchange(self._url + path, headers, None if body is None else json.dumps(body).encode(), method)[1]
 
-def _exchange(url: str, headers: Mapping[str, str], content: bytes | None) -> tuple[Mapping[str, str], Any]:
-    request = urllib.request.Request(url, content, dict(headers))  # noqa: S310 - http to where our own state says
+
+def _exchange(url: str, headers: Mapping[str, str], content: bytes | None, method: str | None = None) -> tuple[Mapping[str, str], Any]:
+    request = urllib.request.Request(url, content, dict(headers), method=method)  # noqa: S310 - http to where our own state says
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - as above
-            return answer.headers, json.load(answer)
+            said = answer.read()
+            return answer.headers, json.loads(said) if said else None
     except urllib.error.HTTPError as problem:
         with problem:
             raise ApiUnavailable(f"{url} answered {problem.code}: {problem.read(300).decode(errors='replace')}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from compute_core.cells.servers import CellServers
 from compute_core.images.port import ImageStore
@@ -39,7 +40,8 @@ class ServerBackups:
     ) -> str:  # fmt: skip
         instance = await self._servers.unlocked(context, uuid)
         begin(instance, action)
-        image = await self._servers.queue_image(context, instance, name, properties)
+        owner = replace(context, project_id=instance.project_id)  # whoever asks, the points of a server are one project's
+        image = await self._servers.queue_image(owner, instance, name, properties)
         asked = {"context": to_json(context), "action": action, "arguments": {"image_id": image.id, **arguments}}
         try:
             await self._servers.ask_cell(context, uuid, "act", asked)

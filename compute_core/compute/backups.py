@@ -55,13 +55,12 @@ async def _delete(work: Work, images: Iterable[Image]) -> None:
 async def _incremental(work: Work) -> Ending:
     """Fill the queued image ``image_id`` with what has changed since the server's last point, or with everything where that is gone."""
     image_id = work.arguments["image_id"]
-    disk = await increment.found(work.host.xapi, work.vm, work.instance.uuid)
-    if not await is_filled(work, image_id):
-        disk = await _without_broken(work, disk)
-        async with Undo(f"make image {image_id}") as undo:
-            undo.add("forget the image", lambda: forget(work.host.images, image_id))
+    async with Undo(f"make image {image_id}") as undo:
+        undo.add("forget the image", lambda: forget(work.host.images, image_id))
+        disk = await _without_broken(work, await increment.found(work.host.xapi, work.vm, work.instance.uuid))
+        if not await is_filled(work, image_id):
             await _fill(work, disk, image_id)
-    await _settle(work, disk, image_id)
+        await _settle(work, disk, image_id)
     return Ending()
 
 

@@ -5,6 +5,8 @@ A snapshot is marked with its point before a byte of it is sent, so that whateve
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ from uuid import UUID
 from compute_core.xenapi import marks
 from compute_core.xenapi.certainty import all_of, certain, destroy
 from compute_core.xenapi.disk_stream import measured
+from compute_core.xenapi.errors import XenApiFailure
 from compute_core.xenapi.image_stream import Images
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.snapshot import root_disk, unmarked_copy
@@ -20,7 +23,11 @@ from compute_core.xenapi.transport import closing
 from compute_core.xenapi.undo import Undo
 from compute_core.xenapi.vhd_archive import Link, Tally, archived
 
+log = logging.getLogger(__name__)
+
 NOBODY = UUID(int=0)
+PAUSES_S = (1.0, 5.0, 0.0)
+"""After each refusal to destroy a snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Bytes that the host has sent, and those that it would have sent for the whole disk. ``is_delta``: it has sent no more than a change."""
+    """Bytes that the host has sent, and those that it would have sent for the whole disk. ``is_delta``: it has sent but a change."""
 
     sent_bytes: int
     whole_bytes: int
@@ -91,7 +98,18 @@ async def _whole_bytes(xapi: XenApi, copy: str) -> int:
 
 
 async def let_go(xapi: XenApi, disk: Disk, kept: Container[str]) -> None:
-    """Destroy the snapshots of all points but these."""
+    """Destroy the snapshots of all points but these. One that the host will not let go of now is left to the next backup."""
     for base in disk.bases:
         if base.image_id not in kept:
+            await _destroyed(xapi, base)
+
+
+async def _destroyed(xapi: XenApi, base: Base) -> None:
+    for pause_s in PAUSES_S:
+        try:
             await destroy(xapi, "VDI", base.vdi)
+        except XenApiFailure as failure:
+            log.warning("the snapshot %s of an earlier backup is still there: %s", base.uuid, failure)
+            await asyncio.sleep(pause_s)
+        else:
+            return

@@ -46,7 +46,7 @@ async def end_task(xapi: XenApi, task: str) -> None:
 
 
 def _is_kept(config: Mapping[str, str], servers: Container[str]) -> bool:
-    """Whether it is what the next backup of a server is compared with."""
+    """Whether it is what the next backup of a server may be compared with: which of several it is, that backup knows."""
     return marks.BACKUP in config and config.get(marks.INSTANCE) in servers
 
 
@@ -60,7 +60,7 @@ def strays(vdis: Mapping[str, Mapping[str, Any]], servers: Container[str], is_bu
             yield ref, "a clone without a server" if marks.IMAGE_VDI in config else "an image half fetched"
         elif marks.INSTANCE in config and not is_busy(config[marks.INSTANCE]):
             if vdi["is_a_snapshot"]:
-                yield ref, "a snapshot on its way to an image"
+                yield ref, "a snapshot that no image or backup needs"
             elif config.get(marks.DISK) == "rescue":
                 yield ref, "the disk of a rescue that was broken off"
             elif config[marks.INSTANCE] not in servers:

@@ -65,6 +65,9 @@ class Wire:
             async with aclosing(cast("AsyncGenerator[bytes, None]", InProcess(self.xapi).get(path, query))) as chunks:
                 async for chunk in self._halting(chunks, f"GET {path}", number):
                     yield chunk
+        except GeneratorExit:  # whoever asked has seen enough
+            await self._disturb(self.after, f"GET {path}", number)
+            raise
         except (Failure, BadRequest) as failure:
             raise TransferFailed(f"GET {path}: {failure}") from failure
         await self._disturb(self.after, f"GET {path}", number)

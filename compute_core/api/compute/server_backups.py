@@ -14,12 +14,12 @@ async def create_image(call: Call, server_id: str, asked: Any) -> Reply:
 
 
 async def create_backup(call: Call, server_id: str, asked: Any) -> Reply:
-    """Begin a backup; of a series of which none is to be left there is no image to be told of."""
+    """Begin a backup; before 2.45 no image is told of where none of the series is to be left."""
     rotation = int(asked["rotation"])
     image_id = await call.services.compute.create_backup(
         call.context, server_id, asked["name"], asked["backup_type"], rotation, asked.get("metadata", {})
     )
-    return _told(call, image_id) if rotation else Reply()
+    return _told(call, image_id) if rotation or call.version >= 45 else Reply()
 
 
 async def create_incremental_backup(call: Call, server_id: str, asked: Any) -> Reply:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.compute_core.faults.aside_cases import PUT_ASIDE
+from tests.compute_core.faults.backup_cases import BACKUPS
 from tests.compute_core.faults.case import Case
 from tests.compute_core.faults.move_cases import MOVES
 from tests.compute_core.faults.server_cases import POWER, SERVERS
@@ -28,6 +29,7 @@ CASES: Mapping[str, Case] = {
     for case in (
         *SERVERS,
         *SPAWNS,
+        *BACKUPS,
         *POWER,
         *MOVES,
         *PUT_ASIDE,

@@ -33,5 +33,15 @@ def test_only_what_bears_our_mark_and_is_used_by_nobody_is_a_stray() -> None:
         "half fetched": "an image half fetched",
         "stray clone": "a clone without a server",
         "disk without a VM": "the disk of a server that has no VM",
-        "snapshot": "a snapshot on its way to an image",
+        "snapshot": "a snapshot that no image or backup needs",
     }
+
+
+def backup(server: str) -> dict[str, Any]:
+    return vdi(is_a_snapshot=True, inova_instance_uuid=server, inova_disk="backup", inova_backup="image")
+
+
+def test_what_the_next_backup_is_compared_with_is_none_as_long_as_there_is_a_server() -> None:
+    vdis = {"kept": backup("idle"), "of a busy one": backup("busy"), "of none": backup("dead")}
+
+    assert dict(strays(vdis, {"idle", "busy"}, {"busy"}.__contains__)) == {"of none": "a snapshot that no image or backup needs"}

@@ -1,0 +1,57 @@
+"""Backups with the unmodified ``openstack`` client and our own command, over a simulated host."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from scenarios import image
+from scenarios.testrun import free_port
+from tests.compute_core.api.tour import ROOT, Client, Step, client, serving, state
+
+BEGIN: tuple[Step, ...] = (
+    Step("image create debian --disk-format vhd --container-format bare --public --file debian.vhd -f value -c status", "active"),
+    Step("flavor create m1.lab --ram 256 --disk 1 --vcpus 1 -f value -c name", "m1.lab"),
+    Step("server create web --image debian --flavor m1.lab --wait -f value -c status", "ACTIVE"),
+    Step("server image create web --name copy --wait -f value -c status -c container_format", "ovf"),
+    Step("server backup create web --name monday --type daily --rotate 2 --wait -f value -c status", "active"),
+    state("web", "ACTIVE"),
+    Step("server backup create web --name tuesday --type daily --rotate 2 --wait -f value -c status", "active"),
+    state("web", "ACTIVE"),
+    Step("server backup create web --name wednesday --type daily --rotate 2 --wait -f value -c status", "active"),
+    state("web", "ACTIVE"),
+    Step("image list --property image_type=backup --sort-column Name -f value -c Name", "^tuesday\nwednesday$"),
+    Step("server create second --image wednesday --flavor m1.lab --wait -f value -c status", "ACTIVE"),
+)
+
+
+@contextmanager
+def cloud(folder: Path) -> Iterator[Client]:
+    """A simulated host, the core over it, and the client."""
+    image.make(folder / "debian.vhd")
+    with ExitStack() as stack:
+        simulate = f"sim serve --hosts 1 --port {free_port()} --profile instant --inventory hosts.json"
+        stack.enter_context(serving(simulate.split(), folder))
+        stack.enter_context(serving(["core", "up", "--inventory", "hosts.json", "--port", "0"], folder))
+        yield stack.enter_context(client(folder))
+
+
+def inova(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Our own command."""
+    command, environment = [sys.executable, "-m", "scenarios.cli", "core", "backup", *arguments], {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def made(folder: Path, *arguments: str) -> dict[str, Any]:
+    """The point that a command has made."""
+    code, output = inova(folder, "create", "web", "--json", *arguments)
+    assert code == 0, output
+    point: dict[str, Any] = json.loads(output)[0]
+    return point
