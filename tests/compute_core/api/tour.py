@@ -185,12 +185,12 @@ def client(folder: Path) -> Iterator[Client]:
 
 
 @contextmanager
-def cloud(folder: Path) -> Iterator[Client]:
-    """Two simulated hosts, the core over them, an image to build from, and the client."""
+def cloud(folder: Path, profile: str = "instant") -> Iterator[Client]:
+    """Two simulated hosts, the core over them, an image to build from, and the client. ``profile`` says what takes how long."""
     image.make(folder / "debian.vhd")
     with ExitStack() as stack:
         port = str(free_port())
-        simulate = f"sim serve --hosts 2 --port {port} --profile instant --inventory hosts.json"
+        simulate = f"sim serve --hosts 2 --port {port} --profile {profile} --inventory hosts.json"
         stack.enter_context(serving(simulate.split(), folder))
         stack.enter_context(serving(["core", "up", "--inventory", "hosts.json", "--port", "0"], folder))
         yield stack.enter_context(client(folder))
