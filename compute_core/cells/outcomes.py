@@ -126,7 +126,7 @@ def acted(host: str, action: str, error: str | None, power_state: int, now: str,
             return replace(instance, power_state=power_state) if power_state != instance.power_state else None
         if error is not None:
             return _without_success(instance, action, error, power_state, now, changes)
-        changed = with_changes(instance, {**table.if_done, **changes})
+        changed = with_changes(instance, {**instance.pending, **table.if_done, **changes})
         return replace(
             changed,
             vm_state=table.to_state or changed.vm_state,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from compute_core.compute.snapshots import SNAPSHOTS
+from compute_core.compute.volumes import forget_targets
 from compute_core.compute.work import Ending, Operation, Work
 from compute_core.model.instances import NO_STATE, RUNNING, SHUTDOWN, Instance
 from compute_core.model.json import from_json, to_json
@@ -54,6 +55,7 @@ async def _shelve_offload(work: Work) -> Ending:
     """Forget it here: its disk is an image."""
     host, instance = work.host, work.instance
     await remove(host.xapi, instance.uuid, instance.domain_name, host.vms.uuid_of(instance.uuid))
+    await forget_targets(host, instance)
     vm = host.vms.get(instance.uuid)
     if vm is not None:
         host.vms.forget(vm.ref)
@@ -79,7 +81,7 @@ async def _rebuild(work: Work) -> Ending:
     except (XenApiFailure, Unanswered) as problem:  # nobody wants it back: it is found again, and removed then
         log.warning("%s: the former VM of %s is not removed yet: %s", host.settings.host, wanted.uuid, problem)
     vm_state = "stopped" if state == SHUTDOWN else "active"
-    return Ending(state, {**work.instance.pending, "vm_state": vm_state})
+    return Ending(state, {"vm_state": vm_state})
 
 
 async def _build_anew(work: Work, wanted: Instance) -> None:

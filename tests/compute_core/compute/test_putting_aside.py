@@ -124,7 +124,7 @@ def test_a_rebuilt_server_has_a_new_disk_and_its_old_interfaces(tmp_path: Path) 
         await asyncio.sleep(BEATS_S)
         return ends, site.left()
 
-    ends = [done(RUNNING, vm_state="active", name="db"), done(SHUTDOWN, vm_state="stopped"), done(RUNNING, vm_state="active")]
+    ends = [done(RUNNING, vm_state="active"), done(SHUTDOWN, vm_state="stopped"), done(RUNNING, vm_state="active")]
     assert on_site(tmp_path, body) == (ends, BUILT)
 
 
