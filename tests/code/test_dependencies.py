@@ -26,6 +26,7 @@ USED_BY_OTHER_MEANS: Mapping[str, str] = {
     "setuptools": "builds the distribution",
     "types-jsonschema": "types",
     "types-psutil": "types",
+    "vermin": "a program",
     "types-pyyaml": "types",
     "vncdotool": "a program",
 }
