@@ -104,6 +104,9 @@ LIFE_OPTIONS = (
         "--shelved-offload", "shelved_offload_s", type=click.FloatRange(-1), default=0.0, metavar="SECONDS", show_default=True,
         help="So long a shelved server stays on its host; -1: for ever.",
     ),
+    click.option(
+        "--whole-copies", "copies_whole", is_flag=True, help="Servers get disks that share nothing with their images. [default: on write]"
+    ),
 )  # fmt: skip
 """What becomes of servers by waiting, and where their screens are; called as the members of ``Settings``."""
 

@@ -30,13 +30,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class HostEntry:
-    """One XenAPI host of the inventory. ``uuid`` is the host's own, when it is known."""
+    """One XenAPI host of the inventory. ``uuid`` is the host's own, when it is known.
+
+    ``compute_vm`` is the uuid of the VM of the host's pool in which its agent runs, "" when that is elsewhere.
+    """
 
     name: str
     url: str
     user: str
     password: str = field(repr=False)
     uuid: str = ""
+    compute_vm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Settings:
     ``volume_targets``: the file that lists the LUNs for volumes (see `volumes.luns`), None: there are none.
 
     ``reclaim_s``: so long a deleted server may be restored, 0: not at all. ``shelved_offload_s``: see the compute cell's settings.
+    ``copies_whole``: whether servers get disks that share nothing with their images.
     """
 
     state: Path
@@ -70,11 +75,12 @@ class Settings:
     is_synced: bool = True
     reclaim_s: float = 0.0
     shelved_offload_s: float = 0.0
+    copies_whole: bool = False
     quotas: QuotaLimits = field(default_factory=QuotaLimits)
 
 
 def read_inventory(path: Path, *, user: str | None = None, password: str | None = None) -> tuple[HostEntry, ...]:
-    """The hosts of an inventory file, a JSON list of ``{"name", "uuid", "url", "user", "password"}``.
+    """The hosts of an inventory file, a JSON list of ``{"name", "uuid", "url", "user", "password", "compute_vm"}``.
 
     ``user`` and ``password`` stand in where an entry has none. Raises BadSettings.
     """
@@ -122,7 +128,8 @@ def _host_of(path: Path, line: int, entry: object, user: str | None, password: s
     url = urlsplit(texts["url"])
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise BadSettings(f"{path}:{line}: {texts['url']!r} is no URL of a host. Cure: write http://ADDRESS or https://ADDRESS.")
-    return HostEntry(texts["name"], texts["url"], texts["user"], texts["password"], str(entry.get("uuid", "")))
+    uuid, compute_vm = (str(entry.get(key, "")) for key in ("uuid", "compute_vm"))
+    return HostEntry(texts["name"], texts["url"], texts["user"], texts["password"], uuid, compute_vm)
 
 
 _OPTION = {"user": ", or give --user", "password": ", or give --password-file or the variable INOVA_XENAPI_PASSWORD"}

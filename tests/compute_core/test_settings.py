@@ -35,6 +35,12 @@ def test_an_inventory_names_hosts_and_the_caller_their_password(tmp_path: Path) 
     )
 
 
+def test_a_host_may_name_the_vm_in_which_its_agent_runs(tmp_path: Path) -> None:
+    entry = {**GOOD[0], "compute_vm": "v1"}
+
+    assert [host.compute_vm for host in read_inventory(write(tmp_path, json.dumps([entry])), password="given")] == ["v1"]
+
+
 def test_a_password_is_not_shown(tmp_path: Path) -> None:
     assert "given" not in repr(read_inventory(write(tmp_path, json.dumps(GOOD)), password="given"))
 
