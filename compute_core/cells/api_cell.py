@@ -72,6 +72,9 @@ class ApiCell:
         self.delete_flavor = self._flavors.delete_flavor
         self.set_extra_specs = self._flavors.set_extra_specs
         self.delete_extra_spec = self._flavors.delete_extra_spec
+        self._take_over_overview(keys, overview)
+
+    def _take_over_overview(self, keys: KeyPairs, overview: Overview) -> None:
         self.list_keypairs = keys.list_keypairs
         self.get_keypair = keys.get_keypair
         self.create_keypair = keys.create_keypair
