@@ -66,13 +66,16 @@ class ApiCell:
         self.set_metadata = self._servers.set_metadata
         self.delete_metadata = self._servers.delete_metadata
         self.limits = self._servers.limits
-        self.list_flavors = self._flavors.list_flavors
-        self.get_flavor = self._flavors.get_flavor
-        self.create_flavor = self._flavors.create_flavor
-        self.delete_flavor = self._flavors.delete_flavor
-        self.set_extra_specs = self._flavors.set_extra_specs
-        self.delete_extra_spec = self._flavors.delete_extra_spec
+        self._take_over_catalogue(self._flavors)
         self._take_over_overview(keys, overview)
+
+    def _take_over_catalogue(self, flavors: Flavors) -> None:
+        self.list_flavors = flavors.list_flavors
+        self.get_flavor = flavors.get_flavor
+        self.create_flavor = flavors.create_flavor
+        self.delete_flavor = flavors.delete_flavor
+        self.set_extra_specs = flavors.set_extra_specs
+        self.delete_extra_spec = flavors.delete_extra_spec
 
     def _take_over_overview(self, keys: KeyPairs, overview: Overview) -> None:
         self.list_keypairs = keys.list_keypairs
