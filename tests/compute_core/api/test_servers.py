@@ -157,7 +157,8 @@ def test_several_servers_are_asked_for_at_once(tmp_path: Path) -> None:
         ({"networks": [{"uuid": NOWHERE}]}, f"Network {NOWHERE} could not be found."),
         ({"networks": [{"port": NOWHERE}]}, "neither a port nor an address"),
         ({"security_groups": [{"name": "web"}]}, "Security group web not found"),
-        ({"block_device_mapping_v2": [{"boot_index": 0, "uuid": NOWHERE, "source_type": "volume"}]}, "has no volume service"),
+        ({"block_device_mapping_v2": [{"boot_index": 0, "uuid": NOWHERE, "source_type": "volume"}]}, "Boot sequence for the instance"),
+        ({"block_device_mapping": [{"volume_id": NOWHERE}]}, "block_device_mapping is not read here"),
         ({"description": "not in 2.1"}, "Additional properties are not allowed"),
     ],
 )

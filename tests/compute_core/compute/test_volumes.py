@@ -163,3 +163,14 @@ def test_the_host_looks_at_a_volume_that_has_grown(tmp_path: Path) -> None:
         assert [name for name in site.wire.requests if name.startswith("SR.")] == ["SR.get_by_uuid", "SR.scan"]
 
     on_site(tmp_path, body, volumes=Service())
+
+
+def test_a_server_that_is_taken_off_its_host_leaves_no_target_there(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        await site.built()
+        await act(site, "attach_volume", server(replace(DEVICE, state="attaching", target=None)))
+        end = await act(site, "shelve_offload", server(DEVICE, vm_state="shelved", power_state=SHUTDOWN))
+        assert end["error"] is None
+        assert [row["name_label"] for _, row in site.xapi.world.rows("SR") if row["type"] == "iscsi"] == []
+
+    on_site(tmp_path, body, volumes=Service())
