@@ -27,10 +27,15 @@ _ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", re.IGNORECA
 Record = Mapping[str, Any]
 
 
+def has_wishes(flavor: Flavor) -> bool:
+    """Whether its servers get something of the host that no other has: what is free must not change while they take it."""
+    return wants_own_cpus(flavor) or bool(pci_wanted(flavor))
+
+
 async def granted(xapi: XenApi, place: Place, flavor: Flavor) -> Grants:
     """What the VM's record says of it: no call for a flavor that asks for nothing, one or two for one that does. BuildFailed."""
     release, wanted = release_of(place.version), pci_wanted(flavor)
-    if not wants_own_cpus(flavor) and not wanted:
+    if not has_wishes(flavor):
         return Grants(release)
     vms = await any_of(xapi, "VM", [("affinity", place.host), ("resident_on", place.host)])
     mask = own_cpus(flavor, place.vcpus, _taken_cpus(vms.values())) if wants_own_cpus(flavor) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 from compute_core.model.errors import BuildFailed
@@ -10,7 +11,7 @@ from compute_core.model.instances import Instance, Vif
 from compute_core.xenapi import records
 from compute_core.xenapi.boot import boot_members, release_of
 from compute_core.xenapi.certainty import certain, one_of
-from compute_core.xenapi.grants import give_vgpus, granted
+from compute_core.xenapi.grants import give_vgpus, granted, has_wishes
 from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.kernels import keep_kernels
 from compute_core.xenapi.place import Place
@@ -42,7 +43,7 @@ async def spawn(
         roots = Drives(()) if outfit.has_root else await root_drives(xapi, place, cache, instance, image, undo)
         blanks = [await made(xapi, place, instance, blank, undo) for blank in blanks_of(instance, admin_password)]
         undo.add("forget the volumes' targets", lambda: outfit.part(xapi))
-        async with cache.turn(place.host):
+        async with cache.turn(place.host) if has_wishes(instance.flavor) else nullcontext():
             vm = await _create_vm(xapi, place, instance, image, roots.note)
         undo.add("remove the VM", lambda: remove_vm(xapi, vm))
         for drive in (*roots.drives, *blanks):

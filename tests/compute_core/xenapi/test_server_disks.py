@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import subprocess
@@ -280,3 +281,12 @@ def test_a_host_without_graphics_cards_sends_the_server_to_another(tmp_path: Pat
 
     assert message == "xs00001 has no virtual graphics cards of type GRID K180Q."
     assert (is_retryable, left) == (True, NOTHING)
+
+
+def test_servers_of_their_own_processors_that_are_built_at_once_share_none(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> list[str]:
+        servers = [an_instance(f"{UUID[:-1]}{number}", vifs=(), flavor=granted(hw__cpu_policy="dedicated")) for number in range(3)]
+        vms = await asyncio.gather(*(rig.spawn(server) for server in servers))
+        return sorted([(await rig.session.call("VM.get_record", vm))["VCPUs_params"]["mask"] for vm in vms])
+
+    assert over_rig(tmp_path, body) == ["0", "1", "2"]
