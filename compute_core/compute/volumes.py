@@ -98,10 +98,19 @@ async def _detach(work: Work) -> Ending:
         await recipe.detach(host.xapi, host.targets, work.vm, device)
         await service(host).disconnect(device.attachment_id)
     except PROBLEMS as problem:
-        with suppress(NotFound):
-            await service(host).roll_detaching(device.volume_id)
+        await _keep(work, device)
         raise LeftAs(str(problem), having(instance, replace(device, state="attached"))) from problem
     return Ending(host.vm(instance.uuid).power_state, without(instance, device))
+
+
+async def _keep(work: Work, device: BlockDevice) -> None:
+    """Put back what of a detachment has been done."""
+    host = work.host
+    with suppress(*PROBLEMS):
+        disk = Disk(device, await _connection(host, device))
+        await recipe.attach(host.xapi, host.targets, work.vm, disk, plugs=work.instance.power_state in PLUGGED)
+    with suppress(NotFound):
+        await service(host).roll_detaching(device.volume_id)
 
 
 async def volume_extended(work: Work) -> None:
