@@ -116,6 +116,53 @@ def read(medium: pycdlib.PyCdlib, name: str) -> bytes:
     return out.getvalue()
 
 
+DECODED = {
+    "openstack/latest/meta_data.json": {
+        "uuid": UUID,
+        "name": "web",
+        "hostname": "web",
+        "project_id": "p",
+        "launch_index": 0,
+        "availability_zone": "nova",
+        "meta": {"role": "web"},
+        "devices": [],
+        "public_keys": {"laptop": "ssh-rsa AAAA"},
+        "keys": [{"name": "laptop", "type": "ssh", "data": "ssh-rsa AAAA"}],
+        "admin_pass": "secret",
+        "files": [{"path": "/etc/motd", "content_path": "/content/0000"}],
+    },
+    "openstack/latest/network_data.json": {
+        "links": [
+            {"id": "tapport-0", "vif_id": "port-0", "type": "bridge", "mtu": 1500, "ethernet_mac_address": "fa:16:3e:00:00:01"},
+        ],
+        "networks": [
+            {
+                "id": "network0",
+                "type": "ipv4",
+                "link": "tapport-0",
+                "network_id": "net-1",
+                "ip_address": "10.0.0.11",
+                "netmask": "255.255.255.0",
+                "routes": [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.0.0.1"}],
+            }
+        ],
+        "services": [],
+    },
+    "openstack/latest/vendor_data.json": {},
+    "ec2/latest/meta-data.json": {
+        "ami-launch-index": 0,
+        "hostname": "web",
+        "local-hostname": "web",
+        "instance-id": "i-6f70656e",
+        "instance-type": "m1.tiny",
+        "local-ipv4": "10.0.0.11",
+        "placement": {"availability-zone": "nova"},
+        "reservation-id": "r-1",
+        "public-keys": {"0": {"openssh-key": "ssh-rsa AAAA"}},
+    },
+}
+
+
 def test_what_a_guest_is_told_in_files() -> None:
     told = files(replace(TOLD, vifs=(a_vif(),)), admin_password="secret")
     decoded = {name: json.loads(content) for name, content in told.items() if name.endswith(".json")}
@@ -125,51 +172,7 @@ def test_what_a_guest_is_told_in_files() -> None:
         "ec2/latest/user-data": b"#!/bin/sh",
         "openstack/content/0000": b"hello",
     }
-    assert decoded == {
-        "openstack/latest/meta_data.json": {
-            "uuid": UUID,
-            "name": "web",
-            "hostname": "web",
-            "project_id": "p",
-            "launch_index": 0,
-            "availability_zone": "nova",
-            "meta": {"role": "web"},
-            "devices": [],
-            "public_keys": {"laptop": "ssh-rsa AAAA"},
-            "keys": [{"name": "laptop", "type": "ssh", "data": "ssh-rsa AAAA"}],
-            "admin_pass": "secret",
-            "files": [{"path": "/etc/motd", "content_path": "/content/0000"}],
-        },
-        "openstack/latest/network_data.json": {
-            "links": [
-                {"id": "tapport-0", "vif_id": "port-0", "type": "bridge", "mtu": 1500, "ethernet_mac_address": "fa:16:3e:00:00:01"},
-            ],
-            "networks": [
-                {
-                    "id": "network0",
-                    "type": "ipv4",
-                    "link": "tapport-0",
-                    "network_id": "net-1",
-                    "ip_address": "10.0.0.11",
-                    "netmask": "255.255.255.0",
-                    "routes": [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.0.0.1"}],
-                }
-            ],
-            "services": [],
-        },
-        "openstack/latest/vendor_data.json": {},
-        "ec2/latest/meta-data.json": {
-            "ami-launch-index": 0,
-            "hostname": "web",
-            "local-hostname": "web",
-            "instance-id": "i-6f70656e",
-            "instance-type": "m1.tiny",
-            "local-ipv4": "10.0.0.11",
-            "placement": {"availability-zone": "nova"},
-            "reservation-id": "r-1",
-            "public-keys": {"0": {"openssh-key": "ssh-rsa AAAA"}},
-        },
-    }
+    assert decoded == DECODED
 
 
 def test_a_server_that_is_told_nothing_has_the_least() -> None:
