@@ -195,7 +195,7 @@ async def _serve(settings: Settings, clouds: Path) -> None:
             await cloud.serve_consoles()
         except OSError as problem:
             where = f"{settings.console_host}:{settings.console_port}"
-            raise Refused(f"The proxy of consoles cannot listen on {where} ({problem.strerror}). Cure: name another --console-port.") from None
+            raise Refused(f"The console proxy cannot listen on {where} ({problem.strerror}). Cure: name another --console-port.") from None
         write_clouds(clouds, server.url, settings.region, settings.accounts)
         admin = settings.accounts[0]
         access = {"url": server.url, "user": admin.user, "project": admin.project, "password": admin.password}

@@ -62,7 +62,11 @@ ACTIONS: Mapping[str, Action] = {
     "rescue": Action(_states("active", "stopped", "error"), "rescuing", "rescued", if_failed={"rescue_image_ref": None}),
     "unrescue": Action(_states("rescued"), "unrescuing", "active", if_done={"rescue_image_ref": None}),
     "rebuild": Action(
-        _states("active", "stopped", "error"), "rebuilding", None, if_done={"pending": {}}, if_failed={"pending": {}},
+        _states("active", "stopped", "error"),
+        "rebuilding",
+        None,
+        if_done={"pending": {}},
+        if_failed={"pending": {}},
     ),
     "shelve": Action(
         _states("active", "stopped", "paused", "suspended"),
@@ -71,7 +75,10 @@ ACTIONS: Mapping[str, Action] = {
         if_failed={"shelved_image_ref": None, "shelved_at": None},
     ),
     "shelve_offload": Action(
-        _states("shelved"), "shelving_offloading", "shelved_offloaded", if_done={"host": None, "hypervisor_hostname": None},
+        _states("shelved"),
+        "shelving_offloading",
+        "shelved_offloaded",
+        if_done={"host": None, "hypervisor_hostname": None},
     ),
     "unshelve": Action(
         _states("shelved", "shelved_offloaded"),

@@ -47,6 +47,7 @@ UNSEEDED: Mapping[str, str] = {
     "compute_core/identity/embedded.py::_Hash.of": "the salt of a password must not be guessable",
     "fake_xapi/fleet/accounts.py::Accounts.__init__": "what keeps passwords out of memory must not be guessable",
     "fake_xapi/fleet/accounts.py::hash_password": "the salt of a password must not be guessable",
+    "compute_core/api/console_tokens.py::ConsoleTokens.issue": "who guesses a token sees and steers somebody's server",
     "fake_xapi/fleet/serving.py::served": "sessions of those who come from outside must not be guessable",
 }
 """path::function that takes chance from the operating system, and why no stream of a seed will do."""

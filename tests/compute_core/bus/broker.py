@@ -24,10 +24,10 @@ class Broker:
 
     def names(self) -> AbstractContextManager[None]:
         command = [services._program("epmd"), "-d", "-d", "-address", "127.0.0.1", "-port", str(self._names_port)]
-        return services._server(command, self._folder, "entering the main select", environment=self._environment())
+        return services.server(command, self._folder, "entering the main select", environment=self._environment())
 
     def start(self) -> None:
-        self._node = services._server(
+        self._node = services.server(
             [services._program("rabbitmq-server")], self._folder, "completed with", environment=self._environment()
         )
         self._node.__enter__()

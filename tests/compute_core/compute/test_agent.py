@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from compute_core.model.errors import Conflict, HostUnreachable
+from compute_core.model.errors import HostUnreachable
 from compute_core.model.instances import PAUSED, RUNNING, SHUTDOWN
 from compute_core.model.json import to_json
 from tests.compute_core.compute.agent_site import BEATS_S, CONTEXT, SETTINGS, Site, on_site

@@ -171,8 +171,8 @@ BROKEN: list[tuple[str, str, dict[str, Any], Any]] = [
 ]
 """An action, the request after which its agent was killed, the server then, and how the agent's next life ends it."""
 
-TAKEN_BACK = ("the rescue was broken off when the agent of xs1 ended", RUNNING, {})
-GIVEN_UP = ("No image found with ID 00000000-0000-4000-8000-000000000002", RUNNING, {})
+TAKEN_BACK: tuple[str, int, dict[str, Any]] = ("the rescue was broken off when the agent of xs1 ended", RUNNING, {})
+GIVEN_UP: tuple[str, int, dict[str, Any]] = ("No image found with ID 00000000-0000-4000-8000-000000000002", RUNNING, {})
 ENDS: dict[tuple[str, bool], Any] = {
     ("taken back", True): done(RUNNING), ("taken back", False): TAKEN_BACK, ("given up", True): GIVEN_UP, ("given up", False): GIVEN_UP,
 }  # fmt: skip

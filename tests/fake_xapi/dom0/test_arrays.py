@@ -38,6 +38,7 @@ def test_passwords_are_in_no_text() -> None:
 def test_the_page_about_storage_names_all_that_there_is() -> None:
     page = (Path(__file__).parents[3] / "docs/how-to/attach-storage.md").read_text(encoding="utf-8")
     servers = (*STANDARD.nfs, *STANDARD.smb, *STANDARD.filers, *STANDARD.groups, *STANDARD.gateways)
-    logins = {text for one in (*servers, *STANDARD.targets) for text in (one.user, one.password) if text}
+    pairs = [(one.user, one.password) for one in servers] + [(target.user, target.password) for target in STANDARD.targets]
+    logins = {text for pair in pairs for text in pair if text}
     places = {share for server in servers for share in server.shares} | {target.iqn for target in STANDARD.targets}
     assert sorted(text for text in STANDARD.names | logins | places | set(STANDARD.local_disks) if f"`{text}`" not in page) == []
