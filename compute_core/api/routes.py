@@ -192,6 +192,7 @@ VOLUME: tuple[Route, ...] = (
     Route("GET", "/", volumes.versions, ANYBODY, 300),
     Route("GET", "/v3", volumes.versions, ANYBODY),
     Route("GET", "/v3/", volumes.versions, ANYBODY),
+    Route("GET", "/v3/limits", volumes.limits, READER),
     Route("GET", "/v3/volumes", volumes.index, READER, query=volume_bodies.VOLUMES),
     Route("GET", "/v3/volumes/detail", volumes.detail, READER, query=volume_bodies.VOLUMES),
     Route("POST", "/v3/volumes", volumes.create, MEMBER, 202, volume_bodies.VOLUME),

@@ -17,6 +17,8 @@ from compute_core.volumes.port import Volumes
 MAXIMUM = "3.42"
 """From here on volumes are extended while they are attached."""
 
+UNBOUNDED = ("maxTotalVolumes", "maxTotalVolumeGigabytes", "maxTotalSnapshots", "maxTotalBackups", "maxTotalBackupGigabytes")
+
 
 def _version(call: Call) -> dict[str, Any]:
     return {
@@ -33,6 +35,15 @@ def _version(call: Call) -> dict[str, Any]:
 async def versions(call: Call) -> dict[str, Any]:
     """The one version."""
     return {"versions": [_version(call)]}
+
+
+async def limits(call: Call) -> dict[str, Any]:
+    """What the caller's project has; the targets alone bound it, and there are neither snapshots nor backups."""
+    own = await _service(call).list(call.context.project_id)
+    none = dict.fromkeys(("totalSnapshotsUsed", "totalBackupsUsed", "totalBackupGigabytesUsed"), 0)
+    unbounded = dict.fromkeys(UNBOUNDED, -1)
+    used = {"totalVolumesUsed": len(own), "totalGigabytesUsed": sum(volume.size_gb for volume in own)}
+    return {"limits": {"rate": [], "absolute": {**unbounded, **used, **none}}}
 
 
 def brief(call: Call, volume: Volume) -> dict[str, Any]:

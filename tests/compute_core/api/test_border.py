@@ -192,6 +192,7 @@ def test_a_user_logs_in_and_looks_around(tmp_path: Path) -> None:
             ("identity", "http://inova.local/identity"),
             ("image", "http://inova.local/image"),
             ("network", "http://inova.local/network"),
+            ("volumev3", "http://inova.local/volume/v3"),
         }
         subject = {"X-Subject-Token": reply.headers["x-subject-token"]}
         shown = await api.send("GET", "/identity/v3/auth/tokens", headers=subject)

@@ -76,6 +76,20 @@ def test_a_volume_is_made_shown_changed_extended_and_deleted(tmp_path: Path) -> 
     over(tmp_path, body)
 
 
+def test_limits_tell_what_a_project_has(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        await volume(api)
+        await volume(api, size=7)
+        await volume(api, user="admin")
+        limits = (await api.get("/volume/v3/limits"))["limits"]
+        absolute = {name: value for name, value in limits["absolute"].items() if value != -1}
+        assert (limits["rate"], {name: value for name, value in absolute.items() if value}) == (
+            [], {"totalVolumesUsed": 2, "totalGigabytesUsed": 12},
+        )  # fmt: skip
+
+    over(tmp_path, body)
+
+
 def test_what_is_written_down_about_a_volume_is_kept(tmp_path: Path) -> None:
     async def body(api: Api) -> None:
         path = f"/volume/v3/volumes/{await volume(api)}/metadata"
