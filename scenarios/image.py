@@ -7,11 +7,16 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from compute_core.dom0 import chain, images
+from compute_core.dom0.refusal import Refusal
+from compute_core.images.contents import ChainContent
+from compute_core.images.vhd_write import pieces_of
 from scenarios import prerequisites
 
 PROGRAMS = ("mke2fs", "e2fsck", "qemu-img")
 SIZE_MIB = 16
-FOOTER_BYTES = 512
+LIMIT_BYTES = 1 << 40
+"""No disk of a rehearsal is larger."""
 SEED_UUID = "6e6f7661-2012-4801-8000-000000000001"
 """The file system's uuid and hash seed."""
 BOOT_TIME = "1343779200"
@@ -65,9 +70,9 @@ def check(path: Path) -> None:
 
 
 class CheckedImages:
-    """Checks VHDs that come back from the cell, each content once: hundreds of hosts give back the same one.
+    """Checks images that come back from the cell, each disk once: hundreds of hosts give back the same one.
 
-    The first and last 512 bytes are the footer, whose uuid and date differ in every VHD; the image service has checked it.
+    An image is a chain of VHDs in a tar. The tools read no disk that stands on another one: they are given the whole as one VHD.
     """
 
     def __init__(self) -> None:
@@ -76,21 +81,33 @@ class CheckedImages:
 
     def check(self, content: bytes) -> None:
         """ImageToolFailed when the tools find something wrong."""
-        disk = content[FOOTER_BYTES:-FOOTER_BYTES]
+        disk = whole(content)
         if disk == self._latest:
             return
         digest = hashlib.blake2b(disk).digest()
         if digest not in self._sound:
-            self._let_the_tools_look(content)
+            self._let_the_tools_look(disk)
         self._sound.add(digest)
         self._latest = disk
 
     @staticmethod
-    def _let_the_tools_look(content: bytes) -> None:
+    def _let_the_tools_look(disk: bytes) -> None:
         with tempfile.TemporaryDirectory(prefix="inova-check-") as folder:
             path = Path(folder, "image.vhd")
-            path.write_bytes(content)
+            path.write_bytes(disk)
             check(path)
+
+
+def whole(content: bytes) -> bytes:
+    """The disk of an image, one VHD or a tar of a chain of them, as one VHD. ImageToolFailed: it is none."""
+    with tempfile.TemporaryDirectory(prefix="inova-check-") as folder:
+        try:
+            count = images.unpack(iter([content]), folder, images.Limits(LIMIT_BYTES, LIMIT_BYTES))
+            links = chain.read(folder, count, LIMIT_BYTES)
+        except Refusal as refusal:
+            raise ImageToolFailed(f"what the cell gave back is no image: {refusal}") from refusal
+        disk = ChainContent([Path(link.path) for link in links])
+        return b"".join(pieces_of(disk, disk.numbers()))
 
 
 def corrupt(path: Path) -> None:

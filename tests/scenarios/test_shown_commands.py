@@ -69,6 +69,7 @@ RUNS: Mapping[str, Finishes | Serves | Elsewhere] = {
     "./inova rehearse cell-rollout --hosts 50 --servers 200 --seed 7 --json rollout.json --html rollout.html": Finishes(
         f"rehearse cell-rollout {SMALL} --seed 7 --json rollout.json --html rollout.html", ("rollout.json", "rollout.html")
     ),
+    "./inova core dom0 write dom0-plugins": Finishes("core dom0 write dom0-plugins", ("dom0-plugins/inova",)),
     "./inova rehearse --virtual --hosts 5000 --servers 20000": Finishes(f"rehearse --virtual {SMALL}"),
     "./inova rehearse --hosts 20 --servers 40 --seed 3 --json rehearsal.json --html rehearsal.html --journal rehearsal.journal": Finishes(
         f"rehearse {SMALL} --seed 3 --virtual --json rehearsal.json --html rehearsal.html --journal rehearsal.journal",
