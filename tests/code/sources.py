@@ -50,3 +50,22 @@ def sources(packages: tuple[str, ...] = ALL) -> tuple[Source, ...]:
 def _read(path: Path) -> Source:
     text = path.read_text(encoding="utf-8")
     return Source(str(path.relative_to(ROOT)), tuple(text.splitlines()), ast.parse(text))
+
+
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """Everything inside, the tree itself included."""
+    return tuple(ast.walk(tree))
+
+
+@cache
+def module_names(tree: ast.Module) -> set[str]:
+    """The names that a module binds by assignment."""
+    nodes = (node for statement in tree.body if isinstance(statement, ast.Assign | ast.AnnAssign) for node in ast.walk(statement))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def forget() -> None:
+    """Let go of every tree: they are millions of objects, through which each collection of garbage would go."""
+    for cached in (sources, nodes, module_names):
+        cached.cache_clear()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import statistics
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 
 import pytest
 
-from tests.code.sources import PRODUCT, Function, Source, sources
+from tests.code.sources import PRODUCT, Function, Source, module_names, nodes, sources
 
 FILES_OVER_400_LINES: Mapping[str, int] = {}
 """A ratchet: path and lines of each long file. The numbers only fall, and a file that is no longer long leaves the table."""
@@ -65,12 +64,6 @@ CLOCK_READERS: Mapping[str, str] = {
     "scenarios/testbed.py::over_http": "as above, for a rehearsal on real sockets",
 }
 """path::function that reads the wall clock, and why it may."""
-
-
-@cache
-def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
-    """Everything inside, the tree itself included."""
-    return tuple(ast.walk(tree))
 
 
 def length(function: Function) -> int:
@@ -146,13 +139,6 @@ def changes_a_global(function: Function, source: Source) -> bool:
     local |= {node.arg for node in nodes(function) if isinstance(node, ast.arg)}
     changed = {name for node in nodes(function) for name in changed_names(node)}
     return bool(changed & module_names(source.tree) - local)
-
-
-@cache
-def module_names(tree: ast.Module) -> set[str]:
-    """The names that a module binds by assignment."""
-    nodes = (node for statement in tree.body if isinstance(statement, ast.Assign | ast.AnnAssign) for node in ast.walk(statement))
-    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
 def changed_names(node: ast.AST) -> set[str]:
