@@ -15,7 +15,7 @@ import click
 
 from fake_xapi.datamodel.personality import personality
 from scenarios import coverage, exercised
-from scenarios.testrun import PASSWORD, simulated_host
+from scenarios.testrun import PASSWORD, Pool, simulated
 
 
 @click.command()
@@ -59,7 +59,7 @@ def of_the_simulator(path: Path, workers: int) -> exercised.Recorded:
 def of_the_suite(release: str, folder: Path, workers: int) -> exercised.Recorded:
     """Run the contract suite against a simulated host of a release; what its tests send."""
     path = folder / f"{release}.json"
-    with simulated_host(release, folder) as url:
+    with simulated(Pool(release), folder) as url:
         where = ("--xapi-url", url, "--xapi-user", "root", "--xapi-password", PASSWORD)
         suite = ("-c", "contract_tests/pytest.ini", "-p", "contract_tests.plugin", "--pyargs", "contract_tests.suite", "-n", str(workers))
         _pytest(*suite, *where, "--xapi-exercised", str(path))

@@ -305,6 +305,10 @@ def _nic(edit: Edit, host: Id, number: int, network: Id, hardware: Hardware) -> 
     )
 
 
+EMPTY_DRIVE = 2_097_151 * 512
+"""The size of a DVD drive without a disc, as Linux tells it."""
+
+
 def _storage(edit: Edit, host: Id, hardware: Hardware) -> Id:
     """Create the SRs that belong to a host; returns the local storage."""
     local = edit.create(
@@ -314,6 +318,11 @@ def _storage(edit: Edit, host: Id, hardware: Hardware) -> Id:
     discs = edit.create(
         "SR", name_label="DVD drives", name_description="Physical DVD drives", type="udev", content_type="iso", sm_config={"type": "cd"}
     )
+    for number in range(hardware.dvd_drives):
+        edit.create(
+            "VDI", SR=discs, name_label=f"SCSI {number}:0:0:0", type="user", virtual_size=EMPTY_DRIVE, physical_utilisation=EMPTY_DRIVE,
+            read_only=True, managed=True, location=f"/dev/xapi/cd/sr{number}",
+        )  # fmt: skip
     sticks = edit.create("SR", name_label="Removable storage", type="udev", content_type="disk", sm_config={"type": "block"})
     configs = (
         (local, {"device": "/dev/disk/by-id/simulated-part3"}),

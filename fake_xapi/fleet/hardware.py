@@ -13,6 +13,7 @@ class Hardware:
 
     ``nic_functions``: how many virtual functions each NIC can have (0: none knows SR-IOV). ``gpus``: how many graphics cards of the
     ``gpu_model`` there are beside the screen's. ``usb_devices``: how many sticks are plugged in.
+    ``dvd_drives``: how many drives there are, all empty.
     """
 
     cpus: int = 16
@@ -28,6 +29,7 @@ class Hardware:
     gpus: int = 0
     gpu_model: str = "GRID K1"
     usb_devices: int = 0
+    dvd_drives: int = 0
 
 
 STANDARD = Hardware()

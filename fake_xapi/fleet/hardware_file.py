@@ -59,6 +59,7 @@ KEYS: Mapping[str, Key] = {
     "gpus": _count("gpus", 0, 16),
     "gpu_model": _one_of("gpu_model", *GPUS),
     "usb_devices": _count("usb_devices", 0, 32),
+    "dvd_drives": _count("dvd_drives", 0, 8),
 }
 
 

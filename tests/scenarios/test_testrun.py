@@ -104,7 +104,13 @@ def test_the_last_line_and_the_exit_code_tell_the_result(
 def test_every_check_of_the_project_is_run() -> None:
     names = [check.name for check in testrun.checks(testrun.Options(is_long=False, is_ci=True, workers=1))]
     releases = [f"contract: {release}" for release in ("latest", "clearwater", "tampa", "boston")]
-    assert names == ["format", "lint", "layers", "types", "tests", *releases, "contract: pool of two"]
+    assert names == ["format", "lint", "layers", "types", "tests", *releases, "contract: pool of two", "contract: run nowhere"]
+
+
+def test_a_contract_test_that_no_pool_could_run_is_a_skipped_one(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = {"test_a": {"passed"}, "test_b": {"skipped"}, "test_c": {"skipped", "passed"}, "test_d": {"skipped", "failed"}}
+    assert testrun.run_nowhere(seen) == ["test_b"]
+    assert capsys.readouterr().out == "no pool could run test_b\n"
 
 
 def test_the_gate_runs_all_of_it_in_ci_mode() -> None:

@@ -32,6 +32,7 @@ def test_what_a_file_does_not_name_is_usual(tmp_path: Path) -> None:
 GOOD = {
     "cpus": 8, "sockets": 1, "cpu_model": "x", "cpu_mhz": 3000, "memory_gib": 8, "control_domain_gib": 1, "storage_gib": 100,
     "sr_type": "lvm", "nics": 1, "nic_functions": 4, "gpus": 1, "gpu_model": "GRID K1", "usb_devices": 0,
+    "dvd_drives": 1,
 }  # fmt: skip
 
 
@@ -108,6 +109,15 @@ def test_cards_offer_what_their_model_can_be(model: str) -> None:
 def test_cards_of_a_pool_are_one_group() -> None:
     world = golden("latest", Hardware(gpus=1), 3).world
     assert [world.count(cls) for cls in ("PGPU", "GPU_group", "VGPU_type")] == [3, 1, 6]
+
+
+def test_drives_are_disks_of_their_repository() -> None:
+    world = golden("latest", Hardware(dvd_drives=2)).world
+    rows = [row for _, row in world.rows("VDI") if world[row["SR"]]["name_label"] == "DVD drives"]
+    assert [(row["name_label"], row["location"], row["virtual_size"], row["read_only"]) for row in rows] == [
+        ("SCSI 0:0:0:0", "/dev/xapi/cd/sr0", 1_073_741_312, True),
+        ("SCSI 1:0:0:0", "/dev/xapi/cd/sr1", 1_073_741_312, True),
+    ]
 
 
 def test_nics_with_functions_and_sticks_are_what_dom0_sees() -> None:
