@@ -6,7 +6,7 @@ names its VDIs by. May not know worlds, VHD or how long anything takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import immutables
@@ -77,10 +77,6 @@ class DiskStore:
     def become(self, other: DiskStore) -> None:
         """Have the disks of another store, and share its bytes from now on, at no cost."""
         self._file, self._disks = other._file, other._disks
-
-    def rekeyed(self, new_key: Callable[[Hashable], Hashable]) -> DiskStore:
-        """Another store with the same disks under other keys."""
-        return DiskStore(self._file, immutables.Map({new_key(key): disk for key, disk in self._disks.items()}))
 
     def shares_bytes_with(self, other: DiskStore) -> bool:
         """Whether a disk of one can be put into the other at no cost."""

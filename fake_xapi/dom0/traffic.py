@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -30,16 +30,10 @@ _HOST_BYTES_PER_S = 2 * KIB
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Bytes, or bytes per second, that an interface received and sent; of a VIF as its guest sees it."""
+    """Bytes that an interface received and sent; of a VIF as its guest sees it."""
 
     rx: float = 0.0
     tx: float = 0.0
-
-    def __add__(self, other: Traffic) -> Traffic:
-        return Traffic(self.rx + other.rx, self.tx + other.tx)
-
-    def __mul__(self, factor: float) -> Traffic:
-        return Traffic(self.rx * factor, self.tx * factor)
 
 
 NOTHING = Traffic()
@@ -81,11 +75,6 @@ def _drawn(uuid: str, direction: str) -> Load:
 # ---- interfaces of VMs -------------------------------------------------------------------------------------------------------------
 
 
-def vif_rates(world: World, vif: Id, now: datetime) -> Traffic:
-    """Bytes per second of a VIF now; nothing while its VM does not run or its host's link is lost."""
-    return _at(vif_flows(world, vif), now)
-
-
 def vif_flows(world: World, vif: Id) -> Flows:
     """Bytes per second of a VIF by the time, received and sent, as it is linked now: nothing before its domain began."""
     if not is_carrying(world, vif):
@@ -110,11 +99,6 @@ def is_carrying(world: World, vif: Id) -> bool:
 def _flows(loads: tuple[Load, Load], start_s: float) -> Flows:
     rx, tx = loads
     return (lambda at_s: rx.rate(at_s) if at_s >= start_s else 0.0), (lambda at_s: tx.rate(at_s) if at_s >= start_s else 0.0)
-
-
-def _at(flows: Flows, now: datetime) -> Traffic:
-    at_s = now.timestamp()
-    return Traffic(flows[0](at_s), flows[1](at_s))
 
 
 def _is_linked(world: World, vif: Row, host: Id) -> bool:
@@ -174,11 +158,6 @@ def _limit(vif: Row) -> float:
 # ---- interfaces of hosts -----------------------------------------------------------------------------------------------------------
 
 
-def pif_rates(world: World, pif: Id, now: datetime) -> Traffic:
-    """Bytes per second of a PIF now: what its VMs send it sends, and what they receive it receives."""
-    return _at(pif_flows(world, pif), now)
-
-
 def pif_flows(world: World, pif: Id) -> Flows:
     """Bytes per second of a PIF by the time, received and sent, as things are linked now."""
     if not world[pif]["currently_attached"] or not has_link(world, pif):
@@ -186,24 +165,15 @@ def pif_flows(world: World, pif: Id) -> Flows:
     share, source = _share(world, pif)
     own = _own(world[source])
     vifs = [vif_flows(world, vif) for vif in _vifs(world, source)]
-    return _joined([rx for rx, _ in vifs], own.rx, share), _joined([tx for _, tx in vifs], own.tx, share)
+    return _joined([rx for rx, _ in vifs], own, share), _joined([tx for _, tx in vifs], own, share)
 
 
 def _joined(flows: list[Flow], own: float, share: float) -> Flow:
     return lambda at_s: (sum(flow(at_s) for flow in flows) + own) * share
 
 
-def pif_bytes(world: World, pif: Id, now: datetime) -> Traffic:
-    """Bytes of a PIF by VIFs that are there, and by the host since it booted. VIFs that go take theirs along: see ``Odometer``."""
-    share, source = _share(world, pif)
-    booted = world[world[source]["host"]]["other_config"].get("boot_time", "0").rstrip(".")
-    uptime_s = max(now.timestamp() - float(booted or 0), 0.0)
-    found = _sum(vif_bytes(world, vif, now) for vif in _vifs(world, source)) + _own(world[source]) * uptime_s
-    return Traffic(math.floor(found.rx * share), math.floor(found.tx * share))
-
-
-def _own(pif: Row) -> Traffic:
-    return Traffic(_HOST_BYTES_PER_S, _HOST_BYTES_PER_S) if pif["management"] else NOTHING
+def _own(pif: Row) -> float:
+    return _HOST_BYTES_PER_S if pif["management"] else 0.0
 
 
 def _share(world: World, pif: Id) -> tuple[float, Id]:
@@ -235,25 +205,3 @@ def _carried(world: World, pif: Id) -> list[Id]:
         above += [world[tunnel]["access_PIF"] for tunnel in row["tunnel_transport_PIF_of"]]
         found.extend(one for one in dict.fromkeys(above) if one not in found)
     return found
-
-
-def _sum(parts: Iterable[Traffic]) -> Traffic:
-    return sum(parts, NOTHING)
-
-
-class Odometer:
-    """Counters that never go back, for those who read them again and again: what was counted of a VIF that is gone stays counted."""
-
-    __slots__ = ("_gone", "_last")
-
-    def __init__(self) -> None:
-        self._last: dict[Id, Traffic] = {}
-        self._gone: dict[Id, Traffic] = {}
-
-    def pif_bytes(self, world: World, pif: Id, now: datetime) -> Traffic:
-        """Bytes of a PIF, at least as many as it was asked for before."""
-        found, last, gone = pif_bytes(world, pif, now), self._last.get(pif, NOTHING), self._gone.get(pif, NOTHING)
-        lost = Traffic(max(last.rx - found.rx, 0.0), max(last.tx - found.tx, 0.0))
-        self._last[pif] = found
-        self._gone[pif] = gone + lost
-        return found + self._gone[pif]

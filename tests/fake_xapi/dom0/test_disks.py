@@ -75,11 +75,6 @@ def test_forks_share_bytes_and_go_their_own_ways(store: DiskStore) -> None:
     assert store._file.stored_bytes == 2 * BLOCK_BYTES
 
 
-def test_a_fork_may_rename_its_disks(store: DiskStore) -> None:
-    store.create(("golden", 1), 4 * MB)
-    assert list(store.rekeyed(lambda key: ("copy", key)).keys()) == [("copy", ("golden", 1))]
-
-
 def test_the_same_image_on_many_disks_is_stored_once(store: DiskStore) -> None:
     image = bytes(range(256)) * (4 * MB // 256)
     for host in range(20):
