@@ -4,5 +4,5 @@ Python 3.6 with its standard library is all that a dom0 has, so this package kee
 packed into one executable file (``xenapi/dom0_bundle.py``) that XAPI starts anew for each call.
 """
 
-VERSION = "1.0"
+VERSION = "1.1"
 """Compatible when the first number is the same."""

@@ -20,39 +20,41 @@ def ask(machine: Machine, given: Arguments) -> List[Dict[str, str]]:
     """What the agent of the domain ``domid`` answers to ``requests``, maps of ``name`` and ``value``, each within ``timeout_s``.
 
     ``id`` names the requests in xenstore; who asks again uses another. A list of ``{"returncode", "message"}`` comes back; it ends at the
-    first answer whose code is not among the request's ``accepts`` ("0" unless given).
+    first answer whose code is not among the request's ``accepts`` ("0" unless given; null: any code). A request may have a ``timeout_s``
+    of its own.
     Refusal TIMED_OUT, REBOOTED when the domain goes away, FAILED for an answer that is none; the text says which request it was.
     """
     domid = arguments.number(given, "domid")
     identity = arguments.label(given, "id")
     timeout_s = arguments.seconds(given, "timeout_s", 30.0)
-    requests = [_checked(request) for request in arguments.maps(given, "requests")]
+    requests = [_checked(request, timeout_s) for request in arguments.maps(given, "requests")]
     if not xenstore.is_domain(machine, domid):
         raise Refusal(REBOOTED, f"there is no domain {domid}")
     answers: List[Dict[str, str]] = []
     for place, request in enumerate(requests):
         paths = [path.format(domid, f"{identity}-{place}") for path in (_REQUEST, _ANSWER)]
-        answers.append(_answered(machine, domid, paths, request, timeout_s))
-        if answers[-1]["returncode"] not in request["accepts"]:
+        answers.append(_answered(machine, domid, paths, request))
+        if request["accepts"] is not None and answers[-1]["returncode"] not in request["accepts"]:
             break
     return answers
 
 
-def _checked(request: Dict[str, Any]) -> Dict[str, Any]:
+def _checked(request: Dict[str, Any], timeout_s: float) -> Dict[str, Any]:
     if "value" not in request:
         raise arguments.bad("requests", "has one without a value")
     accepts = request.get("accepts", ["0"])
-    if not isinstance(accepts, list) or not all(isinstance(code, str) for code in accepts):
+    if accepts is not None and not (isinstance(accepts, list) and all(isinstance(code, str) for code in accepts)):
         raise arguments.bad("accepts", "is no list of codes")
-    return {"name": arguments.text(request, "name"), "value": request["value"], "accepts": accepts}
+    name, own_s = arguments.text(request, "name"), arguments.seconds(request, "timeout_s", timeout_s)
+    return {"name": name, "value": request["value"], "accepts": accepts, "timeout_s": own_s}
 
 
-def _answered(machine: Machine, domid: int, paths: List[str], request: Dict[str, Any], timeout_s: float) -> Dict[str, str]:
+def _answered(machine: Machine, domid: int, paths: List[str], request: Dict[str, Any]) -> Dict[str, str]:
     """Nothing of the request is left behind, however it ends."""
     asked, answered = paths
     xenstore.put(machine, asked, json.dumps({"name": request["name"], "value": request["value"]}))
     try:
-        text = _awaited(machine, domid, answered, request["name"], timeout_s)
+        text = _awaited(machine, domid, answered, request["name"], request["timeout_s"])
     finally:
         xenstore.remove(machine, asked)
     xenstore.remove(machine, answered)

@@ -54,11 +54,20 @@ class GuestGone(PluginRefusal):
 
 @dataclass(frozen=True, slots=True)
 class AgentRequest:
-    """``accepts``: the codes with which the next request may follow."""
+    """``accepts``: the codes with which the next request may follow (None: any). ``timeout_s`` None: the call's.
+
+    What it says may be a secret, so it is not shown.
+    """
 
     name: str
-    value: Any = ""
-    accepts: tuple[str, ...] = ("0",)
+    value: Any = field(default="", repr=False)
+    accepts: tuple[str, ...] | None = ("0",)
+    timeout_s: float | None = None
+
+    def described(self) -> dict[str, Any]:
+        """As the plugin takes it."""
+        own = {} if self.timeout_s is None else {"timeout_s": self.timeout_s}
+        return {"name": self.name, "value": self.value, "accepts": self.accepts and list(self.accepts), **own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +199,7 @@ class Dom0:
         ``request_id`` is a name of letters, digits and dashes, another one for each call. Never repeated: passwords and keys are said
         once. Raises AgentTimedOut, GuestGone.
         """
-        asked = [{"name": request.name, "value": request.value, "accepts": list(request.accepts)} for request in requests]
+        asked = [request.described() for request in requests]
         replies = await self.call("agent_ask", domid=domid, id=request_id, requests=asked, timeout_s=timeout_s)
         return [AgentReply(reply["returncode"], reply["message"]) for reply in replies]
 

@@ -144,6 +144,16 @@ def test_an_answer_that_comes_late_is_waited_for_with_growing_pauses(tmp_path: P
     assert pauses == [0.02, 0.05, 0.1, 0.2, 0.5, 0.5, 0.5]
 
 
+def test_a_request_has_its_own_time_and_the_next_one_follows_whatever_is_answered(tmp_path: Path) -> None:
+    store, pauses = Xenstore(), list[float]()
+    store.notice = lambda path, _: store.values.update({path.replace("/host/", "/guest/"): '{"returncode": "404", "message": ""}'})
+    assert len(_ask(dom0_in(tmp_path, store), {"name": "a", "value": "", "accepts": None}, {"name": "b", "value": ""})) == 2
+    store.notice = lambda _, __: None
+    asked = [{"name": "a", "value": "", "timeout_s": 1.5}]
+    said = refused(dom0_in(tmp_path, store, pauses.append), "agent_ask", domid=5, id="r", requests=asked, timeout_s=60)
+    assert (said, sum(pauses)) == (("TimedOut", "a: no answer from the agent within 1.5 seconds"), 1.5)
+
+
 def test_what_is_no_answer_is_told_and_removed(tmp_path: Path) -> None:
     for nonsense in ("", "{", '{"returncode": "0"}', "[]", "7"):
         store = Xenstore(**{"data/guest/r-0": nonsense})
@@ -159,6 +169,7 @@ def test_what_is_no_answer_is_told_and_removed(tmp_path: Path) -> None:
         {"requests": [{"name": "a"}]},
         {"requests": [{"value": "a"}]},
         {"requests": [{"name": "a", "value": "", "accepts": "0"}]},
+        {"requests": [{"name": "a", "value": "", "timeout_s": 0}]},
         {"requests": [{"name": "a", "value": ""}], "id": "../x"},
         {"requests": [{"name": "a", "value": ""}], "timeout_s": 86401},
     ],

@@ -24,7 +24,7 @@ from tests.fake_xapi.verbs.kit.hosts import VM_RECORD
 def test_the_version_is_that_of_the_file(tmp_path: Path) -> None:
     async def body(site: Site) -> None:
         found = await site.dom0.version()
-        assert (found["version"], found["sha256"]) == ("1.0", dom0_bundle.digest(dom0_bundle.built()))
+        assert (found["version"], found["sha256"]) == ("1.1", dom0_bundle.digest(dom0_bundle.built()))
 
     over_dom0(tmp_path, body)
 

@@ -83,7 +83,7 @@ def test_every_host_of_a_pool_gets_the_plugin_once_and_loses_it_again(site: Site
     assert (code, _states(rows), [row["version"] for row in rows], [row["problem"] for row in rows]) == (
         0,
         ["right"] * 2,
-        ["1.0"] * 2,
+        ["1.1"] * 2,
         [""] * 2,
     )
     file = site.folder / dom0_bundle.FILE
@@ -100,7 +100,7 @@ def test_every_host_of_a_pool_gets_the_plugin_once_and_loses_it_again(site: Site
 
 def test_another_build_and_a_broken_one_are_told_and_replaced(site: Site) -> None:
     file = dom0_bundle.write(site.folder)
-    file.write_bytes(file.read_bytes().replace(b'VERSION = "1.0"', b'VERSION = "0.9"'))
+    file.write_bytes(file.read_bytes().replace(b'VERSION = "1.1"', b'VERSION = "0.9"'))
     code, rows = site.run("check")
     assert (code, _states(rows), rows[0]["version"]) == (1, ["other", "other"], "0.9")
     file.write_bytes(b"#!/bin/sh\nexit 3\n")
