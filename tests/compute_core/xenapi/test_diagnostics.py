@@ -6,23 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from compute_core.xenapi.diagnostics import diagnostics, last_values
+from compute_core.xenapi.diagnostics import diagnostics
 from compute_core.xenapi.power import Patience, stop
 from tests.compute_core.rig import URL, Rig, over_rig
 from tests.compute_core.values import an_instance
-
-DOCUMENT = (
-    "<xport><meta><legend><entry>AVERAGE:vm:u1:cpu0</entry><entry>AVERAGE:vm:u1:memory</entry><entry>AVERAGE:vm:u2:cpu0</entry>"
-    "<entry>AVERAGE:host:h:cpu0</entry><entry>odd</entry></legend></meta><data>"
-    "<row><t>5</t><v>0.1</v><v>1.0</v><v>0.2</v><v>0.3</v><v>1</v></row>"
-    "<row><t>15</t><v>0.5</v><v>NaN</v><v>0.6</v><v>0.7</v><v>1</v></row>"
-    "<row><t>10</t><v>0.9</v><v>2.0</v><v>0.6</v><v>0.7</v><v>1</v></row></data></xport>"
-)
-
-
-def test_the_newest_row_counts_wherever_it_stands_and_what_was_not_measured_is_left_out() -> None:
-    assert last_values(DOCUMENT, "u1") == {"cpu0": 0.5}
-    assert last_values("<xport/>", "u1") == {}
 
 
 def test_a_running_server_is_told_of_in_four_calls_and_a_halted_one_in_one(tmp_path: Path) -> None:
