@@ -141,6 +141,8 @@ def _other_flavor(connection: Connection, instance: Instance, flavor_id: str, co
         raise Invalid(f"Flavor {flavor_id} is disabled.")
     if flavor.id == instance.flavor.id:
         raise Invalid("When resizing, instances must change flavor!")
+    if instance.flavor.root_gb and not flavor.root_gb:
+        raise Invalid("Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.")
     return flavor
 
 

@@ -14,7 +14,7 @@ from compute_core.compute.work import Host, Work
 from compute_core.model.json import from_json, to_json
 from compute_core.model.migrations import Migration
 from compute_core.xenapi import power
-from compute_core.xenapi.arrival import Berth, arrived_vm, berths, moored, turn_away, unpacked
+from compute_core.xenapi.arrival import arrived_vm, berths, moored, turn_away, unpacked
 from compute_core.xenapi.certainty import LOOKS_S
 from compute_core.xenapi.live import landing, settled
 from compute_core.xenapi.parcel import Parcel
@@ -28,14 +28,13 @@ def migration_of(work: Work) -> Migration:
 
 
 async def _expect(work: Work) -> dict[str, Any]:
-    """Make room for the disks of ``parcel``, unless the sender's ``pool`` sees ours: where it is, and how to bring them."""
+    """Make room for the disks of ``parcel`` that the sender's ``pool`` cannot copy into ours: where it is, and how to bring them."""
     host, sent = work.host, from_json(work.arguments["parcel"], Parcel)
     if work.instance.uuid in host.expected:  # a former life of the sender has begun
         await turn_away(host.xapi, work.instance.domain_name, migration_of(work).uuid)
     host.expected.add(work.instance.uuid)
-    found: tuple[Berth, ...] = ()
-    if work.arguments["pool"] != host.place.pool:
-        found = await berths(host.xapi, host.place, sent, migration_of(work).uuid, work.instance.uuid)
+    disks = sent.sent(is_within_pool=work.arguments["pool"] == host.place.pool)
+    found = await berths(host.xapi, host.place, sent.label, disks, migration_of(work).uuid, work.instance.uuid)
     here = {"pool": host.place.pool, "sr": host.place.sr, "url": _url(host), "ref": await host.xapi.ref()}
     return {**here, "berths": [to_json(berth) for berth in found]}
 

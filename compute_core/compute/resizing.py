@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from compute_core.compute.arriving import migration_of
+from compute_core.compute.carrying import asked, carried
 from compute_core.compute.work import Ending, Operation, Work
 from compute_core.model.errors import ComputeError, HostUnreachable
 from compute_core.model.instances import RUNNING, SHUTDOWN
-from compute_core.model.json import from_json, to_json
+from compute_core.model.json import to_json
 from compute_core.model.migrations import Migration
 from compute_core.xenapi import power
-from compute_core.xenapi.arrival import Berth, copy_here
 from compute_core.xenapi.certainty import BUSY, PATIENCE_S
-from compute_core.xenapi.disk_stream import measured
 from compute_core.xenapi.errors import XenApiFailure
 from compute_core.xenapi.former import bring_back, remove_former, set_aside
-from compute_core.xenapi.parcel import Parcel, ParcelDisk, check_fit, packed
+from compute_core.xenapi.parcel import packed
 from compute_core.xenapi.removal import remove
-from compute_core.xenapi.session import Elsewhere
-from compute_core.xenapi.transport import closing
+from compute_core.xenapi.shrinking import trimmed
 from compute_core.xenapi.undo import Undo
 
 log = logging.getLogger(__name__)
@@ -38,53 +35,17 @@ async def _resize(work: Work) -> Ending:
     parcel = await packed(host.xapi, vm, work.instance.uuid)
     if parcel.has_loose_disks:
         await _dropped(work, record)
-    check_fit(parcel, record.new_flavor)
+    parcel = trimmed(parcel, work.instance, record.new_flavor)
     async with Undo(f"{record.kind} of {parcel.label}") as undo:
         undo.add("have the other host take away what it has of it", lambda: _dropped(work, record))
-        berth = await _asked(work, record, "expect", parcel=to_json(parcel), pool=host.place.pool)
+        berth = await asked(work, record, "expect", parcel=to_json(parcel), pool=host.place.pool)
         undo.add("let it run again", lambda: _running_again(work, vm, record))
-        vdis = await _sent(work, vm, parcel, record, berth)
+        vdis = await carried(work, vm, parcel, record, berth)
         undo.add("take it for the server's again", lambda: _taken_back(work))
         await set_aside(host.xapi, vm, parcel.label, parcel.other_config)
         host.vms.set_aside(work.instance.uuid)
-        await _asked(work, record, "receive", parcel=to_json(parcel), vdis=vdis)
+        await asked(work, record, "receive", parcel=to_json(parcel), vdis=vdis)
     return Ending(SHUTDOWN)
-
-
-async def _sent(work: Work, vm: str, parcel: Parcel, record: Migration, berth: Mapping[str, Any]) -> Sequence[str]:
-    """The disks as the other host has them, the VM being halted."""
-    place, xapi = work.host.place, work.host.xapi
-    if berth["pool"] == place.pool:
-        await _halted(work, vm, parcel)
-        shares_sr = berth["sr"] == place.sr
-        return [await copy_here(xapi, disk, berth["sr"], record.uuid, shares_sr=shares_sr) for disk in parcel.moved]
-    berths = [from_json(each, Berth) for each in berth["berths"]]
-    way = xapi.elsewhere(berth["url"], berth["ref"])
-    try:
-        await _stream(work, vm, parcel, berths, way)
-    finally:
-        await way.close()
-    for each in berths:
-        await _asked(work, record, "moor", task=each.task)
-    return [each.vdi for each in berths]
-
-
-async def _stream(work: Work, vm: str, parcel: Parcel, berths: Sequence[Berth], way: Elsewhere) -> None:
-    """The disks go as they are once the VM is halted."""
-    await _halted(work, vm, parcel)
-    for disk, berth in zip(parcel.moved, berths, strict=True):
-        await _carry(work, disk, berth, way)
-
-
-async def _carry(work: Work, disk: ParcelDisk, berth: Berth, way: Elsewhere) -> None:
-    async with closing(work.host.xapi.get_vdi(disk.vdi)) as chunks:
-        stream = await measured(chunks, f"disk {disk.userdevice}")
-        await way.put_vdi(berth.vdi, stream.chunks, stream.length, task=berth.task)
-
-
-async def _halted(work: Work, vm: str, parcel: Parcel) -> None:
-    if parcel.power_state != "Halted":
-        await power.stop(work.host.xapi, vm, work.host.settings.patience)
 
 
 async def _running_again(work: Work, vm: str, record: Migration) -> None:
@@ -127,15 +88,10 @@ async def _taken_back(work: Work) -> None:
     await _back(work)
 
 
-async def _asked(work: Work, record: Migration, request: str, **arguments: Any) -> Any:
-    told = {"migration": to_json(record), **arguments}
-    return await work.host.peers.ask(record.destination, request, work.instance, **told)
-
-
 async def _dropped(work: Work, record: Migration) -> None:
     """The cell says so as well when it hears of the failure; a host that is away finds it when it is back."""
     try:
-        await _asked(work, record, "drop")
+        await asked(work, record, "drop")
     except ComputeError as problem:
         log.warning("%s has not taken away what came of %s: %s", record.destination, work.instance.uuid, problem.message)
 

@@ -32,15 +32,15 @@ class Berth:
     task: str
 
 
-async def berths(xapi: XenApi, place: Place, sent: Parcel, mark: str, owner: str) -> tuple[Berth, ...]:
+async def berths(xapi: XenApi, place: Place, label: str, disks: Sequence[ParcelDisk], mark: str, owner: str) -> tuple[Berth, ...]:
     """A VDI and a task for each disk of the server ``owner`` that will be sent: two calls each. What fails leaves none."""
     made: list[Berth] = []
-    async with Undo(f"room for {sent.label}") as undo:
-        for disk in sent.moved:
-            vdi = await _berth(xapi, place, sent.label, disk, mark)
+    async with Undo(f"room for {label}") as undo:
+        for disk in disks:
+            vdi = await _berth(xapi, place, label, disk, mark)
             undo.add("destroy the empty VDI", lambda vdi=vdi: destroy(xapi, "VDI", vdi))  # type: ignore[misc]
-            label = marks.transfer_label(mark, owner, disk.userdevice)
-            task = await certain(xapi.call("task.create", label, ""), lambda label=label: one_of(xapi, "task", {"name__label": label}))  # type: ignore[misc]
+            name = marks.transfer_label(mark, owner, disk.userdevice)
+            task = await certain(xapi.call("task.create", name, ""), lambda name=name: one_of(xapi, "task", {"name__label": name}))  # type: ignore[misc]
             undo.add("destroy the task", lambda task=task: destroy(xapi, "task", task))  # type: ignore[misc]
             made.append(Berth(vdi, task))
     return tuple(made)
@@ -49,7 +49,7 @@ async def berths(xapi: XenApi, place: Place, sent: Parcel, mark: str, owner: str
 async def _berth(xapi: XenApi, place: Place, label: str, disk: ParcelDisk, mark: str) -> str:
     """The mark of its migration and its number in the VM tell it from every other disk of the same server."""
     config = {**(disk.other_config or {}), marks.MIGRATION: mark, marks.BERTH: disk.userdevice}
-    record = {**records.vdi_record(place.sr, label, disk.size_bytes, config), "type": disk.vdi_type}
+    record = {**records.vdi_record(place.sr, label, disk.going_bytes, config), "type": disk.vdi_type}
 
     async def made() -> str | None:
         vdis = await all_of(xapi, "VDI", {"name__label": label, "SR": place.sr})
@@ -80,7 +80,8 @@ async def _unmarked_copy(xapi: XenApi, disk: ParcelDisk, sr: str) -> str | None:
     """A disk of the same server that no VM has: nobody else makes one while the server is being moved."""
     owner = (disk.other_config or {}).get(marks.INSTANCE)
     vdis = await all_of(xapi, "VDI", {"SR": sr, "virtual_size": str(disk.size_bytes)})
-    return next((ref for ref, vdi in vdis.items() if ref != disk.vdi and not vdi["VBDs"] and marks.instance_of(vdi) == owner), None)
+    loose = {ref: vdi for ref, vdi in vdis.items() if ref != disk.vdi and not vdi["VBDs"] and marks.instance_of(vdi) == owner}
+    return next((ref for ref, vdi in loose.items() if marks.BERTH not in vdi["other_config"]), None)
 
 
 async def unpacked(xapi: XenApi, place: Place, instance: Instance, flavor: Flavor, sent: Parcel, vdis: Sequence[str], mark: str) -> str:
@@ -90,7 +91,7 @@ async def unpacked(xapi: XenApi, place: Place, instance: Instance, flavor: Flavo
     ours = dict(zip((disk.userdevice for disk in sent.moved), vdis, strict=True))
     for disk in sent.moved:
         if disk.is_root:
-            await _grow(xapi, ours[disk.userdevice], disk.size_bytes, flavor.root_gb * GIB)
+            await _grow(xapi, ours[disk.userdevice], disk.going_bytes, flavor.root_gb * GIB)
     async with Undo(f"arrival of {sent.label}") as undo:
         vm: str = await certain(xapi.call("VM.create", record), lambda: arrived_vm(xapi, sent.label, mark))
         undo.add("destroy the VM", lambda: destroy(xapi, "VM", vm))

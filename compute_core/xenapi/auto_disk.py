@@ -74,7 +74,7 @@ class Streamed:
         """See Fitting."""
         with tempfile.TemporaryDirectory(prefix="inova-root-") as folder:
             try:
-                path = await _fetched(xapi, root, Path(folder))
+                path = await fetched(xapi, root, Path(folder))
                 note = await _fit(path, root.size_bytes)
                 if note:
                     return root, note
@@ -89,7 +89,7 @@ class Streamed:
         return Disk(vdi, root.size_bytes), ""
 
 
-async def _fetched(xapi: XenApi, root: Disk, folder: Path) -> Path:
+async def fetched(xapi: XenApi, root: Disk, folder: Path) -> Path:
     """The disk in a file with holes, as large as it is."""
     with (folder / chain.name_of(0)).open("xb") as file:
         async with closing(xapi.get_vdi(root.vdi)) as chunks:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from compute_core.model.errors import Conflict
 from compute_core.model.flavors import Flavor
 from compute_core.xenapi import marks
 from compute_core.xenapi.certainty import all_of
-from compute_core.xenapi.records import GIB, MIB
+from compute_core.xenapi.records import MIB
 from compute_core.xenapi.session import XenApi
 
 CARRIED = (
@@ -52,7 +51,7 @@ ROOT = "0"
 
 @dataclass(frozen=True, slots=True)
 class ParcelDisk:
-    """One disk, or an empty drive when ``vdi`` is "". ``vdi`` and ``uuid`` are the source's."""
+    """One disk, or an empty drive when ``vdi`` is "". ``vdi`` and ``uuid`` are the source's; ``cut_bytes``: it is to become so small."""
 
     vdi: str
     uuid: str
@@ -64,6 +63,12 @@ class ParcelDisk:
     vdi_type: str = "user"
     other_config: Mapping[str, str] | None = None
     vbd_other_config: Mapping[str, str] | None = None
+    cut_bytes: int = 0
+
+    @property
+    def going_bytes(self) -> int:
+        """The size of the disk that arrives."""
+        return self.cut_bytes or self.size_bytes
 
     @property
     def is_root(self) -> bool:
@@ -90,6 +95,10 @@ class Parcel:
         """The disks whose bytes go along."""
         return tuple(disk for disk in self.disks if disk.vdi)
 
+    def sent(self, *, is_within_pool: bool) -> tuple[ParcelDisk, ...]:
+        """Those that go as streams: a pool copies the others by itself."""
+        return tuple(disk for disk in self.moved if disk.cut_bytes or not is_within_pool)
+
 
 async def packed(xapi: XenApi, vm: str, instance_uuid: str) -> Parcel:
     """The VM as it is: three calls, however many disks it has. Disks that do not bear the server's mark stay behind."""
@@ -101,13 +110,6 @@ async def packed(xapi: XenApi, vm: str, instance_uuid: str) -> Parcel:
     carried = {name: record[name] for name in CARRIED if name in record}
     is_loose = any(not vdi["VBDs"] and not vdi["is_a_snapshot"] for vdi in own.values())
     return Parcel(record["name_label"], record["power_state"], record["other_config"], carried, tuple(disks), is_loose)
-
-
-def check_fit(parcel: Parcel, flavor: Flavor) -> None:
-    """Refuse a size that the root disk is too large for: only what is in it could say whether it can be cut."""
-    for disk in parcel.disks:
-        if disk.is_root and flavor.root_gb and disk.size_bytes > flavor.root_gb * GIB:
-            raise Conflict(f"The root disk has {disk.size_bytes} bytes, {flavor.name} allows {flavor.root_gb} GiB.")
 
 
 def resized(parcel: Parcel, flavor: Flavor, affinity: str, mark: str) -> dict[str, Any]:

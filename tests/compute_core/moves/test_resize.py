@@ -2,67 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from compute_core.model.instances import RUNNING, SHUTDOWN, Instance
-from fake_xapi.engine.virtual_time import run_virtual
-from fake_xapi.engine.xapi import Xapi
-from tests.compute_core.faults.digest import discord, world_rows
-from tests.compute_core.faults.scene import ADMIN, Scene, scene
+from compute_core.model.instances import RUNNING, SHUTDOWN
+from tests.compute_core.faults.digest import world_rows
+from tests.compute_core.faults.scene import ADMIN, Scene
+from tests.compute_core.moves.hosts import GIB, migrate, on_hosts, resize, root_disk, web, word
 from tests.compute_core.rig import CONTENT
-
-Body = Callable[[Scene], Awaitable[None]]
-GIB = 1 << 30
-
-
-def on_hosts(folder: Path, body: Body, hosts: int = 2, **options: Any) -> None:
-    """Run a test's body, one server being there."""
-
-    async def main() -> None:
-        async with scene(folder, hosts, **options) as there:
-            await there.order()
-            await there.quiet()
-            there.tape.rewind()
-            await body(there)
-            await there.quiet()
-            assert await discord(there) == ()
-
-    run_virtual(main(), limit_s=100_000)
-
-
-async def web(there: Scene) -> Instance:
-    return await there.cloud.api_cell.get_server(ADMIN, await there.uuid())
-
-
-async def resize(there: Scene, flavor: str = "2") -> Instance:
-    await there.cloud.api_cell.resize_server(ADMIN, await there.uuid(), flavor)
-    await there.quiet()
-    return await web(there)
-
-
-async def migrate(there: Scene) -> Instance:
-    await there.cloud.api_cell.migrate_server(ADMIN, await there.uuid(), None)
-    await there.quiet()
-    return await web(there)
-
-
-async def word(there: Scene, action: str) -> Instance:
-    await there.act(action)
-    await there.quiet()
-    return await web(there)
-
-
-def root_disk(there: Scene, server: Instance) -> tuple[int, bytes]:
-    """The size of the root disk of the server's VM, and the beginning of what it holds."""
-    xapi: Xapi = there.fleet.hosts[server.host or ""]
-    (vm,) = xapi.world.named("VM", server.domain_name)
-    (vbd,) = xapi.world[vm]["VBDs"]
-    vdi = xapi.world[vbd]["VDI"]
-    return xapi.world[vdi]["virtual_size"], xapi.disks.read(vdi, 0, len(CONTENT))
 
 
 @pytest.mark.parametrize("pool_size", [1, 2])
@@ -135,14 +83,14 @@ def test_a_server_goes_there_and_back_again(tmp_path: Path) -> None:
     on_hosts(tmp_path, body)
 
 
-def test_a_size_that_is_too_small_for_the_disk_is_refused_and_the_server_never_stops(tmp_path: Path) -> None:
+def test_a_size_that_is_too_small_for_a_disk_that_nobody_may_touch_is_refused_and_the_server_never_stops(tmp_path: Path) -> None:
     async def body(there: Scene) -> None:
         await resize(there)
         await word(there, "confirm_resize")
         there.tape.rewind()
         refused = await resize(there, "1")
         assert refused.fault is not None
-        assert refused.fault.message == f"resize failed: The root disk has {20 * GIB} bytes, m1.tiny allows 1 GiB."
+        assert refused.fault.message == "resize failed: Resize error: Resize down not allowed without auto_disk_config"
         assert (refused.vm_state, refused.flavor.id) == ("active", "2")
         assert "VM.clean_shutdown" not in there.tape.requests
 

@@ -1,0 +1,68 @@
+"""The disks of a server that is resized or migrated, on their way to where it goes: copied within a pool, sent as streams elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from compute_core.compute.work import Work
+from compute_core.model.json import from_json, to_json
+from compute_core.model.migrations import Migration
+from compute_core.xenapi import power
+from compute_core.xenapi.arrival import Berth, copy_here
+from compute_core.xenapi.disk_stream import Stream, measured
+from compute_core.xenapi.parcel import Parcel, ParcelDisk
+from compute_core.xenapi.session import Elsewhere
+from compute_core.xenapi.shrinking import shrunk
+from compute_core.xenapi.transport import closing
+
+
+async def asked(work: Work, record: Migration, request: str, **arguments: Any) -> Any:
+    """What the agent of the migration's destination answers."""
+    told = {"migration": to_json(record), **arguments}
+    return await work.host.peers.ask(record.destination, request, work.instance, **told)
+
+
+async def carried(work: Work, vm: str, parcel: Parcel, record: Migration, found: Mapping[str, Any]) -> Sequence[str]:
+    """The disks as the other host has them, in the order of ``parcel.moved``, the VM being halted. ``found``: what it has made ready."""
+    is_within = found["pool"] == work.host.place.pool
+    berths = [from_json(each, Berth) for each in found["berths"]]
+    streams = dict(zip((disk.vdi for disk in parcel.sent(is_within_pool=is_within)), berths, strict=True))
+    await _halted(work, vm, parcel)
+    if streams:
+        await _streamed(work, record, [(disk, streams[disk.vdi]) for disk in parcel.moved if disk.vdi in streams], found)
+    return [streams[disk.vdi].vdi if disk.vdi in streams else await _copied(work, disk, record, found) for disk in parcel.moved]
+
+
+async def _copied(work: Work, disk: ParcelDisk, record: Migration, found: Mapping[str, Any]) -> str:
+    shares_sr = found["sr"] == work.host.place.sr
+    return await copy_here(work.host.xapi, disk, found["sr"], record.uuid, shares_sr=shares_sr)
+
+
+async def _streamed(work: Work, record: Migration, disks: Sequence[tuple[ParcelDisk, Berth]], found: Mapping[str, Any]) -> None:
+    way = work.host.xapi.elsewhere(found["url"], found["ref"])
+    try:
+        for disk, berth in disks:
+            await _carry(work, disk, berth, way)
+    finally:
+        await way.close()
+    for _, berth in disks:
+        await asked(work, record, "moor", task=berth.task)
+
+
+async def _carry(work: Work, disk: ParcelDisk, berth: Berth, way: Elsewhere) -> None:
+    opened = shrunk(work.host.xapi, disk) if disk.cut_bytes else _whole(work, disk)
+    async with opened as stream:
+        await way.put_vdi(berth.vdi, stream.chunks, stream.length, task=berth.task)
+
+
+@asynccontextmanager
+async def _whole(work: Work, disk: ParcelDisk) -> AsyncGenerator[Stream]:
+    async with closing(work.host.xapi.get_vdi(disk.vdi)) as chunks:
+        yield await measured(chunks, f"disk {disk.userdevice}")
+
+
+async def _halted(work: Work, vm: str, parcel: Parcel) -> None:
+    if parcel.power_state != "Halted":
+        await power.stop(work.host.xapi, vm, work.host.settings.patience)
