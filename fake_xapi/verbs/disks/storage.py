@@ -115,13 +115,19 @@ def require_space(rows: Edit | World, sr: Id, wanted: int) -> None:
 
 
 def charge(edit: Edit, sr: Id, *, physical: int = 0, virtual: int = 0) -> None:
-    """Add to an SR's recorded usage."""
+    """Add to an SR's recorded usage, or take back what was added, whatever a client wrote there."""
     row = edit[sr]
+    counted = physical if row["physical_size"] >= 0 else 0
     edit.set(
         sr,
-        physical_utilisation=max(0, row["physical_utilisation"] + physical) if row["physical_size"] >= 0 else row["physical_utilisation"],
-        virtual_allocation=max(0, row["virtual_allocation"] + virtual),
+        physical_utilisation=_int64(row["physical_utilisation"] + counted),
+        virtual_allocation=_int64(row["virtual_allocation"] + virtual),
     )
+
+
+def _int64(number: int) -> int:
+    """A sum as XAPI's integers of 64 bits hold it: beyond the largest comes the smallest."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def create_vdi(store: Storage, edit: Edit, sr: Id, virtual_size: int, **fields: Any) -> Id:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from fake_xapi.datamodel.failure import Failure
@@ -67,9 +66,10 @@ def create_alert(call: Call, vmpp: Id, name: str, priority: int, body: str, data
 
 def get_alerts(call: Call, vmpp: Id, hours_from_now: int) -> list[str]:
     """The bodies of the messages about a policy from the last hours."""
-    since, uuid = moment(call.now()) - timedelta(hours=hours_from_now), call.world.uuid(vmpp)
+    now_s, uuid = moment(call.now()).timestamp(), call.world.uuid(vmpp)
     rows = (call.world[message] for message in sorted(call.world.ids("message")))
-    return [row["body"] for row in rows if row["obj_uuid"] == uuid and moment(row["timestamp"]) >= since]
+    oldest_s = now_s - hours_from_now * 3600.0
+    return [row["body"] for row in rows if row["obj_uuid"] == uuid and moment(row["timestamp"]).timestamp() >= oldest_s]
 
 
 def set_backup_retention_value(call: Call, vmpp: Id, value: int) -> None:

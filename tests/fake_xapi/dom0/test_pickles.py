@@ -104,7 +104,7 @@ def _deep() -> bytes:
 @pytest.mark.parametrize(
     "raw",
     [b"", b".", b"N", b"NN.", b"(.", b"I1\ns.", b"I1\na.", b"I1\nI2\ne.", b"h\x05.", b"j\xff\xff\xff\xff.", b"(I1\nd.", b"\x86.", b"0.",
-     b"u.",
+     b"u.", b"cx\\udrive\nx\n.",
      b"N" * (MOST_BYTES + 1), b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f.", b"\xff", _inside_itself(), _laughs(), _deep()],
 )  # fmt: skip
 def test_what_is_no_pickle_is_refused(raw: bytes) -> None:

@@ -173,6 +173,8 @@ def test_an_archive_fails_as_where_the_share_cannot_be_mounted() -> None:
         assert await host.refused("VMPP.archive_now", vm) == ["INVALID_VALUE", "snapshot", vm]
         alerts = await host.call("VMPP.get_alerts", policy, "1")
         assert alerts[-1] == "<message>the share cannot be reached</message>"
+        farthest = [await host.call("VMPP.get_alerts", policy, str(hours)) for hours in (1 << 40, (1 << 63) - 1, -(1 << 63))]
+        assert farthest == [alerts, alerts, []]
 
     over_host(body, "boston")
 
