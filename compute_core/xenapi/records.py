@@ -13,6 +13,7 @@ from compute_core.model.images import Image
 from compute_core.model.instances import Instance, Vif
 from compute_core.xenapi import marks
 from compute_core.xenapi.boot import Release, boot_members, platform
+from compute_core.xenapi.guest_agent_rules import mark_of
 from compute_core.xenapi.quotas import NO_PRIORITY, IoPriority, cpu_mask, vcpu_params
 
 MIB = 1 << 20
@@ -65,13 +66,13 @@ def vm_record(instance: Instance, image: Image, affinity: str, grants: Grants = 
 def _other_config(instance: Instance, image: Image, grants: Grants) -> dict[str, str]:
     ours = {marks.INSTANCE: instance.uuid, marks.IMAGE: image.id, marks.CELL: instance.cell or ""}
     optional = {"pci": grants.pci, marks.NOTE: grants.note}
-    return ours | {key: value for key, value in optional.items() if value}
+    return {**ours, **mark_of(image), **{key: value for key, value in optional.items() if value}}
 
 
 def xenstore(instance: Instance) -> dict[str, str]:
     """What the guest's agent reads below ``vm-data``: one JSON text per fact."""
     networking = {f"vm-data/networking/{vif.mac.replace(':', '')}": json.dumps(_networking(vif)) for vif in instance.vifs}
-    metadata = {f"vm-data/user-metadata/{_key(key)}": json.dumps(value) for key, value in instance.metadata.items()}
+    metadata = {metadata_key(key): json.dumps(value) for key, value in instance.metadata.items()}
     optional = {"vm-data/user-data": instance.user_data, "vm-data/ssh-key": instance.key_data}
     return {
         "vm-data/instance-uuid": instance.uuid,
@@ -84,9 +85,9 @@ def xenstore(instance: Instance) -> dict[str, str]:
     }
 
 
-def _key(key: str) -> str:
-    """A key of xenstore has few characters to choose from."""
-    return re.sub(r"[^A-Za-z0-9\-_@]", "_", key)
+def metadata_key(key: str) -> str:
+    """Where an item of a server's metadata is told to its guest: a key of xenstore has few characters to choose from."""
+    return "vm-data/user-metadata/" + re.sub(r"[^A-Za-z0-9\-_@]", "_", key)
 
 
 def _networking(vif: Vif) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from compute_core.xenapi.boot import release_of
 from compute_core.xenapi.boot_lock import lock, unlock
 from compute_core.xenapi.certainty import all_of, certain, destroy, one_of
 from compute_core.xenapi.errors import TransferFailed
+from compute_core.xenapi.guest_agent_rules import mark_of
 from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.power import reach, start
@@ -110,7 +111,7 @@ async def _bring_back(xapi: XenApi, place: Place, vm: str, helper: str, *, start
 def _vm_record(instance: Instance, image: Image, place: Place) -> dict[str, Any]:
     """As the server's, under another name, hostname and mark."""
     there = replace(instance, hostname=f"RESCUE-{instance.hostname or instance.name}")
-    marked = {marks.RESCUE: instance.uuid, marks.IMAGE: image.id, marks.CELL: instance.cell or ""}
+    marked = {marks.RESCUE: instance.uuid, marks.IMAGE: image.id, marks.CELL: instance.cell or "", **mark_of(image)}
     return {
         **records.vm_record(there, image, place.host, records.Grants(release_of(place.version))),
         "name_label": marks.rescue_label(instance.uuid),
