@@ -24,6 +24,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "image_download": images.download,
     "image_upload": images.upload,
     "kernel_keep": kernels.keep,
+    "kernel_list": kernels.listed,
+    "kernel_forget": kernels.forget,
     "transfer_prepare": transfer.prepare,
     "transfer_send": transfer.send,
     "transfer_receive": transfer.receive,

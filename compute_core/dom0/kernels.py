@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from typing import Any, Dict
+import re
+from typing import Any, Dict, List
 
 from compute_core.dom0 import arguments, chain, vhd
 from compute_core.dom0.machine import Machine
@@ -10,6 +11,8 @@ from compute_core.dom0.refusal import NOT_FOUND, Arguments, Refusal, bad_image
 
 FOLDER = "/boot/guest"
 MOST_BYTES = 128 << 20
+_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+"""Of the files that are ours: an image's uuid."""
 
 
 def keep(machine: Machine, given: Arguments) -> Dict[str, Any]:
@@ -24,7 +27,36 @@ def keep(machine: Machine, given: Arguments) -> Dict[str, Any]:
         content = _content(machine, arguments.uuid(given, "sr"), arguments.uuid(given, "vdi"), size)
         _check(content, arguments.text(given, "md5", ""))
         _write(kept, content)
+    os.utime(kept, (machine.now_s(), machine.now_s()))
     return {"path": path}
+
+
+def listed(machine: Machine, given: Arguments) -> List[Dict[str, Any]]:
+    """The kernels and ramdisks that are kept here: ``{"name", "size", "idle_s"}``, the last one since somebody asked for it."""
+    del given
+    return [described(machine, name) for name in _names(machine)]
+
+
+def described(machine: Machine, name: str) -> Dict[str, Any]:
+    """One of them."""
+    status = os.stat(machine.path(os.path.join(FOLDER, name)))
+    return {"name": name, "size": status.st_size, "idle_s": max(machine.now_s() - status.st_mtime, 0.0)}
+
+
+def forget(machine: Machine, given: Arguments) -> List[str]:
+    """Remove those of ``names`` that nobody has asked for within the last ``idle_s`` seconds; their names. Absent is fine."""
+    idle_s, there = arguments.number(given, "idle_s"), _names(machine)
+    gone = []
+    for name in arguments.uuids(given, "names"):
+        if name in there and described(machine, name)["idle_s"] >= idle_s:
+            os.unlink(machine.path(os.path.join(FOLDER, name)))
+            gone.append(name)
+    return gone
+
+
+def _names(machine: Machine) -> List[str]:
+    folder = machine.path(FOLDER)
+    return sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name)) if os.path.isdir(folder) else []
 
 
 def _content(machine: Machine, sr: str, vdi: str, size: int) -> bytes:

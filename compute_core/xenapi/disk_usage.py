@@ -48,9 +48,9 @@ class Accounts:
 
 def accounts(vdis: Records, owners: Mapping[str, str]) -> Accounts:
     """``vdis``: all of one SR, hidden ones too. ``owners``: the servers whose VMs have disks, by the disks' refs."""
-    needed, sums, base_bytes = _needed_by(vdis, owners), dict[str, _Sum](), 0
+    needing, sums, base_bytes = needed_by(vdis), dict[str, _Sum](), 0
     for ref, vdi in vdis.items():
-        size, of = vdi["physical_utilisation"], needed.get(ref) or {OTHER}
+        size, of = vdi["physical_utilisation"], {owner_of(leaf, vdis[leaf], owners) for leaf in needing.get(ref, ())} or {OTHER}
         base_bytes += size if len(of) > 1 else 0
         for owner in of:
             found = sums.setdefault(owner, _Sum())
@@ -81,14 +81,13 @@ def refs_by_uuid(vdis: Records) -> Mapping[str, str]:
     return {vdi["uuid"]: ref for ref, vdi in vdis.items()}
 
 
-def _needed_by(vdis: Records, owners: Mapping[str, str]) -> Mapping[str, set[str]]:
-    """The owners of each disk: its own, and those of what stands on it. A hidden one has none of its own."""
+def needed_by(vdis: Records) -> Mapping[str, set[str]]:
+    """By disk, which of those that XAPI shows stand on it, itself among them. A hidden one is nobody's but theirs."""
     refs, found = refs_by_uuid(vdis), dict[str, set[str]]()
     for ref, vdi in vdis.items():
         if vdi["managed"]:
-            owner = owner_of(ref, vdi, owners)
             for link in chain(vdis, refs, ref):
-                found.setdefault(link, set()).add(owner)
+                found.setdefault(link, set()).add(ref)
     return found
 
 

@@ -7,11 +7,14 @@ cloned from, is known for a clone by bearing another's uuid.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
+from compute_core.model.clock import Clock, iso
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance
 from compute_core.xenapi import marks
@@ -26,10 +29,14 @@ from compute_core.xenapi.records import GIB, vdi_record
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.undo import Undo
 
-NO_ROOTS = frozenset({"iso", "aki", "ari"})
+KERNELS = ("aki", "ari")
+"""Formats of images of a kernel and a ramdisk."""
+NO_ROOTS = frozenset({"iso", *KERNELS})
 """Formats of images that no root disk is made of."""
 COPIES: Mapping[str, bool] = {"full": True, "cow": False}
 """By the image property ``disk_copy``, which says it for one image; whether copies are whole."""
+NOTE_AFTER = timedelta(minutes=30)
+"""The use of an image is noted only so often: servers built one after the other need one note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,19 @@ class Disk:
     vdi: str
     size_bytes: int
     uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """For whom an image is fetched, by a uuid; ``root_gb`` is what its disk may have at most, 0 for any."""
+
+    uuid: str
+    root_gb: int = 0
+
+    @classmethod
+    def of(cls, instance: Instance) -> Asker:
+        """A server."""
+        return cls(instance.uuid, instance.flavor.root_gb)
 
 
 class Fitting(Protocol):
@@ -54,12 +74,15 @@ class ImageCache:
 
     ``copies_whole``: servers get disks that share nothing with the image, which are slower to make and quicker to write to.
     ``fitting``: where the root disks of servers with automatic disk configuration are fitted; without it that is left to their guests.
+    ``clock``: by which it is noted when images were used; without it that is not known.
     """
 
     place: Place
     images: Images
     copies_whole: bool = False
     fitting: Fitting | None = None
+    clock: Clock | None = None
+    _held: Counter[str] = field(default_factory=Counter)
     _locks: KeyedLocks = field(default_factory=KeyedLocks)
 
     async def root_disk(self, xapi: XenApi, instance: Instance, image: Image, undo: Undo) -> Disk:
@@ -73,14 +96,23 @@ class ImageCache:
 
     async def kept(self, xapi: XenApi, instance: Instance, image: Image) -> Disk:
         """As ``prepare``, of an image that is no disk to boot from."""
+        return await self._kept(xapi, image, Asker.of(instance))
+
+    async def ahead(self, xapi: XenApi, image: Image) -> Disk:
+        """As ``kept``, of any image, for servers that are yet to come."""
+        if image.disk_format not in KERNELS:
+            check(image, 0)
+        return await self._kept(xapi, image, Asker(self.place.uuid))
+
+    async def _kept(self, xapi: XenApi, image: Image, asker: Asker) -> Disk:
         async with self._locks.held(image.id):
-            return await self._here(xapi, image, instance)
+            return await self._here(xapi, image, asker)
 
     async def copy(self, xapi: XenApi, instance: Instance, image: Image, undo: Undo, label: str, disk: str) -> Disk:
         """A writable copy of the image, under a name and marked as one of the server's disks; its undo is registered."""
         check(image, instance.flavor.root_gb)
         async with self._locks.held(image.id):
-            cached = await self._here(xapi, image, instance)
+            cached = await self._here(xapi, image, Asker.of(instance))
             copied = self._copied(xapi, cached.vdi, is_whole=COPIES.get(image.properties.get("disk_copy", ""), self.copies_whole))
             copy = await certain(copied, lambda: self._stray_clone(xapi, image))
             undo.add(f"destroy the {disk} disk", lambda: destroy(xapi, "VDI", copy))
@@ -96,12 +128,32 @@ class ImageCache:
         return self._locks.held(place)
 
     def is_in_use(self, image_id: str) -> bool:
-        """Whether the image is being fetched or cloned."""
-        return self._locks.is_held(image_id)
+        """Whether the image is being fetched or cloned, or held."""
+        return self._locks.is_held(image_id) or image_id in self._held
+
+    @asynccontextmanager
+    async def holding(self, *image_ids: str) -> AsyncGenerator[None]:
+        """Images that a build is about to use, though nothing here shows it: they stay."""
+        self._held.update(image_ids)
+        try:
+            yield
+        finally:
+            for image_id in image_ids:
+                self._held[image_id] -= 1
+                if not self._held[image_id]:
+                    del self._held[image_id]
 
     async def _cached(self, xapi: XenApi, image: Image) -> Disk | None:
-        vdis = await self._named(xapi, image)
-        return next((Disk(ref, vdi["virtual_size"], vdi["uuid"]) for ref, vdi in vdis.items() if marks.is_cached_image(vdi)), None)
+        for ref, vdi in (await self._named(xapi, image)).items():
+            if marks.is_cached_image(vdi):
+                await self._note_use(xapi, ref, vdi["other_config"])
+                return Disk(ref, vdi["virtual_size"], vdi["uuid"])
+        return None
+
+    async def _note_use(self, xapi: XenApi, vdi: str, config: Mapping[str, str]) -> None:
+        """Before it is used: what was used lately is not taken away. One call, or none when that was noted lately."""
+        if self.clock is not None and config.get(marks.IMAGE_USED, "") < iso(self.clock.now() - NOTE_AFTER):
+            await xapi.call("VDI.set_other_config", vdi, {**config, marks.IMAGE_USED: self.clock.iso()})
 
     async def _stray_clone(self, xapi: XenApi, image: Image) -> str | None:
         """A clone that nobody has renamed. The lock keeps others' away, and one that a crash left behind is as good."""
@@ -111,33 +163,34 @@ class ImageCache:
     async def _named(self, xapi: XenApi, image: Image) -> Mapping[str, Any]:
         return await all_of(xapi, "VDI", {"name__label": marks.image_label(image.id), "SR": self.place.sr})
 
-    async def _here(self, xapi: XenApi, image: Image, instance: Instance) -> Disk:
+    async def _here(self, xapi: XenApi, image: Image, asker: Asker) -> Disk:
         """The cached image, fetched when it is not; BuildFailed when its disk is too large for the server's."""
-        disk = await self._cached(xapi, image) or await self._fetch(xapi, image, instance)
+        disk = await self._cached(xapi, image) or await self._fetch(xapi, image, asker)
         if image.disk_format not in NO_ROOTS:
-            check_fit(image, disk.size_bytes, instance.flavor.root_gb)
+            check_fit(image, disk.size_bytes, asker.root_gb)
         return disk
 
-    async def _fetch(self, xapi: XenApi, image: Image, instance: Instance) -> Disk:
-        async with opened(image, self.images, instance.flavor.root_gb * GIB) as source:
-            return await self._fill(xapi, image, instance, source)
+    async def _fetch(self, xapi: XenApi, image: Image, asker: Asker) -> Disk:
+        async with opened(image, self.images, asker.root_gb * GIB) as source:
+            return await self._fill(xapi, image, asker.uuid, source)
 
-    async def _fill(self, xapi: XenApi, image: Image, instance: Instance, source: Source) -> Disk:
-        mark = {marks.IMAGE: image.id, marks.IMPORTED_FOR: instance.uuid}
+    async def _fill(self, xapi: XenApi, image: Image, asker: str, source: Source) -> Disk:
+        mark = {marks.IMAGE: image.id, marks.IMPORTED_FOR: asker}
         async with Undo(f"fetch image {image.id}") as undo:
             record = vdi_record(self.place.sr, marks.image_label(image.id), source.size_bytes, mark)
-            vdi: str = await certain(xapi.call("VDI.create", record), lambda: self._half_filled(xapi, image, instance))
+            vdi: str = await certain(xapi.call("VDI.create", record), lambda: self._half_filled(xapi, image, asker))
             undo.add("destroy the half-filled VDI", lambda: destroy(xapi, "VDI", vdi))
-            await fill(xapi, vdi, source.chunks, source.length, marks.import_label(image.id, instance.uuid))
+            await fill(xapi, vdi, source.chunks, source.length, marks.import_label(image.id, asker))
             made = await xapi.call("VDI.get_record", vdi)
             if made["virtual_size"] < source.size_bytes:
                 raise TransferFailed(f"the VDI has {made['virtual_size']} bytes, the image's disk has {source.size_bytes}")
-            await xapi.call("VDI.set_other_config", vdi, mark | {marks.IMAGE_VDI: made["uuid"]})
+            used = {marks.IMAGE_USED: self.clock.iso()} if self.clock is not None else {}
+            await xapi.call("VDI.set_other_config", vdi, mark | {marks.IMAGE_VDI: made["uuid"], **used})
         return Disk(vdi, made["virtual_size"], made["uuid"])
 
-    async def _half_filled(self, xapi: XenApi, image: Image, instance: Instance) -> str | None:
+    async def _half_filled(self, xapi: XenApi, image: Image, asker: str) -> str | None:
         vdis = await self._named(xapi, image)
-        return next((ref for ref, vdi in vdis.items() if vdi["other_config"].get(marks.IMPORTED_FOR) == instance.uuid), None)
+        return next((ref for ref, vdi in vdis.items() if vdi["other_config"].get(marks.IMPORTED_FOR) == asker), None)
 
 
 def _is_clone(vdi: Mapping[str, Any]) -> bool:

@@ -21,7 +21,17 @@ PAUSES_S = (0.5, 2.0, 5.0)
 """Before what may be repeated is tried again."""
 REPEATABLE = frozenset(
     {
-        *("version", "image_download", "kernel_keep", "transfer_prepare", "transfer_send", "transfer_receive", "transfer_forget"),
+        *(
+            "version",
+            "image_download",
+            "kernel_keep",
+            "kernel_list",
+            "kernel_forget",
+            "transfer_prepare",
+            "transfer_send",
+            "transfer_receive",
+            "transfer_forget",
+        ),
         *("network_plumb", "xenstore_read", "xenstore_write", "xenstore_list"),
     }
 )
@@ -87,6 +97,15 @@ class LaidVhd:
     virtual_size: int
     physical_utilisation: int
     is_hidden: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeptKernel:
+    """A kernel or ramdisk in dom0. ``idle_s``: so long nobody has asked for it."""
+
+    name: str
+    size: int
+    idle_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +252,15 @@ class Dom0:
         kept = await self.call("kernel_keep", sr=sr, vdi=vdi, name=name, size=size_bytes, md5=md5)
         return str(kept["path"])
 
+    async def list_kernels(self) -> list[KeptKernel]:
+        """The kernels and ramdisks that dom0 keeps, by name."""
+        return [KeptKernel(**kernel) for kernel in await self.call("kernel_list")]
+
+    async def forget_kernels(self, names: Sequence[str], idle_s: int) -> list[str]:
+        """Remove those that nobody has asked for within the last ``idle_s`` seconds; their names."""
+        gone: list[str] = await self.call("kernel_forget", names=list(names), idle_s=idle_s)
+        return gone
+
     async def upload(self, sr: str, vdis: Sequence[str], target: Source, gzip: int = 0) -> Uploaded:
         """Send a chain, the leaf first, as the bytes of an image that waits for them. Raises NotFound, TransferFailed.
 
@@ -263,7 +291,7 @@ class Dom0:
         return [LaidVhd(**vhd) for vhd in done["vhds"]]
 
     async def forget_transfer(self, sr: str, label: str) -> None:
-        """On the receiving host: remove the folder and what has come."""
+        """On the receiving host: remove the folder, those called so with a dash and more behind it, and what has come."""
         await self.call("transfer_forget", sr=sr, label=label)
 
     # ---- network -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from compute_core.model.errors import BuildFailed
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance, Vif
 from compute_core.xenapi import records
-from compute_core.xenapi.boot import boot_members, release_of
+from compute_core.xenapi.boot import boot_members, kernels_of, release_of
 from compute_core.xenapi.certainty import certain, one_of
 from compute_core.xenapi.grants import give_vgpus, granted, has_wishes
 from compute_core.xenapi.image_cache import ImageCache
@@ -38,8 +38,8 @@ async def spawn(
     """
     boot_members(image, release_of(place.version))  # an image that cannot boot here is not even fetched
     networks = [network_of(place, vif) for vif in instance.vifs]
-    await keep_kernels(xapi, place, cache, instance, image)
-    async with Undo(f"spawn {instance.domain_name}") as undo:
+    async with cache.holding(image.id, *kernels_of(image)), Undo(f"spawn {instance.domain_name}") as undo:
+        await keep_kernels(xapi, place, cache, instance, image)
         roots = Drives(()) if outfit.has_root else await root_drives(xapi, place, cache, instance, image, undo)
         blanks = [await made(xapi, place, instance, blank, undo) for blank in blanks_of(instance, admin_password)]
         undo.add("forget the volumes' targets", lambda: outfit.part(xapi))

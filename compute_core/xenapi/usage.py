@@ -13,7 +13,6 @@ from compute_core.xenapi import rrd
 from compute_core.xenapi.diagnostics import RECENT_S, moment
 from compute_core.xenapi.disk_usage import Account, Accounts, accounts, disk_usage
 from compute_core.xenapi.place import Place
-from compute_core.xenapi.records import MIB
 from compute_core.xenapi.session import XenApi
 
 CLASSES = ["vm", "vbd", "vdi", "sr"]
@@ -107,8 +106,3 @@ def _server(uuid: str, vm: Mapping[str, Any], found: Accounts, values: rrd.Value
 def summed(values: rrd.Values, pattern: re.Pattern[str]) -> float:
     """All values whose names are of a pattern, added up."""
     return round(sum(value for name, value in values.items() if pattern.fullmatch(name)), 6)
-
-
-def servers_disk_mb(usage: HostUsage) -> int:
-    """What the host's servers have of its disk for themselves, in MiB."""
-    return usage.disk.servers_bytes // MIB

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.compute_core.dom0.local import SR, call, dom0_in, refused, sr_folder
+from tests.compute_core.dom0.local import NOW_S, SR, call, dom0_in, refused, sr_folder
 from tests.compute_core.dom0.vhds import BASE, LEAF, MIB, differencing, pattern
 from tests.compute_core.images.vhds import fixed
 
@@ -65,3 +66,21 @@ def test_what_is_no_kernel_leaves_no_file(tmp_path: Path, vhd: bytes | None, siz
 
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
     assert refused(dom0_in(tmp_path), "kernel_keep", sr=SR, vdi=VDI, name="../../etc/passwd", size=1)[0] == "BadArguments"
+
+
+def test_kernels_are_listed_with_how_long_nobody_has_asked_for_them_and_only_idle_ones_are_forgotten(tmp_path: Path) -> None:
+    kept(tmp_path, VHDS["fixed"], 1000)
+    folder, idle = tmp_path / "boot/guest", "00000000-0000-4000-8000-00000000000c"
+    for name in (idle, "vmlinuz-somebodys"):
+        (folder / name).write_bytes(b"kernel")
+        os.utime(folder / name, (NOW_S - 100, NOW_S - 100))
+    machine = dom0_in(tmp_path)
+
+    assert call(machine, "kernel_list") == [{"name": NAME, "size": 1000, "idle_s": 0.0}, {"name": idle, "size": 6, "idle_s": 100.0}]
+    assert call(machine, "kernel_forget", names=[NAME, idle], idle_s=60) == [idle]
+    assert call(machine, "kernel_forget", names=[NAME, idle], idle_s=60) == []
+    assert sorted(path.name for path in folder.iterdir()) == [NAME, "vmlinuz-somebodys"]
+
+
+def test_a_dom0_that_has_kept_no_kernel_has_none(tmp_path: Path) -> None:
+    assert call(dom0_in(tmp_path), "kernel_list") == []
