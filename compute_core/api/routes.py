@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compute_core.api.compute import (
+    aggregates,
     diagnostics,
     external_events,
     flavors,
@@ -26,6 +27,7 @@ from compute_core.api.identity import directory, tokens
 from compute_core.api.image import images, listing
 from compute_core.api.network import networks
 from compute_core.api.route import ADMIN, ANYBODY, KNOWN, MEMBER, READER, Action, Route, Service
+from compute_core.api.schemas import aggregates as aggregate_bodies
 from compute_core.api.schemas import moves, resources
 from compute_core.api.schemas import server_life as life_bodies
 from compute_core.api.schemas import servers as bodies
@@ -140,7 +142,12 @@ COMPUTE: tuple[Route, ...] = (
         moves.FORCE_COMPLETE,
         since=22,
     ),
-    Route("GET", "/os-aggregates", operations.aggregates, ADMIN),
+    Route("GET", "/os-aggregates", aggregates.index, ADMIN),
+    Route("POST", "/os-aggregates", aggregates.create, ADMIN, 200, aggregate_bodies.CREATE),
+    Route("GET", "/os-aggregates/{aggregate_id}", aggregates.show, ADMIN),
+    Route("PUT", "/os-aggregates/{aggregate_id}", aggregates.update, ADMIN, 200, aggregate_bodies.UPDATE),
+    Route("DELETE", "/os-aggregates/{aggregate_id}", aggregates.delete, ADMIN),
+    Route("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, ADMIN, 200, aggregate_bodies.ACTION),
     Route("GET", "/extensions", operations.extensions, READER),
     Route("GET", "/extensions/{alias}", operations.extension, READER),
 )

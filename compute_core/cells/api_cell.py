@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 from compute_core.bus.port import Bus, Serving
+from compute_core.cells.aggregates import CellAggregates
 from compute_core.cells.capacity import CellCapacity
 from compute_core.cells.catalogue import Flavors, KeyPairs
 from compute_core.cells.hand_over import HandOver
@@ -68,6 +69,7 @@ class ApiCell:
         self.limits = self._servers.limits
         self._take_over_catalogue(self._flavors)
         self._take_over_overview(keys, overview)
+        self._take_over_aggregates(CellAggregates(settings, store, self._router, overview, clock, chance))
 
     def _take_over_catalogue(self, flavors: Flavors) -> None:
         self.list_flavors = flavors.list_flavors
@@ -87,6 +89,17 @@ class ApiCell:
         self.list_hosts = overview.list_hosts
         self.availability_zones = overview.availability_zones
         self.has_zone = overview.has_zone
+
+    def _take_over_aggregates(self, aggregates: CellAggregates) -> None:
+        self._aggregates = aggregates
+        self.list_aggregates = aggregates.list_aggregates
+        self.get_aggregate = aggregates.get_aggregate
+        self.create_aggregate = aggregates.create_aggregate
+        self.update_aggregate = aggregates.update_aggregate
+        self.delete_aggregate = aggregates.delete_aggregate
+        self.set_aggregate_metadata = aggregates.set_aggregate_metadata
+        self.add_aggregate_host = aggregates.add_aggregate_host
+        self.remove_aggregate_host = aggregates.remove_aggregate_host
 
     def _take_over(self, life: ServerLife) -> None:
         self.lock_server = life.lock_server
@@ -124,6 +137,7 @@ class ApiCell:
         local = {"updates": self._updates, "capacity": self._capacity}
         self._serving = await self._bus.serve(topic_of(self._settings.name), self._router.endpoints(local))
         self._loops.every(f"{self._settings.name} hand-over", self._settings.hand_over_retry_s, self._hand_over.send_again)
+        self._loops.every(f"{self._settings.name} aggregates", self._settings.hand_over_retry_s, self._aggregates.tell_again)
 
     async def close(self) -> None:
         """Stop serving and end the loops."""

@@ -26,6 +26,7 @@ from compute_core.cells.put_aside import PutAside
 from compute_core.cells.routing import Router, topic_of
 from compute_core.cells.settings import ComputeCellSettings
 from compute_core.cells.steps import End
+from compute_core.model.aggregates import Aggregate, memberships
 from compute_core.model.clock import Clock
 from compute_core.model.errors import BuildFailed, ComputeError, Conflict, NotFound
 from compute_core.model.instances import Instance, Vif, VmState
@@ -33,6 +34,7 @@ from compute_core.model.json import from_json, to_json
 from compute_core.model.transitions import MOVES
 from compute_core.networks.port import Networks
 from compute_core.scheduler.ranking import Ranking
+from compute_core.store import aggregates as aggregate_rows
 from compute_core.store import builds, hosts, instance_actions, instances, outbox
 from compute_core.store.builds import Build
 from compute_core.store.port import Store
@@ -72,6 +74,7 @@ class ComputeCell:
     async def start(self) -> None:
         """Take up where the database says that the cell was left, and serve."""
         now_s = self._clock.now().timestamp()
+        self._table.set_memberships(memberships(await self._store.run(aggregate_rows.listed)))
         for stored in await self._store.run(hosts.listed):  # nobody could report while we were away: all have time to do so now
             self._table.put(replace(stored, heartbeat_at_s=now_s), now_s)
         self._placing.ask(await self._store.run(builds.listed))
@@ -106,6 +109,7 @@ class ComputeCell:
             "list_hosts": self.list_hosts,
             "has_zone": self.has_zone,
             "set_service": self.set_service,
+            "take_aggregates": self.take_aggregates,
             "heartbeat": self._heartbeats.take,
             "build_progress": self.build_progress,
             "image_progress": self.image_progress,
@@ -238,6 +242,12 @@ class ComputeCell:
         if forced_down and not node.is_forced_down:
             await self._healing.leave(host)
         return to_json(self._table.get(host))
+
+    async def take_aggregates(self, aggregates: Sequence[Any]) -> None:
+        """Keep copies of aggregates that are newer than what is known; the hosts are in other ones, and so in other zones, at once."""
+        news = [from_json(aggregate, Aggregate) for aggregate in aggregates]
+        self._table.set_memberships(memberships(await self._store.run(aggregate_rows.take, news)))
+        await self._announcing.announce_capacity()
 
     # ---- from agents --------------------------------------------------------------------------------------------------
 

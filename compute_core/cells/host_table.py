@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from compute_core.model.aggregates import Memberships, zone_of
 from compute_core.model.hosts import ComputeNode
 from compute_core.scheduler.ranking import Ranking
 from compute_core.store.hosts import StoredHost
@@ -21,6 +22,8 @@ class HostTable:
         self._down_after_s = down_after_s
         self._heartbeats: dict[str, float] = {}
         self._failures: dict[str, tuple[int, float]] = {}
+        self._memberships: Memberships = {}
+        self._zones: dict[str, str] = {}
 
     def put(self, stored: StoredHost, now_s: float) -> None:
         """A host as the database has it; dates in seconds since 1970. Heartbeats that were heard and not written down still count."""
@@ -28,7 +31,20 @@ class HostTable:
         heard_at_s = self._heartbeats[host] = max(stored.heartbeat_at_s, self._heartbeats.get(host, 0.0))
         is_up = now_s - heard_at_s < self._down_after_s
         updated_at = max(stored.node.updated_at or "", (known and known.updated_at) or "") or None
-        self.ranking.put(replace(stored.node, is_up=is_up, updated_at=updated_at, failed_builds=self._failed_builds(host, now_s)))
+        self._zones[host] = stored.node.availability_zone
+        node = replace(stored.node, is_up=is_up, updated_at=updated_at, failed_builds=self._failed_builds(host, now_s))
+        self.ranking.put(self._as_member(node))
+
+    def set_memberships(self, found: Memberships) -> None:
+        """In which aggregates the hosts are from now on, and so in which zones; a host in none has its cell's."""
+        self._memberships = found
+        for node in tuple(self.ranking.nodes()):
+            self.ranking.put(self._as_member(node))
+
+    def _as_member(self, node: ComputeNode) -> ComputeNode:
+        host = node.report.host
+        mine = self._memberships.get(host, ())
+        return replace(node, aggregates=mine, availability_zone=zone_of(mine) or self._zones[host])
 
     def build_failed(self, host: str, now_s: float) -> None:
         """A host has failed a build that another one may manage."""

@@ -28,6 +28,7 @@ from compute_core.model.instances import Instance
 from compute_core.model.json import from_json, to_json
 from compute_core.model.migrations import Kind, Migration, MigrationFilters, Status
 from compute_core.model.transitions import ACTIONS, MOVES, begin
+from compute_core.scheduler.aggregate_specs import specs_of
 from compute_core.scheduler.capacity import Ask
 from compute_core.scheduler.placement import place
 from compute_core.scheduler.requests import PlacementRequest, Refusal
@@ -197,7 +198,8 @@ class Moving:
         begin(instance, action)
         number = str(UUID(int=self.chance.getrandbits(128), version=4))
         wanted = PlacementRequest(
-            number, Ask.of(flavor), arguments.get("image_properties", {}), instance.availability_zone, arguments.get("host"), excluded
+            number, Ask.of(flavor), arguments.get("image_properties", {}), instance.availability_zone, arguments.get("host"), excluded,
+            instance.project_id, specs_of(flavor.extra_specs),
         )  # fmt: skip
         async with self.ledger.turn(instance.uuid):
             for _ in range(CLAIM_TRIES):

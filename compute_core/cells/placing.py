@@ -27,6 +27,7 @@ from compute_core.model.errors import HostUnreachable, NoValidHost
 from compute_core.model.hosts import ComputeNode
 from compute_core.model.instances import Instance
 from compute_core.model.json import to_json
+from compute_core.scheduler.aggregate_specs import specs_of
 from compute_core.scheduler.capacity import Ask
 from compute_core.scheduler.placement import place
 from compute_core.scheduler.requests import Placement, PlacementRequest, Refusal
@@ -152,6 +153,8 @@ def _request(instance: Instance, build: Build) -> PlacementRequest:
         hints.get("availability_zone"),
         hints.get("target_host"),
         frozenset(build.tried_hosts),
+        instance.project_id,
+        specs_of(instance.flavor.extra_specs),
     )
 
 

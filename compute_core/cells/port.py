@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
+from compute_core.cells.aggregate_port import Aggregates
 from compute_core.model.flavors import Flavor
 from compute_core.model.hosts import AvailabilityZone, ComputeNode, Service
 from compute_core.model.instance_actions import InstanceAction
@@ -200,5 +201,5 @@ class Hosts(Protocol):
         """The caller's project: what it may use and what it does."""
 
 
-class ComputeApi(Servers, Catalogue, Hosts, Protocol):
+class ComputeApi(Servers, Catalogue, Hosts, Aggregates, Protocol):
     """All of it: what ``ApiCell`` is to the REST API."""

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compute_core.model.aggregates import Membership
+
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """What an agent says of its host at every heartbeat, read from XenAPI. Free memory and disk count every user of the host."""
+    """What an agent says of its host at every heartbeat, read from XenAPI. Free memory and disk count every user of the host.
+
+    ``pool`` is the uuid of its pool, which ``is_master`` leads; "" of agents that do not say.
+    """
 
     host: str
     hypervisor_hostname: str
@@ -22,6 +27,8 @@ class HostReport:
     running_vms: int
     cpu_model: str = ""
     supports_hvm: bool = True
+    pool: str = ""
+    is_master: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class ComputeNode:
     """A host in its cell's database: its last report, what instances have claimed, and the operator's word on it.
 
     ``other_*`` is what is used by what is none of the cell's instances: the control domain, foreign VMs, caches.
-    ``failed_builds`` counts those of late, since the last one that went well.
+    ``failed_builds`` counts those of late, since the last one that went well. ``aggregates`` are those that it is in.
     ``generation`` grows at every change of what is claimed: a claim made on an older one is refused by the store.
     """
 
@@ -49,6 +56,7 @@ class ComputeNode:
     generation: int = 0
     failed_builds: int = 0
     updated_at: str | None = None
+    aggregates: tuple[Membership, ...] = ()
 
     @property
     def is_in_use(self) -> bool:

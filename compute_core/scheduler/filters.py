@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from compute_core.model.hosts import ComputeNode
+from compute_core.scheduler.aggregate_specs import fits, values_of
 from compute_core.scheduler.capacity import Ask
 from compute_core.scheduler.requests import PlacementRequest
 
@@ -17,6 +18,9 @@ Filter = Callable[[ComputeNode, Ask, PlacementRequest], bool]
 HYPERVISORS = frozenset({"xen", "xapi", "xenserver"})
 ARCHITECTURES: Mapping[str, str] = {"x86_64": "x86_64", "amd64": "x86_64", "i686": "i686", "i386": "i686", "x86": "i686"}
 """The architectures that a 64-bit XenServer host runs, by the names that images give them."""
+
+PROJECTS = "filter_tenant_id"
+"""The key of an aggregate's metadata that lists the projects for which its hosts are."""
 
 VM_MODES: Mapping[str, str] = {"xen": "xen", "pv": "xen", "xenpv": "xen", "hvm": "hvm", "hv": "hvm"}
 
@@ -48,6 +52,17 @@ def _is_target(node: ComputeNode, _free: Ask, request: PlacementRequest) -> bool
 
 def _is_untried(node: ComputeNode, _free: Ask, request: PlacementRequest) -> bool:
     return node.report.host not in request.tried_hosts
+
+
+def _takes_project(node: ComputeNode, _free: Ask, request: PlacementRequest) -> bool:
+    """A host in an aggregate that is for some projects is for nobody else."""
+    allowed = values_of(node.aggregates, PROJECTS) if node.aggregates else frozenset()
+    return not allowed or request.project_id in allowed
+
+
+def _is_in_aggregates(node: ComputeNode, _free: Ask, request: PlacementRequest) -> bool:
+    """For every extra spec about aggregates, one of the host's says what it asks for."""
+    return all(any(fits(value, asked) for value in values_of(node.aggregates, key)) for key, asked in request.aggregate_specs.items())
 
 
 def _suits_hypervisor(_node: ComputeNode, _free: Ask, request: PlacementRequest) -> bool:
@@ -82,6 +97,8 @@ FILTERS: tuple[tuple[str, Filter], ...] = (
     ("are down", _is_up),
     ("are in another availability zone", _is_in_zone),
     ("are not the target host", _is_target),
+    ("are for other projects", _takes_project),
+    ("are in no aggregate that the flavor asks for", _is_in_aggregates),
     ("have been tried before", _is_untried),
     ("have another hypervisor than the image wants", _suits_hypervisor),
     ("do not support the image's vm_mode", _suits_vm_mode),

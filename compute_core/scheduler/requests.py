@@ -10,7 +10,10 @@ from compute_core.scheduler.capacity import Ask
 
 @dataclass(frozen=True, slots=True)
 class PlacementRequest:
-    """One server looking for a host. ``image_properties`` are the image's own; hosts tried before are not tried again."""
+    """One server looking for a host. ``image_properties`` are the image's own; hosts tried before are not tried again.
+
+    ``aggregate_specs`` is what its flavor asks of the aggregates of a host, see `aggregate_specs`.
+    """
 
     uuid: str
     ask: Ask
@@ -18,6 +21,8 @@ class PlacementRequest:
     availability_zone: str | None = None
     target_host: str | None = None
     tried_hosts: frozenset[str] = frozenset()
+    project_id: str = ""
+    aggregate_specs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

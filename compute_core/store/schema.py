@@ -229,6 +229,22 @@ keypairs = Table(
     _text("created_at"),
 )
 
+aggregates = Table(
+    "aggregates",
+    metadata,
+    Column("id", SEQUENCE, primary_key=True, autoincrement=True),
+    _text("name"),
+    _boolean("is_deleted"),
+    Column("generation", BigInteger, nullable=False),
+    _text("document"),
+    Index(None, "name"),
+    sqlite_autoincrement=True,
+)
+"""Sets of hosts; those that were deleted stay."""
+
+upkeep = Table("upkeep", metadata, Column("host", Text, primary_key=True), _text("document"))
+"""What is being done with hosts of a compute cell: maintenance, reboots, changes of pools."""
+
 networks = Table(
     "networks",
     metadata,

@@ -136,15 +136,6 @@ def _zone(name: str, hosts: dict[str, Any] | None, *, is_available: bool) -> dic
     return {"zoneName": name, "zoneState": {"available": is_available}, "hosts": hosts}
 
 
-# ---- aggregates --------------------------------------------------------------------------------------------------------------
-
-
-async def aggregates(call: Call) -> dict[str, Any]:
-    """None: hosts belong to zones by their cell. Asked by the `openstack` client when it shows a host."""
-    del call
-    return {"aggregates": []}
-
-
 # ---- limits ------------------------------------------------------------------------------------------------------------------
 
 
@@ -189,6 +180,7 @@ async def limits(call: Call) -> dict[str, Any]:
 # ---- extensions --------------------------------------------------------------------------------------------------------------
 
 EXTENSIONS: tuple[tuple[str, str, str], ...] = (
+    ("os-aggregates", "Aggregates", "Sets of hosts, their zones and pools."),
     ("os-availability-zone", "AvailabilityZone", "Availability zones of hosts and servers."),
     ("os-config-drive", "ConfigDrive", "Configuration for a server on a drive of its own."),
     ("os-console-output", "ConsoleOutput", "What a server has written to its console."),

@@ -103,6 +103,11 @@ LINES = (
     Line("GET", "/os-hypervisors/{}/servers", "hypervisors", "get_hypervisors_servers"),
     Line("GET", "/os-migrations", "migrations", "list_migrations"),
     Line("GET", "/os-aggregates", "aggregates", "list_aggregates"),
+    Line("POST", "/os-aggregates", "aggregates", "create_aggregate"),
+    Line("GET", "/os-aggregates/{}", "aggregates", "get_aggregate"),
+    Line("PUT", "/os-aggregates/{}", "aggregates", "update_aggregate"),
+    Line("DELETE", "/os-aggregates/{}", "aggregates", "delete_aggregate"),
+    Line("POST", "/os-aggregates/{}/action", "aggregates", "aggregate_add_remove_host"),
     Line("GET", "/extensions", "extensions", "list_extensions"),
 )
 # fmt: on
@@ -142,7 +147,7 @@ def _known(body: Any) -> Any:
 
 
 def _schema_of(method: str, path: str, sent: Any) -> tuple[str, str]:
-    if path.endswith("/action"):
+    if path.endswith("/action") and path.startswith("/servers/"):
         return ACTIONS.get(next(iter(sent)), PLAIN_ACTION)
     # The longest line wins: /servers/detail before /servers/{}.
     lines = sorted((line for line in LINES if line.fits(method, path)), key=lambda line: line.path.count("{}"))
