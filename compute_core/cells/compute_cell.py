@@ -203,15 +203,22 @@ class ComputeCell:
 
     async def change_metadata(self, uuid: str, added: Mapping[str, str], removed: Sequence[str], *, replaces: bool) -> Any:
         """Add and remove items, or replace them all; the instance as it is then. NotFound: an item to remove that is not there."""
+        before: dict[str, str] = {}
 
         def outcome(now: Instance) -> Instance:
+            before.update(now.metadata)
             for key in removed:
                 if key not in now.metadata:
                     raise NotFound(f"Metadata item {key} was not found.")
             kept = {} if replaces else {key: value for key, value in now.metadata.items() if key not in removed}
             return replace(now, metadata={**kept, **added})
 
-        return await self._change(uuid, outcome)
+        changed = await self._change(uuid, outcome)
+        after: Mapping[str, str] = changed["metadata"]
+        items = {key: after.get(key) for key in sorted({*before, *after}) if before.get(key) != after.get(key)}
+        if items:
+            await self.tell_host(CONTEXT, uuid, "metadata-changed", {"items": items})
+        return changed
 
     async def query(self, context: Any, uuid: str, question: str, arguments: Mapping[str, Any]) -> Any:
         """What only the agent of a server's host can tell."""

@@ -59,6 +59,13 @@ async def _renamed(work: Work) -> None:
         await guest_tells.rename(work.host.xapi, vm.ref, work.instance.name)
 
 
+async def _metadata_changed(work: Work) -> None:
+    """``items`` of the metadata; None for one that is gone."""
+    vm = work.host.vms.get(work.instance.uuid)
+    if vm is not None:
+        await guest_tells.change_metadata(work.host.xapi, vm.ref, work.arguments["items"])
+
+
 async def _network_changed(work: Work) -> None:
     """The guest reads its addresses where they are written."""
     if work.host.vms.get(work.instance.uuid) is not None:
@@ -76,6 +83,7 @@ async def _power_update(work: Work) -> int | None:
 
 NEWS: Mapping[str, News] = {
     "renamed": _renamed,
+    "metadata-changed": _metadata_changed,
     "network-changed": _network_changed,
     "network-vif-plugged": _network_changed,
     "network-vif-unplugged": _network_changed,

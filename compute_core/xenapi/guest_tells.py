@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from compute_core.model.errors import Conflict
@@ -30,6 +31,18 @@ async def inject_network_info(xapi: XenApi, place: Place, vm: str, instance: Ins
     if int(record["domid"]) >= 0:
         gone = {key: None for key in record["xenstore_data"] if key not in kept and key not in wanted}
         await Dom0(xapi, place.host).write_xenstore(int(record["domid"]), {**gone, **wanted})
+
+
+async def change_metadata(xapi: XenApi, vm: str, items: Mapping[str, str | None]) -> None:
+    """Tell a guest of items of its metadata, None for one that is gone; a running one at once. Two calls for an item, one for None.
+
+    Item by item, and not by the whole map: what others write to the same VM meanwhile stays.
+    """
+    for item, value in items.items():
+        key = records.metadata_key(item)
+        await xapi.call("VM.remove_from_xenstore_data", vm, key)
+        if value is not None:
+            await xapi.call("VM.add_to_xenstore_data", vm, key, json.dumps(value))
 
 
 async def rename(xapi: XenApi, vm: str, name: str) -> None:

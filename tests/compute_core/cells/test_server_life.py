@@ -121,6 +121,22 @@ def test_a_state_is_set_by_hand_whatever_is_under_way(within: Within) -> None:
     within(body)
 
 
+def test_the_host_hears_which_items_of_the_metadata_have_changed(within: Within) -> None:
+    async def body(it: Cloud) -> None:
+        agent = await it.add_host("host1")
+        server = await it.active(metadata={"a": "1", "b": "2"})
+        await it.api.set_metadata(USER, server.uuid, {"a": "1"}, replace=False)
+        await it.api.set_metadata(USER, server.uuid, {"a": "1", "c": "3"}, replace=True)
+        await it.api.delete_metadata(USER, server.uuid, "c")
+        await it.until(server.uuid, lambda _: len(agent.heard) == 2)
+        assert [(news, told) for _, news, told in agent.heard] == [
+            ("metadata-changed", {"items": {"b": None, "c": "3"}}),
+            ("metadata-changed", {"items": {"c": None}}),
+        ]
+
+    within(body)
+
+
 def test_the_host_hears_of_a_new_name_and_of_what_others_tell(within: Within) -> None:
     async def body(it: Cloud) -> None:
         agent = await it.add_host("host1")

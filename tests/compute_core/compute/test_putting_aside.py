@@ -248,6 +248,16 @@ def test_a_renamed_server_is_shown_by_its_name_on_its_host_and_removed_all_the_s
     assert on_site(tmp_path, body) == ('my "web"', NOTHING)
 
 
+def test_a_server_s_guest_is_told_of_its_metadata(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.built()
+        await site.cast("hear", instance=to_json(ACTIVE), news="metadata-changed", arguments={"items": {"role": "front"}})
+        await asyncio.sleep(5)
+        return (await site.operator("VM.get_xenstore_data", await site.vm()))["vm-data/user-metadata/role"], site.cell.told
+
+    assert on_site(tmp_path, body) == ('"front"', [])
+
+
 def test_a_power_update_has_the_host_asked_and_what_is_of_no_interest_is_passed_over(tmp_path: Path) -> None:
     async def body(site: Site) -> Any:
         await site.built()

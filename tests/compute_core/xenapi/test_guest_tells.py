@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from compute_core.model.errors import Conflict
-from compute_core.xenapi.guest_tells import inject_network_info, rename, trigger_crash
+from compute_core.xenapi.guest_tells import change_metadata, inject_network_info, rename, trigger_crash
 from compute_core.xenapi.plugins import PluginMissing
 from compute_core.xenapi.power import Patience, stop
 from tests.compute_core.dom0.simulated import Site, over_dom0
@@ -59,6 +59,23 @@ def test_addresses_are_written_for_the_running_guest_and_for_the_next_boot(tmp_p
     asked, stored, is_live, gone = over_dom0(tmp_path, body)
     assert asked == ["VM.get_record", "VM.set_xenstore_data", "host.call_plugin"]
     assert (stored, is_live, gone) == (["vm-data/hostname", HERE], True, None)
+
+
+def test_a_running_guest_sees_changes_of_its_metadata_at_once_and_what_others_wrote_stays(tmp_path: Path) -> None:
+    role, gone, others = (f"vm-data/{path}" for path in ("user-metadata/role_of_it", "user-metadata/gone", "others"))
+
+    async def body(site: Site) -> Any:
+        vm = await running(site, xenstore_data={gone: '"1"', others: "kept"})
+        await change_metadata(site.session, vm, {"role of it": 'the "front"', "gone": None})
+        asked = list(site.wire.requests)
+        domid = await site.session.call("VM.get_domid", vm)
+        stored = await site.session.call("VM.get_xenstore_data", vm)
+        return asked, stored, [await site.dom0.read_xenstore(domid, path) for path in (role, gone, others)]
+
+    asked, stored, live = over_dom0(tmp_path, body)
+    assert asked == ["VM.remove_from_xenstore_data", "VM.add_to_xenstore_data", "VM.remove_from_xenstore_data"]
+    assert stored == {role: '"the \\"front\\""', others: "kept"}
+    assert live == [stored[role], None, "kept"]
 
 
 def test_a_halted_guest_is_told_at_its_next_boot_and_cannot_crash(tmp_path: Path) -> None:
