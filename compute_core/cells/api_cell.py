@@ -10,6 +10,7 @@ from compute_core.cells.aggregates import CellAggregates
 from compute_core.cells.capacity import CellCapacity
 from compute_core.cells.catalogue import Flavors, KeyPairs
 from compute_core.cells.hand_over import HandOver
+from compute_core.cells.host_operations import HostOperations
 from compute_core.cells.loops import Loops
 from compute_core.cells.overview import Overview
 from compute_core.cells.routing import Router, topic_of
@@ -78,6 +79,9 @@ class ApiCell:
         self.delete_flavor = flavors.delete_flavor
         self.set_extra_specs = flavors.set_extra_specs
         self.delete_extra_spec = flavors.delete_extra_spec
+        self._take_over_hosts(
+            HostOperations(self._router, settings.child_paths, images, settings.call_timeout_s, settings.overview_timeout_s)
+        )
 
     def _take_over_overview(self, keys: KeyPairs, overview: Overview) -> None:
         self.list_keypairs = keys.list_keypairs
@@ -98,6 +102,11 @@ class ApiCell:
         self.update_aggregate = aggregates.update_aggregate
         self.delete_aggregate = aggregates.delete_aggregate
         self.set_aggregate_metadata = aggregates.set_aggregate_metadata
+    def _take_over_hosts(self, hosts: HostOperations) -> None:
+        self.list_usages = hosts.list_usages
+        self.ask_host = hosts.ask_host
+        self.cache_images = hosts.cache_images
+
         self.add_aggregate_host = aggregates.add_aggregate_host
         self.remove_aggregate_host = aggregates.remove_aggregate_host
 

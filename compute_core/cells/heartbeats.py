@@ -94,7 +94,10 @@ def _says_nothing_new(node: ComputeNode, before: ComputeNode) -> bool:
 
 
 def _with_others(node: ComputeNode, before: ComputeNode | None, present: Iterable[Instance]) -> ComputeNode:
-    """What is used by others than the cell's instances; while one of these is being changed, as it was before."""
+    """What is used by others than the cell's instances; while one of these is being changed, as it was before.
+
+    Of the disk it is what was seen; before anybody has looked, what is left of the used when the instances have all that they may have.
+    """
     mine = tuple(present)
     if before is not None and any(instance.task_state is not None for instance in mine):
         return replace(node, other_memory_mb=before.other_memory_mb, other_disk_gb=before.other_disk_gb)
@@ -102,7 +105,8 @@ def _with_others(node: ComputeNode, before: ComputeNode | None, present: Iterabl
     running = [ask for ask, instance in zip(asks, mine, strict=True) if instance.power_state in (RUNNING, PAUSED)]
     memory = report.memory_mb_total - report.memory_mb_free - sum(ask.memory_mb for ask in running)
     disk = report.disk_gb_total - report.disk_gb_free - sum(ask.disk_gb for ask in asks)
-    return replace(node, other_memory_mb=max(memory, 0), other_disk_gb=max(disk, 0))
+    seen = report.others_disk_gb
+    return replace(node, other_memory_mb=max(memory, 0), other_disk_gb=max(disk, 0) if seen < 0 else seen)
 
 
 def _unwanted_formers(connection: Connection, formers: Sequence[str], under_way: Mapping[str, Migration]) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from compute_core.cells.aggregate_port import Aggregates
+from compute_core.cells.host_port import HostCare
 from compute_core.model.flavors import Flavor
 from compute_core.model.hosts import AvailabilityZone, ComputeNode, Service
 from compute_core.model.instance_actions import InstanceAction
@@ -201,5 +202,5 @@ class Hosts(Protocol):
         """The caller's project: what it may use and what it does."""
 
 
-class ComputeApi(Servers, Catalogue, Hosts, Aggregates, Protocol):
+class ComputeApi(Servers, Catalogue, Hosts, Aggregates, HostCare, Protocol):
     """All of it: what ``ApiCell`` is to the REST API."""

@@ -21,6 +21,10 @@ class Cell:
         """Cast a report on a server; it waits for the cell when that is away."""
         await self._bus.cast(self._topic, method, {"uuid": uuid, "host": self._host, **arguments})
 
+    async def report(self, method: str, **arguments: Any) -> None:
+        """Cast a report on the host; as ``tell``."""
+        await self._bus.cast(self._topic, method, {"host": self._host, **arguments})
+
     async def ask(self, method: str, timeout_s: float, **arguments: Any) -> Any:
         """Call; HostUnreachable when the cell does not answer in time."""
         return await self._bus.call(self._topic, method, arguments, timeout_s)

@@ -19,11 +19,13 @@ from compute_core.compute.remedies import REMEDIES
 from compute_core.compute.report import report
 from compute_core.compute.servers import Servers
 from compute_core.compute.settings import AgentSettings
+from compute_core.compute.rounds import make_rounds
 from compute_core.compute.vms import Vms
 from compute_core.compute.work import Host
 from compute_core.images.port import ImageStore
 from compute_core.model.errors import ComputeError, HostUnreachable
 from compute_core.model.instances import Instance
+from compute_core.model.clock import Clock
 from compute_core.model.json import from_json, to_json
 from compute_core.volumes.port import Attachments
 from compute_core.xenapi.auto_disk import Plugged, Streamed
@@ -40,7 +42,10 @@ SILENCE = (XenApiFailure, Unanswered, HostUnreachable)
 
 
 class ComputeManager:
-    """The agent of ``settings.host``. ``chance`` is its stream of chance; the session is closed with it."""
+    """The agent of ``settings.host``. ``chance`` is its stream of chance; the session is closed with it.
+
+    Without a ``clock`` it does not know when images were used, and none goes by itself.
+    """
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class ComputeManager:
         self._settings = settings
         self._session = session
         self._bus = bus
+        clock: Clock | None = None,
         self._images = images
         self._chance = chance
         self._volumes = volumes
@@ -63,6 +69,7 @@ class ComputeManager:
         self._operations = Operations()
         self._suspects: set[tuple[str, Kind]] = set()
         self._is_ready = asyncio.Event()
+        self._clock = clock
 
     async def ready(self) -> None:
         """Wait until the agent has registered and serves."""
@@ -84,6 +91,10 @@ class ComputeManager:
             await self._session.close()
 
     async def _begin(self) -> tuple[Servers, str]:
+                    if servers.host.filters is not None:
+                        group.create_task(servers.host.filters.keep())
+                    if self._settings.usage_s:
+                        group.create_task(make_rounds(servers.about_host(), self._varied))
         """Find the host, clean up, register; as often as it takes."""
         while True:
             try:
@@ -109,7 +120,7 @@ class ComputeManager:
     def _cache(self, place: Place) -> ImageCache:
         settings = self._settings
         fitting = Plugged(settings.compute_vm) if settings.compute_vm else Streamed()
-        return ImageCache(place, self._images, copies_whole=settings.copies_whole, fitting=fitting)
+        return ImageCache(place, self._images, copies_whole=settings.copies_whole, fitting=fitting, clock=self._clock)
 
     async def _keep_reporting(self, servers: Servers, group: asyncio.TaskGroup) -> None:
         await asyncio.sleep(self._varied(self._settings.settle_s))
@@ -124,7 +135,7 @@ class ComputeManager:
 
     async def _heartbeat(self, servers: Servers) -> list[Finding]:
         """Report; what the cell's answer shows to be wrong, and is to be put right. One of SILENCE when host or cell does not answer."""
-        now = await report(self._session, servers.host.place, self._settings.host, self._vms.running())
+        now = await report(self._session, servers.host.place, self._settings.host, self._vms.running(), servers.meter.last)
         known, formers = sorted(self._vms), {"formers_known": sorted(self._vms.formers)} if self._vms.formers else {}
         asked = {"report": to_json(now), "instances_known": known, **formers}
         answer = await servers.cell.ask("heartbeat", self._settings.call_timeout_s, **asked)

@@ -9,6 +9,10 @@ from compute_core.compute.backups import BACKUPS, BACKUPS_RESUMES
 from compute_core.compute.consoles import CONSOLES
 from compute_core.compute.evacuating import EVACUATING, EVACUATING_RECOVERIES
 from compute_core.compute.guest_commands import GUEST_COMMANDS, NEWS
+from compute_core.compute.host_queries import HOST_USAGE
+from compute_core.compute.host_work import HostQuery
+from compute_core.compute.image_care import IMAGE_CARE
+from compute_core.compute.interfaces import INTERFACES, INTERFACES_RESUMES
 from compute_core.compute.migrating import MIGRATING, MIGRATING_RECOVERIES, STEERING
 from compute_core.compute.power_table import POWER
 from compute_core.compute.putting_aside import PUTTING_ASIDE
@@ -18,7 +22,7 @@ from compute_core.compute.snapshots import SNAPSHOTS, SNAPSHOTS_RESUMES
 from compute_core.compute.volumes import VOLUMES, VOLUMES_RESUMES
 from compute_core.compute.work import Operation, Query
 
-__all__ = ["NEWS", "OPERATIONS", "PEER_REQUESTS", "QUERIES", "RECOVERIES", "RESUMES"]
+__all__ = ["HOST_QUERIES", "NEWS", "OPERATIONS", "PEER_REQUESTS", "QUERIES", "RECOVERIES", "RESUMES"]
 
 OPERATIONS: Mapping[str, Operation] = {
     **POWER,
@@ -30,6 +34,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **RESCUING,
     **PUTTING_ASIDE,
     **VOLUMES,
+    **INTERFACES,
 }
 """Each tells its end by ``action_finished``."""
 
@@ -42,6 +47,12 @@ QUERIES: Mapping[str, Query] = {
 
 These bend what is under way, or do something with the guest.
 """
+
+HOST_QUERIES: Mapping[str, HostQuery] = {
+    **HOST_USAGE,
+    **IMAGE_CARE,
+}
+"""The same about the host."""
 
 RECOVERIES: Mapping[str, Operation] = {
     **RESIZING_RECOVERIES,
@@ -56,5 +67,6 @@ RESUMES: Mapping[str, Operation] = {
     **SNAPSHOTS_RESUMES,
     **BACKUPS_RESUMES,
     **VOLUMES_RESUMES,
+    **INTERFACES_RESUMES,
 }
 """The same for operations that need no more than the instance to go on, or to be taken back."""

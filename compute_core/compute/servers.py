@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from compute_core.bus.port import Endpoint
 from compute_core.compute.cell import Cell
+from compute_core.compute.host_work import HostWork
+from compute_core.compute.image_care import cache_ahead
+from compute_core.compute.metering import Meter
 from compute_core.compute.operations import Operations
-from compute_core.compute.registry import NEWS, OPERATIONS, PEER_REQUESTS, QUERIES, RECOVERIES, RESUMES
+from compute_core.compute.registry import HOST_QUERIES, NEWS, OPERATIONS, PEER_REQUESTS, QUERIES, RECOVERIES, RESUMES
 from compute_core.compute.volumes import built_with, forget_targets, outfit
 from compute_core.compute.work import Ending, Host, LeftAs, Operation, Work
 from compute_core.model.errors import BuildFailed, ComputeError, Conflict, HostUnreachable
@@ -22,6 +25,7 @@ from compute_core.model.transitions import ACTIONS
 from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
 from compute_core.xenapi.former import remove_former
 from compute_core.xenapi.removal import remove
+from compute_core.xenapi.plugins import PluginRefusal
 from compute_core.xenapi.rescue import remove_rescue
 from compute_core.xenapi.spawn import spawn
 from compute_core.xenapi.sweep import sweep
@@ -43,6 +47,7 @@ class Servers:
     operations: Operations
     builds: asyncio.Semaphore
 
+    meter: Meter = field(default_factory=Meter)
     @property
     def name(self) -> str:
         """The host's name on the bus."""
@@ -56,6 +61,8 @@ class Servers:
             "act": self.act,
             "query": self.query,
             "peer": self.peer,
+            "query_host": self.query_host,
+            "cache_images": self.cache_images,
             "hear": self.hear,
             "ping": self.ping,
         }
@@ -97,6 +104,25 @@ class Servers:
             raise HostUnreachable(f"{self.name} did not answer {question}: {problem}") from problem
 
     async def hear(self, context: Any, instance: Any, news: str, arguments: Any) -> None:
+    def about_host(self, arguments: Mapping[str, Any] | None = None) -> HostWork:
+        """What questions to the host are given."""
+        return HostWork(self.host, self.cell, self.meter, self._is_busy, arguments or {})
+
+    async def query_host(self, context: Any, question: str, arguments: Any) -> Any:
+        """One of HOST_QUERIES. As ``query``; Conflict with what dom0 says."""
+        log.info("%s: %s (%s)", self.name, question, context.get("request_id", ""))
+        try:
+            return await HOST_QUERIES[question](self.about_host(arguments))
+        except (XenApiFailure, Unanswered, TransferFailed) as problem:
+            raise HostUnreachable(f"{self.name} did not answer {question}: {problem}") from problem
+        except PluginRefusal as refusal:
+            raise Conflict(f"{self.name}: {refusal}") from refusal
+
+    async def cache_images(self, context: Any, images: Any) -> None:
+        """Fetch images before they are needed. Nobody waits for it: whoever wants to know lists what is there."""
+        log.info("%s: fetch %d images (%s)", self.name, len(images), context.get("request_id", ""))
+        await cache_ahead(self.about_host(), images)
+
         """One of NEWS; others are of no interest here. What cannot be done about it is logged: nobody waits for an answer."""
         work = Work(self.host, from_json(instance, Instance), arguments)
         log.info("%s: %s of %s (%s)", self.name, news, work.instance.uuid, context.get("request_id", ""))

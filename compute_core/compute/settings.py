@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from compute_core.model.cached_images import EvictionPolicy
+from compute_core.xenapi.guest_agent_rules import AgentRules
 from compute_core.xenapi.power import Patience
 
 
@@ -14,6 +16,7 @@ class AgentSettings:
     ``heartbeat_s`` is varied by ``heartbeat_jitter`` (a fraction), so that agents that start together do not stay together.
     ``settle_s``: the second heartbeat comes so soon, to act on what a former life left behind. ``reaps_unwanted``: whether VMs are
     removed that the cell says belong elsewhere, or nowhere any more. ``copies_whole``: whether disks are copies of their images that share
+    ``usage_s``: so often it makes its rounds, 0 never: what servers use is measured, images go as ``eviction`` says.
     nothing with them. ``compute_vm``: the uuid of the VM of the pool in which the agent runs, "" for one that runs elsewhere.
     """
 
@@ -24,6 +27,7 @@ class AgentSettings:
     heartbeat_jitter: float = 0.1
     settle_s: float = 2.0
     event_wait_s: float = 30.0
+    usage_s: float = 300.0
     retry_s: float = 5.0
     call_timeout_s: float = 30.0
     concurrent_builds: int = 4
@@ -31,3 +35,4 @@ class AgentSettings:
     copies_whole: bool = False
     compute_vm: str = ""
     patience: Patience = field(default_factory=Patience)
+    eviction: EvictionPolicy = field(default_factory=EvictionPolicy)

@@ -12,6 +12,7 @@ class HostReport:
     """What an agent says of its host at every heartbeat, read from XenAPI. Free memory and disk count every user of the host.
 
     ``pool`` is the uuid of its pool, which ``is_master`` leads; "" of agents that do not say.
+    ``others_disk_gb`` is what of its disk no server has for itself: caches and bases among it, as it was measured last; -1: it was not.
     """
 
     host: str
@@ -29,6 +30,7 @@ class HostReport:
     supports_hvm: bool = True
     pool: str = ""
     is_master: bool = True
+    others_disk_gb: int = -1
 
 
 @dataclass(frozen=True, slots=True)

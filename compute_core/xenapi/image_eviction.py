@@ -43,8 +43,11 @@ class Kept:
     refs: Mapping[str, str]
 
 
-async def kept_images(xapi: XenApi, place: Place, is_busy: IsBusy, now: datetime) -> Kept:
-    """Two calls, one more where there are kernels. Kernels are left out where the plugin is not installed."""
+async def kept_images(xapi: XenApi, place: Place, is_busy: IsBusy, now: datetime | None) -> Kept:
+    """Two calls, one more where there are kernels. Kernels are left out where the plugin is not installed.
+
+    Without ``now`` it is not known when kernels were used.
+    """
     vdis = await all_of(xapi, "VDI", {"SR": place.sr})
     disks = {vdi["other_config"][marks.IMAGE]: ref for ref, vdi in vdis.items() if vdi["managed"] and marks.is_cached_image(vdi)}
     kernels = await _kernels(xapi, place, is_busy, now)
@@ -73,7 +76,7 @@ def _reason(*, is_busy: bool, cds: int = 0, standing: int = 0, booting: int = 0)
     return next((text for is_so, text in reasons if is_so), "")
 
 
-async def _kernels(xapi: XenApi, place: Place, is_busy: IsBusy, now: datetime) -> list[CachedImage]:
+async def _kernels(xapi: XenApi, place: Place, is_busy: IsBusy, now: datetime | None) -> list[CachedImage]:
     try:
         kernels: list[KeptKernel] = await Dom0(xapi, place.host).list_kernels()
     except PluginMissing:
@@ -83,8 +86,8 @@ async def _kernels(xapi: XenApi, place: Place, is_busy: IsBusy, now: datetime) -
     return [_kernel(kernel, booted.count(kernel.name), now, is_busy=is_busy(kernel.name)) for kernel in kernels]
 
 
-def _kernel(kernel: KeptKernel, booting: int, now: datetime, *, is_busy: bool) -> CachedImage:
-    used = iso(now - timedelta(seconds=kernel.idle_s))
+def _kernel(kernel: KeptKernel, booting: int, now: datetime | None, *, is_busy: bool) -> CachedImage:
+    used = "" if now is None else iso(now - timedelta(seconds=kernel.idle_s))
     return CachedImage(kernel.name, "kernel", kernel.size, 0, used, _reason(is_busy=is_busy, booting=booting))
 
 

@@ -63,9 +63,11 @@ class Agent:
 
     async def start(self) -> None:
         await self.beat()
-        endpoints = {name: getattr(self, name) for name in ("build", "destroy", "act", "query", "hear", "ping")}
-        self._serving = await self.bus.serve(f"compute.{self.host}", endpoints)
+        self._serving = await self.bus.serve(f"compute.{self.host}", self.endpoints())
         self._heart = asyncio.create_task(self._keep_beating())
+
+    def endpoints(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("build", "destroy", "act", "query", "hear", "ping")}
 
     @property
     def is_running(self) -> bool:

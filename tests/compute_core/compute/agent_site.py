@@ -14,6 +14,7 @@ from compute_core.bus.in_process import InProcessBus
 from compute_core.compute.manager import ComputeManager
 from compute_core.compute.settings import AgentSettings
 from compute_core.images.embedded import EmbeddedImageStore
+from compute_core.model.clock import Clock
 from compute_core.model.images import Image
 from compute_core.model.instances import RUNNING, Instance
 from compute_core.model.json import to_json
@@ -21,7 +22,7 @@ from compute_core.model.requests import RequestContext
 from compute_core.volumes.port import Attachments
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.engine.xapi import Xapi
-from tests.compute_core.rig import CONTENT, URL, fixed_vhd, image_store, left_on, stored
+from tests.compute_core.rig import CONTENT, EPOCH, URL, fixed_vhd, image_store, left_on, stored
 from tests.compute_core.simulated import Wire, session_over
 from tests.compute_core.values import CELL, UUID, an_instance
 from tests.compute_core.world import fresh_fleet, only_host
@@ -49,7 +50,7 @@ class FakeCell:
     def endpoints(self) -> dict[str, Callable[..., Awaitable[Any]]]:
         names = (
             *("build_succeeded", "build_progress", "build_failed", "instance_destroyed", "action_finished", "power_state_changed"),
-            "image_progress",
+            *("image_progress", "usage_measured"),
         )
         return {"heartbeat": self.heartbeat, **{name: self._hears(name) for name in names}}
 
@@ -108,7 +109,9 @@ class Site:
     @contextlib.asynccontextmanager
     async def agent(self) -> AsyncIterator[None]:
         """The agent at work; at the end it is killed, as a process is."""
-        manager = ComputeManager(SETTINGS, session_over(self.wire, URL), self.bus, self.images, Random(1), volumes=self.volumes)
+        clock = Clock.starting(EPOCH)
+        session = session_over(self.wire, URL)
+        manager = ComputeManager(SETTINGS, session, self.bus, self.images, Random(1), volumes=self.volumes, clock=clock)
         work = asyncio.create_task(manager.run())
         try:
             ready = asyncio.create_task(manager.ready())
