@@ -12,6 +12,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from compute_core.model.limits import QuotaLimits
+from compute_core.model.rsync import Rsync
+
+DISKS_BY = ("", "rsync", "xenapi")
 
 
 class BadSettings(Exception):
@@ -32,7 +35,8 @@ class Account:
 class HostEntry:
     """One XenAPI host of the inventory. ``uuid`` is the host's own, when it is known.
 
-    ``compute_vm`` is the uuid of the VM of the host's pool in which its agent runs, "" when that is elsewhere.
+    ``compute_vm`` is the uuid of the VM of the host's pool in which its agent runs, "" when that is elsewhere. ``disks_by``: "rsync" or
+    "xenapi" is how disks of servers come and go, "" as with the other hosts.
     """
 
     name: str
@@ -41,13 +45,15 @@ class HostEntry:
     password: str = field(repr=False)
     uuid: str = ""
     compute_vm: str = ""
+    disks_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One installation. Sizes in bytes, times in seconds; None for ``database``, ``api_database``, ``broker`` (URLs): embedded.
 
-    ``volume_targets``: the file that lists the LUNs for volumes (see `volumes.luns`), None: there are none.
+    ``volume_targets``: the file that lists the LUNs for volumes (see `volumes.luns`), None: there are none. ``rsync``: how disks go from
+    host to host, None: as streams by XenAPI.
 
     ``reclaim_s``: so long a deleted server may be restored, 0: not at all. ``shelved_offload_s``: see the compute cell's settings.
     ``copies_whole``: whether servers get disks that share nothing with their images.
@@ -69,6 +75,7 @@ class Settings:
     broker: str | None = None
     seed: int | None = None
     volume_targets: Path | None = None
+    rsync: Rsync | None = None
     token_life_s: float = 12 * 3600.0
     image_limit_bytes: int = 16 << 30
     body_limit_bytes: int = 1 << 20
@@ -78,9 +85,14 @@ class Settings:
     copies_whole: bool = False
     quotas: QuotaLimits = field(default_factory=QuotaLimits)
 
+    def rsync_of(self, host: HostEntry) -> Rsync | None:
+        """How disks of a host's servers go elsewhere, or come; None: as streams."""
+        ways = {"rsync": self.rsync or Rsync(), "xenapi": None}
+        return ways.get(host.disks_by, self.rsync)
+
 
 def read_inventory(path: Path, *, user: str | None = None, password: str | None = None) -> tuple[HostEntry, ...]:
-    """The hosts of an inventory file, a JSON list of ``{"name", "uuid", "url", "user", "password", "compute_vm"}``.
+    """The hosts of an inventory file, a JSON list of ``{"name", "uuid", "url", "user", "password", "compute_vm", "disks_by"}``.
 
     ``user`` and ``password`` stand in where an entry has none. Raises BadSettings.
     """
@@ -128,8 +140,10 @@ def _host_of(path: Path, line: int, entry: object, user: str | None, password: s
     url = urlsplit(texts["url"])
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise BadSettings(f"{path}:{line}: {texts['url']!r} is no URL of a host. Cure: write http://ADDRESS or https://ADDRESS.")
-    uuid, compute_vm = (str(entry.get(key, "")) for key in ("uuid", "compute_vm"))
-    return HostEntry(texts["name"], texts["url"], texts["user"], texts["password"], uuid, compute_vm)
+    uuid, compute_vm, disks_by = (str(entry.get(key, "")) for key in ("uuid", "compute_vm", "disks_by"))
+    if disks_by not in DISKS_BY:
+        raise BadSettings(f'{path}:{line}: disks_by is {disks_by!r}. Cure: write "rsync" or "xenapi", or leave it out.')
+    return HostEntry(texts["name"], texts["url"], texts["user"], texts["password"], uuid, compute_vm, disks_by)
 
 
 _OPTION = {"user": ", or give --user", "password": ", or give --password-file or the variable INOVA_XENAPI_PASSWORD"}

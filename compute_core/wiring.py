@@ -235,8 +235,9 @@ def host_agent(host: HostEntry, cloud: CloudApplication) -> Agent:
     """The agent that works over the host's XenAPI."""
     session = Session(Login(Account(host.url, host.user, host.password), cloud.dial))
     settings = AgentSettings(
-        host=host.name, cell=cloud.settings.cell, url=host.url, copies_whole=cloud.settings.copies_whole, compute_vm=host.compute_vm
-    )
+        host=host.name, cell=cloud.settings.cell, url=host.url, copies_whole=cloud.settings.copies_whole, compute_vm=host.compute_vm,
+        rsync=cloud.settings.rsync_of(host),
+    )  # fmt: skip
     return ComputeManager(settings, session, cloud.bus, cloud.images, cloud.chance(f"agent {host.name}"), volumes=cloud.volumes)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from compute_core.compute.work import Host, Work
 from compute_core.model.json import from_json, to_json
 from compute_core.model.migrations import Migration
-from compute_core.xenapi import power
+from compute_core.xenapi import dom0_transfer, power
 from compute_core.xenapi.arrival import arrived_vm, berths, moored, turn_away, unpacked
 from compute_core.xenapi.certainty import LOOKS_S
 from compute_core.xenapi.live import landing, settled
@@ -33,10 +33,28 @@ async def _expect(work: Work) -> dict[str, Any]:
     if work.instance.uuid in host.expected:  # a former life of the sender has begun
         await turn_away(host.xapi, work.instance.domain_name, migration_of(work).uuid)
     host.expected.add(work.instance.uuid)
-    disks = sent.sent(is_within_pool=work.arguments["pool"] == host.place.pool)
-    found = await berths(host.xapi, host.place, sent.label, disks, migration_of(work).uuid, work.instance.uuid)
+    mark, is_within_pool = migration_of(work).uuid, work.arguments["pool"] == host.place.pool
+    incoming = await _by_rsync(work, sent) if work.arguments["sr"] != host.place.sr or not is_within_pool else None
+    disks = sent.sent(is_within_pool=is_within_pool) if incoming is None else ()
+    found = await berths(host.xapi, host.place, sent.label, disks, mark, work.instance.uuid)
     here = {"pool": host.place.pool, "sr": host.place.sr, "url": _url(host), "ref": await host.xapi.ref()}
-    return {**here, "berths": [to_json(berth) for berth in found]}
+    return {**here, "berths": [to_json(berth) for berth in found], "incoming": incoming}
+
+
+async def _by_rsync(work: Work, sent: Parcel) -> dict[str, Any] | None:
+    """Where disks come to by rsync, when sender and receiver are told to do it so, and they stay as they are."""
+    host, ssh = work.host, work.host.settings.rsync
+    if ssh is None or not work.arguments["by_rsync"] or any(disk.cut_bytes for disk in sent.moved):
+        return None
+    sr = await dom0_transfer.prepared(host.xapi, host.place, sent.moved, migration_of(work).uuid)
+    return {"host": host.place.address, "sr": sr, "user": ssh.user, "port": ssh.port} if sr else None
+
+
+async def _unload(work: Work) -> list[str]:
+    """Make VDIs of the disks of ``parcel`` that have come by rsync into the SR ``sr``; ``links`` has the lengths of their chains."""
+    host, sent, mark = work.host, from_json(work.arguments["parcel"], Parcel), migration_of(work).uuid
+    sr, links = work.arguments["sr"], work.arguments["links"]
+    return [await dom0_transfer.unloaded(host.xapi, host.place, sr, disk, links[disk.userdevice], sent.label, mark) for disk in sent.moved]
 
 
 def _url(host: Host) -> str:
@@ -67,6 +85,8 @@ async def _drop(work: Work) -> None:
     host = work.host
     host.expected.discard(work.instance.uuid)
     await turn_away(host.xapi, work.instance.domain_name, migration_of(work).uuid)
+    if host.settings.rsync is not None:
+        await dom0_transfer.forget(host.xapi, host.place, migration_of(work).uuid)
 
 
 async def _land(work: Work) -> Any:
@@ -97,6 +117,7 @@ async def _wake(work: Work) -> None:
 PEER_REQUESTS: Mapping[str, PeerRequest] = {
     "expect": _expect,
     "moor": _moor,
+    "unload": _unload,
     "receive": _receive,
     "drop": _drop,
     "land": _land,

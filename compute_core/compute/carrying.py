@@ -1,4 +1,7 @@
-"""The disks of a server that is resized or migrated, on their way to where it goes: copied within a pool, sent as streams elsewhere."""
+"""The disks of a server that is resized or migrated, on their way to where it goes.
+
+A pool copies its own; elsewhere they go as streams by XenAPI, or by rsync from dom0 to dom0, where both hosts are told so.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,13 @@ from typing import Any
 from compute_core.compute.work import Work
 from compute_core.model.json import from_json, to_json
 from compute_core.model.migrations import Migration
+from compute_core.model.rsync import Rsync
 from compute_core.xenapi import power
 from compute_core.xenapi.arrival import Berth, copy_here
 from compute_core.xenapi.disk_stream import Stream, measured
+from compute_core.xenapi.dom0_transfer import Sender, standing_still
 from compute_core.xenapi.parcel import Parcel, ParcelDisk
+from compute_core.xenapi.plugins import Receiver
 from compute_core.xenapi.session import Elsewhere
 from compute_core.xenapi.shrinking import shrunk
 from compute_core.xenapi.transport import closing
@@ -24,8 +30,18 @@ async def asked(work: Work, record: Migration, request: str, **arguments: Any) -
     return await work.host.peers.ask(record.destination, request, work.instance, **told)
 
 
+async def expected(work: Work, record: Migration, parcel: Parcel) -> Mapping[str, Any]:
+    """What the other host has made ready for the parcel, and how it is to be brought."""
+    host = work.host
+    ways = {"pool": host.place.pool, "sr": host.place.sr, "by_rsync": host.settings.rsync is not None}
+    found: Mapping[str, Any] = await asked(work, record, "expect", parcel=to_json(parcel), **ways)
+    return found
+
+
 async def carried(work: Work, vm: str, parcel: Parcel, record: Migration, found: Mapping[str, Any]) -> Sequence[str]:
     """The disks as the other host has them, in the order of ``parcel.moved``, the VM being halted. ``found``: what it has made ready."""
+    if found["incoming"]:
+        return await _by_rsync(work, vm, parcel, record, found["incoming"])
     is_within = found["pool"] == work.host.place.pool
     berths = [from_json(each, Berth) for each in found["berths"]]
     streams = dict(zip((disk.vdi for disk in parcel.sent(is_within_pool=is_within)), berths, strict=True))
@@ -33,6 +49,23 @@ async def carried(work: Work, vm: str, parcel: Parcel, record: Migration, found:
     if streams:
         await _streamed(work, record, [(disk, streams[disk.vdi]) for disk in parcel.moved if disk.vdi in streams], found)
     return [streams[disk.vdi].vdi if disk.vdi in streams else await _copied(work, disk, record, found) for disk in parcel.moved]
+
+
+async def _by_rsync(work: Work, vm: str, parcel: Parcel, record: Migration, incoming: Mapping[str, Any]) -> Sequence[str]:
+    """What the disks are made on goes while the guest runs, so that it stands still but for what it writes meanwhile."""
+    host, disks, ssh = work.host, parcel.moved, work.host.settings.rsync or Rsync()
+    receiver = Receiver(**incoming, identity_file=ssh.identity_file, known_hosts_file=ssh.known_hosts_file)
+    sr = await host.xapi.call("SR.get_uuid", host.place.sr)
+    sender = Sender(host.xapi, host.place, sr, receiver, record.uuid, ssh.most_kib_s)
+    if parcel.power_state == "Halted":
+        links = await sender.send_rest(disks, {})
+    else:
+        async with standing_still(host.xapi, host.place, disks):
+            sent = await sender.send_ahead(disks)
+            await _halted(work, vm, parcel)
+            links = await sender.send_rest(disks, sent)
+    vdis: Sequence[str] = await asked(work, record, "unload", parcel=to_json(parcel), sr=receiver.sr, links=dict(links))
+    return vdis
 
 
 async def _copied(work: Work, disk: ParcelDisk, record: Migration, found: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from compute_core.model.instances import Instance
 from compute_core.model.json import to_json
 
 ASK_S = 60.0
-LONG_ASKS_S: Mapping[str, float] = {"moor": 1600.0, "receive": 600.0, "expect": 300.0, "wake": 600.0}
+LONG_ASKS_S: Mapping[str, float] = {"moor": 1600.0, "unload": 600.0, "receive": 600.0, "expect": 300.0, "wake": 600.0}
 """So long another agent may take for its part: for some of them the host is at work meanwhile."""
 
 

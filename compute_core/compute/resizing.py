@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 
 from compute_core.compute.arriving import migration_of
-from compute_core.compute.carrying import asked, carried
+from compute_core.compute.carrying import asked, carried, expected
 from compute_core.compute.work import Ending, Operation, Work
 from compute_core.model.errors import ComputeError, HostUnreachable
 from compute_core.model.instances import RUNNING, SHUTDOWN
@@ -18,6 +18,7 @@ from compute_core.model.json import to_json
 from compute_core.model.migrations import Migration
 from compute_core.xenapi import power
 from compute_core.xenapi.certainty import BUSY, PATIENCE_S
+from compute_core.xenapi.dom0_transfer import forget_snapshots
 from compute_core.xenapi.errors import XenApiFailure
 from compute_core.xenapi.former import bring_back, remove_former, set_aside
 from compute_core.xenapi.parcel import packed
@@ -38,7 +39,7 @@ async def _resize(work: Work) -> Ending:
     parcel = trimmed(parcel, work.instance, record.new_flavor)
     async with Undo(f"{record.kind} of {parcel.label}") as undo:
         undo.add("have the other host take away what it has of it", lambda: _dropped(work, record))
-        berth = await asked(work, record, "expect", parcel=to_json(parcel), pool=host.place.pool)
+        berth = await expected(work, record, parcel)
         undo.add("let it run again", lambda: _running_again(work, vm, record))
         vdis = await carried(work, vm, parcel, record, berth)
         undo.add("take it for the server's again", lambda: _taken_back(work))
@@ -100,6 +101,7 @@ async def _undone(work: Work) -> Ending:
     """What a killed agent had begun of its part is taken back."""
     record = migration_of(work)
     await _dropped(work, record)
+    await forget_snapshots(work.host.xapi, work.instance.domain_name, work.instance.uuid)
     vm = await _back(work) or work.vm
     if record.was_running:
         await _start(work, vm)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from compute_core.model.cached_images import EvictionPolicy
-from compute_core.xenapi.guest_agent_rules import AgentRules
+from compute_core.model.rsync import Rsync
 from compute_core.xenapi.power import Patience
 
 
@@ -18,6 +18,7 @@ class AgentSettings:
     removed that the cell says belong elsewhere, or nowhere any more. ``copies_whole``: whether disks are copies of their images that share
     ``usage_s``: so often it makes its rounds, 0 never: what servers use is measured, images go as ``eviction`` says.
     nothing with them. ``compute_vm``: the uuid of the VM of the pool in which the agent runs, "" for one that runs elsewhere.
+    ``rsync``: how disks go to other hosts' dom0; None: they go as streams by XenAPI.
     """
 
     host: str
@@ -34,5 +35,6 @@ class AgentSettings:
     reaps_unwanted: bool = True
     copies_whole: bool = False
     compute_vm: str = ""
+    rsync: Rsync | None = None
     patience: Patience = field(default_factory=Patience)
     eviction: EvictionPolicy = field(default_factory=EvictionPolicy)

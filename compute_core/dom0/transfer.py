@@ -123,8 +123,11 @@ def receive(machine: Machine, given: Arguments) -> Dict[str, Any]:
 
 
 def forget(machine: Machine, given: Arguments) -> None:
-    """Remove the folder ``label`` of the SR ``sr``, and what has come into it; gone already is fine."""
-    shutil.rmtree(_incoming(chain.require_sr(machine, arguments.uuid(given, "sr")), given), ignore_errors=True)
+    """Remove the folder ``label`` of the SR ``sr``, those called so with a dash behind it, and what has come; gone already is fine."""
+    outer, label = os.path.split(_incoming(chain.require_sr(machine, arguments.uuid(given, "sr")), given))
+    for name in os.listdir(outer) if os.path.isdir(outer) else ():
+        if name == label or name.startswith(f"{label}-"):
+            shutil.rmtree(os.path.join(outer, name), ignore_errors=True)
 
 
 def _incoming(folder: str, given: Arguments) -> str:

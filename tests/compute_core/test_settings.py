@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from compute_core.settings import BadSettings, HostEntry, read_inventory
+from compute_core.model.rsync import Rsync
+from compute_core.settings import BadSettings, HostEntry, Settings, read_inventory
 
 GOOD = [
     {"name": "host-1", "uuid": "u1", "url": "http://127.1.0.1:8080", "user": "root"},
@@ -39,6 +40,17 @@ def test_a_host_may_name_the_vm_in_which_its_agent_runs(tmp_path: Path) -> None:
     entry = {**GOOD[0], "compute_vm": "v1"}
 
     assert [host.compute_vm for host in read_inventory(write(tmp_path, json.dumps([entry])), password="given")] == ["v1"]
+
+
+def test_hosts_say_how_disks_of_servers_come_and_go(tmp_path: Path) -> None:
+    entries = [{**GOOD[0], "name": way or "usual", **({"disks_by": way} if way else {})} for way in ("", "rsync", "xenapi")]
+    hosts = read_inventory(write(tmp_path, json.dumps(entries)), password="given")
+    usual, told = Settings(tmp_path), Settings(tmp_path, rsync=Rsync(port=2222))
+    assert [usual.rsync_of(host) for host in hosts] == [None, Rsync(), None]
+    assert [told.rsync_of(host) for host in hosts] == [Rsync(port=2222), Rsync(port=2222), None]
+    assert refusal(tmp_path, json.dumps([{**GOOD[0], "disks_by": "ftp"}]), password="p") == (
+        "/hosts.json:1: disks_by is 'ftp'. Cure: write \"rsync\" or \"xenapi\", or leave it out."
+    )
 
 
 def test_a_password_is_not_shown(tmp_path: Path) -> None:

@@ -181,6 +181,14 @@ def test_what_has_not_come_or_is_no_chain_is_not_received(tmp_path: Path) -> Non
     assert files_in(tmp_path) == []
 
 
+def test_folders_are_forgotten_with_those_that_are_called_so_and_more(tmp_path: Path) -> None:
+    machine = dom0_in(tmp_path)
+    for label in (LABEL, f"{LABEL}-0", f"{LABEL}-1", f"{LABEL}0"):
+        call(machine, "transfer_prepare", sr=SR, label=label)
+    call(machine, "transfer_forget", sr=SR, label=LABEL)
+    assert [path.name for path in (sr_folder(tmp_path) / ".inova-incoming").iterdir()] == [f"{LABEL}0"]
+
+
 def test_an_sr_without_room_is_said_before_anything_is_sent(tmp_path: Path) -> None:
     kind, text = refused(dom0_in(tmp_path), "transfer_prepare", sr=SR, label=LABEL, needed_bytes=1 << 60)
     assert (kind, text.startswith(f"{1 << 60} bytes are needed, the SR has ")) == ("Full", True)

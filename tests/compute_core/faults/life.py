@@ -189,7 +189,7 @@ class MortalAgent:
         self.life = self._born()
         host, cloud = self._host, self._cloud
         session = Session(Login(Account(host.url, host.user, host.password), self.life.dial))
-        settings = AgentSettings(host=host.name, cell=cloud.settings.cell, url=host.url)
+        settings = AgentSettings(host=host.name, cell=cloud.settings.cell, url=host.url, rsync=cloud.settings.rsync_of(host))
         chance = cloud.chance(f"agent {host.name}")
         volumes = LivingVolumes(cloud.volumes, self.life)
         manager = ComputeManager(settings, session, LifeLine(cloud.bus, self.life), cloud.images, chance, volumes=volumes)

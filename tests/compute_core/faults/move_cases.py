@@ -36,6 +36,8 @@ MOVES = (
         also=(after(_resize, acting("revert_resize"), acting("stop")),),
     ),
     Case("resize-here-revert", acting("revert_resize"), after(_resize), also=(after(_resize, acting("revert_resize"), acting("stop")),)),
+    Case("migrate-by-rsync", _migrate, with_server, at_most=40, earlier="52 + 69", hosts=2, by_rsync=True, is_slow=True),
+    Case("migrate-by-rsync-in-pool", _migrate, with_server, at_most=40, hosts=2, pool_size=2, by_rsync=True, is_slow=True),
     Case("live-migrate", _live_migrate, with_server, at_most=12, earlier="57", hosts=2),
     Case("live-migrate-in-pool", _live_migrate, with_server, at_most=12, earlier="30", hosts=2, pool_size=2),
 )

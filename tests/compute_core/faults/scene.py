@@ -19,11 +19,14 @@ from sqlalchemy import make_url
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance
 from compute_core.model.requests import RequestContext, ServerFilters, ServerRequest
+from compute_core.model.rsync import Rsync
 from compute_core.settings import HostEntry, Settings
 from compute_core.store.adapters import sqlite_engine
 from compute_core.store.migrate import migrate
 from compute_core.wiring import CloudApplication
+from compute_core.xenapi import dom0_bundle
 from fake_xapi.dom0.arrays import STANDARD
+from fake_xapi.dom0.user_plugins import NO_PLUGINS, UserPlugins, load
 from fake_xapi.engine.durations import profiles
 from fake_xapi.engine.xapi import DEFAULT_SETTINGS
 from fake_xapi.fleet.fleet import Fleet, Order
@@ -106,13 +109,20 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, hosts: int = 1, pool_size: int = 1, durations: str = "instant") -> AsyncIterator[Scene]:
-    """A cloud of so many hosts, all of its agents registered, with one image. ``durations`` is a profile of the simulator's."""
-    fleet = Fleet(Order(hosts=hosts, pool_size=pool_size), replace(DEFAULT_SETTINGS, durations=profiles()[durations]))
+async def scene(
+    folder: Path, hosts: int = 1, pool_size: int = 1, durations: str = "instant", *, by_rsync: bool = False
+) -> AsyncIterator[Scene]:
+    """A cloud of so many hosts, all of its agents registered, with one image. ``durations`` is a profile of the simulator's.
+
+    ``by_rsync``: the hosts have our plugin in their dom0, and disks go from one to another by rsync.
+    """
+    plugins = dom0_plugins(folder / "dom0") if by_rsync else NO_PLUGINS
+    fleet = Fleet(Order(hosts=hosts, pool_size=pool_size), replace(DEFAULT_SETTINGS, durations=profiles()[durations], plugins=plugins))
     tape, agents = Tape(), dict[str, MortalAgent]()
     entries = tuple(HostEntry(each["name"], each["url"], each["user"], "xenroot", each["uuid"]) for each in fleet.inventory())
     top, leaf = [database(folder, name) for name in ("api", "cell1")]
     stored_in: dict[str, Any] = {"state": folder, "database": leaf, "api_database": top, "volume_targets": _array(folder)}
+    stored_in["rsync"] = Rsync() if by_rsync else None
     settings = Settings(hosts=entries, seed=1, is_synced=False, image_limit_bytes=1 << 30, **stored_in)
 
     def agent(host: HostEntry, cloud: CloudApplication) -> MortalAgent:
@@ -126,6 +136,13 @@ async def scene(folder: Path, hosts: int = 1, pool_size: int = 1, durations: str
             yield Scene(fleet, cloud, tape, agents, image)
     finally:
         await fleet.close()
+
+
+def dom0_plugins(folder: Path) -> UserPlugins:
+    """What the installer lays into a dom0."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dom0_bundle.write(folder)
+    return load(folder)
 
 
 def _array(folder: Path) -> Path:

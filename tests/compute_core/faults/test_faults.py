@@ -46,7 +46,7 @@ def check(name: str, kind: str, recorded: dict[str, Normal], folder: Path, *, ev
 
 
 @pytest.mark.parametrize("kind", USUAL)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long if case.is_slow else ()) for name, case in CASES.items()])
 def test_a_fault_leaves_the_result_or_the_state_before(name: str, kind: str, recorded: dict[str, Normal], tmp_path: Path) -> None:
     check(name, kind, recorded, tmp_path)
 
