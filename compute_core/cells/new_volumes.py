@@ -62,9 +62,8 @@ async def visible(volumes: Volumes, context: RequestContext, volume_id: str) -> 
     return volume if context.is_admin or volume.project_id == context.project_id else None
 
 
-async def image_on(volumes: Volumes | None, context: RequestContext, request: ServerRequest, now: str) -> Image:
-    """What a server is built from that boots from a volume: no image, but what the volume's metadata say of its guest."""
-    root = next((disk.volume_id for disk in request.disks if disk.boot_index == 0), None)
+async def image_on_volume(volumes: Volumes | None, context: RequestContext, root: str | None, now: str) -> Image:
+    """What a server is built from that boots from the volume ``root``: no image, but what its metadata say of its guest. Invalid."""
     volume = None if volumes is None or root is None else await visible(volumes, context, root)
     if volume is None:
         raise Invalid("Block Device Mapping is Invalid: the volume to boot from is not there.")

@@ -82,8 +82,9 @@ class PutAside:
         return begun
 
     async def shelved(self, uuid: str) -> None:
-        """A server has just been shelved: off its host at once, when that is how the cell is set."""
-        if self.settings.shelved_offload_s == 0:
+        """A server has just been shelved: off its host at once, when that is how the cell is set, or its root disk is a volume."""
+        instance = await self.ledger.store.run(instances.find, uuid)
+        if self.settings.shelved_offload_s == 0 or (instance is not None and instance.boots_from_volume):
             await self.offload(uuid)
 
     def _is_over(self, since: str | None, wait_s: float) -> bool:

@@ -80,6 +80,9 @@ class ServerLife:
         """See the port."""
         instance = await self._servers.unlocked(context, uuid)
         begin(instance, "shelve")
+        if instance.boots_from_volume:
+            await self._servers.begin(context, uuid, "shelve", {}, {"shelved_at": self._clock.iso()})
+            return
         image = await self._servers.queue_image(context, instance, f"{instance.name}-shelved", {})
         changes = {"shelved_image_ref": image.id, "shelved_at": self._clock.iso()}
         try:
@@ -97,7 +100,7 @@ class ServerLife:
                 raise Conflict(f"Cannot unshelve instance {uuid} into another zone while it is on its host.")
             await self._servers.begin(context, uuid, "unshelve", {}, {})
             return
-        image = await self._servers.image(instance.shelved_image_ref or "")
+        image = await self._servers.source_of(context, instance, instance.shelved_image_ref or "")
         arguments = {"context": to_json(context), "image": to_json(image), "zone": zone}
         await self._servers.ask_cell(context, uuid, "unshelve", arguments)
 

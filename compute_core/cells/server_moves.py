@@ -77,7 +77,7 @@ class ServerMoves:
         instance = await self._servers.unlocked(context, uuid)
         begin(instance, "evacuate")
         _check_other_host(instance, host)
-        image = await self._servers.image(instance.image_ref)
+        image = await self._servers.source_of(context, instance, instance.image_ref)
         arguments = {
             "host": host,
             "image": to_json(image),

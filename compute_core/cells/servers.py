@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from compute_core.cells.copies import Taken, delete_here, gone, left_images, take_news
 from compute_core.cells.hand_over import HandOver
 from compute_core.cells.new_servers import check_image, hints_of, how_many, new_instances, usage_of
-from compute_core.cells.new_volumes import image_on, with_volumes
+from compute_core.cells.new_volumes import image_on_volume, with_volumes
 from compute_core.cells.outcomes import DELETING, failed
 from compute_core.cells.routing import Router
 from compute_core.cells.settings import ApiCellSettings
@@ -88,7 +88,15 @@ class CellServers:
     async def _image_of(self, context: RequestContext, request: ServerRequest) -> Image:
         if request.image_ref:
             return await self.image(request.image_ref)
-        return await image_on(self._volumes, context, request, self._clock.iso())
+        root = next((disk.volume_id for disk in request.disks if disk.boot_index == 0), None)
+        return await image_on_volume(self._volumes, context, root, self._clock.iso())
+
+    async def source_of(self, context: RequestContext, instance: Instance, image_id: str) -> Image:
+        """What a server is built from once more: the image of that id, unless it boots from a volume. Invalid: it is not there."""
+        root = next((device.volume_id for device in instance.block_devices if device.boot_index == 0), None)
+        if root is None:
+            return await self.image(image_id)
+        return await image_on_volume(self._volumes, context, root, self._clock.iso())
 
     async def list_servers(self, context: RequestContext, filters: ServerFilters) -> tuple[Instance, ...]:
         """See the port."""

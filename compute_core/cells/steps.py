@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from compute_core.cells.outcomes import AT_REST
+from compute_core.cells.outcomes import AT_REST, with_changes
 from compute_core.model.instances import NO_STATE, RUNNING, Fault, Instance
 from compute_core.model.migrations import Migration
 from compute_core.model.transitions import ACTIONS
@@ -61,7 +61,7 @@ def _resized(instance: Instance, migration: Migration, end: End) -> Step:
     if end.error is not None:
         return Step(_back_at_rest(instance, end, new_flavor=None), replace(migration, status="error"))
     moved = replace(_at_destination(instance, migration), flavor=migration.new_flavor, old_flavor=migration.old_flavor, new_flavor=None)
-    begun = replace(moved, task_state=ACTIONS["finish_resize"].task_state, power_state=end.power_state)
+    begun = replace(with_changes(moved, end.changes), task_state=ACTIONS["finish_resize"].task_state, power_state=end.power_state)
     return Step(begun, replace(migration, status="post-migrating"), then=(migration.destination, "finish_resize"))
 
 
@@ -114,7 +114,8 @@ def _brought_back(instance: Instance, migration: Migration, end: End) -> Step:
         return Step(instance, migration)
     state = AT_REST.get(end.power_state, "error")
     fault = end.fault or instance.fault
-    done = replace(instance, vm_state=state, task_state=None, power_state=end.power_state, fault=fault)
+    here = with_changes(instance, end.changes)
+    done = replace(here, vm_state=state, task_state=None, power_state=end.power_state, fault=fault)
     return Step(done, replace(migration, status="reverted"))
 
 
@@ -125,7 +126,8 @@ def _migrated(instance: Instance, migration: Migration, end: End) -> Step:
         return Step(stays, replace(migration, status="cancelled"))
     if end.error is not None:
         return Step(_back_at_rest(instance, end), replace(migration, status="error"))
-    moved = replace(_at_destination(instance, migration), task_state=None, power_state=end.power_state, progress=100, fault=None)
+    there = with_changes(_at_destination(instance, migration), end.changes)
+    moved = replace(there, task_state=None, power_state=end.power_state, progress=100, fault=None)
     return Step(moved, replace(migration, status="completed", progress=100))
 
 
@@ -143,7 +145,8 @@ def _evacuated(instance: Instance, migration: Migration, end: End) -> Step:
         )
         return Step(lost, replace(migration, status="error"))
     state = AT_REST.get(end.power_state, "active")
-    built = replace(instance, vm_state=state, task_state=None, power_state=end.power_state, launched_at=end.now, fault=None)
+    there = with_changes(instance, end.changes)
+    built = replace(there, vm_state=state, task_state=None, power_state=end.power_state, launched_at=end.now, fault=None)
     return Step(built, replace(migration, status="done"))
 
 

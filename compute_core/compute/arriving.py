@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from compute_core.compute.volumes_moving import VOLUME_REQUESTS, joined, let_go, reached
 from compute_core.compute.work import Host, Work
 from compute_core.model.json import from_json, to_json
 from compute_core.model.migrations import Migration
@@ -33,6 +35,7 @@ async def _expect(work: Work) -> dict[str, Any]:
     if work.instance.uuid in host.expected:  # a former life of the sender has begun
         await turn_away(host.xapi, work.instance.domain_name, migration_of(work).uuid)
     host.expected.add(work.instance.uuid)
+    await reached(host, work.instance)
     mark, is_within_pool = migration_of(work).uuid, work.arguments["pool"] == host.place.pool
     incoming = await _by_rsync(work, sent) if work.arguments["sr"] != host.place.sr or not is_within_pool else None
     disks = sent.sent(is_within_pool=is_within_pool) if incoming is None else ()
@@ -70,14 +73,15 @@ async def _moor(work: Work) -> None:
     await moored(work.host.xapi, work.arguments["task"])
 
 
-async def _receive(work: Work) -> None:
-    """Make the VM of ``parcel`` and its disks here, ``vdis``. Again is fine."""
+async def _receive(work: Work) -> Any:
+    """Make the VM of ``parcel`` and its disks here, ``vdis``, and give it its volumes, which are answered. Again is fine."""
     host, record = work.host, migration_of(work)
     sent = from_json(work.arguments["parcel"], Parcel)
     vm = await arrived_vm(host.xapi, sent.label, record.uuid) if work.instance.uuid in host.vms else None
     if vm is None:
         vm = await unpacked(host.xapi, host.place, work.instance, record.new_flavor, sent, work.arguments["vdis"], record.uuid)
     host.vms.arrived(work.instance, vm)
+    return to_json(await joined(host, work.instance, vm))
 
 
 async def _drop(work: Work) -> None:
@@ -87,11 +91,13 @@ async def _drop(work: Work) -> None:
     await turn_away(host.xapi, work.instance.domain_name, migration_of(work).uuid)
     if host.settings.rsync is not None:
         await dom0_transfer.forget(host.xapi, host.place, migration_of(work).uuid)
+    await let_go(host, work.instance)
 
 
 async def _land(work: Work) -> Any:
-    """Let the running VM come here, and say how."""
-    return to_json(await landing(work.host.xapi, work.host.place))
+    """Let the running VM come here, with its volumes, and say how."""
+    way = await landing(work.host.xapi, work.host.place)
+    return to_json(replace(way, volumes=await reached(work.host, work.instance)))
 
 
 async def _has_landed(work: Work) -> int | None:
@@ -123,4 +129,5 @@ PEER_REQUESTS: Mapping[str, PeerRequest] = {
     "land": _land,
     "has_landed": _has_landed,
     "wake": _wake,
+    **VOLUME_REQUESTS,
 }

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute_core.compute.arriving import migration_of
+from compute_core.compute.volumes_moving import gone_there, left_there
 from compute_core.compute.work import Ending, Operation, Query, Work
-from compute_core.model.errors import Conflict, HostUnreachable
+from compute_core.model.errors import ComputeError, Conflict, HostUnreachable
 from compute_core.model.instances import RUNNING
 from compute_core.model.json import from_json
 from compute_core.xenapi import live, power
 from compute_core.xenapi.certainty import LOOKS_S
-from compute_core.xenapi.errors import ReplyLost, TransferFailed, XenApiFailure
+from compute_core.xenapi.errors import ReplyLost, TransferFailed, Unanswered, XenApiFailure
 from compute_core.xenapi.live import Landing, Route
 from compute_core.xenapi.undo import Undo
 
@@ -22,6 +23,22 @@ CANCELLED: Mapping[str, Any] = {"was_cancelled": True}
 
 async def _live_migrate(work: Work) -> Ending:
     """To the migration's destination. Whatever fails, it runs on here; whatever is not heard of is found out."""
+    return await _or_stays(work, _begun)
+
+
+async def _or_stays(work: Work, way: Operation) -> Ending:
+    """One of the ways to the end; where that is here, its volumes are let go there."""
+    try:
+        ending = await way(work)
+    except (XenApiFailure, Unanswered, TransferFailed, ComputeError):
+        await left_there(work, migration_of(work).destination)
+        raise
+    if ending.changes.get("was_cancelled"):
+        await left_there(work, migration_of(work).destination)
+    return ending
+
+
+async def _begun(work: Work) -> Ending:
     host, vm = work.host, work.host.vms.get(work.instance.uuid)
     if vm is None:
         return await _gone_on(work)
@@ -49,7 +66,11 @@ async def _sent(work: Work, vm: str) -> Ending:
     if way.is_within_pool:
         await live.settled(host.xapi, vm, way.landing.host)
     host.vms.forget(vm)
-    return Ending(RUNNING)
+    return await _there(work)
+
+
+async def _there(work: Work) -> Ending:
+    return Ending(RUNNING, await gone_there(work, migration_of(work).destination))
 
 
 async def _carried(work: Work, vm: str, way: Route) -> bool:
@@ -67,7 +88,7 @@ async def _asleep(work: Work, vm: str, way: Route) -> Ending:
         there = vm if way.is_within_pool else ""
         await host.peers.ask(record.destination, "wake", work.instance, vm=there)
     host.vms.forget(vm)
-    return Ending(RUNNING)
+    return await _there(work)
 
 
 async def _awake(work: Work, vm: str) -> None:
@@ -87,7 +108,7 @@ async def _gone_on(work: Work) -> Ending:
     for pause_s in LOOKS_S:
         await asyncio.sleep(pause_s)
         if await host.peers.ask(record.destination, "has_landed", work.instance) is not None:
-            return Ending(RUNNING)
+            return await _there(work)
     raise HostUnreachable(f"the server has left {host.settings.host}, and is not on {record.destination}")
 
 
@@ -110,8 +131,13 @@ MIGRATING: Mapping[str, Operation] = {
     "live_migrate": _live_migrate,
 }
 
+
+async def _resumed(work: Work) -> Ending:
+    return await _or_stays(work, _gone_on)
+
+
 MIGRATING_RECOVERIES: Mapping[str, Operation] = {
-    "live_migrate": _gone_on,
+    "live_migrate": _resumed,
 }
 
 STEERING: Mapping[str, Query] = {

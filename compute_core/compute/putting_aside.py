@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from compute_core.compute.snapshots import SNAPSHOTS
 from compute_core.compute.volumes import forget_targets
+from compute_core.compute.volumes_moving import changed, parked
 from compute_core.compute.work import Ending, Operation, Work
 from compute_core.model.instances import NO_STATE, RUNNING, SHUTDOWN, Instance
 from compute_core.model.json import from_json, to_json
@@ -39,27 +40,35 @@ async def _restore(work: Work) -> Ending:
 
 
 async def _shelve(work: Work) -> Ending:
-    """Stop the guest and fill the queued image ``shelved_image_ref`` of the instance; one that is filled already is left as it is."""
+    """Stop the guest and fill the queued image ``shelved_image_ref`` of the instance; one that is filled already is left as it is.
+
+    A server that boots from a volume has none: what it holds is there.
+    """
     host, instance = work.host, work.instance
     async with Undo(f"shelve {instance.domain_name}") as undo:
         if instance.power_state == RUNNING:
             undo.add("start the server", lambda: power.start(host.xapi, host.place, work.vm))
         await power.stop(host.xapi, work.vm, host.settings.patience)
-        image = await host.images.get(instance.shelved_image_ref or "")
-        if image.status != "active":
-            await SNAPSHOTS["snapshot"](replace(work, arguments={"image_id": image.id}))
+        if instance.shelved_image_ref is not None:
+            await _filled(work, instance.shelved_image_ref)
     return Ending(SHUTDOWN)
 
 
+async def _filled(work: Work, image_id: str) -> None:
+    image = await work.host.images.get(image_id)
+    if image.status != "active":
+        await SNAPSHOTS["snapshot"](replace(work, arguments={"image_id": image.id}))
+
+
 async def _shelve_offload(work: Work) -> Ending:
-    """Forget it here: its disk is an image."""
+    """Forget it here: its disk is an image, or a volume."""
     host, instance = work.host, work.instance
     await remove(host.xapi, instance.uuid, instance.domain_name, host.vms.uuid_of(instance.uuid))
     await forget_targets(host, instance)
     vm = host.vms.get(instance.uuid)
     if vm is not None:
         host.vms.forget(vm.ref)
-    return Ending(NO_STATE)
+    return Ending(NO_STATE, changed(await parked(host, instance)))
 
 
 async def _unshelve(work: Work) -> Ending:

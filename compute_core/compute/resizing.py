@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 from compute_core.compute.arriving import migration_of
 from compute_core.compute.carrying import asked, carried, expected
-from compute_core.compute.work import Ending, Operation, Work
+from compute_core.compute.volumes import forget_targets
+from compute_core.compute.volumes_moving import back_here, given_back, had_here, taken_off
+from compute_core.compute.work import Ending, LeftAs, Operation, Work
 from compute_core.model.errors import ComputeError, HostUnreachable
 from compute_core.model.instances import RUNNING, SHUTDOWN
 from compute_core.model.json import to_json
@@ -42,11 +44,13 @@ async def _resize(work: Work) -> Ending:
         berth = await expected(work, record, parcel)
         undo.add("let it run again", lambda: _running_again(work, vm, record))
         vdis = await carried(work, vm, parcel, record, berth)
+        undo.add("give it its volumes back", lambda: _with_volumes(work, vm))
+        await taken_off(host, work.instance, vm)
         undo.add("take it for the server's again", lambda: _taken_back(work))
         await set_aside(host.xapi, vm, parcel.label, parcel.other_config)
         host.vms.set_aside(work.instance.uuid)
-        await asked(work, record, "receive", parcel=to_json(parcel), vdis=vdis)
-    return Ending(SHUTDOWN)
+        devices = await asked(work, record, "receive", parcel=to_json(parcel), vdis=vdis)
+    return Ending(SHUTDOWN, {"block_devices": devices} if devices else {})
 
 
 async def _running_again(work: Work, vm: str, record: Migration) -> None:
@@ -82,11 +86,17 @@ async def _whole_again(work: Work, record: Migration) -> str:
     if work.instance.uuid not in work.host.vms.formers:
         return work.vm
     await _dropped(work, record)
-    return await _back(work) or work.vm
+    vm = await _back(work) or work.vm
+    await _with_volumes(work, vm)
+    return vm
 
 
 async def _taken_back(work: Work) -> None:
     await _back(work)
+
+
+async def _with_volumes(work: Work, vm: str) -> None:
+    await given_back(work.host, work.instance, vm)
 
 
 async def _dropped(work: Work, record: Migration) -> None:
@@ -103,6 +113,7 @@ async def _undone(work: Work) -> Ending:
     await _dropped(work, record)
     await forget_snapshots(work.host.xapi, work.instance.domain_name, work.instance.uuid)
     vm = await _back(work) or work.vm
+    await _with_volumes(work, vm)
     if record.was_running:
         await _start(work, vm)
     raise HostUnreachable(f"the agent of {work.host.settings.host} was interrupted during it")
@@ -113,6 +124,7 @@ async def _finish(work: Work) -> Ending:
     record = migration_of(work)
     if record.was_running:
         await _start(work, work.vm)
+    await had_here(work.host, work.instance)
     work.host.expected.discard(work.instance.uuid)
     return Ending(RUNNING if record.was_running else SHUTDOWN)
 
@@ -128,6 +140,7 @@ async def _revert(work: Work) -> Ending:
     """The destination's part: the new VM goes, with its disks."""
     host = work.host
     await remove(host.xapi, work.instance.uuid, work.instance.domain_name)
+    await forget_targets(host, work.instance)
     host.expected.discard(work.instance.uuid)
     vm = host.vms.get(work.instance.uuid)
     if vm is not None:
@@ -139,9 +152,14 @@ async def _finish_revert(work: Work) -> Ending:
     """The source's part: the former VM is the server's again, and runs, if it did before."""
     record = migration_of(work)
     vm = await _back(work) or work.vm
+    lost = await given_back(work.host, work.instance, vm)
     if record.was_running:
         await _start(work, vm)
-    return Ending(RUNNING if record.was_running else SHUTDOWN)
+    changes = {"block_devices": to_json(await back_here(work.host, work.instance, lost))} if work.instance.block_devices else {}
+    if lost:
+        why = ", ".join(f"{volume}: {problem}" for volume, problem in lost.items())
+        raise LeftAs(f"it has come back without volumes that {work.host.settings.host} cannot reach: {why}", changes)
+    return Ending(RUNNING if record.was_running else SHUTDOWN, changes)
 
 
 RESIZING: Mapping[str, Operation] = {

@@ -169,9 +169,10 @@ class Servers:
             raise HostUnreachable(f"{self.name} did not forget the volumes of {server.uuid}: {problem}") from problem
 
     async def reap(self, uuid: str) -> None:
-        """Remove a server that the cell does not know on this host; nobody is told."""
+        """Remove a server that the cell does not know on this host; nobody is told. Its volumes' targets are looked for soon."""
         vm = self.host.vms.get(uuid)
         await self._remove(uuid, domain_name(uuid) if vm is None else vm.label)
+        self.operations.is_untidy = True
 
     async def discard_former(self, uuid: str) -> None:
         """Remove a VM that was set aside, and its disks; nobody is told."""
@@ -193,6 +194,8 @@ class Servers:
         """Look for what failures may have left behind, when there were any."""
         if self.operations.is_untidy and self.host.place.is_alone:
             await sweep(self.host.xapi, self.host.place, self.host.vms, self._is_busy)
+        if (self.operations.is_untidy or self.host.targets.is_untidy) and self.host.volumes is not None:
+            await self.host.targets.sweep(self.host.xapi)
         self.operations.is_untidy = False
 
     def _is_busy(self, name: str) -> bool:

@@ -124,17 +124,31 @@ async def volume_extended(work: Work) -> None:
 
 async def outfit(host: Host, instance: Instance) -> Outfit:
     """The volumes of a server that is to be built here, each with the way to it."""
-    return Outfit(host.targets, [Disk(each, await _connection(host, each)) for each in instance.block_devices])
+    return Outfit(host.targets, await disks_here(host, instance))
+
+
+async def disks_here(host: Host, instance: Instance) -> tuple[Disk, ...]:
+    """The volumes of a server that is here, or comes, each as it has it on this host. Again is fine: the same ones."""
+    return tuple([await _disk_here(host, instance.uuid, each) for each in instance.block_devices])
+
+
+async def _disk_here(host: Host, uuid: str, device: BlockDevice) -> Disk:
+    made, connection = await service(host).arrive(device.volume_id, uuid, connector(host), device.device)
+    return Disk(replace(device, attachment_id=made, target=connection.target), connection)
 
 
 async def built_with(host: Host, instance: Instance) -> Mapping[str, Any]:
     """The change of a server that has been built: its volumes are attached. Again is fine."""
-    if not instance.block_devices:
-        return {}
-    done = [replace(each, state="attached", target=(await _connection(host, each)).target) for each in instance.block_devices]
+    return {"block_devices": to_json(await completed_here(host, instance))} if instance.block_devices else {}
+
+
+async def completed_here(host: Host, instance: Instance) -> tuple[BlockDevice, ...]:
+    """The server has its volumes, as the service hears: on this host, and on no other. Again is fine."""
+    done = tuple(replace(each.device, state="attached") for each in await disks_here(host, instance))
     for device in done:
         await service(host).complete(device.attachment_id)
-    return {"block_devices": to_json(done)}
+        await service(host).settle(device.volume_id, instance.uuid, device.attachment_id)
+    return done
 
 
 async def _connection(host: Host, device: BlockDevice) -> Connection:
@@ -143,6 +157,7 @@ async def _connection(host: Host, device: BlockDevice) -> Connection:
 
 async def forget_targets(host: Host, instance: Instance) -> None:
     """The server's VM is gone from here: so are the targets of which nobody else has a disk."""
+    host.targets.let_go(instance.uuid)
     await recipe.forget(host.xapi, host.targets, [target for device in instance.block_devices for target in await _where(host, device)])
 
 

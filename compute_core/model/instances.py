@@ -119,6 +119,11 @@ class Instance:
     update_seq: int = 0
 
     @property
+    def boots_from_volume(self) -> bool:
+        """Whether its root disk is a volume: then it has no image of its own."""
+        return any(device.boot_index == 0 for device in self.block_devices)
+
+    @property
     def domain_name(self) -> str:
         """The VM's name_label on its host, found again after a crash."""
         return domain_name(self.uuid)

@@ -163,7 +163,7 @@ def status_of(instance: Instance) -> str:
     return by_task.get(instance.task_state or "", usual)
 
 
-LEAVES_VOLUMES = frozenset({"resize", "live_migrate", "evacuate", "rebuild"})
+LEAVES_VOLUMES = frozenset({"rebuild"})
 """What volumes do not follow."""
 
 

@@ -95,6 +95,35 @@ class EmbeddedVolumes:
             self._replaced(volume, replace(attachment, status="attaching", device=device, host=connector.host))
         return replace(lun.connection, is_shared=volume.is_multiattach)
 
+    async def arrive(self, volume_id: str, instance_uuid: str, connector: Connector, device: str) -> tuple[str, Connection]:
+        """See the port."""
+        volume = await self.get(volume_id)
+        by_host = {each.host: each for each in _of_server(volume, instance_uuid)}
+        if not by_host:
+            raise Conflict(f"Volume {volume_id} is not server {instance_uuid}'s.")
+        here = by_host.get(connector.host) or by_host.get("")
+        if here is None:
+            here = Attachment(self._new_id(), volume_id, instance_uuid)
+            self._attached(volume, (*volume.attachments, here))
+        return here.id, await self.connect(here.id, connector, device)
+
+    async def settle(self, volume_id: str, instance_uuid: str, attachment_id: str) -> None:
+        """See the port."""
+        volume = await self.get(volume_id)
+        own = _of_server(volume, instance_uuid)
+        if len(own) > 1 and attachment_id in {each.id for each in own}:
+            self._attached(volume, tuple(each for each in volume.attachments if each not in own or each.id == attachment_id))
+
+    async def park(self, volume_id: str, instance_uuid: str) -> str:
+        """See the port."""
+        volume = await self.get(volume_id)
+        own = _of_server(volume, instance_uuid)
+        if not own:
+            raise Conflict(f"Volume {volume_id} is not server {instance_uuid}'s.")
+        parked = replace(own[0], status="reserved", host="")
+        self._attached(volume, (*(each for each in volume.attachments if each not in own), parked))
+        return parked.id
+
     async def complete(self, attachment_id: str) -> None:
         """See the port."""
         volume, attachment = self._attachment(attachment_id)
@@ -162,6 +191,10 @@ class EmbeddedVolumes:
         self._files.write(record)
         self._records[record.lun] = record
         return record.volume
+
+
+def _of_server(volume: Volume, instance_uuid: str) -> tuple[Attachment, ...]:
+    return tuple(each for each in volume.attachments if each.instance_uuid == instance_uuid)
 
 
 def _status(attachments: Sequence[Attachment]) -> VolumeStatus:

@@ -33,6 +33,18 @@ class Attachments(Protocol):
     async def connect(self, attachment_id: str, connector: Connector, device: str) -> Connection:
         """Let a host reach it. Again is fine."""
 
+    async def arrive(self, volume_id: str, instance_uuid: str, connector: Connector, device: str) -> tuple[str, Connection]:
+        """A server that has it is coming to a host: the attachment by which it will have it there, and the way to it.
+
+        Again is fine: the same one. Conflict: it is not the server's.
+        """
+
+    async def settle(self, volume_id: str, instance_uuid: str, attachment_id: str) -> None:
+        """Of a server's attachments of it this one alone is left. Again is fine; one that is not there changes nothing."""
+
+    async def park(self, volume_id: str, instance_uuid: str) -> str:
+        """It is still the server's, but on no host for now: the attachment that says so. Again is fine."""
+
     async def complete(self, attachment_id: str) -> None:
         """It is attached. Again is fine."""
 

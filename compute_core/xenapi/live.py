@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compute_core.model.errors import Conflict
 from compute_core.model.instances import Instance
+from compute_core.xenapi import marks
 from compute_core.xenapi.certainty import all_of
 from compute_core.xenapi.errors import Unanswered, XenApiFailure
 from compute_core.xenapi.place import NULL, Place
 from compute_core.xenapi.session import XenApi
+from compute_core.xenapi.targets import sr_uuid
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +32,17 @@ OnProgress = Callable[[int], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """Where a VM may go, as the other host says: its pool and ref, its SR, its networks by bridge, and XAPI's ticket."""
+    """Where a VM may go, as the other host says: its pool and ref, its SR, its networks by bridge, and XAPI's ticket.
+
+    ``volumes`` are the SRs there that hold the server's volumes, by their uuids, which they have here as well.
+    """
 
     pool: str
     host: str
     sr: str
     networks: Mapping[str, str]
     ticket: Mapping[str, str]
+    volumes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,11 @@ async def route(xapi: XenApi, place: Place, vm: str, instance: Instance, there: 
     is_within = there.pool == place.pool
     keeps_disks = is_within and there.sr == place.sr
     vbds = await all_of(xapi, "VBD", {"VM": vm})
-    vdis = [vbd["VDI"] for vbd in vbds.values() if vbd["type"] == "Disk" and not vbd["empty"]]
+    srs = {device.volume_id: there.volumes.get(sr_uuid(device.target), "") for device in instance.block_devices if device.target}
+    disks = [vbd for vbd in vbds.values() if vbd["type"] == "Disk" and not vbd["empty"]]
+    vdis = {vbd["VDI"]: srs.get(marks.volume_of(vbd)) or there.sr for vbd in disks}
     vifs = {} if is_within else await _vif_map(xapi, vm, instance, there)
-    way = Route(there, dict.fromkeys(vdis, there.sr), vifs, is_within, keeps_disks)
+    way = Route(there, vdis, vifs, is_within, keeps_disks)
     await xapi.call("VM.assert_can_migrate", vm, there.ticket, True, way.vdi_map, way.vif_map, {})
     return way
 

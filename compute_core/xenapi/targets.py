@@ -6,16 +6,17 @@ last of its disks that a VM has. What is done with one target takes turns.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid5
 
 from compute_core.model.volumes import Connection, Target
-from compute_core.xenapi.certainty import all_of, certain, one_of
+from compute_core.xenapi.certainty import all_of, any_of, certain, one_of
 from compute_core.xenapi.errors import ReplyLost, TransferFailed, XenApiFailure
 from compute_core.xenapi.locks import KeyedLocks
+from compute_core.xenapi.place import NULL
 from compute_core.xenapi.session import XenApi
 
 NAMESPACE = UUID("3cca4135-a809-5bb3-af62-275fbfe87178")
@@ -30,7 +31,16 @@ def sr_uuid(target: Target) -> str:
 
 def secret_uuid(target: Target) -> str:
     """The secret that holds its password."""
-    return str(uuid5(UUID(sr_uuid(target)), "chap"))
+    return _secret_of(sr_uuid(target))
+
+
+def sr_label(uuid: str) -> str:
+    """The name_label of such an SR: the one that Nova's driver gives."""
+    return f"tempSR-{uuid}"
+
+
+def _secret_of(uuid: str) -> str:
+    return str(uuid5(UUID(uuid), "chap"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,21 @@ class Targets:
 
     host: str
     _locks: KeyedLocks = field(default_factory=KeyedLocks)
+    _held: dict[str, tuple[Target, ...]] = field(default_factory=dict)
+    _left: set[str] = field(default_factory=set)
+
+    @property
+    def is_untidy(self) -> bool:
+        """Whether one could not be forgotten since somebody last looked for what is of no use."""
+        return bool(self._left)
+
+    def hold(self, who: str, targets: Sequence[Target]) -> None:
+        """Keep these until the server ``who`` is here, whose VM will have their disks."""
+        self._held[who] = tuple(targets)
+
+    def let_go(self, who: str) -> tuple[Target, ...]:
+        """Keep them no more for its sake; what was kept."""
+        return self._held.pop(who, ())
 
     @asynccontextmanager
     async def turn(self, target: Target) -> AsyncIterator[None]:
@@ -48,6 +73,10 @@ class Targets:
 
     async def disk(self, xapi: XenApi, connection: Connection) -> str:
         """The VDI of a LUN, its target connected: four calls for one that is new here, one more with CHAP. Again is fine."""
+        return (await self.connected(xapi, connection))[1]
+
+    async def connected(self, xapi: XenApi, connection: Connection) -> tuple[str, str]:
+        """As ``disk``: the SR of the target, and the VDI."""
         target = connection.target
         sr = await self._introduce(xapi, target)
         if target.asks_login:
@@ -61,16 +90,46 @@ class Targets:
             raise TransferFailed(f"target {target.iqn} at {target.address} has no LUN {target.lun}")
         if connection.is_shared:
             await xapi.call("VDI.set_sharable", found, True)
-        return found
+        return sr, found
 
     async def release(self, xapi: XenApi, target: Target) -> None:
-        """Forget the target when no VM has a disk of it: five calls. Absent is fine."""
-        for sr in await all_of(xapi, "SR", {"uuid": sr_uuid(target)}):
-            vdis = await all_of(xapi, "VDI", {"SR": sr})
-            if not any(vdi["VBDs"] for vdi in vdis.values()):
-                await self._forget(xapi, sr)
+        """Forget the target when no VM here has a disk of it, and none will: five calls. Absent is fine."""
+        if any(sr_uuid(each) == sr_uuid(target) for held in self._held.values() for each in held):
+            return
+        self._left.add(sr_uuid(target))
+        for sr, record in (await all_of(xapi, "SR", {"uuid": sr_uuid(target)})).items():
+            await self._forget_unused(xapi, sr, record)
+        self._left.discard(sr_uuid(target))
         if target.asks_login and await one_of(xapi, "SR", {"uuid": sr_uuid(target)}) is None:
-            await _forget_secret(xapi, target)
+            await _forget_secret(xapi, secret_uuid(target))
+
+    async def sweep(self, xapi: XenApi) -> None:
+        """Forget whatever targets are of no use here, as agents that were killed have left them: two calls, and those of each."""
+        held = {sr_uuid(each) for targets in self._held.values() for each in targets}
+        own = {pbd["SR"] for pbd in (await all_of(xapi, "PBD", {"host": self.host})).values()}
+        for sr, record in (await all_of(xapi, "SR", {"type": "iscsi"})).items():
+            uuid = record["uuid"]
+            if record["name_label"] == sr_label(uuid) and uuid not in held and (sr in own or not record["PBDs"]):
+                async with self._locks.held(uuid):
+                    await self._forget_unused(xapi, sr, record)
+                    if await one_of(xapi, "SR", {"uuid": uuid}) is None:
+                        await _forget_secret(xapi, _secret_of(uuid))
+        self._left.clear()
+
+    async def _forget_unused(self, xapi: XenApi, sr: str, record: Mapping[str, Any]) -> None:
+        vdis = await all_of(xapi, "VDI", {"SR": sr})
+        used = [vdi for vdi, row in vdis.items() if row["VBDs"]]
+        if not used or (len(record["PBDs"]) > 1 and not await self._has_disk(xapi, used)):
+            await self._forget(xapi, sr)
+
+    async def _has_disk(self, xapi: XenApi, vdis: Sequence[str]) -> bool:
+        """Whether a VM at home on this host has one of them: one call, and one for each VM."""
+        vbds = await any_of(xapi, "VBD", [("VDI", vdi) for vdi in vdis])
+        for vm in dict.fromkeys(vbd["VM"] for vbd in vbds.values()):
+            record = await xapi.call("VM.get_record", vm)
+            if self.host == (record["affinity"] if record["resident_on"] == NULL else record["resident_on"]):
+                return True
+        return False
 
     async def _forget(self, xapi: XenApi, sr: str) -> None:
         """Unplugged here; the SR goes where no other host of the pool has it."""
@@ -86,7 +145,7 @@ class Targets:
 
     async def _introduce(self, xapi: XenApi, target: Target) -> str:
         uuid = sr_uuid(target)
-        record = [uuid, f"tempSR-{uuid}", f"volumes of {target.iqn} at {target.address}:{target.port}", "iscsi", "", True, {}]
+        record = [uuid, sr_label(uuid), f"volumes of {target.iqn} at {target.address}:{target.port}", "iscsi", "", True, {}]
         try:
             return await certain(xapi.call("SR.introduce", *record), lambda: one_of(xapi, "SR", {"uuid": uuid}))
         except XenApiFailure as failure:
@@ -149,7 +208,7 @@ async def _keep_secret(xapi: XenApi, target: Target, password: str) -> None:
         await xapi.call("secret.set_value", await xapi.call("secret.get_by_uuid", uuid), password)
 
 
-async def _forget_secret(xapi: XenApi, target: Target) -> None:
-    secret = await one_of(xapi, "secret", {"uuid": secret_uuid(target)})
+async def _forget_secret(xapi: XenApi, uuid: str) -> None:
+    secret = await one_of(xapi, "secret", {"uuid": uuid})
     if secret is not None:
         await gone("secret.destroy", xapi, secret)

@@ -20,7 +20,7 @@ from fake_xapi.verbs.disks import chains, storage
 from fake_xapi.verbs.migrations.migration_arrival import announce, arrive, domain_of, host_name, sent
 from fake_xapi.verbs.migrations.migration_checks import NO_COPY, assert_can_go
 from fake_xapi.verbs.migrations.migration_disks import Here, Move, There, copy_disks, planned
-from fake_xapi.verbs.migrations.migration_journey import Journey, inferred_vifs, journey_of
+from fake_xapi.verbs.migrations.migration_journey import Journey, inferred_vifs, journey_of, kept_disks
 from fake_xapi.verbs.migrations.migration_metadata import send_messages, send_metadata
 from fake_xapi.verbs.vms.vm_life import drop_vm
 
@@ -164,10 +164,11 @@ async def _to_another_pool(journey: Journey, moves: tuple[Move, ...], marks: Asy
     is_modern = journey.world.personality.era == "modern"
     vifs = inferred_vifs(journey) if is_modern else dict(journey.vif_map)
     place, made = There(journey), ""
+    kept = await kept_disks(journey)
     try:
         await copy_disks(journey, moves, place, marks)
         await journey.call.takes("VM.migrate.metadata", share=(0.8, 0.8))
-        refs = await send_metadata(journey, place.made, vifs, is_dry_run=False)
+        refs = await send_metadata(journey, {**place.made, **kept}, vifs, is_dry_run=False)
         made = refs[0]
         await _send_domain(journey, made)
         await journey.call.takes("VM.migrate.finish", share=(1.0, 1.0))

@@ -10,7 +10,7 @@ from fake_xapi.lifecycle.storage_types import driver_features
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.verbs.hosts import cpu_levels
-from fake_xapi.verbs.migrations.migration_journey import Journey, disks_of, inferred_vifs
+from fake_xapi.verbs.migrations.migration_journey import Journey, disks_of, inferred_vifs, shared_disks
 from fake_xapi.verbs.migrations.migration_metadata import send_metadata
 from fake_xapi.verbs.vms import placement
 
@@ -60,10 +60,10 @@ def moving(journey: Journey, vdi_map: Mapping[Id, str]) -> list[Id]:
 
 async def storage_can_send(journey: Journey) -> None:
     """SR_DOES_NOT_SUPPORT_MIGRATION [sr] for an SR here whose driver cannot send."""
-    world = journey.world
+    world, shared = journey.world, await shared_disks(journey)
     for vdi in moving(journey, journey.vdi_map):
         sr: Id = world[vdi]["SR"]
-        if not needed_features(world.personality.era) <= driver_features(world[sr]["type"], world.personality.era):
+        if vdi not in shared and not needed_features(world.personality.era) <= driver_features(world[sr]["type"], world.personality.era):
             raise Failure("SR_DOES_NOT_SUPPORT_MIGRATION", Handle(sr))
 
 
@@ -146,7 +146,8 @@ async def storage_there_can_receive(journey: Journey) -> None:
     """SR_DOES_NOT_SUPPORT_MIGRATION [sr], for an SR of the other pool."""
     drivers = await journey.there("SM.get_all_records")
     needed = needed_features(journey.world.personality.era)
-    for sr in dict.fromkeys(journey.vdi_map.values()):
+    shared = await shared_disks(journey)
+    for sr in dict.fromkeys(sr for vdi, sr in journey.vdi_map.items() if vdi not in shared):
         kind = await journey.there("SR.get_type", sr)
         found = [row for row in drivers.values() if row["type"] == kind]
         can = {*found[0].get("features", ()), *found[0]["capabilities"]} if len(found) == 1 else set()

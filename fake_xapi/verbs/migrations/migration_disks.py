@@ -11,7 +11,7 @@ from fake_xapi.datamodel.types import NULL_REF
 from fake_xapi.lifecycle.rules import POOL
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.disks import storage, vdi_disks
-from fake_xapi.verbs.migrations.migration_journey import Journey, disks_of
+from fake_xapi.verbs.migrations.migration_journey import Journey, disks_of, shared_disks
 from fake_xapi.verbs.vms import placement
 
 _KEPT = ("name_label", "name_description", "type", "sharable", "other_config", "xenstore_data", "tags")
@@ -45,7 +45,8 @@ async def planned(journey: Journey) -> tuple[Move, ...]:
     usual = await _usual_srs(journey) if images or snapshots else _Usual("", "")
     chosen = {vdi: journey.vdi_map[vdi] for vdi in own}
     chosen |= {vdi: _chosen(journey, vdi, usual, is_image=vdi in images) for vdi in (*images, *snapshots) if vdi not in chosen}
-    moves = [_move(journey, vdi, sr) for vdi, sr in chosen.items() if not _stays(journey, vdi, sr)]
+    shared = await shared_disks(journey)
+    moves = [_move(journey, vdi, sr) for vdi, sr in chosen.items() if vdi not in shared and not _stays(journey, vdi, sr)]
     return tuple(sorted(moves, key=lambda move: (move.size, world[move.vdi]["snapshot_time"], move.vdi)))
 
 

@@ -129,6 +129,41 @@ def disks_of(world: World, vm: Id) -> list[Id]:
     return list(dict.fromkeys(row["VDI"] for row in rows if not row["empty"] and row["type"] != "CD" and row["VDI"]))
 
 
+async def shared_disks(journey: Journey) -> dict[Id, str]:
+    """The mapped disks that lie on an SR which the other pool has under the same uuid, and that SR's ref there: they are not sent.
+
+    Releases of 2012 have no such disks.
+    """
+    if journey.is_within_pool or journey.world.personality.era != "modern":
+        return {}
+    world, found = journey.world, dict[Id, str]()
+    uuids = {sr: await journey.there("SR.get_uuid", sr) for sr in dict.fromkeys(journey.vdi_map.values())}
+    for vdi, sr in journey.vdi_map.items():
+        row = world.get(vdi)
+        if row is not None and world.uuid(row["SR"]) == uuids[sr]:
+            found[vdi] = sr
+    return found
+
+
+async def kept_disks(journey: Journey) -> dict[Id, str]:
+    """The refs of shared disks in the other pool, which looks for them once; INTERNAL_ERROR for one that it does not find."""
+    shared = await shared_disks(journey)
+    return {vdi: await _kept_disk(journey, journey.world.uuid(vdi), sr) for vdi, sr in shared.items()}
+
+
+async def _kept_disk(journey: Journey, uuid: str, sr: str) -> str:
+    for is_last in (False, True):
+        try:
+            vdi = str(await journey.there("VDI.get_by_uuid", uuid))
+            if await journey.there("VDI.get_SR", vdi) == sr:
+                return vdi
+        except Failure:
+            pass
+        if not is_last:
+            await journey.there("SR.scan", sr)
+    raise Failure("INTERNAL_ERROR", 'Failure("SR UUID matches on destination but VDI does not exist")')
+
+
 def inferred_vifs(journey: Journey) -> dict[Id, str]:
     """The networks of all interfaces, those of snapshots matched by address; VIF_NOT_IN_MAP [vif] for one without a mapping."""
     world = journey.world

@@ -37,6 +37,16 @@ class Service:
         self.told.append((f"connect {device} of {connector.host}", attachment_id))
         return Connection(TARGET)
 
+    async def arrive(self, volume_id: str, instance_uuid: str, connector: Connector, device: str) -> tuple[str, Connection]:
+        return "attachment-1", await self.connect("attachment-1", connector, device)
+
+    async def settle(self, volume_id: str, instance_uuid: str, attachment_id: str) -> None:
+        self.told.append((f"settle {attachment_id}", volume_id))
+
+    async def park(self, volume_id: str, instance_uuid: str) -> str:
+        self.told.append(("park", volume_id))
+        return "attachment-2"
+
     async def complete(self, attachment_id: str) -> None:
         self.told.append(("complete", attachment_id))
 

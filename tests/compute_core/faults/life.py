@@ -150,6 +150,18 @@ class LivingVolumes:
         self.life.check()
         return await self.volumes.connect(attachment_id, connector, device)
 
+    async def arrive(self, volume_id: str, instance_uuid: str, connector: Connector, device: str) -> tuple[str, Connection]:
+        self.life.check()
+        return await self.volumes.arrive(volume_id, instance_uuid, connector, device)
+
+    async def settle(self, volume_id: str, instance_uuid: str, attachment_id: str) -> None:
+        self.life.check()
+        await self.volumes.settle(volume_id, instance_uuid, attachment_id)
+
+    async def park(self, volume_id: str, instance_uuid: str) -> str:
+        self.life.check()
+        return await self.volumes.park(volume_id, instance_uuid)
+
     async def complete(self, attachment_id: str) -> None:
         self.life.check()
         await self.volumes.complete(attachment_id)

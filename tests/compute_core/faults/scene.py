@@ -110,14 +110,15 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    folder: Path, hosts: int = 1, pool_size: int = 1, durations: str = "instant", *, by_rsync: bool = False
+    folder: Path, hosts: int = 1, pool_size: int = 1, durations: str = "instant", release: str = "latest", *, by_rsync: bool = False
 ) -> AsyncIterator[Scene]:
     """A cloud of so many hosts, all of its agents registered, with one image. ``durations`` is a profile of the simulator's.
 
-    ``by_rsync``: the hosts have our plugin in their dom0, and disks go from one to another by rsync.
+    ``release`` is what the hosts run. ``by_rsync``: the hosts have our plugin in their dom0, and disks go from one to another by rsync.
     """
     plugins = dom0_plugins(folder / "dom0") if by_rsync else NO_PLUGINS
-    fleet = Fleet(Order(hosts=hosts, pool_size=pool_size), replace(DEFAULT_SETTINGS, durations=profiles()[durations], plugins=plugins))
+    order = Order(hosts=hosts, pool_size=pool_size, personality=release)
+    fleet = Fleet(order, replace(DEFAULT_SETTINGS, durations=profiles()[durations], plugins=plugins))
     tape, agents = Tape(), dict[str, MortalAgent]()
     entries = tuple(HostEntry(each["name"], each["url"], each["user"], "xenroot", each["uuid"]) for each in fleet.inventory())
     top, leaf = [database(folder, name) for name in ("api", "cell1")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from compute_core.model.volumes import NewDisk
 from compute_core.volumes.port import Connector
 from tests.compute_core.faults.case import Case, Deed
-from tests.compute_core.faults.scene import USER, Scene
+from tests.compute_core.faults.scene import ADMIN, USER, Scene
 
 
 async def _with_volume(scene: Scene, size_gb: int = 5) -> None:
@@ -66,6 +66,18 @@ async def _held(scene: Scene) -> None:
     await scene.cloud.volumes.connect(attachment.id, Connector("nowhere", "192.0.2.1"), "/dev/xvda")
 
 
+async def _migrate(scene: Scene) -> None:
+    await scene.cloud.api_cell.migrate_server(ADMIN, await scene.uuid(), None)
+
+
+async def _live_migrate(scene: Scene) -> None:
+    await scene.cloud.api_cell.live_migrate_server(ADMIN, await scene.uuid(), None, moves_disks=None)
+
+
+async def _revert(scene: Scene) -> None:
+    await scene.act("revert_resize")
+
+
 VOLUMES = (
     Case("spawn-from-volume", _order_from_volume, _with_bootable, at_most=15, earlier="66", also=(_held,)),
     Case("attach-volume", _attach, _with_volume, at_most=6, earlier="13"),
@@ -73,4 +85,14 @@ VOLUMES = (
     Case("detach-volume", _detach, _after(_attach), at_most=8, earlier="14"),
     Case("start-with-volume", _start, _after(_attach, _stop), at_most=2),
     Case("destroy-with-volume", _delete, _after(_attach), at_most=12),
+    Case("migrate-with-volume", _migrate, _after(_attach), at_most=36, hosts=2),
+    Case(
+        "revert-with-volume",
+        _revert,
+        _after(_attach, _migrate),
+        at_most=24,
+        hosts=2,
+        also=(_after(_attach, _migrate, _revert, _stop),),
+    ),
+    Case("live-migrate-with-volume", _live_migrate, _after(_attach), at_most=20, hosts=2),
 )
