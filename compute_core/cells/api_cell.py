@@ -71,6 +71,9 @@ class ApiCell:
         self._take_over_catalogue(self._flavors)
         self._take_over_overview(keys, overview)
         self._take_over_aggregates(CellAggregates(settings, store, self._router, overview, clock, chance))
+        self._take_over_hosts(
+            HostOperations(self._router, settings.child_paths, images, settings.call_timeout_s, settings.overview_timeout_s)
+        )
 
     def _take_over_catalogue(self, flavors: Flavors) -> None:
         self.list_flavors = flavors.list_flavors
@@ -79,9 +82,6 @@ class ApiCell:
         self.delete_flavor = flavors.delete_flavor
         self.set_extra_specs = flavors.set_extra_specs
         self.delete_extra_spec = flavors.delete_extra_spec
-        self._take_over_hosts(
-            HostOperations(self._router, settings.child_paths, images, settings.call_timeout_s, settings.overview_timeout_s)
-        )
 
     def _take_over_overview(self, keys: KeyPairs, overview: Overview) -> None:
         self.list_keypairs = keys.list_keypairs
@@ -94,6 +94,11 @@ class ApiCell:
         self.availability_zones = overview.availability_zones
         self.has_zone = overview.has_zone
 
+    def _take_over_hosts(self, hosts: HostOperations) -> None:
+        self.list_usages = hosts.list_usages
+        self.ask_host = hosts.ask_host
+        self.cache_images = hosts.cache_images
+
     def _take_over_aggregates(self, aggregates: CellAggregates) -> None:
         self._aggregates = aggregates
         self.list_aggregates = aggregates.list_aggregates
@@ -102,11 +107,6 @@ class ApiCell:
         self.update_aggregate = aggregates.update_aggregate
         self.delete_aggregate = aggregates.delete_aggregate
         self.set_aggregate_metadata = aggregates.set_aggregate_metadata
-    def _take_over_hosts(self, hosts: HostOperations) -> None:
-        self.list_usages = hosts.list_usages
-        self.ask_host = hosts.ask_host
-        self.cache_images = hosts.cache_images
-
         self.add_aggregate_host = aggregates.add_aggregate_host
         self.remove_aggregate_host = aggregates.remove_aggregate_host
 

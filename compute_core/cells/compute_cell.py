@@ -16,8 +16,8 @@ from compute_core.cells import ledger as ledger_module
 from compute_core.cells.announcing import Announcing
 from compute_core.cells.healing import CONTEXT, Healing
 from compute_core.cells.heartbeats import Heartbeats
-from compute_core.cells.host_table import HostTable
 from compute_core.cells.host_questions import HostQuestions
+from compute_core.cells.host_table import HostTable
 from compute_core.cells.ledger import Also, Ledger
 from compute_core.cells.loops import Loops
 from compute_core.cells.moving import Moving
@@ -27,8 +27,8 @@ from compute_core.cells.put_aside import PutAside
 from compute_core.cells.routing import Router, topic_of
 from compute_core.cells.settings import ComputeCellSettings
 from compute_core.cells.steps import End
-from compute_core.model.aggregates import Aggregate, memberships
 from compute_core.cells.usage_table import UsageTable
+from compute_core.model.aggregates import Aggregate, memberships
 from compute_core.model.clock import Clock
 from compute_core.model.errors import BuildFailed, ComputeError, Conflict, NotFound
 from compute_core.model.instances import Instance, Vif, VmState
@@ -69,10 +69,10 @@ class ComputeCell:
         self._put_aside = PutAside(settings, self._ledger, self._placing, self._healing)
         self._moving = Moving(settings, self._ledger, self._table, self._healing, chance)
         self._heartbeats = Heartbeats(settings, store, clock, self._table)
-        self._announcing = Announcing(settings, self._ledger, self._table, self._router)
-        self._loops = Loops()
         self._hosts = HostQuestions(self._table, store, bus, settings.call_timeout_s)
         self._usages = UsageTable()
+        self._announcing = Announcing(settings, self._ledger, self._table, self._router)
+        self._loops = Loops()
         self._serving: Serving | None = None
 
     async def start(self) -> None:
@@ -114,15 +114,15 @@ class ComputeCell:
             "has_zone": self.has_zone,
             "set_service": self.set_service,
             "take_aggregates": self.take_aggregates,
-            "heartbeat": self._heartbeats.take,
-            "build_progress": self.build_progress,
-            "image_progress": self.image_progress,
             "query_host": self._hosts.ask,
             "cache_images": self._hosts.cache_images,
             "list_usages": self._usages.list,
-            "build_succeeded": self.build_succeeded,
+            "heartbeat": self._heartbeats.take,
             "usage_measured": self._usages.heard,
             "known": self._hosts.known,
+            "build_progress": self.build_progress,
+            "image_progress": self.image_progress,
+            "build_succeeded": self.build_succeeded,
             "build_failed": self.build_failed,
             "instance_destroyed": self.instance_destroyed,
             "action_finished": self.action_finished,

@@ -17,15 +17,15 @@ from compute_core.compute.operations import Operations
 from compute_core.compute.peers import BusPeers
 from compute_core.compute.remedies import REMEDIES
 from compute_core.compute.report import report
+from compute_core.compute.rounds import make_rounds
 from compute_core.compute.servers import Servers
 from compute_core.compute.settings import AgentSettings
-from compute_core.compute.rounds import make_rounds
 from compute_core.compute.vms import Vms
 from compute_core.compute.work import Host
 from compute_core.images.port import ImageStore
+from compute_core.model.clock import Clock
 from compute_core.model.errors import ComputeError, HostUnreachable
 from compute_core.model.instances import Instance
-from compute_core.model.clock import Clock
 from compute_core.model.json import from_json, to_json
 from compute_core.volumes.port import Attachments
 from compute_core.xenapi.auto_disk import Plugged, Streamed
@@ -56,20 +56,20 @@ class ComputeManager:
         chance: Random,
         *,
         volumes: Attachments | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._settings = settings
         self._session = session
         self._bus = bus
-        clock: Clock | None = None,
         self._images = images
         self._chance = chance
         self._volumes = volumes
+        self._clock = clock
         self._cell = Cell(bus, settings.cell, settings.host)
         self._vms = Vms()
         self._operations = Operations()
         self._suspects: set[tuple[str, Kind]] = set()
         self._is_ready = asyncio.Event()
-        self._clock = clock
 
     async def ready(self) -> None:
         """Wait until the agent has registered and serves."""
@@ -85,16 +85,14 @@ class ComputeManager:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(follow(self._session, self._settings, self._vms, token, self._on_power_state))
                     group.create_task(self._keep_reporting(servers, group))
+                    if self._settings.usage_s:
+                        group.create_task(make_rounds(servers.about_host(), self._varied))
             finally:
                 await serving.close()
         finally:
             await self._session.close()
 
     async def _begin(self) -> tuple[Servers, str]:
-                    if servers.host.filters is not None:
-                        group.create_task(servers.host.filters.keep())
-                    if self._settings.usage_s:
-                        group.create_task(make_rounds(servers.about_host(), self._varied))
         """Find the host, clean up, register; as often as it takes."""
         while True:
             try:

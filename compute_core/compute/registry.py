@@ -14,6 +14,7 @@ from compute_core.compute.host_work import HostQuery
 from compute_core.compute.image_care import IMAGE_CARE
 from compute_core.compute.interfaces import INTERFACES, INTERFACES_RESUMES
 from compute_core.compute.migrating import MIGRATING, MIGRATING_RECOVERIES, STEERING
+from compute_core.compute.orphan_care import ORPHAN_CARE
 from compute_core.compute.power_table import POWER
 from compute_core.compute.putting_aside import PUTTING_ASIDE
 from compute_core.compute.rescuing import RESCUING, RESCUING_RESUMES
@@ -51,6 +52,7 @@ These bend what is under way, or do something with the guest.
 HOST_QUERIES: Mapping[str, HostQuery] = {
     **HOST_USAGE,
     **IMAGE_CARE,
+    **ORPHAN_CARE,
 }
 """The same about the host."""
 

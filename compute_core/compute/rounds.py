@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from compute_core.compute.host_work import HostWork
 from compute_core.compute.image_care import evict_as_told
 from compute_core.compute.metering import report_usage
+from compute_core.compute.orphan_care import clean_as_told
 from compute_core.model.errors import ComputeError
 from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
 from compute_core.xenapi.plugins import PluginRefusal
@@ -22,7 +23,7 @@ async def _measure(work: HostWork) -> None:
     await report_usage(work.meter, work.host, work.cell)
 
 
-ROUNDS: tuple[Round, ...] = (_measure, evict_as_told)
+ROUNDS: tuple[Round, ...] = (_measure, evict_as_told, clean_as_told)
 
 
 async def make_rounds(work: HostWork, pause_s: Callable[[float], float]) -> None:

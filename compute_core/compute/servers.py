@@ -10,7 +10,7 @@ from typing import Any
 
 from compute_core.bus.port import Endpoint
 from compute_core.compute.cell import Cell
-from compute_core.compute.host_work import HostWork
+from compute_core.compute.host_work import HostWork, Sightings
 from compute_core.compute.image_care import cache_ahead
 from compute_core.compute.metering import Meter
 from compute_core.compute.operations import Operations
@@ -24,8 +24,8 @@ from compute_core.model.json import from_json
 from compute_core.model.transitions import ACTIONS
 from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
 from compute_core.xenapi.former import remove_former
-from compute_core.xenapi.removal import remove
 from compute_core.xenapi.plugins import PluginRefusal
+from compute_core.xenapi.removal import remove
 from compute_core.xenapi.rescue import remove_rescue
 from compute_core.xenapi.spawn import spawn
 from compute_core.xenapi.sweep import sweep
@@ -46,8 +46,9 @@ class Servers:
     cell: Cell
     operations: Operations
     builds: asyncio.Semaphore
-
     meter: Meter = field(default_factory=Meter)
+    sightings: Sightings = field(default_factory=Sightings)
+
     @property
     def name(self) -> str:
         """The host's name on the bus."""
@@ -60,9 +61,9 @@ class Servers:
             "destroy": self.destroy,
             "act": self.act,
             "query": self.query,
-            "peer": self.peer,
             "query_host": self.query_host,
             "cache_images": self.cache_images,
+            "peer": self.peer,
             "hear": self.hear,
             "ping": self.ping,
         }
@@ -103,10 +104,9 @@ class Servers:
         except (XenApiFailure, Unanswered) as problem:
             raise HostUnreachable(f"{self.name} did not answer {question}: {problem}") from problem
 
-    async def hear(self, context: Any, instance: Any, news: str, arguments: Any) -> None:
     def about_host(self, arguments: Mapping[str, Any] | None = None) -> HostWork:
         """What questions to the host are given."""
-        return HostWork(self.host, self.cell, self.meter, self._is_busy, arguments or {})
+        return HostWork(self.host, self.cell, self.meter, self.sightings, self._is_busy, arguments or {})
 
     async def query_host(self, context: Any, question: str, arguments: Any) -> Any:
         """One of HOST_QUERIES. As ``query``; Conflict with what dom0 says."""
@@ -123,6 +123,7 @@ class Servers:
         log.info("%s: fetch %d images (%s)", self.name, len(images), context.get("request_id", ""))
         await cache_ahead(self.about_host(), images)
 
+    async def hear(self, context: Any, instance: Any, news: str, arguments: Any) -> None:
         """One of NEWS; others are of no interest here. What cannot be done about it is logged: nobody waits for an answer."""
         work = Work(self.host, from_json(instance, Instance), arguments)
         log.info("%s: %s of %s (%s)", self.name, news, work.instance.uuid, context.get("request_id", ""))

@@ -14,7 +14,7 @@ MOST_LINKS = 30
 """XenServer's own limit on the length of a chain."""
 DRIVERS_LOCKS = "/var/lock/sm"
 """Where XenServer's storage managers have a folder with a lock for each SR."""
-_STAGING = ".inova-staging"
+STAGING = ".inova-staging"
 Described = Dict[str, Any]
 
 
@@ -44,7 +44,7 @@ def staging(folder: str, label: str) -> Iterator[str]:
 
     Refusal RETRYABLE when another call works there under the same label.
     """
-    outer = os.path.join(folder, _STAGING)
+    outer = os.path.join(folder, STAGING)
     os.makedirs(outer, mode=0o700, exist_ok=True)
     here = os.path.join(outer, label)
     held = _begun(outer, here)
@@ -87,6 +87,15 @@ def _hold(path: str) -> int:
         os.close(file)
         raise
     return file
+
+
+def is_free(path: str) -> bool:
+    """Whether nobody works in a folder."""
+    try:
+        os.close(_hold(path))
+    except OSError:
+        return False
+    return True
 
 
 # ---- checks ----------------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import platform
 import sys
 from typing import Any, Dict, Mapping
 
-from compute_core.dom0 import VERSION, agent, images, kernels, network, transfer, xenstore
+from compute_core.dom0 import VERSION, agent, images, kernels, leftovers, network, transfer, xenstore
 from compute_core.dom0.machine import Machine
 from compute_core.dom0.protocol import Function
 from compute_core.dom0.refusal import Arguments
@@ -26,6 +26,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "kernel_keep": kernels.keep,
     "kernel_list": kernels.listed,
     "kernel_forget": kernels.forget,
+    "leftovers": leftovers.listed,
+    "leftovers_remove": leftovers.remove,
     "transfer_prepare": transfer.prepare,
     "transfer_send": transfer.send,
     "transfer_receive": transfer.receive,

@@ -11,7 +11,7 @@ from compute_core.dom0.refusal import NOT_FOUND, Arguments, Refusal, bad_image
 
 FOLDER = "/boot/guest"
 MOST_BYTES = 128 << 20
-_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 """Of the files that are ours: an image's uuid."""
 
 
@@ -56,7 +56,7 @@ def forget(machine: Machine, given: Arguments) -> List[str]:
 
 def _names(machine: Machine) -> List[str]:
     folder = machine.path(FOLDER)
-    return sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name)) if os.path.isdir(folder) else []
+    return sorted(name for name in os.listdir(folder) if NAME.fullmatch(name)) if os.path.isdir(folder) else []
 
 
 def _content(machine: Machine, sr: str, vdi: str, size: int) -> bytes:

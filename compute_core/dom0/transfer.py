@@ -11,7 +11,7 @@ from compute_core.dom0 import arguments, chain, vhd
 from compute_core.dom0.machine import SR_MOUNTS, Machine
 from compute_core.dom0.refusal import BAD_ARGUMENTS, DENIED, FULL, NOT_FOUND, RETRYABLE, Arguments, Refusal
 
-_INCOMING = ".inova-incoming"
+INCOMING = ".inova-incoming"
 _KINDS = {1: BAD_ARGUMENTS, 5: DENIED, 10: RETRYABLE, 11: RETRYABLE, 12: RETRYABLE, 23: NOT_FOUND, 30: RETRYABLE, 35: RETRYABLE}
 _SAID = (
     ("No space left", FULL),
@@ -93,7 +93,7 @@ def _plain_path(given: Arguments, name: str) -> str:
 
 def _target(given: Arguments) -> str:
     host, user = arguments.host(given, "host"), arguments.label({"user": given.get("user", "root")}, "user")
-    folder = "{}/{}/{}/{}/".format(SR_MOUNTS, arguments.uuid(given, "target_sr"), _INCOMING, arguments.label(given, "label"))
+    folder = "{}/{}/{}/{}/".format(SR_MOUNTS, arguments.uuid(given, "target_sr"), INCOMING, arguments.label(given, "label"))
     return "{}@{}:{}".format(user, f"[{host}]" if ":" in host else host, folder)
 
 
@@ -131,4 +131,4 @@ def forget(machine: Machine, given: Arguments) -> None:
 
 
 def _incoming(folder: str, given: Arguments) -> str:
-    return os.path.join(folder, _INCOMING, arguments.label(given, "label"))
+    return os.path.join(folder, INCOMING, arguments.label(given, "label"))

@@ -12,7 +12,6 @@ import pytest
 from compute_core.model.cached_images import EvictionPolicy
 from compute_core.model.instances import RUNNING
 from compute_core.model.json import to_json
-from tests.compute_core.compute import agent_site
 from tests.compute_core.compute.agent_site import CONTEXT, SETTINGS, Site, on_site
 from tests.compute_core.values import an_image, an_instance
 
@@ -59,15 +58,11 @@ def test_what_is_in_use_is_kept_and_said_to_be_when_somebody_wants_images_evicte
 
 
 @pytest.mark.parametrize(("keep_s", "left"), [(0.0, 1), (1200.0, 0)])
-def test_an_image_that_nobody_uses_goes_in_a_round_of_the_agent(
-    tmp_path: Path, keep_s: float, left: int, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
-    monkeypatch.setattr(agent_site, "SETTINGS", replace(SETTINGS, eviction=EvictionPolicy(keep_s=keep_s)))
-
+def test_an_image_that_nobody_uses_goes_in_a_round_of_the_agent(tmp_path: Path, keep_s: float, left: int) -> None:
     async def body(site: Site) -> Any:
         await ahead(site)
         before = await ask(site, "list_images")
         await asyncio.sleep(1800)
         return len(before), len(await ask(site, "list_images"))
 
-    assert on_site(tmp_path, body) == (1, left)
+    assert on_site(tmp_path, body, settings=replace(SETTINGS, eviction=EvictionPolicy(keep_s=keep_s))) == (1, left)
