@@ -27,6 +27,8 @@ REPEATABLE = frozenset(
             "kernel_keep",
             "kernel_list",
             "kernel_forget",
+            "leftovers",
+            "leftovers_remove",
             "transfer_prepare",
             "transfer_send",
             "transfer_receive",
@@ -104,6 +106,15 @@ class KeptKernel:
     """A kernel or ramdisk in dom0. ``idle_s``: so long nobody has asked for it."""
 
     name: str
+    size: int
+    idle_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A file or folder of a call that was broken off. ``idle_s``: so long nothing in it was changed."""
+
+    path: str
     size: int
     idle_s: float
 
@@ -259,6 +270,15 @@ class Dom0:
     async def forget_kernels(self, names: Sequence[str], idle_s: int) -> list[str]:
         """Remove those that nobody has asked for within the last ``idle_s`` seconds; their names."""
         gone: list[str] = await self.call("kernel_forget", names=list(names), idle_s=idle_s)
+        return gone
+
+    async def leftovers(self) -> list[Leftover]:
+        """What calls that were broken off have left in dom0's file systems, by path."""
+        return [Leftover(**left) for left in await self.call("leftovers")]
+
+    async def remove_leftovers(self, paths: Sequence[str], idle_s: int) -> list[str]:
+        """Remove those in which nothing was changed within the last ``idle_s`` seconds, and nobody works; their paths."""
+        gone: list[str] = await self.call("leftovers_remove", paths=list(paths), idle_s=idle_s)
         return gone
 
     async def upload(self, sr: str, vdis: Sequence[str], target: Source, gzip: int = 0) -> Uploaded:

@@ -41,18 +41,29 @@ class FakeCell:
     instances: list[Instance] = field(default_factory=list)
     reports: list[Any] = field(default_factory=list)
     told: list[tuple[str, Any]] = field(default_factory=list)
+    strangers: set[str] = field(default_factory=set)
 
     async def heartbeat(self, report: Any, instances_known: list[str], formers_known: Sequence[str] = ()) -> Any:
         self.reports.append((report, instances_known))
         here = {instance.uuid for instance in self.instances}
         return {"instances": [to_json(instance) for instance in self.instances], "unwanted": sorted(set(instances_known) - here)}
 
+    async def known(self, host: str, uuids: Sequence[str]) -> Any:
+        """Servers that are not here were deleted, or are strangers."""
+        here = {each.uuid: [vif.id for vif in each.vifs] for each in self.instances}
+        nothing = {"ports": [], "volumes": []}
+        return {
+            uuid: {"is_here": uuid in here, "is_gone": uuid not in here, **nothing, "ports": here.get(uuid, [])}
+            for uuid in uuids
+            if uuid not in self.strangers
+        }
+
     def endpoints(self) -> dict[str, Callable[..., Awaitable[Any]]]:
         names = (
             *("build_succeeded", "build_progress", "build_failed", "instance_destroyed", "action_finished", "power_state_changed"),
             *("image_progress", "usage_measured"),
         )
-        return {"heartbeat": self.heartbeat, **{name: self._hears(name) for name in names}}
+        return {"heartbeat": self.heartbeat, "known": self.known, **{name: self._hears(name) for name in names}}
 
     def _hears(self, name: str) -> Callable[..., Awaitable[None]]:
         async def hear(host: str, **arguments: Any) -> None:
