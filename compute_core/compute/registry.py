@@ -12,7 +12,6 @@ from compute_core.compute.guest_commands import GUEST_COMMANDS, NEWS
 from compute_core.compute.host_queries import HOST_USAGE
 from compute_core.compute.host_work import HostQuery
 from compute_core.compute.image_care import IMAGE_CARE
-from compute_core.compute.interfaces import INTERFACES, INTERFACES_RESUMES
 from compute_core.compute.migrating import MIGRATING, MIGRATING_RECOVERIES, STEERING
 from compute_core.compute.orphan_care import ORPHAN_CARE
 from compute_core.compute.power_table import POWER
@@ -35,7 +34,6 @@ OPERATIONS: Mapping[str, Operation] = {
     **RESCUING,
     **PUTTING_ASIDE,
     **VOLUMES,
-    **INTERFACES,
 }
 """Each tells its end by ``action_finished``."""
 
@@ -69,6 +67,5 @@ RESUMES: Mapping[str, Operation] = {
     **SNAPSHOTS_RESUMES,
     **BACKUPS_RESUMES,
     **VOLUMES_RESUMES,
-    **INTERFACES_RESUMES,
 }
 """The same for operations that need no more than the instance to go on, or to be taken back."""
