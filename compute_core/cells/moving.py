@@ -92,15 +92,16 @@ class Moving:
             await self.healing.cast(step.migration.destination, "peer", **told)
 
     async def progressed(self, uuid: str, progress: int, host: str = "") -> None:
-        """A live migration goes on."""
+        """A move goes on."""
 
         def also(connection: Connection, before: Instance) -> None:
             record = migrations.open_of(connection, before.uuid)
             if record is not None:
-                migrations.put(connection, replace(record, status="running", progress=progress, updated_at=self.ledger.clock.iso()))
+                status: Status = "running" if record.kind == "live-migration" else record.status
+                migrations.put(connection, replace(record, status=status, progress=progress, updated_at=self.ledger.clock.iso()))
 
         def outcome(now: Instance) -> Instance | None:
-            is_on_its_way = now.task_state == ACTIONS["live_migrate"].task_state and host in ("", now.host)
+            is_on_its_way = PART_OF.get(now.task_state or "") in {"live_migrate", "resize"} and host in ("", now.host)
             return replace(now, progress=progress) if is_on_its_way else None
 
         await self.ledger.change(uuid, outcome, also)

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from compute_core.compute.progress import Progress, kept_told
 from compute_core.compute.work import Work
 from compute_core.model.json import from_json, to_json
 from compute_core.model.migrations import Migration
@@ -19,9 +20,11 @@ from compute_core.xenapi.disk_stream import Stream, measured
 from compute_core.xenapi.dom0_transfer import Sender, standing_still
 from compute_core.xenapi.parcel import Parcel, ParcelDisk
 from compute_core.xenapi.plugins import Receiver
-from compute_core.xenapi.session import Elsewhere
 from compute_core.xenapi.shrinking import shrunk
 from compute_core.xenapi.transport import closing
+
+AHEAD = 80
+"""How far a move by rsync is, in percent, when the guest has to stand still."""
 
 
 async def asked(work: Work, record: Migration, request: str, **arguments: Any) -> Any:
@@ -40,21 +43,25 @@ async def expected(work: Work, record: Migration, parcel: Parcel) -> Mapping[str
 
 async def carried(work: Work, vm: str, parcel: Parcel, record: Migration, found: Mapping[str, Any]) -> Sequence[str]:
     """The disks as the other host has them, in the order of ``parcel.moved``, the VM being halted. ``found``: what it has made ready."""
-    if found["incoming"]:
-        return await _by_rsync(work, vm, parcel, record, found["incoming"])
+    async with kept_told(work) as progress:
+        way = _by_rsync if found["incoming"] else _by_xenapi
+        return await way(work, vm, parcel, record, found, progress)
+
+
+async def _by_xenapi(work: Work, vm: str, parcel: Parcel, record: Migration, found: Mapping[str, Any], progress: Progress) -> Sequence[str]:
     is_within = found["pool"] == work.host.place.pool
     berths = [from_json(each, Berth) for each in found["berths"]]
     streams = dict(zip((disk.vdi for disk in parcel.sent(is_within_pool=is_within)), berths, strict=True))
     await _halted(work, vm, parcel)
     if streams:
-        await _streamed(work, record, [(disk, streams[disk.vdi]) for disk in parcel.moved if disk.vdi in streams], found)
+        await _streamed(work, record, [(disk, streams[disk.vdi]) for disk in parcel.moved if disk.vdi in streams], found, progress)
     return [streams[disk.vdi].vdi if disk.vdi in streams else await _copied(work, disk, record, found) for disk in parcel.moved]
 
 
-async def _by_rsync(work: Work, vm: str, parcel: Parcel, record: Migration, incoming: Mapping[str, Any]) -> Sequence[str]:
+async def _by_rsync(work: Work, vm: str, parcel: Parcel, record: Migration, found: Mapping[str, Any], progress: Progress) -> Sequence[str]:
     """What the disks are made on goes while the guest runs, so that it stands still but for what it writes meanwhile."""
     host, disks, ssh = work.host, parcel.moved, work.host.settings.rsync or Rsync()
-    receiver = Receiver(**incoming, identity_file=ssh.identity_file, known_hosts_file=ssh.known_hosts_file)
+    receiver = Receiver(**found["incoming"], identity_file=ssh.identity_file, known_hosts_file=ssh.known_hosts_file)
     sr = await host.xapi.call("SR.get_uuid", host.place.sr)
     sender = Sender(host.xapi, host.place, sr, receiver, record.uuid, ssh.most_kib_s)
     if parcel.power_state == "Halted":
@@ -62,6 +69,7 @@ async def _by_rsync(work: Work, vm: str, parcel: Parcel, record: Migration, inco
     else:
         async with standing_still(host.xapi, host.place, disks):
             sent = await sender.send_ahead(disks)
+            await progress.tell(AHEAD)
             await _halted(work, vm, parcel)
             links = await sender.send_rest(disks, sent)
     vdis: Sequence[str] = await asked(work, record, "unload", parcel=to_json(parcel), sr=receiver.sr, links=dict(links))
@@ -73,21 +81,19 @@ async def _copied(work: Work, disk: ParcelDisk, record: Migration, found: Mappin
     return await copy_here(work.host.xapi, disk, found["sr"], record.uuid, shares_sr=shares_sr)
 
 
-async def _streamed(work: Work, record: Migration, disks: Sequence[tuple[ParcelDisk, Berth]], found: Mapping[str, Any]) -> None:
+async def _streamed(
+    work: Work, record: Migration, disks: Sequence[tuple[ParcelDisk, Berth]], found: Mapping[str, Any], progress: Progress
+) -> None:
     way = work.host.xapi.elsewhere(found["url"], found["ref"])
     try:
-        for disk, berth in disks:
-            await _carry(work, disk, berth, way)
+        for number, (disk, berth) in enumerate(disks):
+            async with shrunk(work.host.xapi, disk) if disk.cut_bytes else _whole(work, disk) as stream:
+                passing = progress.passing(stream.chunks, stream.length, 100 * number / len(disks), 100 * (number + 1) / len(disks))
+                await way.put_vdi(berth.vdi, passing, stream.length, task=berth.task)
     finally:
         await way.close()
     for _, berth in disks:
         await asked(work, record, "moor", task=berth.task)
-
-
-async def _carry(work: Work, disk: ParcelDisk, berth: Berth, way: Elsewhere) -> None:
-    opened = shrunk(work.host.xapi, disk) if disk.cut_bytes else _whole(work, disk)
-    async with opened as stream:
-        await way.put_vdi(berth.vdi, stream.chunks, stream.length, task=berth.task)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute_core.compute.arriving import migration_of
+from compute_core.compute.progress import kept_told
 from compute_core.compute.volumes_moving import gone_there, left_there
 from compute_core.compute.work import Ending, Operation, Query, Work
 from compute_core.model.errors import ComputeError, Conflict, HostUnreachable
@@ -74,7 +75,8 @@ async def _there(work: Work) -> Ending:
 
 
 async def _carried(work: Work, vm: str, way: Route) -> bool:
-    return await live.carried(work.host.xapi, vm, way, lambda percent: work.host.peers.tell_progress(work.instance, percent))
+    async with kept_told(work) as progress:
+        return await live.carried(work.host.xapi, vm, way, progress.tell)
 
 
 async def _asleep(work: Work, vm: str, way: Route) -> Ending:
@@ -100,7 +102,8 @@ async def _gone_on(work: Work) -> Ending:
     """The VM may be on its way, without anybody who waits for it: what comes of that is waited for, and found out."""
     host, record, vm = work.host, migration_of(work), work.host.vms.get(work.instance.uuid)
     if vm is not None:
-        await live.waited(host.xapi, vm.ref, lambda percent: host.peers.tell_progress(work.instance, percent))
+        async with kept_told(work) as progress:
+            await live.waited(host.xapi, vm.ref, progress.tell)
         if await live.state_here(host.xapi, host.place, vm.ref):
             await _awake(work, vm.ref)
             raise HostUnreachable(f"{host.settings.host} did not hear how it ended, and the server has not left")

@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 
 MOVES = frozenset({"pool_migrate", "migrate_send"})
 """Operations of a VM that take it to another host."""
-EVENT_WAIT_S = 30.0
-GATHER_S = 2.0
-"""So long news of progress are gathered before they are asked for again."""
+EVENT_WAIT_S = 300.0
+FIRST_LOOK_S = 2.0
+MOST_LOOKS = 4
+"""So often it is looked how far a move is, however long it takes."""
 
 OnProgress = Callable[[int], Awaitable[None]]
 
@@ -122,26 +123,50 @@ async def _begun(xapi: XenApi, vm: str, way: Route) -> None:
 
 
 async def _told(xapi: XenApi, vm: str, on_progress: OnProgress) -> None:
-    """Tell the progress as long as there is any; what cannot be seen is not told."""
-    await asyncio.sleep(GATHER_S)
+    """Tell the progress MOST_LOOKS times; what cannot be seen is not told."""
+    await asyncio.sleep(FIRST_LOOK_S)
     try:
-        await waited(xapi, vm, on_progress)
+        task = await task_of(xapi, vm)
+        if task is not None:
+            await _looked_at(xapi, task, on_progress)
     except (XenApiFailure, Unanswered) as problem:
         log.info("no progress of %s is seen: %s", vm, problem)
 
 
+async def _looked_at(xapi: XenApi, task: str, on_progress: OnProgress) -> None:
+    """The looks are as far apart as the task's pace so far makes them come evenly until its end."""
+    began_s = asyncio.get_running_loop().time() - FIRST_LOOK_S
+    for left in reversed(range(MOST_LOOKS)):
+        record = await xapi.call("task.get_record", task)
+        if record["status"] != "pending":
+            return
+        await on_progress(int(record["progress"] * 100))
+        if left:
+            await asyncio.sleep(pause_s(record["progress"], asyncio.get_running_loop().time() - began_s, left))
+
+
+def pause_s(progress: float, elapsed_s: float, left: int) -> float:
+    """Until the next look, when ``left`` are left; nobody knows the pace of what has not moved: twice as long as so far, then."""
+    rest_s = elapsed_s * (1 - progress) / progress if progress else elapsed_s * (left + 1)
+    return max(FIRST_LOOK_S, rest_s / (left + 1))
+
+
 async def waited(xapi: XenApi, vm: str, on_progress: OnProgress) -> None:
-    """Wait until nothing takes the VM elsewhere any more, and tell how far it is. Its task goes with the call that made it."""
-    while (task := await task_of(xapi, vm)) is not None:
-        token = ""
+    """Wait until nothing takes the VM elsewhere any more, and tell how far it is.
+
+    Its own record says so, and changes but a few times on its way; its task goes with the call that made it.
+    """
+    watching, token = asyncio.ensure_future(_told(xapi, vm, on_progress)), ""
+    try:
         while True:
-            batch = await xapi.call("event.from", [f"task/{task}"], token, EVENT_WAIT_S)
+            batch = await xapi.call("event.from", [f"VM/{vm}"], token, EVENT_WAIT_S)
+            records = [event.get("snapshot", {}) for event in batch["events"] if event["ref"] == vm]
+            if (records or not token) and not (records and MOVES.intersection(records[-1].get("current_operations", {}).values())):
+                return
             token = batch["token"]
-            records = [event["snapshot"] for event in batch["events"] if event["ref"] == task and event["operation"] != "del"]
-            if not records or records[-1]["status"] != "pending":
-                break
-            await on_progress(int(records[-1]["progress"] * 100))
-            await asyncio.sleep(GATHER_S)
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
 
 
 async def task_of(xapi: XenApi, vm: str) -> str | None:

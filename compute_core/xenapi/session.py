@@ -34,12 +34,9 @@ LONG_CALLS = frozenset(
         "VM.pause",
         "VM.unpause",
         "VDI.clone",
-        "VDI.copy",
         "VDI.snapshot",
         "VM.assert_can_migrate",
-        "VM.migrate_send",
         "VM.resume_on",
-        "VM.pool_migrate",
         "VDI.destroy",
         "SR.scan",
         "host.call_plugin",
@@ -48,8 +45,9 @@ LONG_CALLS = frozenset(
 """Calls that may wait for guests, disks, or for other operations on the same object."""
 
 
+MOVING_CALLS = frozenset({"VDI.copy", "VM.migrate_send", "VM.pool_migrate"})
 MOVING_PLUGINS = frozenset({"image_download", "image_upload", "transfer_send"})
-"""Functions of our plugin in dom0 that move whole disks, and may take hours. Who goes away meanwhile is noticed by its connection."""
+"""Calls, and functions of our plugin in dom0, that move disks or memory, and may take hours; a dead peer is noticed by its connection."""
 
 
 class XenApi(Protocol):
@@ -102,7 +100,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long an answer may take: of a read or a change of the database, of LONG_CALLS, and of MOVING_PLUGINS."""
+    """How long an answer may take: of a read or a change of the database, of LONG_CALLS, and of what moves disks."""
 
     call_s: float = 60.0
     long_call_s: float = 1500.0
@@ -113,7 +111,7 @@ class Limits:
         """The limit of one call; ``event.from`` says itself how long it waits."""
         if method == "event.from":
             return float(params[-1]) + self.call_s
-        if method == "host.call_plugin" and params[2] in MOVING_PLUGINS:
+        if method in MOVING_CALLS or (method == "host.call_plugin" and params[2] in MOVING_PLUGINS):
             return self.moving_s
         return self.long_call_s if method in LONG_CALLS else self.call_s
 

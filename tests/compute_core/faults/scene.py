@@ -27,12 +27,13 @@ from compute_core.wiring import CloudApplication
 from compute_core.xenapi import dom0_bundle
 from fake_xapi.dom0.arrays import STANDARD
 from fake_xapi.dom0.user_plugins import NO_PLUGINS, UserPlugins, load
-from fake_xapi.engine.durations import profiles
+from fake_xapi.engine.durations import durations as profile
 from fake_xapi.engine.xapi import DEFAULT_SETTINGS
 from fake_xapi.fleet.fleet import Fleet, Order
 from fake_xapi.transports.ports import Xapi
 from tests.compute_core.faults.life import MortalAgent, Tape
 from tests.compute_core.rig import CONTENT, fixed_vhd, stored
+from tests.compute_core.simulated import Wire, session_over
 
 EPOCH = datetime(2012, 8, 1, tzinfo=UTC)
 USER = RequestContext("user-1", "p", ("member",), "req-1")
@@ -44,6 +45,10 @@ LOOKS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 LIMIT_S = 3 * 3600.0
 BEATS_S = 65.0
 """Long enough for three heartbeats."""
+
+
+EXPORT = {"server": "10.255.0.10", "serverpath": "/exports/sr1"}
+"""Of the standard array."""
 
 
 class NeverQuiet(Exception):
@@ -110,15 +115,25 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    folder: Path, hosts: int = 1, pool_size: int = 1, durations: str = "instant", release: str = "latest", *, by_rsync: bool = False
+    folder: Path,
+    hosts: int = 1,
+    pool_size: int = 1,
+    durations: str = "instant",
+    release: str = "latest",
+    *,
+    by_rsync: bool = False,
+    shares_sr: bool = False,
 ) -> AsyncIterator[Scene]:
-    """A cloud of so many hosts, all of its agents registered, with one image. ``durations`` is a profile of the simulator's.
+    """A cloud of so many hosts, all of its agents registered, with one image. ``durations`` is a profile of the simulator's, or its file.
 
     ``release`` is what the hosts run. ``by_rsync``: the hosts have our plugin in their dom0, and disks go from one to another by rsync.
+    ``shares_sr``: disks are on an SR that all hosts of a pool see.
     """
     plugins = dom0_plugins(folder / "dom0") if by_rsync else NO_PLUGINS
     order = Order(hosts=hosts, pool_size=pool_size, personality=release)
-    fleet = Fleet(order, replace(DEFAULT_SETTINGS, durations=profiles()[durations], plugins=plugins))
+    fleet = Fleet(order, replace(DEFAULT_SETTINGS, durations=profile(durations), plugins=plugins))
+    for entry in fleet.inventory()[::pool_size] if shares_sr else ():
+        await _share(finder(fleet)(entry["url"]))
     tape, agents = Tape(), dict[str, MortalAgent]()
     entries = tuple(HostEntry(each["name"], each["url"], each["user"], "xenroot", each["uuid"]) for each in fleet.inventory())
     top, leaf = [database(folder, name) for name in ("api", "cell1")]
@@ -137,6 +152,15 @@ async def scene(
             yield Scene(fleet, cloud, tape, agents, image)
     finally:
         await fleet.close()
+
+
+async def _share(xapi: Xapi) -> None:
+    """Give the pool of a master an SR that all of its hosts see, for disks by default."""
+    session = session_over(Wire(xapi))
+    (pool,) = (await session.call("pool.get_all_records")).items()
+    sr = await session.call("SR.create", pool[1]["master"], EXPORT, 0, "shared", "", "nfs", "user", True, {})
+    await session.call("pool.set_default_SR", pool[0], sr)
+    await session.close()
 
 
 def dom0_plugins(folder: Path) -> UserPlugins:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,22 @@ from typing import Any
 import pytest
 
 from compute_core.model.errors import Conflict, Invalid
-from compute_core.model.instances import RUNNING, Instance
+from compute_core.model.instances import RUNNING
 from compute_core.model.migrations import Migration, MigrationFilters
+from compute_core.xenapi import live
 from fake_xapi.engine.virtual_time import run_virtual
 from tests.compute_core.faults.digest import discord
 from tests.compute_core.faults.scene import ADMIN, Scene, scene
+from tests.compute_core.moves.hosts import root_vdi, web
 
 Body = Callable[[Scene], Awaitable[None]]
 
 
-def on_slow_hosts(folder: Path, body: Body, **options: Any) -> None:
+def on_slow_hosts(folder: Path, body: Body, durations: str = "realistic", **options: Any) -> None:
     """Run a test's body over hosts that take their time, one server being there."""
 
     async def main() -> None:
-        async with scene(folder, 2, durations="realistic", **options) as there:
+        async with scene(folder, 2, durations=durations, **options) as there:
             await there.order()
             await there.quiet()
             there.tape.rewind()
@@ -32,10 +35,6 @@ def on_slow_hosts(folder: Path, body: Body, **options: Any) -> None:
             assert await discord(there) == ()
 
     run_virtual(main(), limit_s=100_000)
-
-
-async def web(there: Scene) -> Instance:
-    return await there.cloud.api_cell.get_server(ADMIN, await there.uuid())
 
 
 async def the_move(there: Scene) -> Migration:
@@ -74,6 +73,79 @@ def test_a_live_migration_tells_how_far_it_is_and_ends_on_the_other_host(tmp_pat
         assert (await the_move(there)).status == "completed"
 
     on_slow_hosts(tmp_path, body, pool_size=pool_size)
+
+
+SLOW_COPY = {"extends": "realistic", "operations": {"VM.migrate.copy": {"seconds": 7200.0}}}
+
+
+@pytest.mark.parametrize("options", [{}, {"pool_size": 2}, {"pool_size": 2, "shares_sr": True}])
+def test_a_live_migration_of_hours_needs_no_more_calls_than_a_short_one(tmp_path: Path, options: dict[str, Any]) -> None:
+    (tmp_path / "slow.json").write_text(json.dumps(SLOW_COPY), encoding="utf-8")
+
+    async def body(there: Scene) -> None:
+        began_s = asyncio.get_running_loop().time()
+        record = await begun(there)
+        await there.quiet()
+        now = await web(there)
+        assert (now.host, now.vm_state, now.power_state) == (record.destination, "active", RUNNING)
+        assert asyncio.get_running_loop().time() - began_s > 2000
+        assert len(there.tape.requests) <= 12
+
+    on_slow_hosts(tmp_path, body, str(tmp_path / "slow.json"), **options)
+
+
+@pytest.mark.parametrize(
+    ("progress", "elapsed_s", "left", "wanted_s"), [(0.5, 60.0, 2, 20.0), (0.0, 2.0, 3, 2.0), (0.0, 60.0, 3, 60.0), (0.99, 10.0, 1, 2.0)]
+)
+def test_looks_are_put_evenly_over_the_rest_of_the_way(progress: float, elapsed_s: float, left: int, wanted_s: float) -> None:
+    assert live.pause_s(progress, elapsed_s, left) == pytest.approx(wanted_s)
+
+
+def test_a_server_on_storage_that_its_pool_shares_moves_without_its_disks(tmp_path: Path) -> None:
+    async def body(there: Scene) -> None:
+        xapi, vdi = root_vdi(there, await web(there))
+        uuid = xapi.world.uuid(vdi)
+        record = await begun(there)
+        await there.quiet()
+        now = await web(there)
+        assert (now.host, now.vm_state, now.power_state, now.fault) == (record.destination, "active", RUNNING, None)
+        xapi, vdi = root_vdi(there, now)
+        assert xapi.world.uuid(vdi) == uuid
+        assert "VM.pool_migrate" in there.tape.requests
+        assert "VM.migrate_send" not in there.tape.requests
+        (vm,) = xapi.world.named("VM", now.domain_name)
+        assert xapi.world[xapi.world[vm]["affinity"]]["name_label"] == now.host
+
+    on_slow_hosts(tmp_path, body, pool_size=2, shares_sr=True)
+
+
+@pytest.mark.parametrize("control", ["abort_live_migration", "complete_live_migration"])
+def test_a_move_on_shared_storage_is_bent_at_once(tmp_path: Path, control: str) -> None:
+    (tmp_path / "slow.json").write_text(json.dumps(SLOW_COPY), encoding="utf-8")
+
+    async def body(there: Scene) -> None:
+        record = await begun(there)
+        began_s = asyncio.get_running_loop().time()
+        await steer(there, control)
+        await there.quiet()
+        now = await web(there)
+        assert asyncio.get_running_loop().time() - began_s < 300
+        ends = {"abort_live_migration": (record.source, "cancelled"), "complete_live_migration": (record.destination, "completed")}
+        assert (now.host, (await the_move(there)).status) == ends[control]
+        assert (now.vm_state, now.power_state) == ("active", RUNNING)
+
+    on_slow_hosts(tmp_path, body, str(tmp_path / "slow.json"), pool_size=2, shares_sr=True)
+
+
+def test_moving_the_disks_of_a_server_on_shared_storage_is_refused(tmp_path: Path) -> None:
+    async def body(there: Scene) -> None:
+        await there.cloud.api_cell.live_migrate_server(ADMIN, await there.uuid(), None, moves_disks=True)
+        await there.quiet()
+        now = await web(there)
+        assert now.fault is not None
+        assert now.fault.message == "live_migrate failed: The hosts share their storage: the disks stay there."
+
+    on_slow_hosts(tmp_path, body, pool_size=2, shares_sr=True)
 
 
 @pytest.mark.parametrize("pool_size", [1, 2])
@@ -123,8 +195,10 @@ def test_what_is_on_no_way_cannot_be_bent(tmp_path: Path) -> None:
 def test_a_killed_agent_finds_its_move_again_and_waits_for_it(tmp_path: Path) -> None:
     async def body(there: Scene) -> None:
         record = await begun(there)
+        there.tape.rewind()
         await there.agents[record.source].kill(with_its_messages=True)
         await there.quiet()
+        assert there.tape.requests.count("event.from") <= 12
         now = await web(there)
         assert (now.host, now.vm_state, now.power_state) == (record.destination, "active", RUNNING)
         assert (await the_move(there)).status == "completed"

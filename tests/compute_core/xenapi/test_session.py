@@ -165,6 +165,7 @@ def test_a_long_call_and_a_poll_may_take_their_time() -> None:
 
     moving = Limits(moving_s=9.0, long_call_s=7.0)
     assert [moving.of("host.call_plugin", ("h", "inova", name, {})) for name in ("image_download", "version")] == [9.0, 7.0]
+    assert [moving.of(name, ()) for name in ("VM.migrate_send", "VM.pool_migrate", "VDI.copy", "VDI.clone")] == [9.0, 9.0, 9.0, 7.0]
     assert [limits.of("VM.create", ()), limits.of("VM.start", ()), limits.of("event.from", (["vm"], "", 30.0))] == [1.0, 100.0, 31.0]
 
 
