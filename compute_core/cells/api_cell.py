@@ -17,6 +17,7 @@ from compute_core.cells.routing import Router, topic_of
 from compute_core.cells.server_backups import ServerBackups
 from compute_core.cells.server_life import ServerLife
 from compute_core.cells.server_moves import ServerMoves
+from compute_core.cells.server_passwords import ServerPasswords
 from compute_core.cells.server_volumes import ServerVolumes
 from compute_core.cells.servers import CellServers
 from compute_core.cells.settings import ApiCellSettings
@@ -63,6 +64,9 @@ class ApiCell:
         self._take_over(ServerLife(settings, store, self._servers, images, clock))
         self._take_over_moves(ServerMoves(settings, store, self._router, self._servers, images))
         self._take_over_volumes(ServerVolumes(self._servers, volumes))
+        passwords = ServerPasswords(self._servers)
+        self.change_password = passwords.change_password
+        self.forget_password = passwords.forget_password
         self.query = self._servers.query
         self.command = self._servers.command
         self.set_metadata = self._servers.set_metadata

@@ -44,7 +44,7 @@ from compute_core.store.port import Store
 CHANGEABLE = frozenset(
     {
         "name", "description", "hostname", "disk_config", "access_ip_v4", "access_ip_v6", "tags", "metadata",
-        "is_locked", "locked_by", "locked_reason", "block_devices",
+        "is_locked", "locked_by", "locked_reason", "block_devices", "encrypted_password",
     }
 )  # fmt: skip
 """What may be changed of an instance from above."""
@@ -276,13 +276,13 @@ class ComputeCell:
         await self._ledger.change(uuid, outcomes.sent(host, progress))
 
     async def build_succeeded(
-        self, uuid: str, power_state: int, host: str = "", changes: Mapping[str, Any] = outcomes.NOTHING
+        self, uuid: str, power_state: int, host: str = "", changes: Mapping[str, Any] = outcomes.NOTHING, note: str = ""
     ) -> None:  # fmt: skip
-        """A build has ended well; ``changes`` as of actions."""
+        """A build has ended well; ``changes`` and ``note`` as of actions."""
 
         def also(connection: Connection, before: Instance) -> None:
             builds.end(connection, before.uuid)
-            action_log.end(connection, before, action_log.building(before), None, host, self._clock.exact())
+            action_log.end(connection, before, action_log.building(before), None, host, self._clock.exact(), note)
 
         built = await self._ledger.change(uuid, outcomes.built(host, power_state, self._clock.iso(), changes), also)
         if built is not None and built.host is not None:

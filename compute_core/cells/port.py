@@ -129,6 +129,12 @@ class Servers(Protocol):
     async def keep_volume(self, context: RequestContext, uuid: str, volume_id: str, *, deletes_volume: bool) -> None:
         """Say whether a volume is deleted with it."""
 
+    async def change_password(self, context: RequestContext, uuid: str, admin_password: str) -> None:
+        """Give its guest another password; what the owner of its key can read is kept. Conflict: no agent in the guest takes it."""
+
+    async def forget_password(self, context: RequestContext, uuid: str) -> None:
+        """Keep no password for the owner of its key."""
+
     async def set_metadata(self, context: RequestContext, uuid: str, metadata: Mapping[str, str], *, replace: bool) -> Mapping[str, str]:
         """Add to the metadata, or put it in place of what is there; the whole of it afterwards."""
 

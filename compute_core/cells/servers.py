@@ -37,6 +37,8 @@ from compute_core.volumes.port import Volumes
 
 COMMANDED = frozenset({"active", "paused", "rescued", "error"})
 """The states in which a host may be told to do something at once with a guest."""
+COMMANDED_LESS: Mapping[str, frozenset[str]] = {"change_password": frozenset({"active"})}
+"""Where a certain thing may be told in fewer."""
 SNAPSHOT_FORMAT = {"disk_format": "vhd", "container_format": "ovf"}
 """A tar of numbered VHDs."""
 
@@ -190,7 +192,7 @@ class CellServers:
     async def command(self, context: RequestContext, uuid: str, command: str, **arguments: Any) -> Any:
         """See the port."""
         instance = await self.unlocked(context, uuid)
-        if instance.task_state is not None or instance.vm_state not in COMMANDED:
+        if instance.task_state is not None or instance.vm_state not in COMMANDED_LESS.get(command, COMMANDED):
             state = f"vm_state {instance.vm_state}" if instance.task_state is None else f"task_state {instance.task_state}"
             raise Conflict(f"Cannot '{command}' instance {uuid} while it is in {state}")
         return await self.query(context, uuid, command, **arguments)

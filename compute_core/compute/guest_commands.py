@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from compute_core.compute.consoles import acting_vm
+from compute_core.compute.guest_agents import AGENT_COMMANDS
 from compute_core.compute.volumes import volume_extended
 from compute_core.compute.work import Query, Work
 from compute_core.model.errors import Conflict
 from compute_core.model.instances import POWER_STATES
 from compute_core.xenapi import guest_tells
-from compute_core.xenapi.plugins import AgentRequest, Dom0, PluginRefusal
-
-RESET_NETWORK = AgentRequest("resetnetwork", accepts=("0", "500"))
-"""500 is what agents say that have nothing to reset."""
-RESET_NETWORK_S = 60.0
+from compute_core.xenapi.plugins import PluginRefusal
 
 News = Callable[[Work], Awaitable[int | None]]
 """Takes news in; the server's power state where the cell is to hear of it, None otherwise."""
@@ -36,20 +33,10 @@ async def _inject_network_info(work: Work) -> None:
         raise Conflict(f"{host.settings.host}: {refusal}") from refusal
 
 
-async def _reset_network(work: Work) -> None:
-    """``request_id`` names the request to the guest's agent."""
-    host = work.host
-    domid = await guest_tells.domain_of(host.xapi, acting_vm(work))
-    try:
-        await Dom0(host.xapi, host.place.host).ask_agent(domid, work.arguments["request_id"], [RESET_NETWORK], RESET_NETWORK_S)
-    except PluginRefusal as refusal:
-        raise Conflict(f"{host.settings.host}: {refusal}") from refusal
-
-
 GUEST_COMMANDS: Mapping[str, Query] = {
     "trigger_crash_dump": _trigger_crash_dump,
     "inject_network_info": _inject_network_info,
-    "reset_network": _reset_network,
+    **AGENT_COMMANDS,
 }
 
 

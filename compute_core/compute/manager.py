@@ -15,7 +15,7 @@ from compute_core.compute.findings import Finding, Kind, findings, of_formers
 from compute_core.compute.following import follow, read_vms
 from compute_core.compute.operations import Operations
 from compute_core.compute.peers import BusPeers
-from compute_core.compute.remedies import REMEDIES
+from compute_core.compute.remedies import REMEDIES, may_take_long
 from compute_core.compute.report import report
 from compute_core.compute.rounds import make_rounds
 from compute_core.compute.servers import Servers
@@ -102,7 +102,8 @@ class ComputeManager:
                 servers = self._servers(place)
                 await servers.tidy()
                 for finding in await self._heartbeat(servers):
-                    await self._put_right(servers, finding)
+                    if not may_take_long(servers, finding):
+                        await self._put_right(servers, finding)
             except SILENCE as problem:
                 log.warning("%s: not ready: %s", self._settings.host, problem)
                 await asyncio.sleep(self._varied(self._settings.retry_s))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
+from compute_core.compute.guest_agents import UNTOLD, first_told
 from compute_core.compute.snapshots import SNAPSHOTS
 from compute_core.compute.volumes import forget_targets
 from compute_core.compute.volumes_moving import changed, parked
@@ -89,17 +90,27 @@ async def _rebuild(work: Work) -> Ending:
         host.vms.formers.pop(wanted.uuid, None)
     except (XenApiFailure, Unanswered) as problem:  # nobody wants it back: it is found again, and removed then
         log.warning("%s: the former VM of %s is not removed yet: %s", host.settings.host, wanted.uuid, problem)
-    vm_state = "stopped" if state == SHUTDOWN else "active"
-    return Ending(state, {"vm_state": vm_state})
+    vm_state, vm = "stopped" if state == SHUTDOWN else "active", host.vms.get(wanted.uuid)
+    if vm is None or state == SHUTDOWN:
+        told = UNTOLD
+    else:
+        told = await first_told(host, vm.ref, wanted, await host.images.get(wanted.image_ref), _password(work))
+    return Ending(state, {"vm_state": vm_state, **told.changes}, told.note)
 
 
 async def _build_anew(work: Work, wanted: Instance) -> None:
     host = work.host
     with as_build_failure(host.settings.host):
         vm = await _own_vm(work, wanted)
-        built = await rebuild(host.xapi, host.place, host.cache, vm, wanted, await host.images.get(wanted.image_ref))
+        image = await host.images.get(wanted.image_ref)
+        built = await rebuild(host.xapi, host.place, host.cache, vm, wanted, image, _password(work))
     host.vms.set_aside(wanted.uuid)
     host.vms.built(wanted, built)
+
+
+def _password(work: Work) -> str:
+    """Of the guest's administrator: "" for an operation that goes on after its agent was killed."""
+    return str(work.arguments.get("admin_password", ""))
 
 
 async def _own_vm(work: Work, wanted: Instance) -> str | None:

@@ -15,7 +15,8 @@ BROKEN_OFF = "The build was broken off when the agent of {host} ended."
 
 
 async def _report_build(servers: Servers, finding: Finding) -> None:
-    await servers.tell_built(_instance(finding), finding.power_state)
+    server = _instance(finding)
+    await servers.operations.run(server.uuid, lambda: servers.finish_build(server, finding.power_state))
 
 
 async def _undo_build(servers: Servers, finding: Finding) -> None:
@@ -52,6 +53,12 @@ async def _discard_former(servers: Servers, finding: Finding) -> None:
 
 async def _clear_rescue(servers: Servers, finding: Finding) -> None:
     await servers.operations.run(finding.uuid, lambda: servers.clear_rescue(finding.uuid))
+
+
+def may_take_long(servers: Servers, finding: Finding) -> bool:
+    """Whether it may wait for a guest: it is not to keep an agent from its work."""
+    vm = servers.host.vms.get(finding.uuid)
+    return finding.kind is Kind.FINISHED_BUILD and vm is not None and vm.terms.hold(servers.host.settings.guest_agents)
 
 
 def _instance(finding: Finding) -> Instance:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from compute_core.compute.guest_agents import rescuer_told
 from compute_core.compute.work import Ending, Operation, Work
 from compute_core.model.errors import ComputeError
+from compute_core.model.images import Image
 from compute_core.model.instances import RUNNING
 from compute_core.xenapi import rescue as recipe
 from compute_core.xenapi.errors import Unanswered, XenApiFailure
@@ -19,16 +21,23 @@ BROKEN_OFF = "the rescue was broken off when the agent of {host} ended"
 async def _rescue(work: Work) -> Ending:
     """From the image ``rescue_image_ref`` of the instance. What a former life has left of it is finished, or made anew."""
     host, instance = work.host, work.instance
+    image = await host.images.get(instance.rescue_image_ref or instance.image_ref)
+    helper = await _rescue_vm(work, image)
+    told = await rescuer_told(host, helper, instance, image, str(work.arguments.get("admin_password", "")))
+    return Ending(RUNNING, note=told.note)
+
+
+async def _rescue_vm(work: Work, image: Image) -> str:
+    host, instance = work.host, work.instance
     left = host.vms.rescues.get(instance.uuid)
     if left is not None and left.power_state == RUNNING:
-        return Ending(RUNNING)
+        return left.ref
     if left is not None:
         await recipe.remove_rescue(host.xapi, instance.uuid)
         host.vms.unrescued(instance.uuid)
-    image = await host.images.get(instance.rescue_image_ref or instance.image_ref)
     helper = await recipe.rescue(host.xapi, host.place, host.cache, work.vm, instance, image)
     host.vms.rescued(instance.uuid, helper)
-    return Ending(RUNNING)
+    return helper
 
 
 async def _unrescue(work: Work) -> Ending:

@@ -10,6 +10,7 @@ from typing import Any
 
 from compute_core.bus.port import Endpoint
 from compute_core.compute.cell import Cell
+from compute_core.compute.guest_agents import UNTOLD, Told, first_told, told_on
 from compute_core.compute.host_work import HostWork, Sightings
 from compute_core.compute.image_care import cache_ahead
 from compute_core.compute.metering import Meter
@@ -75,7 +76,7 @@ class Servers:
     async def build(self, context: Any, instance: Any, image: Any, admin_password: str, attempt: int) -> None:
         """Build a server; once more is fine: what a former life left half done is removed first, what it finished is reported.
 
-        ``admin_password`` goes onto the config drive, for the guest, and nowhere else.
+        ``admin_password`` goes onto the config drive and to the guest's agent, and nowhere else.
         """
         server, source = from_json(instance, Instance), from_json(image, Image)
         log.info("%s: build %s, attempt %d (%s)", self.name, server.uuid, attempt, context.get("request_id", ""))
@@ -208,10 +209,19 @@ class Servers:
         except ComputeError as problem:
             raise BuildFailed(f"{self.name} was not let at a volume: {problem.message}", is_retryable=False) from problem
 
-    async def tell_built(self, server: Instance, power_state: int) -> None:
-        """A build has ended well."""
-        changes = await built_with(self.host, server)
-        await self.cell.tell("build_succeeded", uuid=server.uuid, power_state=power_state, **({"changes": changes} if changes else {}))
+    async def finish_build(self, server: Instance, power_state: int) -> None:
+        """A build of a former life has ended well; its guest is told what it may not have heard. Its password is gone with that life."""
+        vm = self.host.vms.get(server.uuid)
+        await self._tell_built(server, power_state, UNTOLD if vm is None else await told_on(self.host, vm.ref, server, vm.terms, ""))
+
+    async def _tell_built(self, server: Instance, power_state: int, told: Told) -> None:
+        """A build has ended well, unless its guest is mute where it must not be."""
+        if told.is_mute and self.host.settings.guest_agents.is_required:
+            await self.give_up(server, BuildFailed(f"{self.name}: {told.note}", is_retryable=False))
+            return
+        more = {"changes": {**await built_with(self.host, server), **told.changes}, "note": told.note}
+        given = {name: value for name, value in more.items() if value}
+        await self.cell.tell("build_succeeded", uuid=server.uuid, power_state=power_state, **given)
 
     async def give_up(self, server: Instance, failure: BuildFailed) -> None:
         """Remove what a build has left, and tell the cell why."""
@@ -245,8 +255,10 @@ class Servers:
         except BuildFailed as failure:
             self.operations.is_untidy = True
             await self._tell_failure(server.uuid, failure)
-        else:
-            await self.tell_built(server, RUNNING)
+            return
+        vm = self.host.vms.get(server.uuid)
+        told = UNTOLD if vm is None else await first_told(self.host, vm.ref, server, image, admin_password)
+        await self._tell_built(server, RUNNING, told)
 
     async def _build_here(self, server: Instance, image: Image, admin_password: str) -> None:
         former = self.host.vms.get(server.uuid)

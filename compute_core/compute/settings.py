@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from compute_core.model.cached_images import EvictionPolicy
 from compute_core.model.rsync import Rsync
+from compute_core.xenapi.guest_agent_rules import AgentRules
 from compute_core.xenapi.power import Patience
 
 
@@ -40,3 +41,4 @@ class AgentSettings:
     rsync: Rsync | None = None
     eviction: EvictionPolicy = field(default_factory=EvictionPolicy)
     patience: Patience = field(default_factory=Patience)
+    guest_agents: AgentRules = field(default_factory=AgentRules)

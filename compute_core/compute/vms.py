@@ -8,6 +8,7 @@ from typing import Any
 
 from compute_core.model.instances import NO_STATE, POWER_STATES, SHUTDOWN, Instance
 from compute_core.xenapi import marks
+from compute_core.xenapi.guest_agent_rules import UNSAID, Terms, terms_in
 from compute_core.xenapi.place import NULL
 
 Record = Mapping[str, Any]
@@ -23,11 +24,12 @@ class Vm:
     told: int
     uuid: str = ""
     last_domid: int = -1
+    terms: Terms = UNSAID
 
     def take_in(self, record: Record) -> None:
         """What a record says of it; the number of a domain that is gone is remembered, for its console is still there."""
         self.power_state = POWER_STATES.get(record["power_state"], NO_STATE)
-        self.label, self.uuid = record["name_label"], record["uuid"]
+        self.label, self.uuid, self.terms = record["name_label"], record["uuid"], terms_in(record)
         if int(record["domid"]) >= 0:
             self.last_domid = int(record["domid"])
 

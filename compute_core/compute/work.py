@@ -18,6 +18,7 @@ from compute_core.model.errors import ComputeError, NotFound
 from compute_core.model.instances import Instance
 from compute_core.volumes.port import Attachments
 from compute_core.xenapi.image_cache import ImageCache
+from compute_core.xenapi.locks import KeyedLocks
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.targets import Targets
@@ -28,6 +29,7 @@ class Host:
     """The agent's host: the session on it, what is known of it, and what its servers are built from.
 
     ``expected`` are the servers that come here; ``hurried`` those on their way elsewhere that are to go even if they stand still for it.
+    ``guest_turns``: an agent in a guest is spoken to by one at a time, by the VM's ref.
     """
 
     settings: AgentSettings
@@ -41,6 +43,7 @@ class Host:
     volumes: Attachments | None = None
     expected: Expected = field(default_factory=Expected)
     hurried: set[str] = field(default_factory=set)
+    guest_turns: KeyedLocks = field(default_factory=KeyedLocks)
 
     def vm(self, uuid: str) -> Vm:
         """The VM of a server. NotFound when it has none here."""

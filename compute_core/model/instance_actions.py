@@ -68,6 +68,7 @@ NAMES: Mapping[str, Names] = MappingProxyType(
         "restore": Names("restore", "compute_restore_instance"),
         "attach_volume": Names("attach_volume", "compute_attach_volume"),
         "detach_volume": Names("detach_volume", "compute_detach_volume"),
+        "change_password": Names("changePassword", ""),
         "lock": Names("lock", ""),
         "unlock": Names("unlock", ""),
         "trigger_crash_dump": Names("trigger_crash_dump", "compute_trigger_crash_dump"),

@@ -90,6 +90,8 @@ class Terms:
         return rules.is_assumed if self.is_there is None else self.is_there
 
 
+UNSAID = Terms()
+"""Of an image that says nothing of it."""
 WORDS: Mapping[str, bool] = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -108,7 +110,7 @@ def terms_of(image: Image) -> Terms:
 def mark_of(image: Image) -> dict[str, str]:
     """What a VM's ``other_config`` keeps of the terms, for later readers: nothing when the image says nothing."""
     terms = terms_of(image)
-    return {} if terms == Terms() else {marks.AGENT: json.dumps(to_json(terms), sort_keys=True)}
+    return {} if terms == UNSAID else {marks.AGENT: json.dumps(to_json(terms), sort_keys=True)}
 
 
 def terms_in(record: Mapping[str, Any]) -> Terms:
@@ -116,4 +118,4 @@ def terms_in(record: Mapping[str, Any]) -> Terms:
     try:
         return from_json(json.loads(record["other_config"].get(marks.AGENT, "{}")), Terms)
     except (ValueError, msgspec.ValidationError):
-        return Terms()
+        return UNSAID

@@ -17,10 +17,13 @@ from compute_core.xenapi.spawn import spawn
 from compute_core.xenapi.undo import Undo
 
 
-async def rebuild(xapi: XenApi, place: Place, cache: ImageCache, vm: str | None, wanted: Instance, image: Image) -> str:
+async def rebuild(
+    xapi: XenApi, place: Place, cache: ImageCache, vm: str | None, wanted: Instance, image: Image, admin_password: str = ""
+) -> str:  # fmt: skip
     """The ref of the new VM, running if the server was not stopped; the former one, ``vm``, is still there, set aside.
 
     ``wanted`` is the server as it is to be; None for a server of which nothing is left. The image is fetched before anything else.
+    ``admin_password`` goes onto the config drive.
     Raises BuildFailed, XenApiFailure, NotSent, ReplyLost, TransferFailed, BadImage.
     """
     await cache.prepare(xapi, wanted, image)
@@ -30,7 +33,7 @@ async def rebuild(xapi: XenApi, place: Place, cache: ImageCache, vm: str | None,
             undo.add("bring the former VM back", lambda: _take_back(xapi, place, vm, wanted))
             await reach(xapi, "Halted", "VM.hard_shutdown", vm)
             await set_aside(xapi, vm, wanted.domain_name, record["other_config"])
-        built = await spawn(xapi, place, cache, wanted, image)
+        built = await spawn(xapi, place, cache, wanted, image, admin_password)
         undo.add("remove the new VM", lambda: remove(xapi, wanted.uuid, wanted.domain_name))
         if wanted.vm_state == "stopped":
             await reach(xapi, "Halted", "VM.hard_shutdown", built)

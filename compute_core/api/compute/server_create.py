@@ -59,7 +59,7 @@ async def _request(call: Call, asked: Body, flavor: Flavor, image_ref: str) -> S
         metadata=asked.get("metadata", {}),
         tags=tuple(dict.fromkeys(asked.get("tags", ()))),
         user_data=asked.get("user_data"),
-        personality=_personality(asked.get("personality", ())),
+        personality=personality(asked.get("personality", ())),
         has_config_drive=is_true(asked.get("config_drive", False)),
         key_name=await _key_name(call, asked.get("key_name")),
         availability_zone=await _zone(call, zone),
@@ -84,7 +84,7 @@ def _refuse_unsupported(asked: Body) -> None:
             raise Invalid(f"Security group {group['name']} not found: this installation has the group default only.")
 
 
-def _personality(asked: Sequence[Body]) -> tuple[File, ...]:
+def personality(asked: Sequence[Body]) -> tuple[File, ...]:
     """The user's files. Forbidden beyond the limits that ``GET /limits`` tells."""
     if len(asked) > MOST_FILES:
         raise Forbidden(f"Quota exceeded, too many files: {len(asked)}, {MOST_FILES} are allowed.")

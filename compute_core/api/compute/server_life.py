@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from compute_core.api.call import Call
+from compute_core.api.compute.server_create import personality
 from compute_core.api.compute.server_view import WHOLE_SINCE, addresses, updated
 from compute_core.api.texts import address
 from compute_core.model.errors import Invalid
 from compute_core.model.instances import Instance
+from compute_core.model.json import to_json
 from compute_core.model.requests import RebuildRequest
 
 _NOT_HERE: Mapping[str, str] = {
-    "personality": "Personality cannot be set: give the files as user_data on a config drive.",
     "trusted_image_certificates": "Image signatures are not checked here, so no trusted certificates can be asked for.",
 }
 
@@ -22,6 +23,7 @@ _CHANGES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "metadata": ("metadata", dict),
     "description": ("description", lambda text: text),
     "user_data": ("user_data", lambda text: text),
+    "personality": ("personality", lambda asked: to_json(personality(asked))),
     "OS-DCF:diskConfig": ("disk_config", str),
     "accessIPv4": ("access_ip_v4", address),
     "accessIPv6": ("access_ip_v6", address),
@@ -111,4 +113,4 @@ async def inject_network_info(call: Call, server_id: str, _asked: Any) -> None:
 
 async def reset_network(call: Call, server_id: str, _asked: Any) -> None:
     """Have the guest set up its network once more."""
-    await call.services.compute.command(call.context, server_id, "reset_network", request_id=call.context.request_id)
+    await call.services.compute.command(call.context, server_id, "reset_network")

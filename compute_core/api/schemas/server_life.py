@@ -27,6 +27,7 @@ RESCUE: Schema = {
     "properties": {"adminPass": _PASSWORD, "rescue_image_ref": UUID},
     "additionalProperties": False,
 }
+CHANGE_PASSWORD = closed(("adminPass",), adminPass=_PASSWORD)
 
 
 def lock(minor: int) -> Schema:

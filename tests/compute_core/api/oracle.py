@@ -65,6 +65,8 @@ LINES = (
     Line("GET", "/servers/{}/os-instance-actions", "servers", "list_instance_actions"),
     Line("GET", "/servers/{}/os-instance-actions/{}", "servers", "show_instance_action"),
     Line("GET", "/servers/{}/diagnostics", "servers", "show_server_diagnostics"),
+    Line("GET", "/servers/{}/os-server-password", "servers", "show_password"),
+    Line("DELETE", "/servers/{}/os-server-password", "servers", "server_actions_delete_password"),
     Line("POST", "/servers/{}/remote-consoles", "servers", "get_remote_consoles"),
     Line("GET", "/servers/{}/os-volume_attachments", "servers", "list_volume_attachments"),
     Line("POST", "/servers/{}/os-volume_attachments", "servers", "attach_volume"),

@@ -57,7 +57,7 @@ def test_a_rebuild_answers_with_the_server_as_each_version_shows_it(tmp_path: Pa
         ({}, 1, "'imageRef' is a required property"),
         ({"key_name": "k"}, 53, "key_name"),
         ({"user_data": "aGk="}, 56, "user_data"),
-        ({"personality": [{"path": "/a", "contents": "aGk="}]}, 56, "Personality cannot be set"),
+        ({"personality": [{"path": "/a", "contents": "?"}]}, 56, "contents"),
         ({"personality": [{"path": "/a", "contents": "aGk="}]}, 57, "personality"),
         ({"trusted_image_certificates": ["c"]}, 63, "signatures"),
         ({"key_name": "k"}, 54, "Invalid key_name"),

@@ -20,6 +20,7 @@ from compute_core.model.instances import RUNNING, Instance
 from compute_core.model.json import to_json
 from compute_core.model.requests import RequestContext
 from compute_core.volumes.port import Attachments
+from fake_xapi.dom0.user_plugins import NO_PLUGINS, UserPlugins
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.engine.xapi import Xapi
 from tests.compute_core.rig import CONTENT, EPOCH, URL, fixed_vhd, image_store, left_on, stored
@@ -84,6 +85,7 @@ class Site:
     images: EmbeddedImageStore
     image: Image
     volumes: Attachments | None = None
+    settings: AgentSettings = SETTINGS
 
     async def cast(self, method: str, **arguments: Any) -> None:
         await self.bus.cast("compute.xs1", method, {"context": CONTEXT, **arguments})
@@ -122,7 +124,7 @@ class Site:
         """The agent at work; at the end it is killed, as a process is."""
         clock = Clock.starting(EPOCH)
         session = session_over(self.wire, URL)
-        manager = ComputeManager(SETTINGS, session, self.bus, self.images, Random(1), volumes=self.volumes, clock=clock)
+        manager = ComputeManager(self.settings, session, self.bus, self.images, Random(1), volumes=self.volumes, clock=clock)
         work = asyncio.create_task(manager.run())
         try:
             ready = asyncio.create_task(manager.ready())
@@ -135,14 +137,17 @@ class Site:
                 work.result()
 
 
-def on_site(folder: Path, body: Callable[[Site], Awaitable[T]], *, with_agent: bool = True, volumes: Attachments | None = None) -> T:
-    """Run a test's body on virtual time, with an agent that has registered."""
+def on_site(
+    folder: Path, body: Callable[[Site], Awaitable[T]], *, with_agent: bool = True, volumes: Attachments | None = None,
+    settings: AgentSettings = SETTINGS, plugins: UserPlugins = NO_PLUGINS,
+) -> T:  # fmt: skip
+    """Run a test's body on virtual time, with an agent that has registered. ``plugins`` are in the host's dom0."""
 
     async def main() -> T:
-        fleet, bus, cell, images = fresh_fleet(), InProcessBus(), FakeCell(), image_store(folder)
+        fleet, bus, cell, images = fresh_fleet(plugins=plugins), InProcessBus(), FakeCell(), image_store(folder)
         xapi = only_host(fleet)
         wire = Wire(xapi)
-        site = Site(xapi, wire, bus, cell, images, await stored(images, fixed_vhd(CONTENT)), volumes)
+        site = Site(xapi, wire, bus, cell, images, await stored(images, fixed_vhd(CONTENT)), volumes, settings)
         await bus.serve(f"cell.{CELL}", cell.endpoints())
         try:
             if not with_agent:
