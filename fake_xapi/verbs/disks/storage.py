@@ -201,7 +201,7 @@ def rescan(store: Storage, edit: Edit, sr: Id) -> None:
         edit.set(vdi, physical_utilisation=measured_bytes(store, vdi, edit[vdi], row["type"]))
     edit.set(
         sr,
-        virtual_allocation=sum(edit[vdi]["virtual_size"] for vdi in row["VDIs"]),
-        physical_utilisation=sum(edit[vdi]["physical_utilisation"] for vdi in row["VDIs"]),
+        virtual_allocation=_int64(sum(edit[vdi]["virtual_size"] for vdi in row["VDIs"])),
+        physical_utilisation=_int64(sum(edit[vdi]["physical_utilisation"] for vdi in row["VDIs"])),
         other_config={key: value for key, value in row["other_config"].items() if key != "dirty"},
     )

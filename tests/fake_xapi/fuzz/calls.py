@@ -116,7 +116,7 @@ class Chapter:
         method, params = self._made(message, values)
         is_settled = self.chance.random() < 0.2
         if is_settled:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(self.chance.uniform(1.0, 2.0))  # past whatever is due, and at no moment at which anything else is
         body = written(form, method, params)
         self.sent = f"{method}({', '.join(repr(param)[:120] for param in params)}) as {form}"
         before, began_s = xapi.world.value, asyncio.get_running_loop().time()
