@@ -17,6 +17,7 @@ from compute_core.api.backup_commands import ACCESS, backup, logged_in
 from compute_core.firstgen.cli import firstgen
 from compute_core.host_options import HOST_OPTIONS, first_line, hosts_of, path_option, with_options
 from compute_core.installer.cli import dom0
+from compute_core.network_options import NETWORK_OPTIONS
 from compute_core.rsync_option import RSYNC_OPTIONS
 from compute_core.tables import Column, Refused, json_option, show
 
@@ -108,12 +109,16 @@ LIFE_OPTIONS = (
     click.option(
         "--whole-copies", "copies_whole", is_flag=True, help="Servers get disks that share nothing with their images. [default: on write]"
     ),
+    click.option(
+        "--guest-agents", type=path_option, metavar="FILE",
+        help="What is known of the agents in guests: a JSON file. [default: images say whose guests have one]",
+    ),
 )  # fmt: skip
 """What becomes of servers by waiting, and where their screens are; called as the members of ``Settings``."""
 
 
 @core.command()
-@with_options(*HOST_OPTIONS, state_option, *PLACE_OPTIONS, *RSYNC_OPTIONS, *LIFE_OPTIONS)
+@with_options(*HOST_OPTIONS, state_option, *PLACE_OPTIONS, *NETWORK_OPTIONS, *RSYNC_OPTIONS, *LIFE_OPTIONS)
 @click.option("--clouds-yaml", type=path_option, default=Path("clouds.yaml"), show_default=True, help="For the `openstack` client.")
 def up(
     *, inventory: Path | None, urls: tuple[str, ...], user: str, password_file: Path | None, password: str, state: Path, clouds_yaml: Path,

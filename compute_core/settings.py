@@ -11,8 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from compute_core.model.cached_images import EvictionPolicy
 from compute_core.model.limits import QuotaLimits
+from compute_core.model.networks import Filtering
 from compute_core.model.rsync import Rsync
+
+DEFAULT_NETWORK = ("private", "xenbr0", "10.0.0.0/12")
+"""Label, bridge and addresses."""
 
 DISKS_BY = ("", "rsync", "xenapi")
 
@@ -55,8 +60,13 @@ class Settings:
     ``volume_targets``: the file that lists the LUNs for volumes (see `volumes.luns`), None: there are none. ``rsync``: how disks go from
     host to host, None: as streams by XenAPI.
 
+    ``guest_agents``: the file of what is known of the agents in guests (see `guest_agent_rules`), None: as usual.
+
     ``reclaim_s``: so long a deleted server may be restored, 0: not at all. ``shelved_offload_s``: see the compute cell's settings.
-    ``copies_whole``: whether servers get disks that share nothing with their images.
+    ``copies_whole``: whether servers get disks that share nothing with their images. ``eviction``: when the images that hosts keep go.
+    ``networks``: label, bridge and CIDR of each, the first
+    one is for servers that name none. ``filtering``: how hosts keep servers to their addresses and groups. ``rxtx_base_kib_s``: what an
+    interface of a server may send of a flavor with the factor 1, 0: as much as it likes.
     """
 
     state: Path
@@ -83,6 +93,11 @@ class Settings:
     reclaim_s: float = 0.0
     shelved_offload_s: float = 0.0
     copies_whole: bool = False
+    guest_agents: Path | None = None
+    networks: tuple[tuple[str, str, str], ...] = (DEFAULT_NETWORK,)
+    filtering: Filtering = "locking"
+    rxtx_base_kib_s: int = 0
+    eviction: EvictionPolicy = field(default_factory=EvictionPolicy)
     quotas: QuotaLimits = field(default_factory=QuotaLimits)
 
     def rsync_of(self, host: HostEntry) -> Rsync | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from random import Random, SystemRandom
 from types import TracebackType
 from typing import Protocol, Self
@@ -44,6 +45,7 @@ from compute_core.volumes.embedded import EmbeddedVolumes
 from compute_core.volumes.luns import BadInventory, read_luns
 from compute_core.volumes.records import RecordFiles
 from compute_core.xenapi.console_access import ConsoleAccess
+from compute_core.xenapi.guest_agent_rules import AgentRules, BadRules, read_rules
 from compute_core.xenapi.http import HttpTransport
 from compute_core.xenapi.session import Account, Login, Session
 from compute_core.xenapi.transport import Dial
@@ -86,6 +88,7 @@ class CloudApplication:
     api_cell: ApiCell
     compute_cell: ComputeCell
     services: Services
+    guest_agents: AgentRules
 
     def __init__(self, settings: Settings, *, epoch: datetime, dial: Dial = HttpTransport, agent: AgentMaker | None = None) -> None:
         self.settings = settings
@@ -142,6 +145,7 @@ class CloudApplication:
     async def _bring_up(self, exit_stack: AsyncExitStack) -> None:
         self.clock = Clock.starting(self._epoch)
         self.settings.state.mkdir(parents=True, exist_ok=True)
+        self.guest_agents = _agent_rules(self.settings.guest_agents)
         self._make_images()
         self._make_volumes()
         self.bus = await self._connect()
@@ -189,7 +193,8 @@ class CloudApplication:
         settings = self.settings
         top = await self._open_store(exit_stack, settings.api_database, settings.api_cell)
         leaf = await self._open_store(exit_stack, settings.database, settings.cell)
-        self.networks = await EmbeddedNetworks.open(leaf)
+        ids = new_ids(self.chance("networks"))
+        self.networks = await EmbeddedNetworks.open(leaf, self.clock, ids, settings.networks, is_watched=settings.filtering == "flows")
         path = f"{settings.api_cell}!{settings.cell}"
         self.compute_cell = ComputeCell(
             ComputeCellSettings(path=path, shelved_offload_s=settings.shelved_offload_s, reclaim_s=settings.reclaim_s or -1.0),
@@ -199,7 +204,7 @@ class CloudApplication:
             ApiCellSettings(
                 name=settings.api_cell, children=(settings.cell,), quotas=settings.quotas, deletes_softly=settings.reclaim_s > 0
             ),
-            top, self.bus, self.images, self.clock, self.chance(settings.api_cell), volumes=self.volumes,
+            top, self.bus, self.images, self.clock, self.chance(settings.api_cell), volumes=self.volumes, networks=self.networks,
         )  # fmt: skip
         for cell in (self.compute_cell, self.api_cell):
             await cell.start()
@@ -236,9 +241,21 @@ def host_agent(host: HostEntry, cloud: CloudApplication) -> Agent:
     session = Session(Login(Account(host.url, host.user, host.password), cloud.dial))
     settings = AgentSettings(
         host=host.name, cell=cloud.settings.cell, url=host.url, copies_whole=cloud.settings.copies_whole, compute_vm=host.compute_vm,
-        rsync=cloud.settings.rsync_of(host),
+        guest_agents=cloud.guest_agents,
+        eviction=cloud.settings.eviction,
+        rsync=cloud.settings.rsync_of(host), filtering=cloud.settings.filtering, rxtx_base_kib_s=cloud.settings.rxtx_base_kib_s,
     )  # fmt: skip
-    return ComputeManager(settings, session, cloud.bus, cloud.images, cloud.chance(f"agent {host.name}"), volumes=cloud.volumes)
+    chance = cloud.chance(f"agent {host.name}")
+    return ComputeManager(
+        settings, session, cloud.bus, cloud.images, chance, volumes=cloud.volumes, networks=cloud.networks, clock=cloud.clock
+    )  # fmt: skip
+
+
+def _agent_rules(path: Path | None) -> AgentRules:
+    try:
+        return AgentRules() if path is None else read_rules(path)
+    except BadRules as problem:
+        raise BadSettings(str(problem)) from problem
 
 
 def new_ids(chance: Random) -> Callable[[], str]:

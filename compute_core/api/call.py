@@ -12,7 +12,7 @@ from compute_core.identity.port import Identity, Token
 from compute_core.images.port import ImageStore
 from compute_core.model.clock import Clock
 from compute_core.model.requests import RequestContext
-from compute_core.networks.port import Networks
+from compute_core.networks.port import NetworkService
 from compute_core.volumes.port import Volumes
 
 
@@ -23,7 +23,7 @@ class Services:
     compute: ComputeApi
     identity: Identity
     images: ImageStore
-    networks: Networks
+    networks: NetworkService
     clock: Clock
     new_id: Callable[[], str]
     new_password: Callable[[], str]

@@ -30,7 +30,12 @@ UNEXPECTED = "Unexpected API Error. The service's log tells more under this requ
 
 
 def body_of(service: str, status: int, message: str, name: str | None = None) -> dict[str, Any]:
-    """The body of a refusal. 401 comes from the same gatekeeper everywhere, so it looks the same everywhere. Cinder speaks as Nova does."""
+    """The body of a refusal. 401 comes from the same gatekeeper everywhere, so it looks the same everywhere. Cinder speaks as Nova does.
+
+    Neutron has its own way.
+    """
+    if service == "network" and status != 401:
+        return {"NeutronError": {"type": name or HTTPStatus(status).phrase, "message": message, "detail": ""}}
     if status == 401 or not service.startswith(("compute", "volume")):
         return {"error": {"code": status, "message": message, "title": HTTPStatus(status).phrase}}
     return {name or NAMES.get(status, "computeFault"): {"code": status, "message": message}}

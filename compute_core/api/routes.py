@@ -9,6 +9,7 @@ from compute_core.api.compute import (
     flavors,
     hypervisors,
     instance_actions,
+    interfaces,
     keypairs,
     metadata,
     migrations,
@@ -20,16 +21,18 @@ from compute_core.api.compute import (
     server_life,
     server_moves,
     server_password,
+    server_security_groups,
     servers,
     versions,
     volume_attachments,
 )
 from compute_core.api.identity import directory, tokens
 from compute_core.api.image import images, listing
-from compute_core.api.network import networks
+from compute_core.api.network import networks, ports, security_groups
 from compute_core.api.route import ADMIN, ANYBODY, KNOWN, MEMBER, READER, Action, Route, Service
 from compute_core.api.schemas import aggregates as aggregate_bodies
 from compute_core.api.schemas import moves, resources
+from compute_core.api.schemas import networks as network_bodies
 from compute_core.api.schemas import server_life as life_bodies
 from compute_core.api.schemas import servers as bodies
 from compute_core.api.schemas import volumes as volume_bodies
@@ -69,6 +72,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("createImage", server_backups.create_image, bodies.CREATE_IMAGE),
     Action("createBackup", server_backups.create_backup, bodies.CREATE_BACKUP),
     Action("createIncrementalBackup", server_backups.create_incremental_backup, bodies.CREATE_INCREMENTAL_BACKUP),
+    Action("addSecurityGroup", server_security_groups.add, network_bodies.GROUP_OF_SERVER),
+    Action("removeSecurityGroup", server_security_groups.remove, network_bodies.GROUP_OF_SERVER),
     Action("os-getVNCConsole", remote_consoles.vnc_console, life_bodies.VNC_CONSOLE, status=200, until=5),
     Action("os-getConsoleOutput", server_actions.console_output, bodies.CONSOLE_OUTPUT, status=200),
 )
@@ -101,6 +106,11 @@ COMPUTE: tuple[Route, ...] = (
     Route("GET", "/servers/{server_id}/os-volume_attachments/{volume_id}", volume_attachments.show, READER),
     Route("PUT", "/servers/{server_id}/os-volume_attachments/{volume_id}", volume_attachments.change, MEMBER, 202, volume_bodies.change),
     Route("DELETE", "/servers/{server_id}/os-volume_attachments/{volume_id}", volume_attachments.detach, MEMBER, 202),
+    Route("GET", "/servers/{server_id}/os-interface", interfaces.index, READER),
+    Route("POST", "/servers/{server_id}/os-interface", interfaces.attach, MEMBER, 200, network_bodies.attach),
+    Route("GET", "/servers/{server_id}/os-interface/{port_id}", interfaces.show, READER),
+    Route("DELETE", "/servers/{server_id}/os-interface/{port_id}", interfaces.detach, MEMBER, 202),
+    Route("GET", "/servers/{server_id}/os-security-groups", server_security_groups.index, READER),
     Route("POST", "/os-server-external-events", external_events.create, ADMIN, 200, life_bodies.external_events),
     Route("GET", "/flavors", flavors.index, READER, query=resources.flavors),
     Route("GET", "/flavors/detail", flavors.detail, READER, query=resources.flavors),
@@ -195,7 +205,23 @@ NETWORK: tuple[Route, ...] = (
     Route("GET", "/v2.0/extensions", networks.extensions, READER),
     Route("GET", "/v2.0/networks", networks.networks, READER),
     Route("GET", "/v2.0/networks/{network_id}", networks.network, READER),
+    Route("GET", "/v2.0/extensions/{alias}", networks.extension, READER),
     Route("GET", "/v2.0/subnets", networks.subnets, READER),
+    Route("GET", "/v2.0/subnets/{subnet_id}", networks.subnet, READER),
+    Route("GET", "/v2.0/ports", ports.index, READER, query=network_bodies.LISTING),
+    Route("POST", "/v2.0/ports", ports.create, MEMBER, 201, network_bodies.PORT),
+    Route("GET", "/v2.0/ports/{port_id}", ports.show, READER),
+    Route("PUT", "/v2.0/ports/{port_id}", ports.update, MEMBER, 200, network_bodies.PORT_CHANGES),
+    Route("DELETE", "/v2.0/ports/{port_id}", ports.delete, MEMBER, 204),
+    Route("GET", "/v2.0/security-groups", security_groups.index, READER, query=network_bodies.LISTING),
+    Route("POST", "/v2.0/security-groups", security_groups.create, MEMBER, 201, network_bodies.GROUP),
+    Route("GET", "/v2.0/security-groups/{group_id}", security_groups.show, READER),
+    Route("PUT", "/v2.0/security-groups/{group_id}", security_groups.update, MEMBER, 200, network_bodies.GROUP_CHANGES),
+    Route("DELETE", "/v2.0/security-groups/{group_id}", security_groups.delete, MEMBER, 204),
+    Route("GET", "/v2.0/security-group-rules", security_groups.list_rules, READER, query=network_bodies.LISTING),
+    Route("POST", "/v2.0/security-group-rules", security_groups.create_rule, MEMBER, 201, network_bodies.RULE),
+    Route("GET", "/v2.0/security-group-rules/{rule_id}", security_groups.show_rule, READER),
+    Route("DELETE", "/v2.0/security-group-rules/{rule_id}", security_groups.delete_rule, MEMBER, 204),
 )
 
 VOLUME: tuple[Route, ...] = (

@@ -15,6 +15,7 @@ from compute_core.cells.loops import Loops
 from compute_core.cells.overview import Overview
 from compute_core.cells.routing import Router, topic_of
 from compute_core.cells.server_backups import ServerBackups
+from compute_core.cells.server_interfaces import ServerInterfaces
 from compute_core.cells.server_life import ServerLife
 from compute_core.cells.server_moves import ServerMoves
 from compute_core.cells.server_passwords import ServerPasswords
@@ -24,6 +25,7 @@ from compute_core.cells.settings import ApiCellSettings
 from compute_core.images.port import ImageStore
 from compute_core.model.clock import Clock
 from compute_core.model.json import from_json
+from compute_core.networks.port import Networks
 from compute_core.store.port import Store
 from compute_core.volumes.port import Volumes
 
@@ -41,6 +43,7 @@ class ApiCell:
         chance: Random,
         *,
         volumes: Volumes | None = None,
+        networks: Networks | None = None,
     ) -> None:
         self._settings = settings
         self._bus = bus
@@ -64,6 +67,7 @@ class ApiCell:
         self._take_over(ServerLife(settings, store, self._servers, images, clock))
         self._take_over_moves(ServerMoves(settings, store, self._router, self._servers, images))
         self._take_over_volumes(ServerVolumes(self._servers, volumes))
+        self._take_over_interfaces(ServerInterfaces(self._servers, networks))
         passwords = ServerPasswords(self._servers)
         self.change_password = passwords.change_password
         self.forget_password = passwords.forget_password
@@ -143,6 +147,10 @@ class ApiCell:
         self.attach_volume = volumes.attach_volume
         self.detach_volume = volumes.detach_volume
         self.keep_volume = volumes.keep_volume
+
+    def _take_over_interfaces(self, interfaces: ServerInterfaces) -> None:
+        self.attach_interface = interfaces.attach_interface
+        self.detach_interface = interfaces.detach_interface
 
     async def start(self) -> None:
         """Serve the cells below, and send again what they have not answered."""

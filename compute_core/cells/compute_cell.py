@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -33,6 +34,7 @@ from compute_core.model.clock import Clock
 from compute_core.model.errors import BuildFailed, ComputeError, Conflict, NotFound
 from compute_core.model.instances import Instance, Vif, VmState
 from compute_core.model.json import from_json, to_json
+from compute_core.model.networks import Wish
 from compute_core.model.transitions import MOVES
 from compute_core.networks.port import Networks
 from compute_core.scheduler.ranking import Ranking
@@ -89,6 +91,7 @@ class ComputeCell:
         self._loops.every(f"{self._settings.path} watch", self._settings.watchdog_interval_s, self._healing.watch)
         self._loops.every(f"{self._settings.path} put aside", self._settings.watchdog_interval_s, self._put_aside.watch)
         self._loops.every(f"{self._settings.path} moves", self._settings.watchdog_interval_s, self._moving.watch)
+        self._loops.every(f"{self._settings.path} filters", 0.0, self._tell_of_filters)
         self._loops.every(f"{self._settings.path} capacity", self._settings.capacity_interval_s, self._announcing.announce_capacity)
 
     async def close(self) -> None:
@@ -194,6 +197,15 @@ class ComputeCell:
         if instance.host is not None and not instance.is_deleted:
             asked = {"context": context, "instance": to_json(instance), "news": news, "arguments": arguments}
             await self._healing.cast(instance.host, "hear", **asked)
+
+    async def _tell_of_filters(self) -> None:
+        """Let hosts know of whose ports something else may pass than before."""
+        for uuid in sorted(await self._networks.changed()):
+            await self._tell_if_there(uuid)
+
+    async def _tell_if_there(self, uuid: str) -> None:
+        with suppress(NotFound):
+            await self.tell_host(CONTEXT, uuid, "filters-changed", {})
 
     async def list_actions(self, uuid: str) -> Any:
         """What was asked of a server, the newest first."""
@@ -328,12 +340,12 @@ class ComputeCell:
         there = await self._store.run(instances.among, [instance.uuid for instance in wanted])
         return [instance for instance in wanted if instance.uuid not in there]
 
-    async def _plug(self, instance: Instance, networks: Sequence[str] | None) -> Instance:
+    async def _plug(self, instance: Instance, networks: Sequence[Any] | None) -> Instance:
         """With its interfaces; in error where it cannot have them."""
         vifs: list[Vif] = []
         try:
-            for network in [None] if networks is None else networks:
-                vifs.extend(await self._networks.allocate(instance.uuid, network))
+            for wish in [Wish()] if networks is None else [from_json(each, Wish) for each in networks]:
+                vifs.append(await self._networks.allocate(instance.uuid, instance.project_id, wish))  # noqa: PERF401  # in their order
         except ComputeError as problem:
             await self._networks.release(instance.uuid)
             return outcomes.failed(problem, self._clock.iso())(instance) or instance

@@ -12,6 +12,7 @@ from compute_core.model.errors import Invalid
 from compute_core.model.flavors import Flavor
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance
+from compute_core.model.json import to_json
 from compute_core.model.keypairs import KeyPair
 from compute_core.model.limits import UNLIMITED, QuotaLimits, Usage
 from compute_core.model.requests import RequestContext, ServerRequest
@@ -104,7 +105,7 @@ def hints_of(request: ServerRequest) -> Mapping[str, Any]:
     return {
         "availability_zone": request.availability_zone,
         "target_host": request.target_host,
-        "networks": None if request.networks is None else list(request.networks),
+        "networks": None if request.networks is None else to_json(request.networks),
         "scheduler_hints": dict(request.scheduler_hints),
     }
 

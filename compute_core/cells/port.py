@@ -13,10 +13,11 @@ from compute_core.cells.host_port import HostCare
 from compute_core.model.flavors import Flavor
 from compute_core.model.hosts import AvailabilityZone, ComputeNode, Service
 from compute_core.model.instance_actions import InstanceAction
-from compute_core.model.instances import Instance, VmState
+from compute_core.model.instances import Instance, Vif, VmState
 from compute_core.model.keypairs import KeyPair
 from compute_core.model.limits import Limits
 from compute_core.model.migrations import Migration, MigrationFilters
+from compute_core.model.networks import Wish
 from compute_core.model.requests import RebuildRequest, RequestContext, ServerFilters, ServerRequest
 from compute_core.model.volumes import BlockDevice
 
@@ -131,6 +132,12 @@ class Servers(Protocol):
 
     async def change_password(self, context: RequestContext, uuid: str, admin_password: str) -> None:
         """Give its guest another password; what the owner of its key can read is kept. Conflict: no agent in the guest takes it."""
+
+    async def attach_interface(self, context: RequestContext, uuid: str, wish: Wish) -> Vif:
+        """Begin to plug it into a network. Conflict (the port, the address), Invalid, NotFound (network, port)."""
+
+    async def detach_interface(self, context: RequestContext, uuid: str, port_id: str) -> None:
+        """Begin to take an interface away; its port too, unless somebody has made it himself. NotFound."""
 
     async def forget_password(self, context: RequestContext, uuid: str) -> None:
         """Keep no password for the owner of its key."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from compute_core.compute.consoles import acting_vm
 from compute_core.compute.guest_agents import AGENT_COMMANDS
+from compute_core.compute.interfaces import filters_changed
 from compute_core.compute.volumes import volume_extended
 from compute_core.compute.work import Query, Work
 from compute_core.model.errors import Conflict
@@ -77,5 +78,6 @@ NEWS: Mapping[str, News] = {
     "network-vif-deleted": _network_changed,
     "power-update": _power_update,
     "volume-extended": volume_extended,
+    "filters-changed": filters_changed,
 }
 """By the names of external events, and our own. What is in no table is of no interest to a host."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from random import Random
 
 from compute_core.bus.port import Bus
 from compute_core.compute.cell import Cell
+from compute_core.compute.filtering import Filtering
 from compute_core.compute.findings import Finding, Kind, findings, of_formers
 from compute_core.compute.following import follow, read_vms
 from compute_core.compute.operations import Operations
@@ -27,11 +29,13 @@ from compute_core.model.clock import Clock
 from compute_core.model.errors import ComputeError, HostUnreachable
 from compute_core.model.instances import Instance
 from compute_core.model.json import from_json, to_json
+from compute_core.networks.port import PortFilters
 from compute_core.volumes.port import Attachments
 from compute_core.xenapi.auto_disk import Plugged, Streamed
 from compute_core.xenapi.errors import Unanswered, XenApiFailure
 from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.place import Place, learn
+from compute_core.xenapi.plugins import Dom0
 from compute_core.xenapi.session import Session
 from compute_core.xenapi.targets import Targets
 
@@ -57,6 +61,7 @@ class ComputeManager:
         *,
         volumes: Attachments | None = None,
         clock: Clock | None = None,
+        networks: PortFilters | None = None,
     ) -> None:
         self._settings = settings
         self._session = session
@@ -64,6 +69,7 @@ class ComputeManager:
         self._images = images
         self._chance = chance
         self._volumes = volumes
+        self._networks = networks
         self._clock = clock
         self._cell = Cell(bus, settings.cell, settings.host)
         self._vms = Vms()
@@ -85,6 +91,8 @@ class ComputeManager:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(follow(self._session, self._settings, self._vms, token, self._on_power_state))
                     group.create_task(self._keep_reporting(servers, group))
+                    if servers.host.filters is not None:
+                        group.create_task(servers.host.filters.keep())
                     if self._settings.usage_s:
                         group.create_task(make_rounds(servers.about_host(), self._varied))
             finally:
@@ -96,7 +104,7 @@ class ComputeManager:
         """Find the host, clean up, register; as often as it takes."""
         while True:
             try:
-                place = await learn(self._session, self._settings.url)
+                place = await self._learn()
                 self._vms.host = "" if place.is_alone else place.host
                 self._vms.replace(await read_vms(self._session))
                 servers = self._servers(place)
@@ -110,11 +118,29 @@ class ComputeManager:
             else:
                 return servers, place.token
 
+    async def _learn(self) -> Place:
+        """The host, and how it is to treat interfaces."""
+        place = await learn(self._session, self._settings.url)
+        locks = place.locks_vifs and self._settings.filtering != "none"
+        return replace(place, locks_vifs=locks, rxtx_base_kib_s=self._settings.rxtx_base_kib_s)
+
     def _servers(self, place: Place) -> Servers:
         cache = self._cache(place)
         peers = BusPeers(self._bus, self._cell)
-        host = Host(self._settings, self._session, place, self._images, cache, self._vms, peers, Targets(place.host), self._volumes)
+        host = Host(
+            self._settings, self._session, place, self._images, cache, self._vms, peers, Targets(place.host),
+            volumes=self._volumes, networks=self._networks, filters=self._filtering(place),
+        )  # fmt: skip
         return Servers(host, self._cell, self._operations, asyncio.Semaphore(self._settings.concurrent_builds))
+
+    def _filtering(self, place: Place) -> Filtering | None:
+        """Who keeps servers to their groups, where flows of the switch are to do so."""
+        if self._settings.filtering != "flows" or self._networks is None:
+            return None
+        dom0 = Dom0(self._session, place.host)
+        filters = Filtering(self._settings.host, dom0, self._vms, self._networks, self._settings.retry_s)
+        self._vms.on_domain = filters.note
+        return filters
 
     def _cache(self, place: Place) -> ImageCache:
         settings = self._settings

@@ -12,6 +12,8 @@ from compute_core.compute.guest_commands import GUEST_COMMANDS, NEWS
 from compute_core.compute.host_queries import HOST_USAGE
 from compute_core.compute.host_work import HostQuery
 from compute_core.compute.image_care import IMAGE_CARE
+from compute_core.compute.interfaces import INTERFACES, INTERFACES_RESUMES
+from compute_core.compute.io_weights import IO_WEIGHTS
 from compute_core.compute.migrating import MIGRATING, MIGRATING_RECOVERIES, STEERING
 from compute_core.compute.orphan_care import ORPHAN_CARE
 from compute_core.compute.power_table import POWER
@@ -35,6 +37,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **PUTTING_ASIDE,
     **VOLUMES,
 }
+    **INTERFACES,
 """Each tells its end by ``action_finished``."""
 
 QUERIES: Mapping[str, Query] = {
@@ -69,3 +72,4 @@ RESUMES: Mapping[str, Operation] = {
     **VOLUMES_RESUMES,
 }
 """The same for operations that need no more than the instance to go on, or to be taken back."""
+    **INTERFACES_RESUMES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from compute_core.model.cached_images import EvictionPolicy
+from compute_core.model.networks import Filtering
 from compute_core.model.rsync import Rsync
 from compute_core.xenapi.guest_agent_rules import AgentRules
 from compute_core.xenapi.power import Patience
@@ -39,6 +40,8 @@ class AgentSettings:
     copies_whole: bool = False
     compute_vm: str = ""
     rsync: Rsync | None = None
+    filtering: Filtering = "locking"
+    rxtx_base_kib_s: int = 0
     eviction: EvictionPolicy = field(default_factory=EvictionPolicy)
     patience: Patience = field(default_factory=Patience)
     guest_agents: AgentRules = field(default_factory=AgentRules)

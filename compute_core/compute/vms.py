@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from compute_core.model.instances import NO_STATE, POWER_STATES, SHUTDOWN, Instance
@@ -14,9 +14,15 @@ from compute_core.xenapi.place import NULL
 Record = Mapping[str, Any]
 
 
+def _nobody(_: str) -> None: ...
+
+
 @dataclass(slots=True)
 class Vm:
-    """One server's VM. ``told`` is the power state that the cell was last told, or is about to be by the operation under way."""
+    """One server's VM. ``told`` is the power state that the cell was last told, or is about to be by the operation under way.
+
+    ``vifs`` are the refs of VIFs, where they are known, by their ports.
+    """
 
     ref: str
     label: str
@@ -25,26 +31,31 @@ class Vm:
     uuid: str = ""
     last_domid: int = -1
     terms: Terms = UNSAID
+    vifs: dict[str, str] = field(default_factory=dict)
 
-    def take_in(self, record: Record) -> None:
-        """What a record says of it; the number of a domain that is gone is remembered, for its console is still there."""
+    def take_in(self, record: Record) -> bool:
+        """Whether it has another domain than before. The number of one that is gone is remembered, for its console is still there."""
+        before = self.last_domid
         self.power_state = POWER_STATES.get(record["power_state"], NO_STATE)
         self.label, self.uuid, self.terms = record["name_label"], record["uuid"], terms_in(record)
         if int(record["domid"]) >= 0:
             self.last_domid = int(record["domid"])
+        return self.last_domid != before
 
 
 class Vms:
     """The servers' VMs, by uuid of the server. VMs without the core's mark, templates and snapshots are not among them.
 
-    ``host`` is the ref of the agent's own host where the pool has others: their VMs are theirs. ``formers`` are the refs of VMs that were
-    set aside when their servers were moved or resized, by uuid of the server. ``rescues`` are those that stand in for servers.
+    ``on_domain`` is called with a server that has another domain than before, or no VM any more. ``host`` is the ref of
+    the agent's own host where the pool has others: their VMs are theirs. ``formers`` are the refs of VMs that were set aside when their
+    servers were moved or resized, by uuid of the server. ``rescues`` are those that stand in for servers.
     """
 
-    __slots__ = ("_by_uuid", "_uuids", "formers", "host", "rescues")
+    __slots__ = ("_by_uuid", "_uuids", "formers", "host", "on_domain", "rescues")
 
     def __init__(self, host: str = "") -> None:
         self.host = host
+        self.on_domain: Callable[[str], None] = _nobody
         self.formers: dict[str, str] = {}
         self.rescues: dict[str, Vm] = {}
         self._by_uuid: dict[str, Vm] = {}
@@ -98,7 +109,8 @@ class Vms:
         if vm is None or vm.ref != ref:
             vm = Vm(ref, record["name_label"], power_state, power_state)
             self._put(uuid, vm)
-        vm.take_in(record)
+        if vm.take_in(record):
+            self.on_domain(uuid)
         return self._news_of(uuid)
 
     def _news_of(self, uuid: str) -> str:
@@ -141,6 +153,7 @@ class Vms:
         vm = self._by_uuid.get(uuid)
         if vm is not None and vm.ref == ref:
             del self._by_uuid[uuid]
+            self.on_domain(uuid)
 
     def _is_here(self, record: Record) -> bool:
         """A VM without a domain is its home's, which is where it was started last."""
@@ -156,7 +169,8 @@ class Vms:
             return ""
         power_state = POWER_STATES.get(record["power_state"], NO_STATE)
         vm = self.rescues.setdefault(uuid, Vm(ref, record["name_label"], power_state, power_state))
-        vm.take_in(record)
+        if vm.take_in(record):
+            self.on_domain(uuid)
         return self._news_of(uuid)
 
     def _see_former(self, ref: str, record: Record) -> None:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compute_core.compute.expected import Expected
+from compute_core.compute.filtering import Filtering
 from compute_core.compute.peers import Peers
 from compute_core.compute.settings import AgentSettings
 from compute_core.compute.vms import Vm, Vms
 from compute_core.images.port import ImageStore
 from compute_core.model.errors import ComputeError, NotFound
 from compute_core.model.instances import Instance
+from compute_core.networks.port import PortFilters
 from compute_core.volumes.port import Attachments
 from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.locks import KeyedLocks
@@ -28,6 +30,7 @@ from compute_core.xenapi.targets import Targets
 class Host:
     """The agent's host: the session on it, what is known of it, and what its servers are built from.
 
+    ``filters`` is None where no flows of the switch keep anybody to anything.
     ``expected`` are the servers that come here; ``hurried`` those on their way elsewhere that are to go even if they stand still for it.
     ``guest_turns``: an agent in a guest is spoken to by one at a time, by the VM's ref.
     """
@@ -41,6 +44,8 @@ class Host:
     peers: Peers
     targets: Targets
     volumes: Attachments | None = None
+    networks: PortFilters | None = None
+    filters: Filtering | None = None
     expected: Expected = field(default_factory=Expected)
     hurried: set[str] = field(default_factory=set)
     guest_turns: KeyedLocks = field(default_factory=KeyedLocks)

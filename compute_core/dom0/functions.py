@@ -5,7 +5,7 @@ import platform
 import sys
 from typing import Any, Dict, Mapping
 
-from compute_core.dom0 import VERSION, agent, images, kernels, leftovers, network, transfer, xenstore
+from compute_core.dom0 import VERSION, agent, filters, images, kernels, leftovers, network, tapdisks, transfer, xenstore
 from compute_core.dom0.machine import Machine
 from compute_core.dom0.protocol import Function
 from compute_core.dom0.refusal import Arguments
@@ -26,6 +26,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "kernel_keep": kernels.keep,
     "kernel_list": kernels.listed,
     "kernel_forget": kernels.forget,
+    "disk_prioritise": tapdisks.prioritise,
     "leftovers": leftovers.listed,
     "leftovers_remove": leftovers.remove,
     "transfer_prepare": transfer.prepare,
@@ -33,6 +34,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "transfer_receive": transfer.receive,
     "transfer_forget": transfer.forget,
     "network_plumb": network.plumb,
+    "network_filter": filters.apply,
+    "network_traffic": filters.traffic,
     "agent_ask": agent.ask,
     "xenstore_read": xenstore.read,
     "xenstore_write": xenstore.write,

@@ -117,4 +117,4 @@ class Copy:
 
 def _vif(interface: Interface, device: int) -> Vif:
     """What the record needs of it; addresses are the system's own affair, as they were."""
-    return Vif("", interface.mac, "", "", "", "", 0, "", device)
+    return Vif("", interface.mac, "", "", "", "", 0, "", device, is_secured=False)

@@ -66,6 +66,8 @@ NAMES: Mapping[str, Names] = MappingProxyType(
         "unshelve": Names("unshelve", "compute_unshelve_instance"),
         "soft_delete": Names("delete", "compute_soft_delete_instance"),
         "restore": Names("restore", "compute_restore_instance"),
+        "attach_interface": Names("attach_interface", "compute_attach_interface"),
+        "detach_interface": Names("detach_interface", "compute_detach_interface"),
         "attach_volume": Names("attach_volume", "compute_attach_volume"),
         "detach_volume": Names("detach_volume", "compute_detach_volume"),
         "change_password": Names("changePassword", ""),

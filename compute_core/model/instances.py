@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from compute_core.model.flavors import Flavor
-from compute_core.model.volumes import BlockDevice
+from compute_core.model.volumes import BlockDevice, DeviceState
 
 VmState = Literal[
     "building", "active", "paused", "suspended", "stopped", "rescued", "shelved", "shelved_offloaded", "soft-delete", "resized",
@@ -28,7 +28,10 @@ POWER_STATES: Mapping[str, PowerState] = {"Halted": SHUTDOWN, "Running": RUNNING
 
 @dataclass(frozen=True, slots=True)
 class Vif:
-    """One network interface of a server: where it is plugged and which address it has been given."""
+    """One network interface of a server: where it is plugged and which address it has been given. ``id`` is its port's.
+
+    ``is_users``: the port is somebody's own and outlives the server. ``is_secured``: kept to its address.
+    """
 
     id: str
     mac: str
@@ -39,6 +42,10 @@ class Vif:
     prefix_length: int
     gateway: str
     device: int = 0
+    tag: str | None = None
+    is_users: bool = False
+    is_secured: bool = True
+    state: DeviceState = "attached"
 
 
 @dataclass(frozen=True, slots=True)

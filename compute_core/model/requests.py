@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compute_core.model.instances import File
+from compute_core.model.networks import Wish
 from compute_core.model.volumes import NewDisk
 
 
@@ -49,7 +50,7 @@ class ServerRequest:
     disk_config: str = "MANUAL"
     access_ip_v4: str = ""
     access_ip_v6: str = ""
-    networks: tuple[str, ...] | None = None
+    networks: tuple[Wish, ...] | None = None
     scheduler_hints: Mapping[str, str] = field(default_factory=dict)
     disks: tuple[NewDisk, ...] = ()
     personality: tuple[File, ...] = ()

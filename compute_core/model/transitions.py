@@ -93,6 +93,8 @@ ACTIONS: Mapping[str, Action] = {
         if_failed={"soft_deleted_at": None},
     ),
     "restore": Action(_states("soft-delete"), "restoring", "active", if_done={"soft_deleted_at": None}),
+    "attach_interface": Action(_states("active", "paused", "stopped"), "attaching_interface", None),
+    "detach_interface": Action(_states("active", "paused", "stopped"), "detaching_interface", None),
     "attach_volume": Action(_states("active", "paused", "stopped"), "attaching_volume", None),
     "detach_volume": Action(_states("active", "paused", "stopped"), "detaching_volume", None),
     "resize": Action(_states("active", "stopped"), "resize_migrating", None),

@@ -254,14 +254,39 @@ networks = Table(
     _text("cidr"),
     _text("gateway"),
     Column("next_number", BigInteger, nullable=False),
+    Column("ordinal", Integer, nullable=False, server_default=text("0")),
+)
+"""``ordinal``: the how manieth network it is; MACs are made of it."""
+
+ports = Table(
+    "ports",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("network_id", Text, ForeignKey("networks.id"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    _text("project_id"),
+    _text("device_id"),
+    _text("document"),
+    UniqueConstraint("network_id", "number"),
+    Index(None, "device_id"),
+    Index(None, "project_id"),
+)
+"""Each has the ``number``-th address of its network."""
+
+port_groups = Table(
+    "port_groups",
+    metadata,
+    Column("port_id", Text, ForeignKey("ports.id"), primary_key=True),
+    Column("group_id", Text, primary_key=True),
+    Index(None, "group_id"),
 )
 
-addresses = Table(
-    "addresses",
+security_groups = Table(
+    "security_groups",
     metadata,
-    Column("network_id", Text, ForeignKey("networks.id"), primary_key=True),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    _text("instance_uuid"),
-    Index(None, "instance_uuid"),
+    Column("id", Text, primary_key=True),
+    _text("project_id"),
+    _text("name"),
+    _text("document"),
+    Index(None, "project_id", "name"),
 )
-"""Addresses given out: the ``number``-th of their network."""

@@ -15,6 +15,7 @@ from compute_core.model.instances import Instance, Vif
 from compute_core.xenapi import marks, parcel, records
 from compute_core.xenapi.certainty import all_of, certain, destroy, one_of
 from compute_core.xenapi.filling import outcome
+from compute_core.xenapi.interfaces import give
 from compute_core.xenapi.parcel import Parcel, ParcelDisk
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.power import reach
@@ -22,6 +23,7 @@ from compute_core.xenapi.records import GIB
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.sweep import end_task
 from compute_core.xenapi.undo import Undo
+from compute_core.xenapi.vifs import vif_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ async def _unmarked_copy(xapi: XenApi, disk: ParcelDisk, sr: str) -> str | None:
 
 async def unpacked(xapi: XenApi, place: Place, instance: Instance, flavor: Flavor, sent: Parcel, vdis: Sequence[str], mark: str) -> str:
     """The halted VM of what was sent, in the flavor's size; ``vdis`` are its disks, in the order of ``sent.moved``."""
-    networks = [_network(place, vif) for vif in instance.vifs]
+    vifs = [vif_record(place, _network(place, vif), vif, flavor) for vif in instance.vifs]
     record = parcel.resized(sent, flavor, place.host, mark)
     ours = dict(zip((disk.userdevice for disk in sent.moved), vdis, strict=True))
     for disk in sent.moved:
@@ -97,8 +99,8 @@ async def unpacked(xapi: XenApi, place: Place, instance: Instance, flavor: Flavo
         undo.add("destroy the VM", lambda: destroy(xapi, "VM", vm))
         for disk in sent.disks:
             await _attach(xapi, vm, ours.get(disk.userdevice, ""), disk)
-        for vif, network in zip(instance.vifs, networks, strict=True):
-            await _plug(xapi, vm, network, vif)
+        for vif in vifs:
+            await give(xapi, vm, vif)
     return vm
 
 
@@ -149,8 +151,3 @@ async def _grow(xapi: XenApi, vdi: str, size_bytes: int, wanted_bytes: int) -> N
 async def _attach(xapi: XenApi, vm: str, vdi: str, disk: ParcelDisk) -> None:
     record = parcel.vbd_record(vm, vdi, disk)
     await certain(xapi.call("VBD.create", record), lambda: one_of(xapi, "VBD", {"VM": vm, "userdevice": disk.userdevice}))
-
-
-async def _plug(xapi: XenApi, vm: str, network: str, vif: Vif) -> None:
-    record = records.vif_record(vm, network, vif)
-    await certain(xapi.call("VIF.create", record), lambda: one_of(xapi, "VIF", {"VM": vm, "device": str(vif.device)}))

@@ -23,7 +23,8 @@ NO_DISKS = frozenset({"iso", "udev"})
 class Place:
     """Refs and facts of one host that do not change while it is up.
 
-    ``is_alone``: the pool, whose uuid is ``pool``, has no other host. ``token`` is where events of what changes since begin,
+    ``locks_vifs``: the host may keep VIFs to their addresses. ``rxtx_base_kib_s``: what one may send of a flavor with the factor 1, 0: as
+    much as it likes. ``is_alone``: the pool, whose uuid is ``pool``, has no other host. ``token`` is where events of what changes begin,
     ``initiator`` the host's name in iSCSI.
     """
 
@@ -43,6 +44,8 @@ class Place:
     token: str
     pool: str = ""
     initiator: str = ""
+    locks_vifs: bool = False
+    rxtx_base_kib_s: int = 0
 
 
 async def learn(session: Session, url: str) -> Place:
@@ -70,6 +73,7 @@ async def learn(session: Session, url: str) -> Place:
         is_alone=len(tables["host"]) == 1,
         token=batch["token"],
         pool=next((pool["uuid"] for pool in tables["pool"].values()), ""),
+        locks_vifs=record["license_params"].get("restrict_vif_locking") == "false",
         initiator=record.get("iscsi_iqn") or record["other_config"].get("iscsi_iqn", ""),
     )
 

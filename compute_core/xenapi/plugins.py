@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from compute_core.model.errors import BadImage, NotFound
+from compute_core.model.json import to_json
+from compute_core.model.networks import PortFilter
 from compute_core.xenapi.errors import ReplyLost, TransferFailed, XenApiFailure
 
 PLUGIN = "inova"
@@ -27,6 +29,7 @@ REPEATABLE = frozenset(
             "kernel_keep",
             "kernel_list",
             "kernel_forget",
+            "disk_prioritise",
             "leftovers",
             "leftovers_remove",
             "transfer_prepare",
@@ -34,7 +37,7 @@ REPEATABLE = frozenset(
             "transfer_receive",
             "transfer_forget",
         ),
-        *("network_plumb", "xenstore_read", "xenstore_write", "xenstore_list"),
+        *("network_plumb", "network_filter", "network_traffic", "xenstore_read", "xenstore_write", "xenstore_list"),
     }
 )
 """Functions that may be called again when their answer is lost: what is done already is found done."""
@@ -178,6 +181,14 @@ class Receiver:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """What a domain is to find in xenstore; None removes a path."""
+
+    domid: int
+    values: Mapping[str, str | None]
+
+
 class Caller(Protocol):
     """What is needed of a session."""
 
@@ -272,6 +283,10 @@ class Dom0:
         gone: list[str] = await self.call("kernel_forget", names=list(names), idle_s=idle_s)
         return gone
 
+    async def prioritise_disks(self, domid: int, devices: Sequence[int], priority: Mapping[str, str]) -> None:
+        """Give disks of a running guest a priority; ``priority`` as ``qos_algorithm_params`` of a VBD. Raises NotFound."""
+        await self.call("disk_prioritise", domid=domid, disks=[{"device": device, **priority} for device in devices])
+
     async def leftovers(self) -> list[Leftover]:
         """What calls that were broken off have left in dom0's file systems, by path."""
         return [Leftover(**left) for left in await self.call("leftovers")]
@@ -323,6 +338,23 @@ class Dom0:
         """
         replies = await self.call("network_plumb", steps=[dict(step) for step in steps])
         return [reply["is_changed"] for reply in replies]
+
+    async def filter_ports(
+        self, ports: Sequence[PortFilter], gone: Mapping[str, str], guests: Sequence[Guest] = (), *, is_whole: bool = False
+    ) -> list[str]:  # fmt: skip
+        """Keep ports to their filters, let go of others (bridges by MAC, or with ``is_whole`` all), and tell guests.
+
+        See ``dom0/filters.py``. Returns the MACs that have no port now.
+        """
+        left = [{"mac": mac, "bridge": bridge} for mac, bridge in gone.items()]
+        told = [{"domid": guest.domid, "values": dict(guest.values)} for guest in guests]
+        answer = await self.call("network_filter", ports=to_json(ports), gone=left, guests=told, is_whole=is_whole)
+        return [str(mac) for mac in answer["absent"]]
+
+    async def traffic(self) -> Mapping[str, Mapping[str, int]]:
+        """What has passed each guest's interface since it came up, by MAC, as the guest sees it: ``rx_bytes``, ``tx_packets`` and so on."""
+        found: Mapping[str, Mapping[str, int]] = await self.call("network_traffic")
+        return found
 
 
 def translated(function: str, failure: XenApiFailure) -> Exception:

@@ -15,6 +15,8 @@ DEFAULT_PERIOD_US = 100_000
 _CPU_SET = re.compile(r"\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*")
 
 IO_CLASSES = ("highest", "high", "normal", "low", "lowest")
+IO_WEIGHTS = 100, 1000
+"""The least and the most."""
 IO_SCHEDULERS = {"rt": "rt", "idle": "idle"}
 
 
@@ -85,15 +87,40 @@ def own_cpus(flavor: Flavor, present: int, taken: Collection[int]) -> str:
 
 
 def io_priority(flavor: Flavor) -> IoPriority:
-    """``quota:disk_io_class`` (highest to lowest, or 0 to 7) and ``quota:disk_io_sched`` (rt, idle; else best effort)."""
+    """``quota:disk_io_class`` (highest to lowest, or 0 to 7) and ``quota:disk_io_sched`` (rt, idle; else best effort).
+
+    ``quota:disk_io_weight`` (100 to 1000, as cgroups have it) says the class where nothing else does.
+    """
     specs = flavor.extra_specs
     level, scheduler = specs.get("quota:disk_io_class", ""), specs.get("quota:disk_io_sched", "")
+    if not level and "quota:disk_io_weight" in specs:
+        least, most = IO_WEIGHTS
+        level = level_of(int(_counted("quota:disk_io_weight", specs["quota:disk_io_weight"], least, most)))
     if not level and not scheduler:
         return NO_PRIORITY
     if level and level not in IO_CLASSES:
         level = _counted("quota:disk_io_class", level, 0, 7)
     wanted = {"sched": IO_SCHEDULERS.get(scheduler, ""), "class": level}
     return IoPriority("ionice", {key: value for key, value in wanted.items() if value})
+
+
+def vif_kib_s(flavor: Flavor, base_kib_s: int) -> int:
+    """What an interface may send, in KiB/s: ``quota:vif_outbound_average``, else the flavor's rxtx factor of the base. 0: no limit."""
+    said = flavor.extra_specs.get("quota:vif_outbound_average")
+    if said is not None:
+        return int(_counted("quota:vif_outbound_average", said, 1, 1 << 30))
+    return round(base_kib_s * flavor.rxtx_factor)
+
+
+def level_of(weight: int) -> str:
+    """The best-effort level of a weight: 0 of the most, 7 of the least, 4 of the usual 500."""
+    least, most = IO_WEIGHTS
+    return str(7 - 8 * (weight - least) // (most - least + 1))
+
+
+def weighted(weight: int) -> IoPriority:
+    """The priority of a weight."""
+    return IoPriority("ionice", {"class": level_of(weight)})
 
 
 def wants_vgpu(flavor: Flavor) -> int:

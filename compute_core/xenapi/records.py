@@ -71,7 +71,7 @@ def _other_config(instance: Instance, image: Image, grants: Grants) -> dict[str,
 
 def xenstore(instance: Instance) -> dict[str, str]:
     """What the guest's agent reads below ``vm-data``: one JSON text per fact."""
-    networking = {f"vm-data/networking/{vif.mac.replace(':', '')}": json.dumps(_networking(vif)) for vif in instance.vifs}
+    networks = {networking_key(vif): json.dumps(networking(vif)) for vif in instance.vifs}
     metadata = {metadata_key(key): json.dumps(value) for key, value in instance.metadata.items()}
     optional = {"vm-data/user-data": instance.user_data, "vm-data/ssh-key": instance.key_data}
     return {
@@ -79,7 +79,7 @@ def xenstore(instance: Instance) -> dict[str, str]:
         "vm-data/hostname": instance.hostname or instance.name,
         "vm-data/auto-disk-config": str(instance.disk_config == "AUTO"),
         "vm-data/allowvssprovider": "false",
-        **networking,
+        **networks,
         **metadata,
         **{key: value for key, value in optional.items() if value},
     }
@@ -90,7 +90,13 @@ def metadata_key(key: str) -> str:
     return "vm-data/user-metadata/" + re.sub(r"[^A-Za-z0-9\-_@]", "_", key)
 
 
-def _networking(vif: Vif) -> dict[str, Any]:
+def networking_key(vif: Vif) -> str:
+    """Where the guest reads of an interface."""
+    return f"vm-data/networking/{vif.mac.replace(':', '')}"
+
+
+def networking(vif: Vif) -> dict[str, Any]:
+    """What the guest is told of an interface."""
     address = ip_interface(f"{vif.ip}/{vif.prefix_length}")
     ip = {"ip": vif.ip, "netmask": str(address.netmask), "enabled": "1", "gateway": vif.gateway}
     facts = {"label": vif.network_label, "mac": vif.mac, "gateway": vif.gateway, "ips": [ip]}

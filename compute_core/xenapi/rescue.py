@@ -19,12 +19,13 @@ from compute_core.xenapi.certainty import all_of, certain, destroy, one_of
 from compute_core.xenapi.errors import TransferFailed
 from compute_core.xenapi.guest_agent_rules import mark_of
 from compute_core.xenapi.image_cache import ImageCache
+from compute_core.xenapi.interfaces import give
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.power import reach, start
 from compute_core.xenapi.removal import remove_vm
 from compute_core.xenapi.session import XenApi
-from compute_core.xenapi.spawn import network_of, plug
 from compute_core.xenapi.undo import Undo
+from compute_core.xenapi.vifs import network_of, vif_record
 
 WHY_LOCKED = "the server is being rescued"
 ROOT, RESCUED_DISK = "0", "1"
@@ -37,7 +38,7 @@ async def rescue(xapi: XenApi, place: Place, cache: ImageCache, vm: str, instanc
     Whatever fails on the way, nothing of it is left, and the server runs if it ran. Raises BuildFailed, XenApiFailure, NotSent, ReplyLost,
     TransferFailed, BadImage.
     """
-    networks = [network_of(place, vif) for vif in instance.vifs]
+    vifs = [vif_record(place, network_of(place, vif), vif, instance.flavor) for vif in instance.vifs]
     label = marks.rescue_label(instance.uuid)
     as_large_as_the_image = replace(instance, flavor=replace(instance.flavor, root_gb=0))
     async with Undo(f"rescue {instance.domain_name}") as undo:
@@ -46,8 +47,8 @@ async def rescue(xapi: XenApi, place: Place, cache: ImageCache, vm: str, instanc
         helper = await _create(xapi, _vm_record(instance, image, place), label)
         undo.add("remove the rescue VM", lambda: remove_vm(xapi, helper))
         await _attach(xapi, helper, own.vdi, ROOT)
-        for vif, network in zip(instance.vifs, networks, strict=True):
-            await plug(xapi, helper, network, vif)
+        for vif in vifs:
+            await give(xapi, helper, vif)
         undo.add("bring the server back", lambda: _bring_back(xapi, place, vm, helper, starts=instance.power_state == RUNNING))
         await reach(xapi, "Halted", "VM.hard_shutdown", vm)
         await lock(xapi, vm, WHY_LOCKED)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 
-from compute_core.model.errors import BuildFailed
 from compute_core.model.images import Image
-from compute_core.model.instances import Instance, Vif
+from compute_core.model.instances import Instance
 from compute_core.xenapi import records
 from compute_core.xenapi.boot import boot_members, kernels_of, release_of
 from compute_core.xenapi.certainty import certain, one_of
 from compute_core.xenapi.grants import give_vgpus, granted, has_wishes
 from compute_core.xenapi.image_cache import ImageCache
+from compute_core.xenapi.interfaces import give
 from compute_core.xenapi.kernels import keep_kernels
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.power import start
@@ -23,6 +23,7 @@ from compute_core.xenapi.server_disks import Drives, blanks_of, made, root_drive
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.targets import Targets
 from compute_core.xenapi.undo import Undo
+from compute_core.xenapi.vifs import network_of, vif_record
 from compute_core.xenapi.volumes import Outfit
 
 NO_VOLUMES = Outfit(Targets(""))
@@ -37,7 +38,7 @@ async def spawn(
     Raises BuildFailed, XenApiFailure, NotSent, ReplyLost, TransferFailed, BadImage.
     """
     boot_members(image, release_of(place.version))  # an image that cannot boot here is not even fetched
-    networks = [network_of(place, vif) for vif in instance.vifs]
+    vifs = [vif_record(place, network_of(place, vif), vif, instance.flavor) for vif in instance.vifs]
     async with cache.holding(image.id, *kernels_of(image)), Undo(f"spawn {instance.domain_name}") as undo:
         await keep_kernels(xapi, place, cache, instance, image)
         roots = Drives(()) if outfit.has_root else await root_drives(xapi, place, cache, instance, image, undo)
@@ -49,18 +50,11 @@ async def spawn(
         for drive in (*roots.drives, *blanks):
             await _attach(xapi, vm, drive, instance)
         await outfit.join(xapi, vm)
-        for vif, network in zip(instance.vifs, networks, strict=True):
-            await plug(xapi, vm, network, vif)
+        for vif in vifs:
+            await give(xapi, vm, vif)
         await give_vgpus(xapi, place, vm, instance.uuid, instance.flavor)
         await start(xapi, place, vm)
     return vm
-
-
-def network_of(place: Place, vif: Vif) -> str:
-    """The network of an interface on this host. BuildFailed: there is none."""
-    if vif.bridge not in place.networks:
-        raise BuildFailed(f"{place.hostname} has no network on bridge {vif.bridge}.", is_retryable=True)
-    return place.networks[vif.bridge]
 
 
 async def _create_vm(xapi: XenApi, place: Place, instance: Instance, image: Image, note: str) -> str:
@@ -72,9 +66,3 @@ async def _create_vm(xapi: XenApi, place: Place, instance: Instance, image: Imag
 async def _attach(xapi: XenApi, vm: str, drive: Drive, instance: Instance) -> None:
     record = records.drive_record(vm, drive, io_priority(instance.flavor))
     await certain(xapi.call("VBD.create", record), lambda: one_of(xapi, "VBD", {"VM": vm, "userdevice": drive.device}))
-
-
-async def plug(xapi: XenApi, vm: str, network: str, vif: Vif) -> None:
-    """Give a VM that does not run yet an interface."""
-    record = records.vif_record(vm, network, vif)
-    await certain(xapi.call("VIF.create", record), lambda: one_of(xapi, "VIF", {"VM": vm, "device": str(vif.device)}))

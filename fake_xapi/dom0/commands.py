@@ -20,6 +20,7 @@ from fake_xapi.dom0.network_commands import NETWORK_COMMANDS
 from fake_xapi.dom0.plugins.place import Dom0, PluginError
 from fake_xapi.dom0.script_process import Asked, Reply
 from fake_xapi.guest.watches import written_by_dom0
+from fake_xapi.dom0.switch import ovs_ofctl
 from fake_xapi.state.ids import Id
 
 Words = list[str]
@@ -38,6 +39,10 @@ async def run(dom0: Dom0, top: Path, asked: Asked) -> Reply:
         return await _rsync(dom0, top, words, asked.folder)
     try:
         if name in NETWORK_COMMANDS:
+        if name == "ovs-ofctl":
+            return 0, ovs_ofctl(dom0, top, words), ""
+        if name == "ionice":
+            return 0, ionice(dom0, words), ""
             return 0, NETWORK_COMMANDS[name](dom0, words), ""
         if name in _XENSTORE:
             return 0, _XENSTORE[name](dom0, [word for word in words if word != "--"]), ""
@@ -156,5 +161,5 @@ def _within(top: Path, path: str) -> str:
     return path
 
 
-COMMANDS: tuple[str, ...] = (*_XENSTORE, *NETWORK_COMMANDS, "sleep", "rsync")
+COMMANDS: tuple[str, ...] = (*_XENSTORE, *NETWORK_COMMANDS, "ovs-ofctl", "ionice", "sleep", "rsync")
 """All that scripts find in their PATH, before those of the system."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fake_xapi.dom0 import switch
 from fake_xapi.dom0.plugins.network_config import COMMANDS, Network, changed
 from fake_xapi.dom0.plugins.place import Dom0, PluginError
 
@@ -103,12 +104,23 @@ def _parts(words: Words) -> list[Words]:
 def _ovs(dom0: Dom0, words: Words) -> str:
     options, rest = {word for word in words if word.startswith("--")}, [word for word in words if not word.startswith("--")]
     match rest:
-        case ["add-br", bridge]:
-            return changed(dom0, lambda state: _add_bridge(state, bridge, may_exist="--may-exist" in options))
-        case ["del-br", bridge]:
-            return _run(dom0, "ovs_del_br", bridge_name=bridge)
+        case ["list-br"]:
+            return changed(dom0, lambda state: "".join(f"{name}\n" for name in switch.bridges(dom0, state)))
         case ["br-exists", bridge]:
             return changed(dom0, lambda state: _require_bridge(state, bridge))
+        case ["br-to-parent", bridge]:
+            return f"{switch.parent_of(dom0, bridge)}\n"
+        case ["list", "Interface" | "interface"]:
+            return switch.interfaces(dom0, sorted(options))
+    return _ovs_change(dom0, rest, may_exist="--may-exist" in options)
+
+
+def _ovs_change(dom0: Dom0, words: Words, *, may_exist: bool) -> str:
+    match words:
+        case ["add-br", bridge]:
+            return changed(dom0, lambda state: _add_bridge(state, bridge, may_exist=may_exist))
+        case ["del-br", bridge]:
+            return _run(dom0, "ovs_del_br", bridge_name=bridge)
         case ["add-port", bridge, port, *columns]:
             _run(dom0, "ovs_add_port", bridge_name=bridge, port_name=port)
             return changed(dom0, lambda state: _note(state, port, columns))

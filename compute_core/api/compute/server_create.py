@@ -10,12 +10,14 @@ from typing import Any
 from compute_core.api.call import Call, Reply
 from compute_core.api.compute.block_devices import image_and_disks
 from compute_core.api.compute.links import links_of
+from compute_core.api.compute.new_interfaces import wishes
 from compute_core.api.texts import address, is_true
 from compute_core.model.errors import Forbidden, Invalid, NotFound
 from compute_core.model.flavors import Flavor
 from compute_core.model.images import Image
 from compute_core.model.instances import File
 from compute_core.model.limits import LONGEST_PATH, MOST_FILE_BYTES, MOST_FILES
+from compute_core.model.networks import DEFAULT_GROUP
 from compute_core.model.requests import ServerRequest
 
 Body = Mapping[str, Any]
@@ -41,7 +43,7 @@ async def create(call: Call) -> Any:
         "id": first.uuid,
         "links": links_of(call, "servers", first.uuid),
         "OS-DCF:diskConfig": first.disk_config,
-        "security_groups": [{"name": "default"}],
+        "security_groups": [dict(group) for group in asked.get("security_groups", ({"name": DEFAULT_GROUP},))],
         "adminPass": request.admin_password,
     }
     return Reply({"server": answer}, headers={"Location": f"{call.base_url}/servers/{first.uuid}"})
@@ -68,7 +70,7 @@ async def _request(call: Call, asked: Body, flavor: Flavor, image_ref: str) -> S
         disk_config=asked.get("OS-DCF:diskConfig", "MANUAL"),
         access_ip_v4=address(asked.get("accessIPv4", "")),
         access_ip_v6=address(asked.get("accessIPv6", "")),
-        networks=await _networks(call, asked.get("networks")),
+        networks=await wishes(call, asked),
         scheduler_hints=_hints(call.body),
         admin_password=asked.get("adminPass") or call.services.new_password(),
     )
@@ -79,9 +81,6 @@ def _refuse_unsupported(asked: Body) -> None:
         raise Invalid(_OLD_FORM)
     if asked.get("trusted_image_certificates"):
         raise Invalid("Image signatures are not checked here, so no trusted certificates can be asked for.")
-    for group in asked.get("security_groups", ()):
-        if group["name"] != "default":
-            raise Invalid(f"Security group {group['name']} not found: this installation has the group default only.")
 
 
 def personality(asked: Sequence[Body]) -> tuple[File, ...]:
@@ -160,25 +159,6 @@ async def _key_name(call: Call, name: str | None) -> str | None:
     except NotFound:
         raise Invalid("Invalid key_name provided.") from None
     return name
-
-
-async def _networks(call: Call, asked: object) -> tuple[str, ...] | None:
-    """None: the default network; (): none at all."""
-    if asked in (None, "auto", []):
-        return None
-    if not isinstance(asked, list):
-        return ()
-    known = {network.id for network in await call.services.networks.list()}
-    return tuple(_network(nic, known) for nic in asked)
-
-
-def _network(nic: Body, known: set[str]) -> str:
-    if nic.get("port") or nic.get("fixed_ip"):
-        raise Invalid("This installation has no network service: a network may be chosen, but neither a port nor an address.")
-    network = nic.get("uuid")
-    if network not in known:
-        raise Invalid(f"Network {network} could not be found.")
-    return str(network)
 
 
 def _hints(body: Body) -> dict[str, str]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from compute_core.api.call import Call
 from compute_core.api.compute.server_create import personality
-from compute_core.api.compute.server_view import WHOLE_SINCE, addresses, updated
+from compute_core.api.compute.server_security_groups import names_of
+from compute_core.api.compute.server_view import WHOLE_SINCE, Groups, addresses, updated
 from compute_core.api.texts import address
 from compute_core.model.errors import Invalid
 from compute_core.model.instances import Instance
@@ -63,14 +64,14 @@ async def rebuild(call: Call, server_id: str, asked: Any) -> dict[str, Any]:
         admin_password=password,
     )
     server = await call.services.compute.rebuild_server(call.context, server_id, request)
-    return {"server": {**_rebuilt(call, server), "adminPass": password}}
+    return {"server": {**_rebuilt(call, server, await names_of(call, [server])), "adminPass": password}}
 
 
-def _rebuilt(call: Call, server: Instance) -> dict[str, Any]:
+def _rebuilt(call: Call, server: Instance, groups: Groups) -> dict[str, Any]:
     """The answer has what an update's has, and what a rebuild may set."""
     key = {"key_name": server.key_name} if call.version >= 54 else {}
     user_data = {"user_data": server.user_data} if call.version >= 57 else {}
-    return {**updated(call, server, {}), "addresses": addresses(server, is_plain=call.version < WHOLE_SINCE), **key, **user_data}
+    return {**updated(call, server, {}, groups), "addresses": addresses(server, is_plain=call.version < WHOLE_SINCE), **key, **user_data}
 
 
 async def shelve(call: Call, server_id: str, _asked: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,17 @@ WHOLE_SINCE = 75
 """From here on the answer of an update has all fields."""
 
 
+Groups = Mapping[str, Sequence[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is shown, to whom: ``hosts`` by name is there for admins only."""
+    """What is shown, to whom: ``hosts`` by name is there for admins only. ``groups``: names of security groups, by server."""
 
     call: Call
     server: Instance
     hosts: dict[str, ComputeNode]
+    groups: Groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +123,13 @@ def _host_status(view: View) -> str:
 
 
 def _volumes(view: View) -> list[dict[str, Any]]:
-    devices = view.server.block_devices
+    devices = [device for device in view.server.block_devices if device.is_shown]
     since = view.call.version >= 3
     return [{"id": device.volume_id, **({"delete_on_termination": device.deletes_volume} if since else {})} for device in devices]
+
+
+def _security_groups(view: View) -> list[dict[str, str]]:
+    return [{"name": name} for name in view.groups.get(view.server.uuid, ())]
 
 
 def _hostname(view: View) -> str:
@@ -151,7 +159,7 @@ FIELDS: tuple[Field, ...] = (
     Field("OS-EXT-AZ:availability_zone", lambda v: v.server.availability_zone or ""),
     Field("config_drive", lambda v: "True" if v.server.has_config_drive else ""),
     Field("key_name", lambda v: v.server.key_name),
-    Field("security_groups", lambda _: [{"name": "default"}]),
+    Field("security_groups", _security_groups, when=lambda server: bool(server.vifs)),
     Field("OS-SRV-USG:launched_at", lambda v: _usage_date(v.server.launched_at)),
     Field("OS-SRV-USG:terminated_at", lambda v: _usage_date(v.server.terminated_at)),
     Field("OS-EXT-STS:task_state", lambda v: v.server.task_state),
@@ -187,21 +195,21 @@ def brief(call: Call, server: Instance) -> dict[str, Any]:
     return {"id": server.uuid, "name": server.name, "links": links_of(call, "servers", server.uuid)}
 
 
-def shown(call: Call, server: Instance, hosts: dict[str, ComputeNode]) -> dict[str, Any]:
+def shown(call: Call, server: Instance, hosts: dict[str, ComputeNode], groups: Groups) -> dict[str, Any]:
     """A server by itself."""
-    view = View(call, server, hosts)
+    view = View(call, server, hosts, groups)
     return {field.name: field.value(view) for field in FIELDS if field.is_in(view, is_update=False, is_list=False)}
 
 
-def listed(call: Call, servers: Iterable[Instance], hosts: dict[str, ComputeNode]) -> list[dict[str, Any]]:
+def listed(call: Call, servers: Iterable[Instance], hosts: dict[str, ComputeNode], groups: Groups) -> list[dict[str, Any]]:
     """Servers in a list with details."""
-    views = [View(call, server, hosts) for server in servers]
+    views = [View(call, server, hosts, groups) for server in servers]
     return [{field.name: field.value(view) for field in FIELDS if field.is_in(view, is_update=False, is_list=True)} for view in views]
 
 
-def updated(call: Call, server: Instance, hosts: dict[str, ComputeNode]) -> dict[str, Any]:
+def updated(call: Call, server: Instance, hosts: dict[str, ComputeNode], groups: Groups) -> dict[str, Any]:
     """A server as the answer to its update."""
-    view = View(call, server, hosts)
+    view = View(call, server, hosts, groups)
     answer = {field.name: field.value(view) for field in FIELDS if field.is_in(view, is_update=True, is_list=False)}
     if call.version < WHOLE_SINCE:
         answer["addresses"] = addresses(server, is_plain=call.version < 3)

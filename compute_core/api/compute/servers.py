@@ -7,6 +7,7 @@ from typing import Any
 
 from compute_core.api.call import Call
 from compute_core.api.compute.server_query import filters_of, is_impossible
+from compute_core.api.compute.server_security_groups import names_of
 from compute_core.api.compute.server_view import addresses, brief, listed, shown, updated
 from compute_core.api.paging import links_when_full
 from compute_core.api.texts import address
@@ -55,20 +56,20 @@ async def index(call: Call) -> dict[str, Any]:
 async def detail(call: Call) -> dict[str, Any]:
     """Servers with everything that the caller may see."""
     servers = await _select(call)
-    return _with_links(call, "/servers/detail", listed(call, servers, await _hosts(call, servers)))
+    return _with_links(call, "/servers/detail", listed(call, servers, await _hosts(call, servers), await names_of(call, servers)))
 
 
 async def show(call: Call) -> dict[str, Any]:
     """One server."""
     server = await call.services.compute.get_server(call.context, call.path["server_id"])
-    return {"server": shown(call, server, await _hosts(call, [server]))}
+    return {"server": shown(call, server, await _hosts(call, [server]), await names_of(call, [server]))}
 
 
 async def update(call: Call) -> dict[str, Any]:
     """Change what may be changed."""
     changes = {_CHANGES[name][0]: _CHANGES[name][1](value) for name, value in call.body["server"].items()}
     server = await call.services.compute.update_server(call.context, call.path["server_id"], **changes)
-    return {"server": updated(call, server, await _hosts(call, [server]))}
+    return {"server": updated(call, server, await _hosts(call, [server]), await names_of(call, [server]))}
 
 
 async def delete(call: Call) -> None:

@@ -1,1 +1,1 @@
-"""Handlers of the network endpoint: what the networks are, to choose from. They are the operator's; nothing can be made here."""
+"""Handlers of the network endpoint: the operator's networks, to choose from, and users' ports and security groups."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from compute_core.api.call import Call
+from compute_core.api.network.choice import chosen
 from compute_core.model.errors import NotFound
 from compute_core.networks.port import Network
 
-_NAMESPACE = uuid.UUID("3f9f37b4-0d8e-5d5e-8f5d-5b0ed7a0a3c4")
-
-
-def _subnet_id(network: Network) -> str:
-    return str(uuid.uuid5(_NAMESPACE, network.id))
+EXTENSIONS: Mapping[str, str] = {
+    "security-group": "Groups of rules that say what may pass ports.",
+    "port-security": "Ports that are kept to their addresses and groups, or not.",
+    "standard-attr-description": "Descriptions of resources.",
+    "standard-attr-timestamp": "Dates of resources.",
+}
+"""What is there beyond networks and subnets, by alias."""
 
 
 async def versions(call: Call) -> dict[str, Any]:
@@ -23,9 +26,21 @@ async def versions(call: Call) -> dict[str, Any]:
 
 
 async def extensions(call: Call) -> dict[str, Any]:
-    """No extension."""
+    """What is there beyond networks and subnets."""
     del call
-    return {"extensions": []}
+    return {"extensions": [_extension(alias) for alias in EXTENSIONS]}
+
+
+async def extension(call: Call) -> dict[str, Any]:
+    """One of them."""
+    alias = call.path["alias"]
+    if alias not in EXTENSIONS:
+        raise NotFound(f"Extension with alias {alias} does not exist")
+    return {"extension": _extension(alias)}
+
+
+def _extension(alias: str) -> dict[str, Any]:
+    return {"alias": alias, "name": alias, "description": EXTENSIONS[alias], "links": [], "updated": "2013-02-05T10:00:00-00:00"}
 
 
 def _network(network: Network) -> dict[str, Any]:
@@ -36,7 +51,7 @@ def _network(network: Network) -> dict[str, Any]:
         "admin_state_up": True,
         "shared": True,
         "router:external": False,
-        "subnets": [_subnet_id(network)],
+        "subnets": [network.subnet_id],
         "mtu": 1500,
         "tenant_id": "",
         "project_id": "",
@@ -47,7 +62,7 @@ def _network(network: Network) -> dict[str, Any]:
 
 def _subnet(network: Network) -> dict[str, Any]:
     return {
-        "id": _subnet_id(network),
+        "id": network.subnet_id,
         "name": network.label,
         "network_id": network.id,
         "cidr": network.cidr,
@@ -66,9 +81,7 @@ def _subnet(network: Network) -> dict[str, Any]:
 
 async def networks(call: Call) -> dict[str, Any]:
     """The networks, or those with a name or id."""
-    name, ids = call.query.get("name"), call.query.all("id")
-    found = await call.services.networks.list()
-    return {"networks": [_network(item) for item in found if name in {None, item.label} and (not ids or item.id in ids)]}
+    return {"networks": chosen(call, map(_network, await call.services.networks.list()))}
 
 
 async def network(call: Call) -> dict[str, Any]:
@@ -81,5 +94,12 @@ async def network(call: Call) -> dict[str, Any]:
 
 async def subnets(call: Call) -> dict[str, Any]:
     """The subnets: one for each network."""
-    wanted = call.query.get("network_id")
-    return {"subnets": [_subnet(item) for item in await call.services.networks.list() if wanted in {None, item.id}]}
+    return {"subnets": chosen(call, map(_subnet, await call.services.networks.list()))}
+
+
+async def subnet(call: Call) -> dict[str, Any]:
+    """One subnet."""
+    for item in await call.services.networks.list():
+        if item.subnet_id == call.path["subnet_id"]:
+            return {"subnet": _subnet(item)}
+    raise NotFound(f"Subnet {call.path['subnet_id']} could not be found.")

@@ -153,7 +153,7 @@ def test_several_servers_are_asked_for_at_once(tmp_path: Path) -> None:
         ({"metadata": {"k" * 256: "v"}}, "does not match any of the regexes"),
         ({"availability_zone": "mars"}, "The requested availability zone is not available"),
         ({"networks": [{"uuid": NOWHERE}]}, f"Network {NOWHERE} could not be found."),
-        ({"networks": [{"port": NOWHERE}]}, "neither a port nor an address"),
+        ({"networks": [{"port": NOWHERE}]}, f"Port {NOWHERE} could not be found."),
         ({"security_groups": [{"name": "web"}]}, "Security group web not found"),
         ({"block_device_mapping_v2": [{"boot_index": 0, "uuid": NOWHERE, "source_type": "volume"}]}, "Boot sequence for the instance"),
         ({"block_device_mapping": [{"volume_id": NOWHERE}]}, "block_device_mapping is not read here"),

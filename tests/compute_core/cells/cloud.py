@@ -199,8 +199,8 @@ async def cloud(
     line = bus or InProcessBus()
     top, leaf = await open_store(databases[0]), await open_store(databases[1])
     images, image = await active_image(folder, clock)
-    networks = await EmbeddedNetworks.open(leaf)
-    api = ApiCell(api_settings or ApiCellSettings(), top, line, images, clock, Random(1))
+    networks = await embedded_networks(leaf, clock)
+    api = ApiCell(api_settings or ApiCellSettings(), top, line, images, clock, Random(1), networks=networks)
     cell = ComputeCell(cell_settings or ComputeCellSettings(), leaf, line, networks, clock, Random(2))
     await api.start()
     await cell.start()
@@ -213,6 +213,11 @@ async def cloud(
     await line.close()
     await top.close()
     await leaf.close()
+
+
+async def embedded_networks(store: Store, clock: Clock) -> EmbeddedNetworks:
+    chance = Random(4)
+    return await EmbeddedNetworks.open(store, clock, lambda: str(UUID(int=chance.getrandbits(128), version=4)))
 
 
 async def active_image(folder: Path, clock: Clock) -> tuple[EmbeddedImageStore, Image]:

@@ -17,12 +17,11 @@ from compute_core.cells.settings import ApiCellSettings, ComputeCellSettings
 from compute_core.model.errors import Conflict, NotFound
 from compute_core.model.instances import RUNNING
 from compute_core.model.json import to_json
-from compute_core.networks.embedded import EmbeddedNetworks
 from compute_core.store import instances, mappings
 from compute_core.store.adapters import open_store
 from fake_xapi.engine.virtual_time import run_virtual
 from tests.compute_core.cells.books import check_books
-from tests.compute_core.cells.cloud import ADMIN, USER, Cloud, cloud, is_at_rest
+from tests.compute_core.cells.cloud import ADMIN, USER, Cloud, cloud, embedded_networks, is_at_rest
 
 Body = Callable[[Cloud], Awaitable[None]]
 Within = Callable[..., None]
@@ -260,7 +259,7 @@ def test_a_cell_that_is_restarted_goes_on_where_it_was(within: Within) -> None:
         created = await it.create()
         await asyncio.sleep(0)
         await it.cell.close()
-        networks = await EmbeddedNetworks.open(it.leaf)
+        networks = await embedded_networks(it.leaf, it.clock)
         it.cell = ComputeCell(ComputeCellSettings(), it.leaf, it.bus, networks, it.clock, Random(7))
         await it.cell.start()
         await it.add_host("host1")
@@ -302,7 +301,7 @@ def test_a_cell_without_room_passes_the_server_on_to_the_next(tmp_path: Path) ->
         async with cloud(tmp_path, api_settings=ApiCellSettings(children=("cell1", "cell2"))) as it:
             store = await open_store("sqlite://")
             settings = ComputeCellSettings(path="api!cell2")
-            second = ComputeCell(settings, store, it.bus, await EmbeddedNetworks.open(store), it.clock, Random(4))
+            second = ComputeCell(settings, store, it.bus, await embedded_networks(store, it.clock), it.clock, Random(4))
             await second.start()
             await it.add_host("full", memory_mb=1500)
             roomy = await it.add_host("roomy", cell="cell2")

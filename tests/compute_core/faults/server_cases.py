@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compute_core.model.networks import Wish
 from tests.compute_core.faults.case import Case
 from tests.compute_core.faults.deeds import acting, having, with_cached_image, with_server
 from tests.compute_core.faults.scene import USER, Scene
@@ -12,7 +13,7 @@ async def _snapshot(scene: Scene) -> None:
 
 
 async def _order_with_two_interfaces(scene: Scene) -> None:
-    await scene.order(networks=("private", "private"))
+    await scene.order(networks=(Wish("private"), Wish("private")))
 
 
 SERVERS = (

@@ -1,0 +1,59 @@
+"""Servers' interfaces at the top: ports are given to servers here; everything else is done by the servers' hosts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from compute_core.cells.servers import CellServers
+from compute_core.model.errors import ComputeError, NotFound
+from compute_core.model.instances import Instance, Vif
+from compute_core.model.json import to_json
+from compute_core.model.networks import Wish
+from compute_core.model.requests import RequestContext
+from compute_core.model.transitions import begin
+from compute_core.networks.port import Networks
+
+
+class ServerInterfaces:
+    """See the port for each. Without a network service there is nothing to attach."""
+
+    def __init__(self, servers: CellServers, networks: Networks | None) -> None:
+        self._servers = servers
+        self._networks = networks
+
+    async def attach_interface(self, context: RequestContext, uuid: str, wish: Wish) -> Vif:
+        """See the port."""
+        instance = await self._servers.unlocked(context, uuid)
+        begin(instance, "attach_interface")
+        networks = self._service(wish)
+        made = replace(await networks.allocate(uuid, instance.project_id, wish), state="attaching")
+        try:
+            await self._begin(context, instance, "attach_interface", (*instance.vifs, made))
+        except ComputeError:
+            await networks.unbind(made.id)
+            raise
+        return made
+
+    async def detach_interface(self, context: RequestContext, uuid: str, port_id: str) -> None:
+        """See the port."""
+        instance = await self._servers.unlocked(context, uuid)
+        begin(instance, "detach_interface")
+        vif = interface(instance, port_id)
+        vifs = tuple(replace(each, state="detaching") if each is vif else each for each in instance.vifs)
+        await self._begin(context, instance, "detach_interface", vifs)
+
+    async def _begin(self, context: RequestContext, instance: Instance, action: str, vifs: tuple[Vif, ...]) -> None:
+        await self._servers.begin(context, instance.uuid, action, {}, {"vifs": to_json(vifs)})
+
+    def _service(self, wish: Wish) -> Networks:
+        if self._networks is None:
+            raise NotFound.of("Network", wish.network or wish.port)
+        return self._networks
+
+
+def interface(instance: Instance, port_id: str) -> Vif:
+    """An interface of a server. NotFound."""
+    for vif in instance.vifs:
+        if vif.id == port_id:
+            return vif
+    raise NotFound(f"Port id {port_id} could not be found.")
