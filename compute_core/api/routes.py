@@ -7,6 +7,7 @@ from compute_core.api.compute import (
     diagnostics,
     external_events,
     flavors,
+    hosts,
     hypervisors,
     instance_actions,
     interfaces,
@@ -29,8 +30,10 @@ from compute_core.api.compute import (
 from compute_core.api.identity import directory, tokens
 from compute_core.api.image import images, listing
 from compute_core.api.network import networks, ports, security_groups
+from compute_core.api.operator import hosts as operator_hosts
 from compute_core.api.route import ADMIN, ANYBODY, KNOWN, MEMBER, READER, Action, Route, Service
 from compute_core.api.schemas import aggregates as aggregate_bodies
+from compute_core.api.schemas import hosts as host_bodies
 from compute_core.api.schemas import moves, resources
 from compute_core.api.schemas import networks as network_bodies
 from compute_core.api.schemas import server_life as life_bodies
@@ -156,6 +159,12 @@ COMPUTE: tuple[Route, ...] = (
         moves.FORCE_COMPLETE,
         since=22,
     ),
+    Route("GET", "/os-hosts", hosts.index, ADMIN, until=hosts.LAST_VERSION),
+    Route("GET", "/os-hosts/{host}", hosts.show, ADMIN, until=hosts.LAST_VERSION),
+    Route("PUT", "/os-hosts/{host}", hosts.update, ADMIN, 200, host_bodies.UPDATE, until=hosts.LAST_VERSION),
+    Route("GET", "/os-hosts/{host}/startup", hosts.power("startup", "power_on"), ADMIN, until=hosts.LAST_VERSION),
+    Route("GET", "/os-hosts/{host}/shutdown", hosts.power("shutdown", "shutdown", clearing="stop"), ADMIN, until=hosts.LAST_VERSION),
+    Route("GET", "/os-hosts/{host}/reboot", hosts.power("reboot", "reboot", clearing="stop"), ADMIN, until=hosts.LAST_VERSION),
     Route("GET", "/os-aggregates", aggregates.index, ADMIN),
     Route("POST", "/os-aggregates", aggregates.create, ADMIN, 200, aggregate_bodies.CREATE),
     Route("GET", "/os-aggregates/{aggregate_id}", aggregates.show, ADMIN),
@@ -243,6 +252,12 @@ VOLUME: tuple[Route, ...] = (
     Route("DELETE", "/v3/volumes/{volume_id}/metadata/{key}", volumes.delete_metadata, MEMBER),
 )
 
+OPERATOR: tuple[Route, ...] = (
+    Route("GET", "/hosts", operator_hosts.index, ADMIN),
+    Route("GET", "/hosts/{host}", operator_hosts.show, ADMIN),
+    Route("POST", "/hosts/{host}/action", operator_hosts.act, ADMIN, 202, host_bodies.ACTION),
+)
+
 VERSIONS: tuple[Route, ...] = (
     Route("GET", "/", versions.index, ANYBODY),
     Route("GET", "/v2.1", versions.show, ANYBODY),
@@ -259,4 +274,5 @@ SERVICES: tuple[Service, ...] = (
     Service("image", "/image", IMAGES_API),
     Service("network", "/network", NETWORK),
     Service("volume", "/volume", VOLUME),
+    Service("compute operator", "/operator/v1", OPERATOR),
 )

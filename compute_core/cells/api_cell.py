@@ -9,6 +9,7 @@ from compute_core.bus.port import Bus, Serving
 from compute_core.cells.aggregates import CellAggregates
 from compute_core.cells.capacity import CellCapacity
 from compute_core.cells.catalogue import Flavors, KeyPairs
+from compute_core.cells.cell_upkeep import CellUpkeep
 from compute_core.cells.hand_over import HandOver
 from compute_core.cells.host_operations import HostOperations
 from compute_core.cells.loops import Loops
@@ -55,14 +56,7 @@ class ApiCell:
         overview = Overview(self._router, settings.child_paths, settings.overview_timeout_s)
         self._loops = Loops()
         self._serving: Serving | None = None
-        self.create_servers = self._servers.create_servers
-        self.list_servers = self._servers.list_servers
-        self.get_server = self._servers.get_server
-        self.update_server = self._servers.update_server
-        self.delete_server = self._servers.delete_server
-        self.act = self._servers.act
-        self.create_image = self._servers.create_image
-        self.force_delete = self._servers.force_delete
+        self._take_over_servers(self._servers)
         self._take_over_backups(ServerBackups(self._servers, images))
         self._take_over(ServerLife(settings, store, self._servers, images, clock))
         self._take_over_moves(ServerMoves(settings, store, self._router, self._servers, images))
@@ -71,17 +65,30 @@ class ApiCell:
         passwords = ServerPasswords(self._servers)
         self.change_password = passwords.change_password
         self.forget_password = passwords.forget_password
-        self.query = self._servers.query
-        self.command = self._servers.command
-        self.set_metadata = self._servers.set_metadata
-        self.delete_metadata = self._servers.delete_metadata
-        self.limits = self._servers.limits
         self._take_over_catalogue(self._flavors)
         self._take_over_overview(keys, overview)
         self._take_over_aggregates(CellAggregates(settings, store, self._router, overview, clock, chance))
         self._take_over_hosts(
             HostOperations(self._router, settings.child_paths, images, settings.call_timeout_s, settings.overview_timeout_s)
         )
+        upkeep = CellUpkeep(self._router, settings)
+        self.list_upkeep = upkeep.list_upkeep
+        self.tend_host = upkeep.tend_host
+
+    def _take_over_servers(self, servers: CellServers) -> None:
+        self.create_servers = servers.create_servers
+        self.list_servers = servers.list_servers
+        self.get_server = servers.get_server
+        self.update_server = servers.update_server
+        self.delete_server = servers.delete_server
+        self.act = servers.act
+        self.create_image = servers.create_image
+        self.force_delete = servers.force_delete
+        self.query = servers.query
+        self.command = servers.command
+        self.set_metadata = servers.set_metadata
+        self.delete_metadata = servers.delete_metadata
+        self.limits = servers.limits
 
     def _take_over_catalogue(self, flavors: Flavors) -> None:
         self.list_flavors = flavors.list_flavors

@@ -14,9 +14,11 @@ from sqlalchemy import Connection
 from compute_core.bus.port import Bus, Endpoint, Serving
 from compute_core.cells import action_log, outcomes
 from compute_core.cells import ledger as ledger_module
+from compute_core.cells.aggregate_copies import AggregateCopies
 from compute_core.cells.announcing import Announcing
 from compute_core.cells.healing import CONTEXT, Healing
 from compute_core.cells.heartbeats import Heartbeats
+from compute_core.cells.host_hands import Hands
 from compute_core.cells.host_questions import HostQuestions
 from compute_core.cells.host_table import HostTable
 from compute_core.cells.ledger import Also, Ledger
@@ -28,8 +30,8 @@ from compute_core.cells.put_aside import PutAside
 from compute_core.cells.routing import Router, topic_of
 from compute_core.cells.settings import ComputeCellSettings
 from compute_core.cells.steps import End
+from compute_core.cells.upkeep import HostUpkeep
 from compute_core.cells.usage_table import UsageTable
-from compute_core.model.aggregates import Aggregate, memberships
 from compute_core.model.clock import Clock
 from compute_core.model.errors import BuildFailed, ComputeError, Conflict, NotFound
 from compute_core.model.instances import Instance, Vif, VmState
@@ -38,7 +40,6 @@ from compute_core.model.networks import Wish
 from compute_core.model.transitions import MOVES
 from compute_core.networks.port import Networks
 from compute_core.scheduler.ranking import Ranking
-from compute_core.store import aggregates as aggregate_rows
 from compute_core.store import builds, hosts, instance_actions, instances, outbox
 from compute_core.store.builds import Build
 from compute_core.store.port import Store
@@ -70,17 +71,19 @@ class ComputeCell:
         self._healing = Healing(settings, self._ledger, self._table, self._placing, networks, bus)
         self._put_aside = PutAside(settings, self._ledger, self._placing, self._healing)
         self._moving = Moving(settings, self._ledger, self._table, self._healing, chance)
+        self._upkeep = HostUpkeep(Hands(settings, store, self._table, self._healing, self.act), clock)
         self._heartbeats = Heartbeats(settings, store, clock, self._table)
         self._hosts = HostQuestions(self._table, store, bus, settings.call_timeout_s)
         self._usages = UsageTable()
         self._announcing = Announcing(settings, self._ledger, self._table, self._router)
+        self._aggregates = AggregateCopies(store, self._table, self._announcing)
         self._loops = Loops()
         self._serving: Serving | None = None
 
     async def start(self) -> None:
         """Take up where the database says that the cell was left, and serve."""
         now_s = self._clock.now().timestamp()
-        self._table.set_memberships(memberships(await self._store.run(aggregate_rows.listed)))
+        await self._aggregates.open()
         for stored in await self._store.run(hosts.listed):  # nobody could report while we were away: all have time to do so now
             self._table.put(replace(stored, heartbeat_at_s=now_s), now_s)
         self._placing.ask(await self._store.run(builds.listed))
@@ -92,6 +95,7 @@ class ComputeCell:
         self._loops.every(f"{self._settings.path} put aside", self._settings.watchdog_interval_s, self._put_aside.watch)
         self._loops.every(f"{self._settings.path} moves", self._settings.watchdog_interval_s, self._moving.watch)
         self._loops.every(f"{self._settings.path} filters", 0.0, self._tell_of_filters)
+        self._loops.every(f"{self._settings.path} upkeep", 0.0, self._upkeep.work)
         self._loops.every(f"{self._settings.path} capacity", self._settings.capacity_interval_s, self._announcing.announce_capacity)
 
     async def close(self) -> None:
@@ -116,10 +120,12 @@ class ComputeCell:
             "list_hosts": self.list_hosts,
             "has_zone": self.has_zone,
             "set_service": self.set_service,
-            "take_aggregates": self.take_aggregates,
+            "take_aggregates": self._aggregates.take,
             "query_host": self._hosts.ask,
             "cache_images": self._hosts.cache_images,
             "list_usages": self._usages.list,
+            "list_upkeep": self._upkeep.list,
+            "tend_host": self._upkeep.tend,
             "heartbeat": self._heartbeats.take,
             "usage_measured": self._usages.heard,
             "known": self._hosts.known,
@@ -271,12 +277,6 @@ class ComputeCell:
             await self._healing.leave(host)
         return to_json(self._table.get(host))
 
-    async def take_aggregates(self, aggregates: Sequence[Any]) -> None:
-        """Keep copies of aggregates that are newer than what is known; the hosts are in other ones, and so in other zones, at once."""
-        news = [from_json(aggregate, Aggregate) for aggregate in aggregates]
-        self._table.set_memberships(memberships(await self._store.run(aggregate_rows.take, news)))
-        await self._announcing.announce_capacity()
-
     # ---- from agents --------------------------------------------------------------------------------------------------
 
     async def build_progress(self, uuid: str, task_state: str | None, progress: int, host: str = "") -> None:
@@ -315,6 +315,7 @@ class ComputeCell:
         self, uuid: str, action: str, error: str | None, power_state: int, changes: Mapping[str, Any], host: str = "", note: str = ""
     ) -> None:
         """An action has ended, well or not; one that ended well may have changed members of the instance. ``note``: worth telling."""
+        self._upkeep.poked.set()
         if action in MOVES:
             await self._moving.finished(End(action, host, error, power_state, self._clock.iso(), changes), uuid)
             return

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from compute_core.cells.aggregate_port import Aggregates
 from compute_core.cells.host_port import HostCare
+from compute_core.cells.upkeep_port import HostTending
 from compute_core.model.flavors import Flavor
 from compute_core.model.hosts import AvailabilityZone, ComputeNode, Service
 from compute_core.model.instance_actions import InstanceAction
@@ -215,5 +216,5 @@ class Hosts(Protocol):
         """The caller's project: what it may use and what it does."""
 
 
-class ComputeApi(Servers, Catalogue, Hosts, Aggregates, HostCare, Protocol):
+class ComputeApi(Servers, Catalogue, Hosts, Aggregates, HostCare, HostTending, Protocol):
     """All of it: what ``ApiCell`` is to the REST API."""

@@ -41,7 +41,8 @@ class ComputeCellSettings:
 
     ``shelved_offload_s``: so long a shelved server stays on its host; 0 not at all, below 0 for ever. ``reclaim_s``: so long a server
     that was deleted softly may be restored; below 0 for ever. ``resize_confirm_window_s``: so long a resized server waits for its user's
-    word before it is taken for confirmed; 0 for ever.
+    word before it is taken for confirmed; 0 for ever. ``moves_at_once``: so many servers leave a host in maintenance at once.
+    ``resume_guests_state_on_host_boot``: whether servers that were stopped for a host's reboot are started after it.
     """
 
     path: str = "api!cell1"
@@ -63,6 +64,10 @@ class ComputeCellSettings:
     outbox_batch: int = 500
     outbox_retry_s: float = 5.0
     call_timeout_s: float = 60.0
+    moves_at_once: int = 4
+    upkeep_look_s: float = 5.0
+    tend_timeout_s: float = 900.0
+    resume_guests_state_on_host_boot: bool = False
 
     @property
     def name(self) -> str:

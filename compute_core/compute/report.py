@@ -28,4 +28,6 @@ async def report(xapi: XenApi, place: Place, host: str, running_vms: int, usage:
         cpu_model=place.cpu_model,
         supports_hvm=place.supports_hvm,
         others_disk_gb=-1 if usage is None else max(usage.disk.used_bytes - usage.disk.servers_bytes, 0) // GIB,
+        pool=place.pool,
+        is_master=place.is_master,
     )

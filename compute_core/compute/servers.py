@@ -11,6 +11,7 @@ from typing import Any
 from compute_core.bus.port import Endpoint
 from compute_core.compute.cell import Cell
 from compute_core.compute.guest_agents import UNTOLD, Told, first_told, told_on
+from compute_core.compute.host_life import HOST_REQUESTS
 from compute_core.compute.host_work import HostWork, Sightings
 from compute_core.compute.image_care import cache_ahead
 from compute_core.compute.metering import Meter
@@ -66,6 +67,7 @@ class Servers:
             "cache_images": self.cache_images,
             "peer": self.peer,
             "hear": self.hear,
+            "tend": self.tend,
             "ping": self.ping,
         }
 
@@ -152,6 +154,16 @@ class Servers:
             finally:
                 self.operations.is_untidy |= not is_met
             return answer
+
+    async def tend(self, request: str, arguments: Any) -> Any:
+        """One of HOST_REQUESTS, about the host as a whole. Conflict with XenServer's reason when it is refused."""
+        log.info("%s: %s the host", self.name, request)
+        try:
+            return await HOST_REQUESTS[request](self.host, arguments)
+        except XenApiFailure as failure:
+            raise Conflict(f"{self.name}: {request} is refused: {failure}") from failure
+        except Unanswered as problem:
+            raise HostUnreachable(f"{self.name} did not answer {request}: {problem}") from problem
 
     async def recover(self, server: Instance, action: str, arguments: Mapping[str, Any]) -> None:
         """Go on with what a killed agent had begun, or take it back; the cell is told how that ended."""

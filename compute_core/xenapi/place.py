@@ -24,8 +24,8 @@ class Place:
     """Refs and facts of one host that do not change while it is up.
 
     ``locks_vifs``: the host may keep VIFs to their addresses. ``rxtx_base_kib_s``: what one may send of a flavor with the factor 1, 0: as
-    much as it likes. ``is_alone``: the pool, whose uuid is ``pool``, has no other host. ``token`` is where events of what changes begin,
-    ``initiator`` the host's name in iSCSI.
+    much as it likes. ``is_alone``: the pool, whose uuid is ``pool``, has no other host; ``is_master``: it leads it. ``token`` is where
+    events of what changes begin, ``initiator`` the host's name in iSCSI.
     """
 
     host: str
@@ -43,6 +43,7 @@ class Place:
     is_alone: bool
     token: str
     pool: str = ""
+    is_master: bool = True
     initiator: str = ""
     locks_vifs: bool = False
     rxtx_base_kib_s: int = 0
@@ -74,6 +75,7 @@ async def learn(session: Session, url: str) -> Place:
         token=batch["token"],
         pool=next((pool["uuid"] for pool in tables["pool"].values()), ""),
         locks_vifs=record["license_params"].get("restrict_vif_locking") == "false",
+        is_master=any(pool["master"] == host for pool in tables["pool"].values()),
         initiator=record.get("iscsi_iqn") or record["other_config"].get("iscsi_iqn", ""),
     )
 

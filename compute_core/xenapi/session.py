@@ -40,6 +40,9 @@ LONG_CALLS = frozenset(
         "VDI.destroy",
         "SR.scan",
         "host.call_plugin",
+        "host.power_on",
+        "pool.join",
+        "pool.eject",
     }
 )
 """Calls that may wait for guests, disks, or for other operations on the same object."""

@@ -81,13 +81,15 @@ class Agent:
             await self._serving.close()
         self._serving = self._heart = None
 
-    async def beat(self) -> None:
+    def report(self) -> HostReport:
         used = 1024 + 256 * len(self.vms)
-        report = HostReport(
+        return HostReport(
             self.host, f"{self.host}.example", f"uuid-{self.host}", "6.1", "10.1.0.1", 8, self.memory_mb, self.memory_mb - used, 1000, 990,
             len(self.vms),
         )  # fmt: skip
-        arguments = {"report": to_json(report), "instances_known": sorted(self.vms)}
+
+    async def beat(self) -> None:
+        arguments = {"report": to_json(self.report()), "instances_known": sorted(self.vms)}
         answer = await self.bus.call(f"cell.{self.cell}", "heartbeat", arguments, 10)
         self.unwanted = answer["unwanted"]
         for uuid in self.unwanted:
