@@ -113,6 +113,10 @@ LIFE_OPTIONS = (
         "--guest-agents", type=path_option, metavar="FILE",
         help="What is known of the agents in guests: a JSON file. [default: images say whose guests have one]",
     ),
+    click.option(
+        "--guest-agents", type=path_option, metavar="FILE",
+        help="What is known of the agents in guests: a JSON file. [default: images say whose guests have one]",
+    ),
 )  # fmt: skip
 """What becomes of servers by waiting, and where their screens are; called as the members of ``Settings``."""
 

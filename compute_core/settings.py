@@ -62,6 +62,8 @@ class Settings:
 
     ``guest_agents``: the file of what is known of the agents in guests (see `guest_agent_rules`), None: as usual.
 
+    ``guest_agents``: the file of what is known of the agents in guests (see `guest_agent_rules`), None: as usual.
+
     ``reclaim_s``: so long a deleted server may be restored, 0: not at all. ``shelved_offload_s``: see the compute cell's settings.
     ``copies_whole``: whether servers get disks that share nothing with their images. ``eviction``: when the images that hosts keep go.
     ``networks``: label, bridge and CIDR of each, the first
@@ -93,6 +95,7 @@ class Settings:
     reclaim_s: float = 0.0
     shelved_offload_s: float = 0.0
     copies_whole: bool = False
+    guest_agents: Path | None = None
     guest_agents: Path | None = None
     networks: tuple[tuple[str, str, str], ...] = (DEFAULT_NETWORK,)
     filtering: Filtering = "locking"
