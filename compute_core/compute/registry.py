@@ -36,8 +36,8 @@ OPERATIONS: Mapping[str, Operation] = {
     **RESCUING,
     **PUTTING_ASIDE,
     **VOLUMES,
-}
     **INTERFACES,
+}
 """Each tells its end by ``action_finished``."""
 
 QUERIES: Mapping[str, Query] = {
@@ -70,6 +70,6 @@ RESUMES: Mapping[str, Operation] = {
     **SNAPSHOTS_RESUMES,
     **BACKUPS_RESUMES,
     **VOLUMES_RESUMES,
+    **INTERFACES_RESUMES,
 }
 """The same for operations that need no more than the instance to go on, or to be taken back."""
-    **INTERFACES_RESUMES,
