@@ -55,9 +55,8 @@ async def _cleaned(work: HostWork, wanted: list[Found]) -> list[Cleaned]:
     for each in wanted:
         log.warning("%s: %s %s (%s) goes: %s", work.host.settings.host, each.orphan.kind, each.orphan.id, each.orphan.name, each.orphan.why)
         done.append(await clean(work.host.xapi, work.host.place, work.host.targets, each))
-    for each in done:
-        if each.problem:
-            log.warning("%s: %s %s stays: %s", work.host.settings.host, each.kind, each.id, each.problem)
+    for failed in (one for one in done if one.problem):
+        log.warning("%s: %s %s stays: %s", work.host.settings.host, failed.kind, failed.id, failed.problem)
     return done
 
 

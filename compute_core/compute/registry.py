@@ -44,6 +44,7 @@ QUERIES: Mapping[str, Query] = {
     **CONSOLES,
     **STEERING,
     **GUEST_COMMANDS,
+    **IO_WEIGHTS,
 }
 """Each answers at once, whatever is under way. All but those of STEERING and GUEST_COMMANDS change nothing.
 

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from fake_xapi.dom0 import xenstore
 from fake_xapi.dom0.folders import MOUNTS
+from fake_xapi.dom0.ionice import ionice
 from fake_xapi.dom0.network_commands import NETWORK_COMMANDS
 from fake_xapi.dom0.plugins.place import Dom0, PluginError
 from fake_xapi.dom0.script_process import Asked, Reply
-from fake_xapi.guest.watches import written_by_dom0
 from fake_xapi.dom0.switch import ovs_ofctl
+from fake_xapi.guest.watches import written_by_dom0
 from fake_xapi.state.ids import Id
 
 Words = list[str]
@@ -38,17 +39,19 @@ async def run(dom0: Dom0, top: Path, asked: Asked) -> Reply:
     if name == "rsync":
         return await _rsync(dom0, top, words, asked.folder)
     try:
-        if name in NETWORK_COMMANDS:
         if name == "ovs-ofctl":
             return 0, ovs_ofctl(dom0, top, words), ""
-        if name == "ionice":
-            return 0, ionice(dom0, words), ""
-            return 0, NETWORK_COMMANDS[name](dom0, words), ""
+        if name in _PLAIN:
+            return 0, _PLAIN[name](dom0, words), ""
         if name in _XENSTORE:
             return 0, _XENSTORE[name](dom0, [word for word in words if word != "--"]), ""
     except PluginError as refusal:
         return (1 if str(refusal) else 2), "", str(refusal).removeprefix("command failed with code 1: ")
     return 127, "", f"{name}: command not found"
+
+
+_PLAIN: Mapping[str, Callable[[Dom0, Words], str]] = {**NETWORK_COMMANDS, "ionice": ionice}
+"""What takes no time, and no words but its own."""
 
 
 # ---- xenstore --------------------------------------------------------------------------------------------------------------------
@@ -161,5 +164,5 @@ def _within(top: Path, path: str) -> str:
     return path
 
 
-COMMANDS: tuple[str, ...] = (*_XENSTORE, *NETWORK_COMMANDS, "ovs-ofctl", "ionice", "sleep", "rsync")
+COMMANDS: tuple[str, ...] = (*_XENSTORE, *_PLAIN, "ovs-ofctl", "sleep", "rsync")
 """All that scripts find in their PATH, before those of the system."""

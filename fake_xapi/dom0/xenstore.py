@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from fake_xapi.dom0.tapdisks import back_ends, disk_number
 from fake_xapi.guest import machine
 from fake_xapi.guest.metrics import fields_of, keys_of
 from fake_xapi.guest.systems import DRIVERS
@@ -20,7 +21,6 @@ _FROM_CALLER = ("vm-data/", "FIST/")
 """The keys of VM.xenstore_data that are put into a domain's tree; others never are."""
 _KIB = 1024
 _CONNECTED = "4"
-_MANY_DISKS = 16
 
 
 class Writer(Protocol):
@@ -150,6 +150,8 @@ def _told(world: World, rows: World | Edit, vm: Id) -> dict[str, str]:
     for device in _devices(rows, row):
         found.update(device)
     found.update({key: value for key, value in row["xenstore_data"].items() if key.startswith(_FROM_CALLER)})
+    if row["is_control_domain"] and row["resident_on"]:
+        found.update(back_ends(rows, row["resident_on"], world.personality.era))
     metrics = rows.get(row["guest_metrics"]) if row["guest_metrics"] else None
     return found if metrics is None else {**found, **keys_of(metrics)}
 
@@ -176,8 +178,3 @@ def _devices(rows: World | Edit, vm: Any) -> Iterator[dict[str, str]]:
 
 def _front_end(path: str, **values: str) -> dict[str, str]:
     return {f"{path}/{key}": value for key, value in {"backend-id": "0", "state": _CONNECTED, **values}.items()}
-
-
-def disk_number(place: int) -> int:
-    """Xen's number of the disk xvda, xvdb, ...: beyond the sixteenth it has another form."""
-    return 202 << 8 | place << 4 if place < _MANY_DISKS else 1 << 28 | place << 8

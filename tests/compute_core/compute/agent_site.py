@@ -52,9 +52,8 @@ class FakeCell:
     async def known(self, host: str, uuids: Sequence[str]) -> Any:
         """Servers that are not here were deleted, or are strangers."""
         here = {each.uuid: [vif.id for vif in each.vifs] for each in self.instances}
-        nothing = {"ports": [], "volumes": []}
         return {
-            uuid: {"is_here": uuid in here, "is_gone": uuid not in here, **nothing, "ports": here.get(uuid, [])}
+            uuid: {"is_here": uuid in here, "is_gone": uuid not in here, "ports": here.get(uuid, []), "volumes": []}
             for uuid in uuids
             if uuid not in self.strangers
         }

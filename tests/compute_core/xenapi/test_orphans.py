@@ -50,7 +50,7 @@ def vbd(uuid: str, of: str, disk: str, mode: str = "RW", **marks: str) -> Any:
     }
 
 
-def seen(place: Place = PLACE, files: tuple[Leftover, ...] = (), **tables: Any) -> dict[str, str]:
+def seen(tables: dict[str, Any], place: Place = PLACE, files: tuple[Leftover, ...] = ()) -> dict[str, str]:
     sight = Sight(place, {**EMPTY, **tables}, files, "cell1", "agent")
     found = orphans(sight, Asked(KNOWN, {"busy", "busy image"}.__contains__))
     return {each.orphan.id: each.orphan.why + ("" if each.orphan.is_certain else " (perhaps)") for each in found}
@@ -85,8 +85,8 @@ def test_vms_of_servers_that_are_not_here_are_orphans_and_no_others() -> None:
         "former": "its server was deleted",
         "rescue": "its server was deleted",
     }
-    assert seen(POOLED, vm=VMS) == expected
-    assert seen(vm=VMS) == expected | {"another host's": "its server was deleted"}
+    assert seen({"vm": VMS}, POOLED) == expected
+    assert seen({"vm": VMS}) == expected | {"another host's": "its server was deleted"}
     assert [lost(KNOWN.get(name)) for name in ("here", "gone")] == ["", "its server was deleted"]
 
 
@@ -116,8 +116,8 @@ VDIS = {
 def test_disks_of_nobody_are_orphans_and_in_a_pool_only_those_of_servers_that_are_gone() -> None:
     tables = {"vdi": VDIS, "vm": {"v": vm("web", instance_uuid="here")}}
     lonely = "the disk of a server that has no VM"
-    assert seen(**tables) == {"root": lonely, "strange": f"{lonely} (perhaps)", "half fetched": "an image half fetched"}
-    assert seen(POOLED, **tables) == {"root": lonely}
+    assert seen(tables) == {"root": lonely, "strange": f"{lonely} (perhaps)", "half fetched": "an image half fetched"}
+    assert seen(tables, POOLED) == {"root": lonely}
 
 
 def test_disks_left_in_the_agents_own_vm_and_volumes_that_are_not_the_servers_any_more_are_orphans() -> None:
@@ -145,7 +145,7 @@ def test_disks_left_in_the_agents_own_vm_and_volumes_that_are_not_the_servers_an
             "8": vbd("empty", "w", NULL),
         },
     }  # fmt: skip
-    assert seen(POOLED, **tables) == {
+    assert seen(tables, POOLED) == {
         "plugged": "the disk of a server is still in the VM in which its agent works",
         "forgotten": "the volume is not the server's any more",
     }
@@ -165,7 +165,7 @@ def test_interfaces_whose_port_is_not_the_servers_are_orphans() -> None:
         "6": vif("of nobody", "?", vif_id="another"),
     }
     assert FINDERS.keys() == {"VM", "VDI", "VBD", "VIF", "SR", "task", "file"}
-    assert seen(vif=vifs, vm=vms) == {"dead": "its server was deleted", "left": "its port is not the server's any more"}
+    assert seen({"vif": vifs, "vm": vms}) == {"dead": "its server was deleted", "left": "its port is not the server's any more"}
 
 
 @pytest.mark.parametrize("place", [PLACE, POOLED])
@@ -185,7 +185,7 @@ def test_targets_that_no_vm_uses_are_orphans_unless_another_host_has_them(place:
         "pbd": {"p1": {"host": "host"}, "p2": {"host": "other"}},
         "vdi": {"d": vdi("lun", ("b",), "3")},
     }
-    assert dict.fromkeys(("left", "unplugged"), "no VM has a volume of this target") == seen(place, **tables)
+    assert dict.fromkeys(("left", "unplugged"), "no VM has a volume of this target") == seen(tables, place)
 
 
 def test_tasks_that_nobody_works_for_and_idle_folders_are_orphans() -> None:
@@ -205,7 +205,7 @@ def test_tasks_that_nobody_works_for_and_idle_folders_are_orphans() -> None:
         }.items()
     }
     files = (Leftover("/run/sr-mount/s/.inova-staging/x", 5, 3600.0), Leftover("/run/sr-mount/s/.inova-incoming/y", 5, 3599.0))
-    assert seen(POOLED, files, task=tasks) == {
+    assert seen({"task": tasks}, POOLED, files) == {
         "inova transfer m of gone disk 0": "nobody moves the bytes that it is for",
         "/run/sr-mount/s/.inova-staging/x": "nothing was written there for 3600 seconds",
     } | {"inova import of image i for s": "nobody moves the bytes that it is for"}

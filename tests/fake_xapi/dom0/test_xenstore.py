@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from fake_xapi.dom0 import xenstore
+from fake_xapi.dom0.tapdisks import disk_number
 from fake_xapi.engine.call import RunningCall
 from fake_xapi.state.ids import Id
 from tests.fake_xapi.verbs.kit.hosts import Host, over_host
@@ -57,7 +58,7 @@ def test_the_database_is_told_as_paths() -> None:
 
 @pytest.mark.parametrize(("place", "number"), [(0, 51712), (1, 51728), (15, 51952), (16, 268439552)])
 def test_disks_have_xens_numbers(place: int, number: int) -> None:
-    assert xenstore.disk_number(place) == number
+    assert disk_number(place) == number
 
 
 def test_data_of_the_vm_are_the_same_in_both_places() -> None:
