@@ -10,12 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from compute_core.model.errors import ComputeError
-from compute_core.xenapi.errors import NotSent, ReplyLost, TransferFailed, XenApiFailure
+from compute_core.xenapi.errors import NotSent, Redirected, ReplyLost, TransferFailed, XenApiFailure
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.fleet.fleet import Fleet
 from fake_xapi.transports.inprocess import InProcess
 from fake_xapi.transports.streams import BodyLost
-from fake_xapi.transports.transfers import BadRequest
+from fake_xapi.transports.transfers import BadRequest, Moved
 
 
 class DirectTransport:
@@ -44,6 +44,8 @@ class DirectTransport:
             await self._host(path).put(path, query, _as_a_wire_would(chunks, ended_early), length)
         except (Failure, BadRequest, ConnectionError) as problem:
             raise ended_early[0] if ended_early else TransferFailed(f"PUT {path}: {problem}") from problem
+        except Moved as moved:
+            raise Redirected(f"PUT {path}", moved.location) from moved
 
     async def get(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
         """The bytes that an HTTP handler sends."""
@@ -52,6 +54,8 @@ class DirectTransport:
                 yield piece
         except (Failure, BadRequest, ConnectionError) as problem:
             raise TransferFailed(f"GET {path}: {problem}") from problem
+        except Moved as moved:
+            raise Redirected(f"GET {path}", moved.location) from moved
 
     async def close(self) -> None:
         """Do nothing: nothing is open."""

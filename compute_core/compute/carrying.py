@@ -11,6 +11,7 @@ from typing import Any
 
 from compute_core.compute.progress import Progress, kept_told
 from compute_core.compute.work import Work
+from compute_core.model.errors import HostUnreachable
 from compute_core.model.json import from_json, to_json
 from compute_core.model.migrations import Migration
 from compute_core.model.rsync import Rsync
@@ -33,11 +34,19 @@ async def asked(work: Work, record: Migration, request: str, **arguments: Any) -
     return await work.host.peers.ask(record.destination, request, work.instance, **told)
 
 
+async def answered(work: Work, record: Migration, request: str, **arguments: Any) -> Any:
+    """As ``asked``, of a request that has an answer. HostUnreachable without one: the agent has died over it."""
+    answer = await asked(work, record, request, **arguments)
+    if answer is None:
+        raise HostUnreachable(f"{record.destination} did not answer {request}")
+    return answer
+
+
 async def expected(work: Work, record: Migration, parcel: Parcel) -> Mapping[str, Any]:
     """What the other host has made ready for the parcel, and how it is to be brought."""
     host = work.host
     ways = {"pool": host.place.pool, "sr": host.place.sr, "by_rsync": host.settings.rsync is not None}
-    found: Mapping[str, Any] = await asked(work, record, "expect", parcel=to_json(parcel), **ways)
+    found: Mapping[str, Any] = await answered(work, record, "expect", parcel=to_json(parcel), **ways)
     return found
 
 
@@ -72,7 +81,7 @@ async def _by_rsync(work: Work, vm: str, parcel: Parcel, record: Migration, foun
             await progress.tell(AHEAD)
             await _halted(work, vm, parcel)
             links = await sender.send_rest(disks, sent)
-    vdis: Sequence[str] = await asked(work, record, "unload", parcel=to_json(parcel), sr=receiver.sr, links=dict(links))
+    vdis: Sequence[str] = await answered(work, record, "unload", parcel=to_json(parcel), sr=receiver.sr, links=dict(links))
     return vdis
 
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 
 from compute_core.compute.arriving import migration_of
-from compute_core.compute.carrying import asked, carried, expected
+from compute_core.compute.carrying import answered, asked, carried, expected
 from compute_core.compute.volumes import forget_targets
 from compute_core.compute.volumes_moving import back_here, given_back, had_here, taken_off
 from compute_core.compute.work import Ending, LeftAs, Operation, Work
@@ -49,7 +49,7 @@ async def _resize(work: Work) -> Ending:
         undo.add("take it for the server's again", lambda: _taken_back(work))
         await set_aside(host.xapi, vm, parcel.label, parcel.other_config)
         host.vms.set_aside(work.instance.uuid)
-        devices = await asked(work, record, "receive", parcel=to_json(parcel), vdis=vdis)
+        devices = await answered(work, record, "receive", parcel=to_json(parcel), vdis=vdis)
     return Ending(SHUTDOWN, {"block_devices": devices} if devices else {})
 
 

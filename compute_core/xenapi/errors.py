@@ -45,3 +45,11 @@ class ReplyLost(Unanswered):
 
 class TransferFailed(Exception):
     """Bytes of a disk did not arrive whole, in either direction."""
+
+
+class Redirected(Exception):
+    """A host has sent the bytes of a disk to another one, by the URL ``location``."""
+
+    def __init__(self, what: str, location: str) -> None:
+        super().__init__(f"{what}: go to {location}")
+        self.location = location

@@ -15,13 +15,15 @@ from urllib.parse import urlencode, urlsplit
 
 from compute_core.xenapi import jsonrpc, xmlrpc
 from compute_core.xenapi.connection import Connection, ConnectionBroken
-from compute_core.xenapi.errors import NotSent, ReplyLost, TransferFailed, XenApiFailure
+from compute_core.xenapi.errors import NotSent, Redirected, ReplyLost, TransferFailed, XenApiFailure
 
 CONNECT_S = 10.0
 KEPT = 2
 """Idle connections kept: one for calls, one for the long poll of events."""
 KEPT_S = 30.0
 """How long an idle one is trusted; servers close theirs after a minute or more."""
+FOUND = 302
+"""With a location: another host of the pool has it."""
 REASON_BYTES = 200
 """Of an error page, so much goes into the message."""
 
@@ -85,7 +87,7 @@ class HttpTransport:
             raise TransferFailed(f"PUT {path}: {problem}") from problem
         finally:
             self._give(connection)
-        _check_status(f"PUT {path}", connection.status, body)
+        _check_reply(f"PUT {path}", connection, body)
 
     async def get(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
         """See the port."""
@@ -93,7 +95,7 @@ class HttpTransport:
         try:
             await connection.ask(f"GET {path}?{urlencode(query)} HTTP/1.1\r\n{self._head}\r\n".encode())
             if connection.status != 200:
-                _check_status(f"GET {path}", connection.status, b"".join([part async for part in connection.body()]))
+                _check_reply(f"GET {path}", connection, b"".join([part async for part in connection.body()]))
             async for part in connection.body():
                 yield part
         except ConnectionBroken as problem:
@@ -152,9 +154,11 @@ class HttpTransport:
             connection.close()
 
 
-def _check_status(what: str, status: int, body: bytes) -> None:
+def _check_reply(what: str, connection: Connection, body: bytes) -> None:
     """XAPI names no error in these pages but for the session's, which it answers with 401."""
-    if status == 401:
+    if connection.status == 401:
         raise XenApiFailure(["SESSION_INVALID", what])
-    if status != 200:
-        raise TransferFailed(f"{what}: HTTP {status} {body[:REASON_BYTES].decode(errors='replace')}".rstrip())
+    if connection.status == FOUND and connection.location:
+        raise Redirected(what, connection.location)
+    if connection.status != 200:
+        raise TransferFailed(f"{what}: HTTP {connection.status} {body[:REASON_BYTES].decode(errors='replace')}".rstrip())

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+from compute_core.xenapi import redirects
 from compute_core.xenapi.errors import ReplyLost, Unanswered, XenApiFailure
 from compute_core.xenapi.integers import normalised
 from compute_core.xenapi.transport import Dial, Transport, closing
@@ -135,12 +136,14 @@ def is_repeatable(method: str) -> bool:
 class Login:
     """A valid session on the pool's master. One caller at a time logs in; who finds it invalid meanwhile waits and uses the new one."""
 
-    __slots__ = ("_account", "_lock", "dial", "ref", "transport", "url")
+    __slots__ = ("_account", "_lock", "dial", "member", "ref", "transport", "url")
 
     def __init__(self, account: Account, dial: Dial) -> None:
         self.url = account.url
         self.ref = ""
         self.transport: Transport = dial(account.url)
+        self.member = self.transport
+        """The way to the account's own host, which is where its disks are, whoever is the master."""
         self._account = account
         self.dial = dial
         self._lock = asyncio.Lock()
@@ -175,24 +178,39 @@ class Login:
         parts = urlsplit(self._account.url)
         host = f"[{master}]" if ":" in master else master
         self.url = urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
-        await self.transport.close()
+        if self.transport is not self.member:
+            await self.transport.close()
         self.transport = self.dial(self.url)
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        await self.transport.close()
+        if self.transport is not self.member:
+            await self.member.close()
+
+    @property
+    def member_url(self) -> str:
+        """Of the account's own host."""
+        return self._account.url
 
 
 class Guest:
     """The ``Elsewhere`` of a pool's URL and somebody's session there."""
 
-    __slots__ = ("_note", "_ref", "_transport")
+    __slots__ = ("_dial", "_note", "_ref", "_transport", "_url")
 
-    def __init__(self, transport: Transport, ref: str, note: Note) -> None:
-        self._transport = transport
+    def __init__(self, dial: Dial, url: str, ref: str, note: Note) -> None:
+        self._dial = dial
+        self._url = url
+        self._transport = dial(url)
         self._ref = ref
         self._note = note
 
     async def put_vdi(self, vdi: str, chunks: AsyncIterator[bytes], length: int, *, task: str = "") -> None:
         """See XenApi."""
         self._note("PUT /import_raw_vdi")
-        await self._transport.put("/import_raw_vdi", _import_query(self._ref, vdi, task), chunks, length)
+        query = _import_query(self._ref, vdi, task)
+        await redirects.put(self._transport, self._dial, self._url, "/import_raw_vdi", query, chunks, length)
 
     async def close(self) -> None:
         """See Elsewhere."""
@@ -239,17 +257,19 @@ class Session:
     async def put_vdi(self, vdi: str, chunks: AsyncIterator[bytes], length: int, *, task: str = "") -> None:
         """See XenApi."""
         self._note("PUT /import_raw_vdi")
-        await self._login.transport.put("/import_raw_vdi", _import_query(await self.ref(), vdi, task), chunks, length)
+        login, query = self._login, _import_query(await self.ref(), vdi, task)
+        await redirects.put(login.member, login.dial, login.member_url, "/import_raw_vdi", query, chunks, length)
 
     def elsewhere(self, url: str, ref: str) -> Elsewhere:
         """See XenApi."""
-        return Guest(self._login.dial(url), ref, self._note)
+        return Guest(self._login.dial, url, ref, self._note)
 
     async def get_vdi(self, vdi: str, *, base: str = "") -> AsyncIterator[bytes]:
         """See XenApi."""
         query = {"session_id": await self.ref(), "vdi": vdi, "format": "vhd"} | ({"base": base} if base else {})
         self._note("GET /export_raw_vdi")
-        async with closing(self._login.transport.get("/export_raw_vdi", query)) as chunks:
+        login = self._login
+        async with closing(redirects.get(login.member, login.dial, login.member_url, "/export_raw_vdi", query)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -259,7 +279,8 @@ class Session:
         is_here = url == self._login.url
         transport = self._login.transport if is_here else self._login.dial(url)
         try:
-            async with closing(transport.get(path, {"session_id": await self.ref(), **query})) as chunks:
+            asked = {"session_id": await self.ref(), **query}
+            async with closing(redirects.get(transport, self._login.dial, url, path, asked)) as chunks:
                 return b"".join([chunk async for chunk in chunks]).decode(errors="replace")
         finally:
             if not is_here:
@@ -275,7 +296,7 @@ class Session:
         except (XenApiFailure, Unanswered, TimeoutError):
             pass  # The server forgets idle sessions by itself.
         finally:
-            await self._login.transport.close()
+            await self._login.close()
 
     async def _request(self, method: str, ref: str, params: tuple[Any, ...]) -> Any:
         """The answer; what may be repeated is asked once more when the answer is lost."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 
 class Transport(Protocol):
-    """Carries calls to one address. Raises XenApiFailure for a refusal, NotSent, ReplyLost, and TransferFailed for bytes of disks.
+    """Carries calls to one address. Raises XenApiFailure for a refusal, NotSent, ReplyLost; for bytes of disks TransferFailed, Redirected.
 
     Values are plain: str, int, float, bool, list, dict; void is "". An int of the datamodel may come as its decimal text.
     What is answered belongs to the transport: nobody changes it in place.

@@ -6,6 +6,7 @@ For rehearsals on virtual time, and wherever client and simulator share a proces
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from inspect import isawaitable
 from typing import Any, cast
 
@@ -13,12 +14,15 @@ from fake_xapi.dom0.disks import Disk
 from fake_xapi.engine.records import Records
 from fake_xapi.transports.handlers import HANDLERS
 from fake_xapi.transports.ports import Xapi, is_plain
-from fake_xapi.transports.transfers import BadRequest, TransferAnswer, TransferRequest, find_handler
+from fake_xapi.transports.transfers import BadRequest, Moved, TransferAnswer, TransferRequest, find_handler
 from fake_xapi.transports.vdis import find_vdi, open_for_import, settle_import
 
 
 class InProcess:
-    """A client's side of one XAPI. Raises Failure where a wire would carry one, ConnectionError where it would break."""
+    """A client's side of one XAPI. Raises Failure where a wire would carry one, ConnectionError where it would break.
+
+    Handlers raise Moved where the bytes are another host's affair.
+    """
 
     __slots__ = ("_xapi",)
 
@@ -66,7 +70,10 @@ class InProcess:
         handler = find_handler(HANDLERS, method, path.encode())
         if handler is None:
             raise BadRequest(404, f"No handler for {method.decode()} {path}")
-        return await handler(TransferRequest(self._xapi, parameters, parameters.get("session_id"), pieces, length, path=path))
+        answer = await handler(TransferRequest(self._xapi, parameters, parameters.get("session_id"), pieces, length, path=path))
+        if answer.status == HTTPStatus.FOUND:
+            raise Moved(dict(answer.headers)["Location"])
+        return answer
 
 
 async def _nothing() -> AsyncIterator[bytes]:

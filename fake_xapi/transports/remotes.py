@@ -20,7 +20,7 @@ from fake_xapi.dom0.downloads import is_here
 from fake_xapi.dom0.vhd_write import VhdImage
 from fake_xapi.transports.inprocess import InProcess
 from fake_xapi.transports.ports import Xapi
-from fake_xapi.transports.transfers import BadRequest
+from fake_xapi.transports.transfers import BadRequest, Moved
 
 CONNECT_S = 10.0
 ANSWER_S = 3600.0
@@ -51,6 +51,8 @@ class Neighbour:
             raise unreachable(self._address) from error
         except BadRequest as bad:
             raise bad.failure from bad
+        except Moved:
+            return False
         return True
 
     async def send_disk(self, session: str, vdi: str, disks: DiskStore, disk: Disk, check: Callable[[], None]) -> bool:

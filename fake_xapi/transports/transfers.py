@@ -76,6 +76,14 @@ class TransferAnswer:
     talk: Talk | None = None
 
 
+class Moved(Exception):
+    """A host has sent its client to another one. ``location`` is the URL."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(location)
+        self.location = location
+
+
 Handler = Callable[[TransferRequest], Awaitable[TransferAnswer]]
 """Raises Failure (told to the task as well) or BadRequest."""
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from compute_core.model.errors import ComputeError
-from compute_core.xenapi.errors import NotSent, ReplyLost, TransferFailed, XenApiFailure
+from compute_core.xenapi.errors import NotSent, Redirected, ReplyLost, TransferFailed, XenApiFailure
 from compute_core.xenapi.session import Account, Login, Session
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.transports.inprocess import InProcess
 from fake_xapi.transports.ports import Xapi
 from fake_xapi.transports.streams import BodyLost
-from fake_xapi.transports.transfers import BadRequest
+from fake_xapi.transports.transfers import BadRequest, Moved
 
 Disturbance = Callable[[str, int], Coroutine[Any, Any, None] | None]
 """Told a request's name and its number, counted from 1; awaited before the request is done, so that it may raise or wait."""
@@ -57,6 +57,8 @@ class Wire:
             await InProcess(self.xapi).put(path, query, as_a_connection_would(), length)
         except (Failure, BadRequest) as failure:
             raise (ended_early or [TransferFailed(f"PUT {path}: {failure}")])[0] from failure
+        except Moved as moved:
+            raise Redirected(f"PUT {path}", moved.location) from moved
         await self._disturb(self.after, f"PUT {path}", number)
 
     async def get(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
@@ -70,6 +72,8 @@ class Wire:
             raise
         except (Failure, BadRequest) as failure:
             raise TransferFailed(f"GET {path}: {failure}") from failure
+        except Moved as moved:
+            raise Redirected(f"GET {path}", moved.location) from moved
         await self._disturb(self.after, f"GET {path}", number)
 
     async def close(self) -> None:
