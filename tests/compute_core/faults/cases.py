@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from tests.compute_core.faults.aside_cases import PUT_ASIDE
 from tests.compute_core.faults.backup_cases import BACKUPS
 from tests.compute_core.faults.case import Case
+from tests.compute_core.faults.guest_cases import GUESTS
 from tests.compute_core.faults.move_cases import MOVES
 from tests.compute_core.faults.server_cases import POWER, SERVERS
 from tests.compute_core.faults.spawn_cases import SPAWNS
@@ -34,5 +35,6 @@ CASES: Mapping[str, Case] = {
         *MOVES,
         *PUT_ASIDE,
         *VOLUMES,
+        *GUESTS,
     )
 }
