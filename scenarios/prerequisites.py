@@ -37,6 +37,8 @@ PROGRAMS: Mapping[str, Program] = {
         Program("rsync", "rsync", "copies the files of VMs from host to host"),
         Program("lvcreate", "lvm2", "takes snapshots of volumes", ("/sbin", "/usr/sbin")),
         Program("sfdisk", "fdisk", "partitions disks", ("/sbin", "/usr/sbin")),
+        Program("ovsdb-server", "openvswitch-switch", "keeps what switches are told", ("/usr/sbin",)),
+        Program("ovs-vswitchd", "openvswitch-switch", "is the switch that flows are tried on", ("/usr/sbin",)),
         Program("postgres", "postgresql", "keeps a cell's instances", ("/usr/lib/postgresql/*/bin",)),
         Program("initdb", "postgresql", "makes a private PostgreSQL cluster", ("/usr/lib/postgresql/*/bin",)),
         Program("rabbitmq-server", "rabbitmq-server", "carries messages between cells", ("/usr/lib/rabbitmq/bin",)),

@@ -25,6 +25,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "node": ("node", "npm"),
     "disk_tools": ("qemu-img", "mke2fs"),
     "ssh": ("sshd", "ssh", "rsync"),
+    "open_vswitch": ("ovsdb-server", "ovs-vswitchd"),
     "firstgen": ("sshd", "ssh", "rsync", "sfdisk", "mke2fs", "qemu-img"),
 }
 BEGIN_FIRST = frozenset({"test_shown_commands.py", "test_chaos.py", "test_distributed.py"})
