@@ -154,6 +154,7 @@ class ApiCell:
         self.attach_volume = volumes.attach_volume
         self.detach_volume = volumes.detach_volume
         self.keep_volume = volumes.keep_volume
+        self.swap_volume = volumes.swap_volume
 
     def _take_over_interfaces(self, interfaces: ServerInterfaces) -> None:
         self.attach_interface = interfaces.attach_interface

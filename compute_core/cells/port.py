@@ -96,7 +96,7 @@ class Servers(Protocol):
     async def list_actions(self, context: RequestContext, uuid: str) -> tuple[InstanceAction, ...]:
         """What was asked of it, the newest first; also when it is gone."""
 
-    async def resize_server(self, context: RequestContext, uuid: str, flavor_id: str) -> None:
+    async def resize_server(self, context: RequestContext, uuid: str, flavor_id: str, disk_config: str | None = None) -> None:
         """Begin to give it another size, on whichever host has room. Invalid (flavor), Forbidden (quota), NoValidHost."""
 
     async def migrate_server(self, context: RequestContext, uuid: str, host: str | None) -> None:
@@ -128,17 +128,20 @@ class Servers(Protocol):
     async def detach_volume(self, context: RequestContext, uuid: str, volume_id: str) -> None:
         """Begin to take a volume away. NotFound, Forbidden (it boots from it)."""
 
+    async def swap_volume(self, context: RequestContext, uuid: str, volume_id: str, new_id: str) -> None:
+        """Begin to put a volume in another's place, with what is on that. NotFound, Invalid (taken, too small, shared)."""
+
     async def keep_volume(self, context: RequestContext, uuid: str, volume_id: str, *, deletes_volume: bool) -> None:
         """Say whether a volume is deleted with it."""
-
-    async def change_password(self, context: RequestContext, uuid: str, admin_password: str) -> None:
-        """Give its guest another password; what the owner of its key can read is kept. Conflict: no agent in the guest takes it."""
 
     async def attach_interface(self, context: RequestContext, uuid: str, wish: Wish) -> Vif:
         """Begin to plug it into a network. Conflict (the port, the address), Invalid, NotFound (network, port)."""
 
     async def detach_interface(self, context: RequestContext, uuid: str, port_id: str) -> None:
         """Begin to take an interface away; its port too, unless somebody has made it himself. NotFound."""
+
+    async def change_password(self, context: RequestContext, uuid: str, admin_password: str) -> None:
+        """Give its guest another password; what the owner of its key can read is kept. Conflict: no agent in the guest takes it."""
 
     async def forget_password(self, context: RequestContext, uuid: str) -> None:
         """Keep no password for the owner of its key."""

@@ -62,6 +62,43 @@ class ServerVolumes:
             await volumes.roll_detaching(volume_id)
             raise
 
+    async def swap_volume(self, context: RequestContext, uuid: str, volume_id: str, new_id: str) -> None:
+        """See the port."""
+        volumes, instance = self._service(volume_id), await self._servers.unlocked(context, uuid)
+        begin(instance, "swap_volume")
+        device, new = attached(instance, volume_id), await self._successor(context, volume_id, new_id)
+        try:
+            attachment = await volumes.reserve(new.id, uuid)
+            await self._on_its_way(volume_id, attachment.id)
+        except Conflict as taken:
+            raise Invalid(taken.message) from taken
+        going = replace(device, state="detaching")
+        coming = replace(device, volume_id=new.id, attachment_id=attachment.id, state="replacing", target=None)
+        devices = (*(going if each is device else each for each in instance.block_devices), coming)
+        try:
+            await self._begin(context, instance, "swap_volume", devices)
+        except ComputeError:
+            await volumes.disconnect(attachment.id)
+            await volumes.not_swapped(volume_id, new.id)
+            raise
+
+    async def _successor(self, context: RequestContext, volume_id: str, new_id: str) -> Volume:
+        """A volume that may take another's place. NotFound, Invalid."""
+        old, new = await self._service(volume_id).get(volume_id), await self._visible(context, new_id)
+        if len(old.attachments) > 1:
+            raise Invalid(f"Volume {volume_id} is several servers': none of them can get another one in its place.")
+        if new.size_gb < old.size_gb:
+            raise Invalid("Invalid volume: New volume must be the same size or larger.")
+        return new
+
+    async def _on_its_way(self, volume_id: str, attachment_id: str) -> None:
+        """The old one is on its way out; where it is not, the new one is given back."""
+        try:
+            await self._service(volume_id).begin_detaching(volume_id)
+        except ComputeError:
+            await self._service(volume_id).disconnect(attachment_id)
+            raise
+
     async def keep_volume(self, context: RequestContext, uuid: str, volume_id: str, *, deletes_volume: bool) -> None:
         """See the port."""
         instance = await self._servers.unlocked(context, uuid)
@@ -88,6 +125,6 @@ class ServerVolumes:
 def attached(instance: Instance, volume_id: str) -> BlockDevice:
     """A volume that a server has. NotFound."""
     for device in instance.block_devices:
-        if device.volume_id == volume_id and device.state != "attaching":
+        if device.volume_id == volume_id and device.state not in {"attaching", "replacing"}:
             return device
     raise NotFound(f"Instance {instance.uuid} is not attached to volume {volume_id}")

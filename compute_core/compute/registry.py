@@ -22,6 +22,7 @@ from compute_core.compute.rescuing import RESCUING, RESCUING_RESUMES
 from compute_core.compute.resizing import RESIZING, RESIZING_RECOVERIES
 from compute_core.compute.snapshots import SNAPSHOTS, SNAPSHOTS_RESUMES
 from compute_core.compute.volumes import VOLUMES, VOLUMES_RESUMES
+from compute_core.compute.volumes_swapping import SWAPPING, SWAPPING_RESUMES
 from compute_core.compute.work import Operation, Query
 
 __all__ = ["HOST_QUERIES", "NEWS", "OPERATIONS", "PEER_REQUESTS", "QUERIES", "RECOVERIES", "RESUMES"]
@@ -36,6 +37,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **RESCUING,
     **PUTTING_ASIDE,
     **VOLUMES,
+    **SWAPPING,
     **INTERFACES,
 }
 """Each tells its end by ``action_finished``."""
@@ -71,6 +73,7 @@ RESUMES: Mapping[str, Operation] = {
     **SNAPSHOTS_RESUMES,
     **BACKUPS_RESUMES,
     **VOLUMES_RESUMES,
+    **SWAPPING_RESUMES,
     **INTERFACES_RESUMES,
 }
 """The same for operations that need no more than the instance to go on, or to be taken back."""

@@ -74,7 +74,7 @@ async def _attached(work: Work, device: BlockDevice) -> BlockDevice:
     host, volumes = work.host, service(work.host)
     async with Undo(f"attach volume {device.volume_id} to {work.instance.domain_name}") as undo:
         undo.add("disconnect it", lambda: volumes.disconnect(device.attachment_id))
-        connection = await _connection(host, device)
+        connection = await connection_of(host, device)
         plugs = work.instance.power_state in PLUGGED
         await recipe.attach(host.xapi, host.targets, work.vm, Disk(device, connection), plugs=plugs)
         await volumes.complete(device.attachment_id)
@@ -85,7 +85,7 @@ async def _give_up_attaching(work: Work) -> Ending:
     """Nobody knows how far it has come: it is taken back."""
     host, device = work.host, of_state(work.instance, "attaching")
     with suppress(NotFound, Conflict):
-        target = (await _connection(host, device)).target
+        target = (await connection_of(host, device)).target
         await recipe.detach(host.xapi, host.targets, work.vm, replace(device, target=target))
     await service(host).disconnect(device.attachment_id)
     raise LeftAs(BROKEN_OFF.format(host=host.settings.host), without(work.instance, device))
@@ -107,7 +107,7 @@ async def _keep(work: Work, device: BlockDevice) -> None:
     """Put back what of a detachment has been done."""
     host = work.host
     with suppress(*PROBLEMS):
-        disk = Disk(device, await _connection(host, device))
+        disk = Disk(device, await connection_of(host, device))
         await recipe.attach(host.xapi, host.targets, work.vm, disk, plugs=work.instance.power_state in PLUGGED)
     with suppress(NotFound):
         await service(host).roll_detaching(device.volume_id)
@@ -151,7 +151,8 @@ async def completed_here(host: Host, instance: Instance) -> tuple[BlockDevice, .
     return done
 
 
-async def _connection(host: Host, device: BlockDevice) -> Connection:
+async def connection_of(host: Host, device: BlockDevice) -> Connection:
+    """The way to a volume by its attachment."""
     return await service(host).connect(device.attachment_id, connector(host), device.device)
 
 
@@ -166,7 +167,7 @@ async def _where(host: Host, device: BlockDevice) -> Sequence[Target]:
     if device.target is not None:
         return (device.target,)
     with suppress(NotFound, Conflict):
-        return ((await _connection(host, device)).target,)
+        return ((await connection_of(host, device)).target,)
     return ()
 
 

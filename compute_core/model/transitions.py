@@ -97,6 +97,7 @@ ACTIONS: Mapping[str, Action] = {
     "detach_interface": Action(_states("active", "paused", "stopped"), "detaching_interface", None),
     "attach_volume": Action(_states("active", "paused", "stopped"), "attaching_volume", None),
     "detach_volume": Action(_states("active", "paused", "stopped"), "detaching_volume", None),
+    "swap_volume": Action(_states("active", "paused", "stopped"), "swapping_volume", None),
     "resize": Action(_states("active", "stopped"), "resize_migrating", None),
     "finish_resize": Action(_states(), "resize_finish", "resized"),
     "confirm_resize": Action(_states("resized"), "resize_confirming", None),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 VolumeStatus = Literal["available", "reserved", "attaching", "in-use", "detaching", "error"]
-DeviceState = Literal["attaching", "attached", "detaching"]
+DeviceState = Literal["attaching", "attached", "detaching", "replacing"]
 AttachmentStatus = Literal["reserved", "attaching", "attached"]
 
 CAPACITY = 15
@@ -47,6 +47,11 @@ class BlockDevice:
     tag: str | None = None
     state: DeviceState = "attached"
     target: Target | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the server has it, or will unless that fails; one that is being put in another's place it has not yet."""
+        return self.state != "replacing"
 
     @property
     def userdevice(self) -> str:

@@ -142,6 +142,15 @@ class EmbeddedVolumes:
         volume = await self.get(volume_id)
         self._attached(volume, volume.attachments)
 
+    async def swapped(self, volume_id: str, new_id: str) -> str:
+        """See the port."""
+        await self.get(volume_id)
+        return new_id
+
+    async def not_swapped(self, volume_id: str, new_id: str) -> None:
+        """See the port."""
+        await self.roll_detaching(volume_id)
+
     async def disconnect(self, attachment_id: str) -> None:
         """See the port."""
         try:

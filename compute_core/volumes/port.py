@@ -54,6 +54,12 @@ class Attachments(Protocol):
     async def roll_detaching(self, volume_id: str) -> None:
         """It stays after all."""
 
+    async def swapped(self, volume_id: str, new_id: str) -> str:
+        """What was on it is on the other one, which has its place in its server: by which id the server has that one from now on."""
+
+    async def not_swapped(self, volume_id: str, new_id: str) -> None:
+        """It keeps its place after all."""
+
     async def disconnect(self, attachment_id: str) -> None:
         """It is the server's no more; gone already is fine."""
 

@@ -21,6 +21,8 @@ from compute_core.xenapi.session import XenApi
 
 NAMESPACE = UUID("3cca4135-a809-5bb3-af62-275fbfe87178")
 """Of the uuids of such SRs: the one that Nova's driver has used since 2014."""
+VOLUMES_OF = "volumes of "
+"""How the descriptions of such SRs begin."""
 GONE = frozenset({"HANDLE_INVALID", "UUID_INVALID"})
 
 
@@ -37,6 +39,11 @@ def secret_uuid(target: Target) -> str:
 def sr_label(uuid: str) -> str:
     """The name_label of such an SR: the one that Nova's driver gives."""
     return f"tempSR-{uuid}"
+
+
+def is_ours(sr: Mapping[str, Any]) -> bool:
+    """Whether an SR was introduced here. Nova's driver gives the same name, and another description."""
+    return sr["name_label"] == sr_label(sr["uuid"]) and sr["name_description"].startswith(VOLUMES_OF)
 
 
 def _secret_of(uuid: str) -> str:
@@ -109,12 +116,20 @@ class Targets:
         own = {pbd["SR"] for pbd in (await all_of(xapi, "PBD", {"host": self.host})).values()}
         for sr, record in (await all_of(xapi, "SR", {"type": "iscsi"})).items():
             uuid = record["uuid"]
-            if record["name_label"] == sr_label(uuid) and uuid not in held and (sr in own or not record["PBDs"]):
-                async with self._locks.held(uuid):
-                    await self._forget_unused(xapi, sr, record)
-                    if await one_of(xapi, "SR", {"uuid": uuid}) is None:
-                        await _forget_secret(xapi, _secret_of(uuid))
+            if is_ours(record) and uuid not in held and (sr in own or not record["PBDs"]):
+                await self.forget(xapi, sr, record)
         self._left.clear()
+
+    def is_held(self, uuid: str) -> bool:
+        """Whether somebody connects, releases or waits for the target of an SR."""
+        return self._locks.is_held(uuid) or any(sr_uuid(each) == uuid for targets in self._held.values() for each in targets)
+
+    async def forget(self, xapi: XenApi, sr: str, record: Mapping[str, Any]) -> None:
+        """Forget a target, and its password, when no VM here has a disk of it: by its SR."""
+        async with self._locks.held(record["uuid"]):
+            await self._forget_unused(xapi, sr, record)
+            if await one_of(xapi, "SR", {"uuid": record["uuid"]}) is None:
+                await _forget_secret(xapi, _secret_of(record["uuid"]))
 
     async def _forget_unused(self, xapi: XenApi, sr: str, record: Mapping[str, Any]) -> None:
         vdis = await all_of(xapi, "VDI", {"SR": sr})
@@ -145,7 +160,7 @@ class Targets:
 
     async def _introduce(self, xapi: XenApi, target: Target) -> str:
         uuid = sr_uuid(target)
-        record = [uuid, sr_label(uuid), f"volumes of {target.iqn} at {target.address}:{target.port}", "iscsi", "", True, {}]
+        record = [uuid, sr_label(uuid), f"{VOLUMES_OF}{target.iqn} at {target.address}:{target.port}", "iscsi", "", True, {}]
         try:
             return await certain(xapi.call("SR.introduce", *record), lambda: one_of(xapi, "SR", {"uuid": uuid}))
         except XenApiFailure as failure:

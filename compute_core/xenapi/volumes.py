@@ -41,7 +41,7 @@ async def attach(xapi: XenApi, targets: Targets, vm: str, disk: Disk, *, plugs: 
         undo.add("detach it", lambda: detach(xapi, targets, vm, device))
         vbd = await _give(xapi, targets, vm, disk)
         if plugs:
-            await _plug(xapi, vbd)
+            await plug(xapi, vbd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,18 @@ class Outfit:
 
 async def detach(xapi: XenApi, targets: Targets, vm: str, device: BlockDevice) -> None:
     """Take a volume from the VM: eight calls. Gone already is fine."""
-    for vbd, record in (await vbds_of(xapi, vm)).items():
-        if marks.volume_of(record) == device.volume_id:
-            if record["currently_attached"]:
-                await _unplug(xapi, vbd)
-            await destroy(xapi, "VBD", vbd)
+    await take_away(xapi, vm, device.volume_id)
     if device.target is not None:
         await forget(xapi, targets, [device.target])
+
+
+async def take_away(xapi: XenApi, vm: str, volume_id: str) -> None:
+    """Take the VBD of a volume from the VM: three calls. Gone already is fine; the target stays."""
+    for vbd, record in (await vbds_of(xapi, vm)).items():
+        if marks.volume_of(record) == volume_id:
+            if record["currently_attached"]:
+                await unplug(xapi, vbd)
+            await destroy(xapi, "VBD", vbd)
 
 
 async def forget(xapi: XenApi, targets: Targets, unused: Sequence[Target]) -> None:
@@ -125,15 +130,18 @@ async def _answers(xapi: XenApi, target: Target) -> bool:
 async def _give(xapi: XenApi, targets: Targets, vm: str, disk: Disk) -> str:
     """The VBD of a volume that is connected."""
     async with targets.turn(disk.connection.target):
-        vdi = await targets.disk(xapi, disk.connection)
-        record = _vbd_record(vm, vdi, disk.device)
-        try:
-            return await certain(xapi.call("VBD.create", record), lambda: _vbd(xapi, vm, disk.device))
-        except XenApiFailure as failure:
-            known = await _vbd(xapi, vm, disk.device) if failure.code == "DEVICE_ALREADY_EXISTS" else None
-            if known is None:
-                raise
-            return known
+        return await place(xapi, vm, await targets.disk(xapi, disk.connection), disk.device)
+
+
+async def place(xapi: XenApi, vm: str, vdi: str, device: BlockDevice) -> str:
+    """The VBD of a volume that is this VDI. Again is fine."""
+    try:
+        return await certain(xapi.call("VBD.create", _vbd_record(vm, vdi, device)), lambda: vbd_of(xapi, vm, device.volume_id))
+    except XenApiFailure as failure:
+        known = await vbd_of(xapi, vm, device.volume_id) if failure.code == "DEVICE_ALREADY_EXISTS" else None
+        if known is None:
+            raise
+        return known
 
 
 def _vbd_record(vm: str, vdi: str, device: BlockDevice) -> dict[str, Any]:
@@ -141,15 +149,18 @@ def _vbd_record(vm: str, vdi: str, device: BlockDevice) -> dict[str, Any]:
     return {**records.vbd_record(vm, vdi), "userdevice": device.userdevice, "bootable": device.boot_index == 0, "other_config": marked}
 
 
-async def _vbd(xapi: XenApi, vm: str, device: BlockDevice) -> str | None:
-    return next((ref for ref, vbd in (await vbds_of(xapi, vm)).items() if marks.volume_of(vbd) == device.volume_id), None)
+async def vbd_of(xapi: XenApi, vm: str, volume_id: str) -> str | None:
+    """The VBD of a volume, if the VM has it."""
+    return next((ref for ref, vbd in (await vbds_of(xapi, vm)).items() if marks.volume_of(vbd) == volume_id), None)
 
 
-async def _plug(xapi: XenApi, vbd: str) -> None:
+async def plug(xapi: XenApi, vbd: str) -> None:
+    """Let the guest see a disk. Again is fine."""
     await _switch(xapi, "VBD.plug", vbd, "DEVICE_ALREADY_ATTACHED", is_attached=True)
 
 
-async def _unplug(xapi: XenApi, vbd: str) -> None:
+async def unplug(xapi: XenApi, vbd: str) -> None:
+    """Take a disk out of the guest's sight. Again is fine."""
     await _switch(xapi, "VBD.unplug", vbd, "DEVICE_ALREADY_DETACHED", is_attached=False)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from compute_core.api.call import Call
 from compute_core.api.paging import limit_of
 from compute_core.api.texts import is_true
-from compute_core.model.errors import Invalid, NotFound
+from compute_core.model.errors import Forbidden, Invalid, NotFound
 from compute_core.model.instances import Instance
 from compute_core.model.volumes import BlockDevice
 
@@ -23,7 +23,7 @@ async def index(call: Call) -> dict[str, Any]:
     """All of them."""
     server = await _server(call)
     start = int(call.query.get("offset") or 0)
-    devices = server.block_devices[start : start + limit_of(call.query)]
+    devices = [device for device in server.block_devices if device.is_shown][start : start + limit_of(call.query)]
     return {"volumeAttachments": [view(call, server.uuid, device) for device in devices]}
 
 
@@ -49,13 +49,14 @@ async def attach(call: Call) -> dict[str, Any]:
 
 
 async def change(call: Call) -> None:
-    """Say whether the volume is deleted with the server. Another volume in its place is not to be had."""
+    """Say whether the volume is deleted with the server, or, as an admin, begin to put another volume in its place."""
     asked, volume_id = call.body["volumeAttachment"], call.path["volume_id"]
     device = _device(await _server(call), volume_id)
     if asked["volumeId"] != volume_id:
-        raise Invalid(
-            "A volume cannot be put in another's place here. Cure: attach the other one, copy inside the server, detach this one."
-        )
+        if not call.context.is_admin:
+            raise Forbidden("Policy doesn't allow os_compute_api:os-volumes-attachments:swap to be performed.")
+        await call.services.compute.swap_volume(call.context, call.path["server_id"], volume_id, asked["volumeId"])
+        return
     if asked.get("device", device.device) != device.device or asked.get("tag", device.tag) != device.tag:
         raise Invalid("Of an attachment, delete_on_termination alone may be changed.")
     if "delete_on_termination" in asked:
@@ -74,6 +75,6 @@ async def _server(call: Call) -> Instance:
 
 def _device(server: Instance, volume_id: str) -> BlockDevice:
     for device in server.block_devices:
-        if device.volume_id == volume_id:
+        if device.volume_id == volume_id and device.is_shown:
             return device
     raise NotFound(f"Instance {server.uuid} is not attached to volume {volume_id}")

@@ -118,7 +118,7 @@ async def fill_disk(call: Call, source: Id, target: Id, *, share: tuple[float, f
         raise Failure("HANDLE_INVALID", "VDI", Handle(source))
     if source not in call.disks:
         return
-    size = call.disks[target].size
+    size = call.disks[target].size if target in call.disks else int(call.world[target]["virtual_size"])  # a LUN nobody has written on
     call.disks.clone(source, target)
     call.disks.resize(target, size)
     with call.world.edit() as edit:

@@ -204,8 +204,36 @@ def test_nothing_else_of_an_attachment_is_changed(tmp_path: Path) -> None:
         server, made, other = await api.active(), await volume(api), await volume(api)
         await attach(api, server, made)
         await api.settle()
-        for change in ({"volumeId": other}, {"volumeId": made, "device": "/dev/xvdc"}):
-            assert (await api.send("PUT", f"{attachments(server)}/{made}", {"volumeAttachment": change}, version=85)).status == 400
+        change = {"volumeId": made, "device": "/dev/xvdc"}
+        assert (await api.send("PUT", f"{attachments(server)}/{made}", {"volumeAttachment": change}, version=85)).status == 400
+        change = {"volumeId": other}
+        assert (await api.send("PUT", f"{attachments(server)}/{made}", {"volumeAttachment": change}, version=85)).status == 403
+
+    over(tmp_path, body)
+
+
+def test_an_admin_puts_a_volume_in_anothers_place_where_it_fits(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        server, made, small, other = await api.active(), await volume(api), await volume(api, size=4), await volume(api, size=6)
+
+        async def swap(new: str) -> Any:
+            asked = {"volumeAttachment": {"volumeId": new}}
+            return await api.send("PUT", f"{attachments(server)}/{made}", asked, version=85, user="admin")
+
+        await attach(api, server, made)
+        await api.settle()
+        assert (await swap(small)).json == {
+            "badRequest": {"code": 400, "message": "Invalid volume: New volume must be the same size or larger."}
+        }
+        assert (await swap(MISSING)).status == 404
+        assert (await swap(other)).status == 400
+        assert (await status(api, small), await status(api, other)) == ("available", "available")
+        (attachment,) = (await api.cloud.volumes.get(made)).attachments
+        await api.cloud.volumes.complete(attachment.id)
+        assert (await swap(other)).status == 202
+        assert [each["volumeId"] for each in (await api.get(attachments(server)))["volumeAttachments"]] == [made]
+        assert await status(api, other) == "reserved"
+        assert (await swap(other)).status == 409
 
     over(tmp_path, body)
 

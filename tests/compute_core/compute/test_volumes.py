@@ -56,6 +56,13 @@ class Service:
     async def roll_detaching(self, volume_id: str) -> None:
         self.told.append(("roll", volume_id))
 
+    async def swapped(self, volume_id: str, new_id: str) -> str:
+        self.told.append((f"swapped for {new_id}", volume_id))
+        return new_id
+
+    async def not_swapped(self, volume_id: str, new_id: str) -> None:
+        self.told.append((f"not swapped for {new_id}", volume_id))
+
     async def disconnect(self, attachment_id: str) -> None:
         self.told.append(("disconnect", attachment_id))
 

@@ -78,6 +78,21 @@ async def _revert(scene: Scene) -> None:
     await scene.act("revert_resize")
 
 
+async def _swap(scene: Scene) -> None:
+    (new,) = [volume.id for volume in await scene.cloud.volumes.list() if volume.name == "new"]
+    (old,) = (await scene.cloud.api_cell.get_server(ADMIN, await scene.uuid())).block_devices
+    await scene.cloud.api_cell.swap_volume(ADMIN, await scene.uuid(), old.volume_id, new)
+
+
+async def _with_two(scene: Scene) -> None:
+    """A server runs with a volume, and another one is there."""
+    await _with_volume(scene)
+    await scene.quiet()
+    await _attach(scene)
+    await scene.quiet()
+    await scene.cloud.volumes.create(USER.project_id, USER.user_id, 5, name="new")
+
+
 VOLUMES = (
     Case("spawn-from-volume", _order_from_volume, _with_bootable, at_most=15, earlier="66", also=(_held,)),
     Case("attach-volume", _attach, _with_volume, at_most=6, earlier="13"),
@@ -94,5 +109,6 @@ VOLUMES = (
         hosts=2,
         also=(_after(_attach, _migrate, _revert, _stop),),
     ),
+    Case("swap-volume", _swap, _with_two, at_most=16),
     Case("live-migrate-with-volume", _live_migrate, _after(_attach), at_most=20, hosts=2),
 )
