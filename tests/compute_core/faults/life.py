@@ -174,6 +174,14 @@ class LivingVolumes:
         self.life.check()
         await self.volumes.roll_detaching(volume_id)
 
+    async def swapped(self, volume_id: str, new_id: str) -> str:
+        self.life.check()
+        return await self.volumes.swapped(volume_id, new_id)
+
+    async def not_swapped(self, volume_id: str, new_id: str) -> None:
+        self.life.check()
+        await self.volumes.not_swapped(volume_id, new_id)
+
     async def disconnect(self, attachment_id: str) -> None:
         self.life.check()
         await self.volumes.disconnect(attachment_id)
