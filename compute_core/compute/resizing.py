@@ -14,11 +14,12 @@ from compute_core.compute.carrying import answered, asked, carried, expected
 from compute_core.compute.volumes import forget_targets
 from compute_core.compute.volumes_moving import back_here, given_back, had_here, taken_off
 from compute_core.compute.work import Ending, LeftAs, Operation, Work
-from compute_core.model.errors import ComputeError, HostUnreachable
+from compute_core.model.errors import ComputeError, Conflict, HostUnreachable
 from compute_core.model.instances import RUNNING, SHUTDOWN
 from compute_core.model.json import to_json
 from compute_core.model.migrations import Migration
 from compute_core.xenapi import power
+from compute_core.xenapi.arrival import original_vm
 from compute_core.xenapi.certainty import BUSY, PATIENCE_S
 from compute_core.xenapi.dom0_transfer import forget_snapshots
 from compute_core.xenapi.errors import XenApiFailure
@@ -82,11 +83,28 @@ async def _back(work: Work) -> str | None:
 
 
 async def _whole_again(work: Work, record: Migration) -> str:
-    """The server's VM; one that a former life had set aside when it was told the same is the server's again."""
-    if work.instance.uuid not in work.host.vms.formers:
+    """The server's VM; one that a former life had set aside when it was told the same is the server's again.
+
+    Unless that life had come to the end of its part and died before it could say that it needs not be told again.
+    """
+    vms, uuid = work.host.vms, work.instance.uuid
+    if uuid not in vms.formers and uuid not in vms.doubles:
         return work.vm
+    status = await work.host.peers.status_of(record)
+    if status != "migrating":
+        raise Conflict(f"the {record.kind} of {uuid} is {status} already")
+    return await _alone_again(work, record)
+
+
+async def _alone_again(work: Work, record: Migration) -> str:
+    """The server's VM, once nothing is left of what came of it, here or there."""
     await _dropped(work, record)
-    vm = await _back(work) or work.vm
+    vm = await _back(work)
+    if vm is None:
+        vm = await original_vm(work.host.xapi, work.instance.domain_name, work.instance.uuid, record.uuid)
+        if vm is None:
+            return work.vm
+        work.host.vms.arrived(work.instance, vm)
     await _with_volumes(work, vm)
     return vm
 
@@ -110,10 +128,8 @@ async def _dropped(work: Work, record: Migration) -> None:
 async def _undone(work: Work) -> Ending:
     """What a killed agent had begun of its part is taken back."""
     record = migration_of(work)
-    await _dropped(work, record)
+    vm = await _alone_again(work, record)
     await forget_snapshots(work.host.xapi, work.instance.domain_name, work.instance.uuid)
-    vm = await _back(work) or work.vm
-    await _with_volumes(work, vm)
     if record.was_running:
         await _start(work, vm)
     raise HostUnreachable(f"the agent of {work.host.settings.host} was interrupted during it")

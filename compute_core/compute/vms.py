@@ -48,16 +48,18 @@ class Vms:
 
     ``on_domain`` is called with a server that has another domain than before, or no VM any more. ``host`` is the ref of
     the agent's own host where the pool has others: their VMs are theirs. ``formers`` are the refs of VMs that were set aside when their
-    servers were moved or resized, by uuid of the server. ``rescues`` are those that stand in for servers.
+    servers were moved or resized, by uuid of the server. ``rescues`` are those that stand in for servers. Where an operation that was
+    broken off has left two VMs of a server, the one seen last is taken for it, and the other one ``doubles`` it.
     """
 
-    __slots__ = ("_by_uuid", "_uuids", "formers", "host", "on_domain", "rescues")
+    __slots__ = ("_by_uuid", "_uuids", "doubles", "formers", "host", "on_domain", "rescues")
 
     def __init__(self, host: str = "") -> None:
         self.host = host
         self.on_domain: Callable[[str], None] = _nobody
         self.formers: dict[str, str] = {}
         self.rescues: dict[str, Vm] = {}
+        self.doubles: dict[str, Vm] = {}
         self._by_uuid: dict[str, Vm] = {}
         self._uuids: dict[str, str] = {}
 
@@ -105,13 +107,16 @@ class Vms:
             self._see_former(ref, record)
             return ""
         power_state = POWER_STATES.get(record["power_state"], NO_STATE)
-        vm = self._by_uuid.get(uuid)
-        if vm is None or vm.ref != ref:
+        vm = self._known(uuid, ref)
+        if vm is None:
             vm = Vm(ref, record["name_label"], power_state, power_state)
             self._put(uuid, vm)
         if vm.take_in(record):
             self.on_domain(uuid)
         return self._news_of(uuid)
+
+    def _known(self, uuid: str, ref: str) -> Vm | None:
+        return next((vm for vm in (self._by_uuid.get(uuid), self.doubles.get(uuid)) if vm is not None and vm.ref == ref), None)
 
     def _news_of(self, uuid: str) -> str:
         vm = self.acting(uuid)
@@ -150,9 +155,12 @@ class Vms:
         self.formers = {former: vm for former, vm in self.formers.items() if vm != ref}
         self.rescues = {uuid: vm for uuid, vm in self.rescues.items() if vm.ref != ref}
         uuid = self._uuids.pop(ref, "")
-        vm = self._by_uuid.get(uuid)
-        if vm is not None and vm.ref == ref:
+        if (double := self.doubles.get(uuid)) is not None and double.ref == ref:
+            del self.doubles[uuid]
+        if (vm := self._by_uuid.get(uuid)) is not None and vm.ref == ref:
             del self._by_uuid[uuid]
+            if uuid in self.doubles:
+                self._by_uuid[uuid] = self.doubles.pop(uuid)
             self.on_domain(uuid)
 
     def _is_here(self, record: Record) -> bool:
@@ -179,5 +187,8 @@ class Vms:
             self.formers[uuid] = ref
 
     def _put(self, uuid: str, vm: Vm) -> None:
+        before = self._by_uuid.get(uuid)
+        if before is not None and before.ref != vm.ref:
+            self.doubles[uuid] = before
         self._by_uuid[uuid] = vm
         self._uuids[vm.ref] = uuid

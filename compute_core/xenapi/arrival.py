@@ -115,6 +115,13 @@ async def arrived_vm(xapi: XenApi, label: str, mark: str) -> str | None:
     return next((ref for ref, record in vms.items() if is_marked(record, mark)), None)
 
 
+async def original_vm(xapi: XenApi, label: str, instance_uuid: str, mark: str) -> str | None:
+    """The server's VM that did not come with the migration, when it is there."""
+    vms = await all_of(xapi, "VM", {"name__label": label})
+    ours = {ref: record for ref, record in vms.items() if marks.instance_of(record) == instance_uuid}
+    return next((ref for ref, record in ours.items() if not is_marked(record, mark)), None)
+
+
 async def turn_away(xapi: XenApi, label: str, mark: str) -> None:
     """Remove whatever a migration has brought here; nothing is fine."""
     vms = await all_of(xapi, "VM", {"name__label": label})

@@ -33,8 +33,8 @@ async def rebuild(
             undo.add("bring the former VM back", lambda: _take_back(xapi, place, vm, wanted))
             await reach(xapi, "Halted", "VM.hard_shutdown", vm)
             await set_aside(xapi, vm, wanted.domain_name, record["other_config"])
+        undo.add("remove the new VM", lambda: remove(xapi, wanted.uuid, wanted.domain_name))  # whose creation may be broken off
         built = await spawn(xapi, place, cache, wanted, image, admin_password)
-        undo.add("remove the new VM", lambda: remove(xapi, wanted.uuid, wanted.domain_name))
         if wanted.vm_state == "stopped":
             await reach(xapi, "Halted", "VM.hard_shutdown", built)
     return built

@@ -85,3 +85,25 @@ def test_a_vm_that_stands_in_for_a_server_speaks_for_it_until_it_is_gone() -> No
     assert (acting.ref, acting.power_state, vms.uuid_of(UUID)) == ("r1", SHUTDOWN, "vm-uuid")
     vms.forget("r2")
     assert vms.acting(UUID) is vms.get(UUID)
+
+
+def test_of_two_vms_of_a_server_the_other_is_left_when_one_goes() -> None:
+    vms = Vms()
+    vms.replace({"old": record("Running"), "new": record("Halted")})
+    assert (vms.get(UUID), vms.doubles) == (
+        Vm("new", f"instance-{UUID}", SHUTDOWN, SHUTDOWN, "vm-uuid"),
+        {UUID: Vm("old", f"instance-{UUID}", RUNNING, RUNNING, "vm-uuid", 7)},
+    )
+    vms.see("old", record("Paused"))
+    vms.forget("new")
+    assert dict(vms.items()) == {UUID: Vm("old", f"instance-{UUID}", PAUSED, RUNNING, "vm-uuid", 7)}
+    assert vms.doubles == {}
+
+
+def test_a_double_that_goes_leaves_the_server_s_vm_as_it_is() -> None:
+    vms = Vms()
+    vms.replace({"old": record("Running"), "new": record("Halted")})
+    vms.arrived(an_instance(), "old")
+    assert [vm.ref for vm in vms.doubles.values()] == ["new"]
+    vms.forget("new")
+    assert ([vm.ref for _, vm in vms.items()], vms.doubles) == (["old"], {})

@@ -16,6 +16,7 @@ from compute_core.model.errors import ComputeError
 from compute_core.xenapi.errors import ReplyLost, TransferFailed, XenApiFailure
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.engine.virtual_time import run_virtual
+from tests.compute_core.faults.awaits import watch_tasks
 from tests.compute_core.faults.digest import Digest, Rows, digest, discord
 from tests.compute_core.faults.life import Life
 from tests.compute_core.faults.scene import NeverQuiet, Scene, scene
@@ -55,7 +56,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens at which request, counted from 1. ``details`` is what it is refused with; transfers have a middle."""
+    """What happens at which request, or await, counted from 1. ``details`` is what it is refused with; transfers have a middle."""
 
     kind: str
     step: int
@@ -94,6 +95,10 @@ class Course:
         if self.fault.kind in BEFORE and self.at(life, number):
             raise BEFORE[self.fault.kind](name, self.fault.details)
 
+    def at_await(self, life: Life, number: int) -> bool:
+        """Stay there, to be interrupted."""
+        return self.fault.kind in AT_AWAITS and self.at(life, number)
+
     async def during(self, life: Life, name: str, number: int) -> None:
         """Half of the bytes are there."""
         if self.fault.is_halfway:
@@ -101,7 +106,7 @@ class Course:
 
     async def after(self, life: Life, name: str, number: int) -> None:
         """The host has done it; its answer does not come, or comes late."""
-        if self.fault.kind in BEFORE or not self.at(life, number):
+        if self.fault.kind in {*BEFORE, *AT_AWAITS} or not self.at(life, number):
             return
         if self.fault.kind == "lost":
             raise _lost(name, ())
@@ -128,6 +133,9 @@ def _lost(name: str, _: tuple[str, ...]) -> Exception:
 def _refusal(name: str, details: tuple[str, ...]) -> Exception:
     return TransferFailed(f"{name}: {details}") if is_transfer(name) else XenApiFailure(details)
 
+
+AT_AWAITS = {"ended"}
+"""Kinds that strike whenever the operation waits for anything, not just at its requests."""
 
 BEFORE: Mapping[str, Callable[[str, tuple[str, ...]], Exception]] = {"refused": _refusal, "unsent": _lost}
 
@@ -181,7 +189,7 @@ MEANWHILE: Mapping[str, Callable[[Scene, Life], Awaitable[None]]] = {
 killed: the agent dies when the host has done the request; what it was told comes again, as from a broker
 killed-unheard: the same, and what it was told is gone with it
 killed-twice: so does its next life, once it has changed something on the host
-ended: the agent is asked to end, and takes back what it can: the operation is cancelled at its await
+ended: the agent is asked to end, and takes back what it can: the operation is cancelled at an await, whatever it waits for
 deleted: every server is deleted meanwhile: the operation is interrupted at its await
 lost: the host has done the request, and its answer is lost; a transfer may also break off in its middle
 unsent: the request is lost on its way there
@@ -191,20 +199,26 @@ refused: the host refuses
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How a run ended. ``requests`` are those of the operation."""
+    """How a run ended. ``requests`` are those of the operation; ``awaits`` has the last one before each of its awaits."""
 
     digest: Digest
     discord: Rows
     requests: tuple[str, ...]
+    awaits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """Runs that nothing disturbed: how the operation may end, how it may when the servers are deleted meanwhile, and its requests."""
+    """Runs that nothing disturbed: how the operation may end, how it may when the servers are deleted meanwhile, requests, awaits."""
 
     ends: tuple[Digest, ...]
     gone: tuple[Digest, ...]
     requests: tuple[str, ...]
+    awaits: tuple[str, ...] = ()
+
+    def steps(self, kind: str) -> tuple[str, ...]:
+        """Where a kind of fault may strike, by the request that is made there or was made last."""
+        return self.awaits if kind in AT_AWAITS else self.requests
 
 
 def normal(case: Case, folder: Path) -> Normal:
@@ -215,9 +229,10 @@ def normal(case: Case, folder: Path) -> Normal:
     gone = [
         _agreeing(case, folder / "gone-before", case.prepare, Scene.delete_all),
         _agreeing(case, folder / "gone-after", case.prepare, case.begin, Scene.delete_all),
+        *(_agreeing(case, folder / f"gone-also-{number}", deed, Scene.delete_all) for number, deed in enumerate(case.also)),
     ]
     ends = tuple(found.digest for found in (after, before, *also))
-    return Normal(ends, tuple(found.digest for found in gone), after.requests)
+    return Normal(ends, tuple(found.digest for found in gone), after.requests, after.awaits)
 
 
 def requests_of(case: Case, folder: Path) -> tuple[str, ...]:
@@ -268,6 +283,7 @@ def _run(case: Case, folder: Path, deeds: tuple[Deed, ...], fault: Fault | None 
     """The deeds one after the other, each until all is quiet; the fault strikes in the last one."""
 
     async def main() -> Found:
+        watch_tasks(asyncio.get_running_loop())
         async with scene(folder, case.hosts, case.pool_size, by_rsync=case.by_rsync) as there:
             for deed in deeds[:-1]:
                 await deed(there)
@@ -284,6 +300,7 @@ def _run(case: Case, folder: Path, deeds: tuple[Deed, ...], fault: Fault | None 
 async def _struck(there: Scene, deed: Deed, fault: Fault) -> Found:
     course = Course(there, fault)
     there.tape.before, there.tape.during, there.tape.after = course.before, course.during, course.after
+    there.tape.at_await = course.at_await
     following = asyncio.create_task(course.follow())
     with suppress(ComputeError):  # what the user is told is as good an end as any
         await deed(there)
@@ -301,17 +318,17 @@ async def _found(there: Scene) -> Found:
         noise: Rows = ()
     except NeverQuiet as busy:
         noise = (f"never quiet: {busy}",)
-    requests = tuple(there.tape.requests)
-    return Found(await digest(there), (*noise, *await discord(there)), requests)
+    requests, awaits = tuple(there.tape.requests), tuple(there.tape.awaits)
+    return Found(await digest(there), (*noise, *await discord(there)), requests, awaits)
 
 
-def faults_of(requests: tuple[str, ...], kind: str, *, every_error: bool) -> Iterator[Fault]:
-    """One per request, one more per transfer, or one per error that a request declares."""
-    for step, name in enumerate(requests, start=1):
+def faults_of(steps: tuple[str, ...], kind: str, *, every_error: bool) -> Iterator[Fault]:
+    """One per request or await, one more per transfer, or one per error that a request declares."""
+    for step, name in enumerate(steps, start=1):
         if kind == "refused":
             yield from (Fault(kind, step, details) for details in refusals(name, every_error=every_error))
             continue
-        if kind not in BEFORE and is_transfer(name):
+        if kind not in {*BEFORE, *AT_AWAITS} and is_transfer(name):
             yield Fault(kind, step, is_halfway=True)
         yield Fault(kind, step)
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from compute_core.bus.port import Bus, Endpoint, Serving
 from compute_core.compute.manager import ComputeManager
@@ -22,19 +22,31 @@ from compute_core.volumes.port import Attachments, Connector
 from compute_core.wiring import CloudApplication
 from compute_core.xenapi.session import Account, Login, Session
 from fake_xapi.transports.ports import Xapi
+from tests.compute_core.faults.awaits import watching
 from tests.compute_core.simulated import Wire
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _message: ContextVar[str] = ContextVar("message", default="")
+
+CALLED = frozenset({"peer", "query", "ping"})
+"""Endpoints whose answer somebody waits for."""
 
 Disturbance = Callable[["Life", str, int], Awaitable[None] | None]
 """Told who asks, what, and its number; it may raise, or wait."""
 
+Interruption = Callable[["Life", int], bool]
+"""Told who waits, and the number of its await; whether it is to stay there."""
+
 
 @dataclass
 class Tape:
-    """The requests of operations, since it was last rewound."""
+    """The requests of operations and how often these waited, since it was last rewound. ``awaits`` has the last request before each."""
 
     requests: list[str] = field(default_factory=list)
+    awaits: list[str] = field(default_factory=list)
+    at_await: Interruption | None = None
     before: Disturbance | None = None
     during: Disturbance | None = None
     after: Disturbance | None = None
@@ -43,6 +55,8 @@ class Tape:
 
     def rewind(self) -> None:
         self.requests.clear()
+        self.awaits.clear()
+        self.at_await = None
         self.before = self.during = self.after = self.always = None
 
 
@@ -70,6 +84,7 @@ class Life:
             if _message.get():
                 self.tape.requests.append(name)
                 numbers[number] = len(self.tape.requests)
+                await asyncio.sleep(0)  # an operation may be interrupted before the host has done anything, and before it hears of it
                 await self._disturb(self.tape.before, name, numbers[number])
 
         async def during(name: str, number: int) -> None:
@@ -80,6 +95,7 @@ class Life:
         async def after(name: str, number: int) -> None:
             self.check()
             if number in numbers:
+                await asyncio.sleep(0)
                 await self._disturb(self.tape.after, name, numbers[number])
             await self._disturb(self.tape.always, name, number)
 
@@ -91,20 +107,48 @@ class Life:
 
         async def serve(**arguments: Any) -> Any:
             _message.set(name)
+            watching.set(self.waits)
             try:
-                return await endpoint(**arguments)
+                return await asyncio.create_task(_run(endpoint, arguments))
             except asyncio.CancelledError:
-                if not (self.is_dead and self.takes_messages_along):
-                    raise
+                if name in CALLED or not (self.is_dead and self.takes_messages_along):
+                    raise  # who waits for an answer waits in vain
                 return None  # which the bus takes for done: nobody hears of the message again
 
         return serve
+
+    async def over(self, work: Callable[P, Awaitable[T]], *asked: P.args, **options: P.kwargs) -> T:
+        """What another process does for this one: there and back are moments in which it may be interrupted, or die."""
+        await asyncio.sleep(0)
+        self.check()
+        answer = await work(*asked, **options)
+        await asyncio.sleep(0)
+        self.check()
+        return answer
+
+    def waits(self) -> bool:
+        """An operation waits; whether it is to stay there."""
+        self.tape.awaits.append(self.tape.requests[-1] if self.tape.requests else "")
+        return self.tape.at_await is not None and self.tape.at_await(self, len(self.tape.awaits))
 
     async def _disturb(self, disturbance: Disturbance | None, name: str, number: int) -> None:
         waiting = None if disturbance is None else disturbance(self, name, number)
         if isawaitable(waiting):
             await waiting
         self.check()
+
+
+async def _run(endpoint: Endpoint, arguments: Mapping[str, Any]) -> Any:
+    return await endpoint(**arguments)
+
+
+async def _unwatched(work: Callable[P, Awaitable[T]], *asked: P.args, **options: P.kwargs) -> T:
+    """What others begin for the operation is not its own."""
+    token = watching.set(None)
+    try:
+        return await work(*asked, **options)
+    finally:
+        watching.reset(token)
 
 
 @dataclass
@@ -115,14 +159,10 @@ class LifeLine:
     life: Life
 
     async def cast(self, topic: str, method: str, arguments: Mapping[str, Any]) -> None:
-        self.life.check()
-        await self.bus.cast(topic, method, arguments)
+        await self.life.over(_unwatched, self.bus.cast, topic, method, arguments)
 
     async def call(self, topic: str, method: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
-        self.life.check()
-        answer = await self.bus.call(topic, method, arguments, timeout_s)
-        self.life.check()
-        return answer
+        return await self.life.over(_unwatched, self.bus.call, topic, method, arguments, timeout_s)
 
     async def serve(self, topic: str, endpoints: Mapping[str, Endpoint]) -> Serving:
         return await self.bus.serve(topic, {name: self.life.endpoint(name, endpoint) for name, endpoint in endpoints.items()})
@@ -139,40 +179,31 @@ class LivingVolumes:
     life: Life
 
     async def get(self, volume_id: str) -> Volume:
-        self.life.check()
-        return await self.volumes.get(volume_id)
+        return await self.life.over(self.volumes.get, volume_id)
 
     async def reserve(self, volume_id: str, instance_uuid: str) -> Attachment:
-        self.life.check()
-        return await self.volumes.reserve(volume_id, instance_uuid)
+        return await self.life.over(self.volumes.reserve, volume_id, instance_uuid)
 
     async def connect(self, attachment_id: str, connector: Connector, device: str) -> Connection:
-        self.life.check()
-        return await self.volumes.connect(attachment_id, connector, device)
+        return await self.life.over(self.volumes.connect, attachment_id, connector, device)
 
     async def arrive(self, volume_id: str, instance_uuid: str, connector: Connector, device: str) -> tuple[str, Connection]:
-        self.life.check()
-        return await self.volumes.arrive(volume_id, instance_uuid, connector, device)
+        return await self.life.over(self.volumes.arrive, volume_id, instance_uuid, connector, device)
 
     async def settle(self, volume_id: str, instance_uuid: str, attachment_id: str) -> None:
-        self.life.check()
-        await self.volumes.settle(volume_id, instance_uuid, attachment_id)
+        await self.life.over(self.volumes.settle, volume_id, instance_uuid, attachment_id)
 
     async def park(self, volume_id: str, instance_uuid: str) -> str:
-        self.life.check()
-        return await self.volumes.park(volume_id, instance_uuid)
+        return await self.life.over(self.volumes.park, volume_id, instance_uuid)
 
     async def complete(self, attachment_id: str) -> None:
-        self.life.check()
-        await self.volumes.complete(attachment_id)
+        await self.life.over(self.volumes.complete, attachment_id)
 
     async def begin_detaching(self, volume_id: str) -> None:
-        self.life.check()
-        await self.volumes.begin_detaching(volume_id)
+        await self.life.over(self.volumes.begin_detaching, volume_id)
 
     async def roll_detaching(self, volume_id: str) -> None:
-        self.life.check()
-        await self.volumes.roll_detaching(volume_id)
+        await self.life.over(self.volumes.roll_detaching, volume_id)
 
     async def swapped(self, volume_id: str, new_id: str) -> str:
         self.life.check()
@@ -183,12 +214,10 @@ class LivingVolumes:
         await self.volumes.not_swapped(volume_id, new_id)
 
     async def disconnect(self, attachment_id: str) -> None:
-        self.life.check()
-        await self.volumes.disconnect(attachment_id)
+        await self.life.over(self.volumes.disconnect, attachment_id)
 
     async def release(self, instance_uuid: str, delete: Collection[str] = ()) -> None:
-        self.life.check()
-        await self.volumes.release(instance_uuid, delete)
+        await self.life.over(self.volumes.release, instance_uuid, delete)
 
 
 class MortalAgent:

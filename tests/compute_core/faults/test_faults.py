@@ -30,10 +30,10 @@ def recorded() -> Iterator[dict[str, Normal]]:
 
 def failures(case: Case, kind: str, expected: Normal, folder: Path, *, every_error: bool = False) -> list[str]:
     found = []
-    for number, fault in enumerate(faults_of(expected.requests, kind, every_error=every_error)):
+    for number, fault in enumerate(faults_of(expected.steps(kind), kind, every_error=every_error)):
         wrong = verdict(expected, fault, disturbed(case, fault, folder / str(number)))
         if wrong:
-            found.append("\n    ".join([f"{REPRODUCE} {case.name} {fault}    # {expected.requests[fault.step - 1]}", *wrong]))
+            found.append("\n    ".join([f"{REPRODUCE} {case.name} {fault}    # {expected.steps(kind)[fault.step - 1]}", *wrong]))
     return found
 
 
