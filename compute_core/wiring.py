@@ -22,11 +22,13 @@ import flask
 
 from compute_core.api.app import create_app
 from compute_core.api.call import Services
+from compute_core.api.clouds import write_private
 from compute_core.api.console_proxy import ConsoleProxy
 from compute_core.api.portal import GreenletPortal, ThreadPortal
 from compute_core.api.server import HttpServer
 from compute_core.bus.in_process import InProcessBus
 from compute_core.bus.port import Bus
+from compute_core.bus.seal import Seal, new_key
 from compute_core.cells.api_cell import ApiCell
 from compute_core.cells.compute_cell import ComputeCell
 from compute_core.cells.settings import ApiCellSettings, ComputeCellSettings
@@ -56,6 +58,8 @@ PORTAL_TIMEOUT_S = 90.0
 RESTART_S = 5.0
 PROXY = RequestContext("", "", ("admin",), "")
 """Who asks when the proxy of consoles does: whoever has a token was allowed already."""
+BUS_KEY = "bus.key"
+"""The file in the state folder with the key of what a broker is not to read."""
 PASSWORD_SIGNS = string.ascii_letters + string.digits
 PASSWORD_LENGTH = 12
 
@@ -181,7 +185,17 @@ class CloudApplication:
             return InProcessBus()
         from compute_core.bus.amqp import AmqpBus  # noqa: PLC0415  # of the extra `amqp`, which who has no broker need not have
 
-        return await AmqpBus.connect(broker)
+        return await AmqpBus.connect(broker, seal=self._seal())
+
+    def _seal(self) -> Seal:
+        """With the key of this installation, which is made when it is first needed."""
+        file = self.settings.state / BUS_KEY
+        if not file.exists():
+            write_private(file, new_key())
+        try:
+            return Seal(file.read_text(encoding="ascii").strip())
+        except ValueError:
+            raise BadSettings(f"{file}: is no key. Cure: put back what was there; without it, messages that wait are lost.") from None
 
     async def _open_store(self, exit_stack: AsyncExitStack, url: str | None, cell: str) -> Store:
         where = url or f"sqlite:///{self.settings.state.absolute() / cell}.db"

@@ -20,6 +20,7 @@ from compute_core.bus.amqp_consumer import Consumer
 from compute_core.bus.amqp_link import BROKEN, CALLS, Link, without_password
 from compute_core.bus.deadline import time_left
 from compute_core.bus.port import Endpoint
+from compute_core.bus.seal import SEALED, Seal, holds_secret
 from compute_core.bus.wire import Message, answer_of, encode
 from compute_core.model.errors import HostUnreachable
 
@@ -33,10 +34,11 @@ log = logging.getLogger(__name__)
 class AmqpBus:
     """One end of the bus. Holds one link to the broker at a time and dials a new one whenever it breaks."""
 
-    def __init__(self, url: str, cast_timeout_s: float) -> None:
+    def __init__(self, url: str, cast_timeout_s: float, seal: Seal | None = None) -> None:
         self._url = url
         self._where = without_password(url)
         self._cast_timeout_s = cast_timeout_s
+        self._seal = seal
         self._reply_to = f"inova.reply.{uuid4()}"
         self._replies: dict[str, asyncio.Future[bytes]] = {}
         self._consumers: list[Consumer] = []
@@ -45,17 +47,17 @@ class AmqpBus:
         self._keeper: asyncio.Task[None] | None = None
 
     @classmethod
-    async def connect(cls, url: str, *, cast_timeout_s: float = 120.0) -> AmqpBus:
-        """Dial the broker. HostUnreachable, without the password, when it is not there."""
-        bus = cls(url, cast_timeout_s)
+    async def connect(cls, url: str, *, cast_timeout_s: float = 120.0, seal: Seal | None = None) -> AmqpBus:
+        """Dial the broker. HostUnreachable, without the password, when it is not there. ``seal``: for what the broker is not to read."""
+        bus = cls(url, cast_timeout_s, seal)
         await bus._attach(await Link.dial(url))
         bus._keeper = asyncio.get_running_loop().create_task(bus._keep_linked())
         return bus
 
     async def cast(self, topic: str, method: str, arguments: Mapping[str, Any]) -> None:
         """See the port."""
-        body = encode(Message(method, arguments))
-        message = aio_pika.Message(body, message_id=str(uuid4()), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        message = self._message(Message(method, arguments))
+        message.message_id, message.delivery_mode = str(uuid4()), aio_pika.DeliveryMode.PERSISTENT
         try:
             async with asyncio.timeout(self._cast_timeout_s):
                 await self._send(topic, message)
@@ -65,8 +67,9 @@ class AmqpBus:
     async def call(self, topic: str, method: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
         """See the port."""
         left_s, key = time_left(timeout_s), str(uuid4())
-        body = encode(Message(method, arguments, left_s))
-        message = aio_pika.Message(body, message_id=key, correlation_id=key, reply_to=self._reply_to, expiration=left_s)
+        message = self._message(Message(method, arguments, left_s))
+        message.message_id = message.correlation_id = key
+        message.reply_to, message.expiration = self._reply_to, left_s
         reply = self._replies[key] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(left_s):
@@ -79,7 +82,7 @@ class AmqpBus:
 
     async def serve(self, topic: str, endpoints: Mapping[str, Endpoint]) -> Consumer:
         """See the port."""
-        consumer = Consumer(topic, endpoints, self._reply, self._consumers.remove)
+        consumer = Consumer(topic, endpoints, self._reply, self._consumers.remove, self._seal)
         self._consumers.append(consumer)
         if self._link is not None:
             with suppress(*BROKEN):
@@ -95,6 +98,12 @@ class AmqpBus:
             await asyncio.gather(self._keeper, return_exceptions=True)
         if self._link is not None:
             await self._link.close()
+
+    def _message(self, message: Message) -> aio_pika.Message:
+        body = encode(message)
+        if self._seal is None or not holds_secret(message.arguments):
+            return aio_pika.Message(body)
+        return aio_pika.Message(self._seal.closed(body), content_type=SEALED)
 
     async def _keep_linked(self) -> None:
         while True:

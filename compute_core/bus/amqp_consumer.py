@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,7 +15,8 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from compute_core.bus.amqp_link import BROKEN, CALLS, Link
 from compute_core.bus.delivery import answer, deliver
 from compute_core.bus.port import Endpoint
-from compute_core.bus.wire import decode
+from compute_core.bus.seal import SEALED, BadSeal, Seal
+from compute_core.bus.wire import Message, decode
 
 REMEMBERED_IDS = 20_000
 
@@ -23,15 +25,20 @@ Reply = Callable[[str, str, bytes], Awaitable[None]]
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 
 class Consumer:
     """Serves one topic: casts are acknowledged when done, calls at once, for nobody repeats them."""
 
-    def __init__(self, topic: str, endpoints: Mapping[str, Endpoint], reply: Reply, forget: Callable[[Consumer], None]) -> None:
+    def __init__(
+        self, topic: str, endpoints: Mapping[str, Endpoint], reply: Reply, forget: Callable[[Consumer], None], seal: Seal | None = None
+    ) -> None:  # fmt: skip
         self._topic = topic
         self._endpoints = endpoints
         self._reply = reply
         self._forget = forget
+        self._seal = seal
         self._seen: OrderedDict[str, asyncio.Task[bool]] = OrderedDict()
         self._under_way: set[asyncio.Task[Any]] = set()
         self._taking: set[asyncio.Task[Any]] = set()
@@ -54,15 +61,25 @@ class Consumer:
 
     async def _take_call(self, incoming: AbstractIncomingMessage) -> None:
         await _settle(incoming.ack())
-        body = await self._spawn(answer(self._endpoints, decode(incoming.body)))
+        try:
+            message = self._read(incoming)
+        except BadSeal as problem:
+            log.warning("%s: %s; nobody is answered", self._topic, problem)
+            return
+        body = await self._spawn(answer(self._endpoints, message))
         await self._reply(incoming.reply_to or "", incoming.correlation_id or "", body)
 
     async def _take_cast(self, incoming: AbstractIncomingMessage) -> None:
         """Do it unless it is done or under way already; acknowledge when it is done."""
         with self._noted():
             key = incoming.message_id or str(uuid4())
-            if key not in self._seen:
-                self._remember(key, self._spawn(deliver(self._endpoints, decode(incoming.body))))
+            try:
+                if key not in self._seen:
+                    self._remember(key, self._spawn(deliver(self._endpoints, self._read(incoming))))
+            except BadSeal as problem:
+                log.warning("%s: %s; it goes to the dead letters", self._topic, problem)
+                await _settle(incoming.reject(requeue=False))
+                return
             try:
                 is_done = await asyncio.shield(self._seen[key])
             except asyncio.CancelledError:
@@ -70,6 +87,14 @@ class Consumer:
                 await _settle(incoming.nack(requeue=True))
                 raise
             await _settle(incoming.ack() if is_done else incoming.reject(requeue=False))
+
+    def _read(self, incoming: AbstractIncomingMessage) -> Message:
+        """What somebody has sent. BadSeal."""
+        if incoming.content_type != SEALED:
+            return decode(incoming.body)
+        if self._seal is None:
+            raise BadSeal("a message is sealed, and there is no key")
+        return decode(self._seal.opened(incoming.body))
 
     def _remember(self, key: str, task: asyncio.Task[bool]) -> None:
         self._seen[key] = task

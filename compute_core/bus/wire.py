@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -26,10 +26,13 @@ ERRORS: Mapping[str, type[errors.ComputeError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One cast or call. ``timeout_s``: how long its sender waits for an answer, from its arrival; None for a cast."""
+    """One cast or call. ``timeout_s``: how long its sender waits for an answer, from its arrival; None for a cast.
+
+    ``arguments`` may hold secrets, so they are not shown.
+    """
 
     method: str
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any] = field(repr=False)
     timeout_s: float | None = None
 
 
