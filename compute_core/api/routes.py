@@ -24,15 +24,18 @@ from compute_core.api.compute import (
     server_password,
     server_security_groups,
     servers,
+    tenant_usage,
     versions,
     volume_attachments,
 )
 from compute_core.api.identity import directory, tokens
 from compute_core.api.image import images, listing
 from compute_core.api.network import networks, ports, security_groups
+from compute_core.api.operator import host_care
 from compute_core.api.operator import hosts as operator_hosts
 from compute_core.api.route import ADMIN, ANYBODY, KNOWN, MEMBER, READER, Action, Route, Service
 from compute_core.api.schemas import aggregates as aggregate_bodies
+from compute_core.api.schemas import host_care as care_bodies
 from compute_core.api.schemas import hosts as host_bodies
 from compute_core.api.schemas import moves, resources
 from compute_core.api.schemas import networks as network_bodies
@@ -162,6 +165,8 @@ COMPUTE: tuple[Route, ...] = (
     Route("GET", "/os-hosts", hosts.index, ADMIN, until=hosts.LAST_VERSION),
     Route("GET", "/os-hosts/{host}", hosts.show, ADMIN, until=hosts.LAST_VERSION),
     Route("PUT", "/os-hosts/{host}", hosts.update, ADMIN, 200, host_bodies.UPDATE, until=hosts.LAST_VERSION),
+    Route("GET", "/os-simple-tenant-usage", tenant_usage.index, ADMIN, query=care_bodies.tenant_usage),
+    Route("GET", "/os-simple-tenant-usage/{tenant_id}", tenant_usage.show, READER, query=care_bodies.tenant_usage),
     Route("GET", "/os-hosts/{host}/startup", hosts.power("startup", "power_on"), ADMIN, until=hosts.LAST_VERSION),
     Route("GET", "/os-hosts/{host}/shutdown", hosts.power("shutdown", "shutdown", clearing="stop"), ADMIN, until=hosts.LAST_VERSION),
     Route("GET", "/os-hosts/{host}/reboot", hosts.power("reboot", "reboot", clearing="stop"), ADMIN, until=hosts.LAST_VERSION),
@@ -256,6 +261,15 @@ OPERATOR: tuple[Route, ...] = (
     Route("GET", "/hosts", operator_hosts.index, ADMIN),
     Route("GET", "/hosts/{host}", operator_hosts.show, ADMIN),
     Route("POST", "/hosts/{host}/action", operator_hosts.act, ADMIN, 202, host_bodies.ACTION),
+    Route("GET", "/usages", host_care.usages, ADMIN, query=care_bodies.USAGES),
+    Route("GET", "/hosts/{host}/usage", host_care.usage, ADMIN),
+    Route("GET", "/hosts/{host}/images", host_care.images, ADMIN),
+    Route("POST", "/hosts/{host}/images", host_care.cache_images, ADMIN, 202, care_bodies.IMAGES_AHEAD),
+    Route("POST", "/hosts/{host}/images/evict", host_care.evict_images, ADMIN, 200, care_bodies.EVICT),
+    Route("GET", "/hosts/{host}/orphans", host_care.orphans, ADMIN),
+    Route("POST", "/hosts/{host}/orphans/clean", host_care.clean_orphans, ADMIN, 200, care_bodies.CLEAN),
+    Route("GET", "/servers/{server_id}/io-weights", host_care.io_priorities, ADMIN),
+    Route("PUT", "/servers/{server_id}/io-weights", host_care.set_io_weight, ADMIN, 200, care_bodies.IO_WEIGHT),
 )
 
 VERSIONS: tuple[Route, ...] = (

@@ -23,6 +23,7 @@ from compute_core.cells.server_passwords import ServerPasswords
 from compute_core.cells.server_volumes import ServerVolumes
 from compute_core.cells.servers import CellServers
 from compute_core.cells.settings import ApiCellSettings
+from compute_core.cells.tenant_usage import TenantUsage
 from compute_core.images.port import ImageStore
 from compute_core.model.clock import Clock
 from compute_core.model.json import from_json
@@ -69,7 +70,8 @@ class ApiCell:
         self._take_over_overview(keys, overview)
         self._take_over_aggregates(CellAggregates(settings, store, self._router, overview, clock, chance))
         self._take_over_hosts(
-            HostOperations(self._router, settings.child_paths, images, settings.call_timeout_s, settings.overview_timeout_s)
+            HostOperations(self._router, settings.child_paths, images, settings.call_timeout_s, settings.overview_timeout_s),
+            TenantUsage(store),
         )
         upkeep = CellUpkeep(self._router, settings)
         self.list_upkeep = upkeep.list_upkeep
@@ -109,7 +111,8 @@ class ApiCell:
         self.availability_zones = overview.availability_zones
         self.has_zone = overview.has_zone
 
-    def _take_over_hosts(self, hosts: HostOperations) -> None:
+    def _take_over_hosts(self, hosts: HostOperations, tenants: TenantUsage) -> None:
+        self.servers_of_time = tenants.servers_of_time
         self.list_usages = hosts.list_usages
         self.ask_host = hosts.ask_host
         self.cache_images = hosts.cache_images

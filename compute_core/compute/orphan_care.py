@@ -25,7 +25,7 @@ async def find(work: HostWork) -> list[Found]:
     servers = sorted(sight.servers())
     told = await work.cell.ask("known", host.settings.call_timeout_s, host=host.settings.host, uuids=servers) if servers else {}
     known = {uuid: from_json(each, Known) for uuid, each in told.items()}
-    found = list(orphans(sight, Asked(known, work.is_busy)))
+    found = list(orphans(sight, Asked(known, work.is_busy, host.targets.is_held)))
     return list(_dated(work, found))
 
 

@@ -65,9 +65,8 @@ def _unplugged(cls: str) -> Remover:
     return remover
 
 
-async def _sr(xapi: XenApi, _: Place, targets: Targets, __: Found) -> None:
-    """With every other target that is of no use: who waits for one of them is known there."""
-    await targets.sweep(xapi)
+async def _sr(xapi: XenApi, _: Place, targets: Targets, found: Found) -> None:
+    await targets.forget(xapi, found.ref, found.record)
 
 
 async def _task(xapi: XenApi, _: Place, __: Targets, found: Found) -> None:

@@ -15,7 +15,7 @@ from compute_core.xenapi.place import NULL, Place
 from compute_core.xenapi.plugins import Dom0, Leftover, PluginMissing
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.sweep import IsBusy, strays
-from compute_core.xenapi.targets import sr_label
+from compute_core.xenapi.targets import is_ours
 from compute_core.xenapi.usage import tables_of
 
 CLASSES = ["vm", "vbd", "vdi", "vif", "sr", "pbd", "task"]
@@ -62,10 +62,11 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is known from elsewhere."""
+    """What is known from elsewhere. ``is_held``: whether a target's SR, by its uuid, is waited for."""
 
     known: Mapping[str, Known]
     is_busy: IsBusy
+    is_held: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,19 +181,14 @@ def _vifs(sight: Sight, asked: Asked) -> Iterator[Found]:
             yield Found(Orphan("VIF", vif["uuid"], f"{vif['MAC']}, port {port}", why, uuid), ref, vif)
 
 
-def _srs(sight: Sight, _: Asked) -> Iterator[Found]:
+def _srs(sight: Sight, asked: Asked) -> Iterator[Found]:
     used = {vdi["SR"] for vdi in sight.tables["vdi"].values() if vdi["VBDs"]}
     for ref, sr in sight.tables["sr"].items():
-        if not _is_target(sr) or ref in used:
+        if not is_ours(sr) or ref in used or asked.is_held(sr["uuid"]):
             continue
         hosts = {sight.tables["pbd"][pbd]["host"] for pbd in sr["PBDs"] if pbd in sight.tables["pbd"]}
         if hosts <= {sight.place.host}:
             yield Found(Orphan("SR", sr["uuid"], sr["name_description"], "no VM has a volume of this target"), ref, sr)
-
-
-def _is_target(sr: Record) -> bool:
-    """Whether an SR was introduced by us for volumes. Nova's driver gives the same name, and another description."""
-    return bool(sr["name_label"] == sr_label(sr["uuid"]) and sr["name_description"].startswith("volumes of "))
 
 
 def _tasks(sight: Sight, asked: Asked) -> Iterator[Found]:

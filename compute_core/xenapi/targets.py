@@ -43,7 +43,7 @@ def sr_label(uuid: str) -> str:
 
 def is_ours(sr: Mapping[str, Any]) -> bool:
     """Whether an SR was introduced here. Nova's driver gives the same name, and another description."""
-    return sr["name_label"] == sr_label(sr["uuid"]) and sr["name_description"].startswith(VOLUMES_OF)
+    return bool(sr["name_label"] == sr_label(sr["uuid"]) and sr["name_description"].startswith(VOLUMES_OF))
 
 
 def _secret_of(uuid: str) -> str:

@@ -48,7 +48,7 @@ class StandIn:
     bus: Bus
     host: str
     cell: str
-    asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    asked: list[tuple[str, Any]] = field(default_factory=list)
     holds: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -73,6 +73,8 @@ class StandIn:
             "act": self.act,
             "query": self.query,
             "hear": self.hear,
+            "query_host": self.query_host,
+            "cache_images": self.cache_images,
         }
         serving = await self.bus.serve(f"compute.{self.host}", endpoints)
         try:
@@ -108,6 +110,13 @@ class StandIn:
 
     async def hear(self, instance: Mapping[str, Any], news: str, **asked: Any) -> None:
         self.asked.append((news, {"instance": instance, **asked}))
+
+    async def query_host(self, question: str, arguments: Mapping[str, Any], **_: Any) -> Any:
+        self.asked.append((question, arguments))
+        return ANSWERS.get(question)
+
+    async def cache_images(self, images: Any, **_: Any) -> None:
+        self.asked.append(("cache_images", [image["id"] for image in images]))
 
     async def query(self, question: str, arguments: Mapping[str, Any], **_: Any) -> Any:
         if question != "console_output":

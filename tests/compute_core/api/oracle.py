@@ -103,6 +103,8 @@ LINES = (
     Line("GET", "/os-hypervisors/{}", "hypervisors", "get_hypervisor"),
     Line("GET", "/os-hypervisors/{}/search", "hypervisors", "list_search_hypervisors"),
     Line("GET", "/os-hypervisors/{}/servers", "hypervisors", "get_hypervisors_servers"),
+    Line("GET", "/os-simple-tenant-usage", "tenant_usages", "list_tenant_usage"),
+    Line("GET", "/os-simple-tenant-usage/{}", "tenant_usages", "get_tenant_usage"),
     Line("GET", "/os-migrations", "migrations", "list_migrations"),
     Line("GET", "/os-hosts", "hosts", "list_hosts"),
     Line("GET", "/os-hosts/{}", "hosts", "get_host_detail"),

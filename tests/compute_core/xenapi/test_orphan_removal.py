@@ -34,7 +34,7 @@ def nobody(_: str) -> bool:
 
 async def found_on(site: Any, known: Mapping[str, Known]) -> list[Found]:
     sight = await look(site.session, site.place, "cell1")
-    return list(orphans(sight, Asked(known, nobody)))
+    return list(orphans(sight, Asked(known, nobody, nobody)))
 
 
 async def _dead_server(rig: Rig) -> Mapping[str, Known]:

@@ -52,7 +52,7 @@ def vbd(uuid: str, of: str, disk: str, mode: str = "RW", **marks: str) -> Any:
 
 def seen(tables: dict[str, Any], place: Place = PLACE, files: tuple[Leftover, ...] = ()) -> dict[str, str]:
     sight = Sight(place, {**EMPTY, **tables}, files, "cell1", "agent")
-    found = orphans(sight, Asked(KNOWN, {"busy", "busy image"}.__contains__))
+    found = orphans(sight, Asked(KNOWN, {"busy", "busy image"}.__contains__, {"held"}.__contains__))
     return {each.orphan.id: each.orphan.why + ("" if each.orphan.is_certain else " (perhaps)") for each in found}
 
 
@@ -96,7 +96,7 @@ def test_a_vm_weighs_what_its_own_disks_do() -> None:
         "vbd": {"b1": vbd("x1", "v", "d1"), "b2": vbd("x2", "v", "d2", "RO"), "b3": vbd("x3", "v", "d3")},
         "vdi": {"d1": vdi("root", ("b1",), instance_uuid="gone"), "d2": vdi("cd", ("b2",)), "d3": vdi("a volume", ("b3",), "iscsi")},
     }
-    (found,) = FINDERS["VM"](Sight(PLACE, {**EMPTY, **tables}, (), "cell1"), Asked(KNOWN, set().__contains__))
+    (found,) = FINDERS["VM"](Sight(PLACE, {**EMPTY, **tables}, (), "cell1"), Asked(KNOWN, set().__contains__, set().__contains__))
     assert found.orphan == Orphan("VM", "dead", "vm dead", "its server was deleted", "gone", 7)
 
 
@@ -179,6 +179,7 @@ def test_targets_that_no_vm_uses_are_orphans_unless_another_host_has_them(place:
             "2": sr("unplugged"),
             "3": sr("used", "p1"),
             "4": sr("nova's", "p1", description="Disk-for:instance-1"),
+            "5": sr("held", "p1"),
             "6": sr("another host's", "p1", "p2"),
             "7": sr("somebody's", label="Local storage"),
         },
