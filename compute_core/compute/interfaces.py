@@ -54,10 +54,10 @@ def having(instance: Instance, vif: Vif) -> Mapping[str, Any]:
 async def _attach(work: Work) -> Ending:
     """The interface that is ``attaching``. Again is fine. What fails leaves the server without it."""
     host, instance, vif = work.host, work.instance, of_state(work.instance, "attaching")
-    vm = host.vm(instance.uuid)
+    vm, networks = host.vm(instance.uuid), service(host)
     try:
         async with Undo(f"attach interface {vif.id} to {instance.domain_name}") as undo:
-            undo.add("give its port back", lambda: service(host).unbind(vif.id))
+            undo.add("give its port back", lambda: networks.unbind(vif.id))
             ref = await recipe.attach(host.xapi, host.place, vm.ref, vif, instance.flavor, _follow(host, instance, vif, is_there=True))
     except PROBLEMS as problem:
         raise LeftAs(str(problem), without(instance, vif)) from problem
@@ -84,10 +84,10 @@ async def _detach(work: Work) -> Ending:
 
 
 async def _taken_out(work: Work, vif: Vif) -> None:
-    host, vm = work.host, work.host.vm(work.instance.uuid)
+    host, vm, networks = work.host, work.host.vm(work.instance.uuid), service(work.host)
     ref = vm.vifs.pop(vif.id, "")
     await recipe.detach(host.xapi, vm.ref, vif, _follow(host, work.instance, vif, is_there=False), ref)
-    await service(host).unbind(vif.id)
+    await networks.unbind(vif.id)
 
 
 async def _keep(work: Work, vif: Vif) -> None:

@@ -14,7 +14,7 @@ from tests.compute_core.dom0.open_vswitch import Switch, switch
 WEB, DB, OUTSIDE = "00:16:3e:00:00:01", "00:16:3e:00:00:02", "00:16:3e:00:00:99"
 ADDRESSES = {WEB: "10.0.0.11", DB: "10.0.0.12", OUTSIDE: "10.0.0.99"}
 BROADCAST = "ff:ff:ff:ff:ff:ff"
-OUT = {"direction": "egress", "ethertype": "IPv4", "protocol": None, "port_min": None, "port_max": None, "remotes": []}
+OUT: dict[str, Any] = {"direction": "egress", "ethertype": "IPv4", "protocol": None, "port_min": None, "port_max": None, "remotes": []}
 HTTP = {**OUT, "direction": "ingress", "protocol": "tcp", "port_min": 80, "port_max": 80}
 PORTS = {WEB: "vif1.0", DB: "vif2.0", OUTSIDE: "uplink"}
 

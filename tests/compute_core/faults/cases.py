@@ -20,6 +20,7 @@ from tests.compute_core.faults.aside_cases import PUT_ASIDE
 from tests.compute_core.faults.backup_cases import BACKUPS
 from tests.compute_core.faults.case import Case
 from tests.compute_core.faults.guest_cases import GUESTS
+from tests.compute_core.faults.interface_cases import INTERFACES
 from tests.compute_core.faults.move_cases import MOVES
 from tests.compute_core.faults.server_cases import POWER, SERVERS
 from tests.compute_core.faults.spawn_cases import SPAWNS
@@ -35,6 +36,7 @@ CASES: Mapping[str, Case] = {
         *MOVES,
         *PUT_ASIDE,
         *VOLUMES,
+        *INTERFACES,
         *GUESTS,
     )
 }

@@ -5,12 +5,13 @@ A row is a line of text. Whole cached images are left out: they may stay, wherev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from compute_core.bus.in_process import InProcessBus
 from compute_core.model.instances import POWER_STATES, RUNNING, Instance
+from compute_core.model.networks import Port
 from compute_core.store import hosts, instances
 from compute_core.xenapi import marks
 from fake_xapi.engine.xapi import Xapi
@@ -137,9 +138,24 @@ async def discord(scene: Scene) -> Rows:
     claims, servers = await cell._store.run(hosts.claimed), await scene.servers()
     leaf = await cell._store.run(instances.among, [server.uuid for server in servers])
     found = [line for server in servers for line in _discord(scene, server, leaf.get(server.uuid), claims)]
+    found += _port_discord(servers, await scene.cloud.networks.ports())
     found += [f"an agent broke: {crash!r}" for agent in scene.agents.values() for crash in agent.crashes]
     assert isinstance(scene.cloud.bus, InProcessBus)
     return tuple(found + [f"given up: {topic} {message.method}" for topic, message in scene.cloud.bus.dead_letters])
+
+
+def _port_discord(servers: Sequence[Instance], ports: Sequence[Port]) -> Iterator[str]:
+    """Where servers and the network service do not agree."""
+    has = {server.uuid: {(vif.id, vif.state) for vif in server.vifs} for server in servers if not server.is_deleted}
+    given: dict[str, set[tuple[str, str]]] = {uuid: set() for uuid in has}
+    for port in ports:
+        if port.device_id:
+            given.setdefault(port.device_id, set()).add((port.id, "attached"))
+        elif not port.is_users:
+            yield f"port {port.id} is nobody's"
+    for uuid, ports_of_it in given.items():
+        if ports_of_it != has.get(uuid):
+            yield f"server {uuid} has the interfaces {has.get(uuid)}, its ports are {ports_of_it}"
 
 
 def _discord(scene: Scene, server: Instance, below: Instance | None, claims: Mapping[str, Any]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from compute_core.wiring import CloudApplication
 from compute_core.xenapi.session import Account, Login, Session
 from fake_xapi.transports.ports import Xapi
 from tests.compute_core.faults.awaits import watching
+from tests.compute_core.faults.living_networks import LivingNetworks
 from tests.compute_core.simulated import Wire
 
 P = ParamSpec("P")
@@ -240,8 +241,8 @@ class MortalAgent:
         session = Session(Login(Account(host.url, host.user, host.password), self.life.dial))
         settings = AgentSettings(host=host.name, cell=cloud.settings.cell, url=host.url, rsync=cloud.settings.rsync_of(host))
         chance = cloud.chance(f"agent {host.name}")
-        volumes = LivingVolumes(cloud.volumes, self.life)
-        manager = ComputeManager(settings, session, LifeLine(cloud.bus, self.life), cloud.images, chance, volumes=volumes)
+        services: dict[str, Any] = {"volumes": LivingVolumes(cloud.volumes, self.life), "networks": LivingNetworks(cloud.networks, self.life)}
+        manager = ComputeManager(settings, session, LifeLine(cloud.bus, self.life), cloud.images, chance, **services)
         self._work = asyncio.create_task(manager.run())
         ready = asyncio.create_task(manager.ready())
         ready.add_done_callback(lambda task: None if task.cancelled() else self._is_ready.set())
