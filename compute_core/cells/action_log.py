@@ -17,10 +17,10 @@ from compute_core.store import instance_actions
 SUCCESS, ERROR = "Success", "Error"
 
 
-def note(connection: Connection, instance: Instance, context: Mapping[str, Any], action: str, now: str) -> None:
-    """Somebody has asked for an action; ``now`` is an ISO text with microseconds."""
+def note(connection: Connection, instance: Instance, context: Mapping[str, Any], action: str, now: str, host: str = "") -> None:
+    """Somebody has asked for an action; ``now`` is an ISO text with microseconds. ``host``: whose part it is, "" for the instance's."""
     names = names_of(action)
-    events = (ActionEvent(names.event, now, instance.host),) if names.event else ()
+    events = (ActionEvent(names.event, now, host or instance.host),) if names.event else ()
     asked = InstanceAction(
         instance.uuid, context["request_id"], names.action, context["user_id"], context["project_id"], now, now, "", events
     )  # fmt: skip
@@ -52,6 +52,14 @@ def end(connection: Connection, instance: Instance, action: str, error: str | No
     last = replace(open_one.events[-1], finished_at=now, result=result, details=error or note or None, host=where)
     message = "" if error is None else ERROR
     instance_actions.change(connection, replace(open_one, updated_at=now, message=message, events=(*open_one.events[:-1], last)))
+
+
+def go_on(connection: Connection, uuid: str, action: str, host: str, now: str) -> None:
+    """The newest action of an instance has one more part, which begins on a host."""
+    newest = next(iter(instance_actions.of_instance(connection, uuid)), None)
+    if newest is not None and newest.events:
+        begun = ActionEvent(names_of(action).event, now, host)
+        instance_actions.change(connection, replace(newest, updated_at=now, events=(*newest.events, begun)))
 
 
 def building(instance: Instance) -> str:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from compute_core.cells import action_log
 from compute_core.cells.healing import CONTEXT, Healing
 from compute_core.cells.host_table import HostTable
 from compute_core.cells.ledger import Ledger, next_of
@@ -53,6 +54,9 @@ PUSHED = frozenset({"confirm_resize", "revert_resize", "finish_revert"})
 
 log = logging.getLogger(__name__)
 
+AlsoStep = Callable[[Connection, Instance, Step], None]
+"""What else belongs to a step, with the server as it was before."""
+
 Begin = Callable[[Any, str, Mapping[str, Any]], Awaitable[Instance]]
 
 
@@ -82,8 +86,15 @@ class Moving:
 
     async def finished(self, end: End, uuid: str) -> None:
         """A host has done its part, or could not."""
+        exact = self.ledger.clock.exact()
+
+        def ended(connection: Connection, server: Instance, step: Step) -> None:
+            action_log.end(connection, server, end.action, end.error, end.host, exact)
+            if step.then is not None and step.then[1] != end.action:
+                action_log.go_on(connection, uuid, step.then[1], step.then[0], exact)
+
         async with self.ledger.turn(uuid):
-            step = await self.ledger.store.run(_take_step, uuid, lambda server, record: decided(server, record, end), end.now)
+            step = await self.ledger.store.run(_take_step, uuid, lambda server, record: decided(server, record, end), end.now, ended)
         if step is None:
             return
         await self._follow(step, CONTEXT)
@@ -120,6 +131,7 @@ class Moving:
         if record.kind != "live-migration" or record.status not in {"preparing", "running"}:
             raise Invalid(f"Migration {number} state of instance {uuid} is {record.status}. It must be running.")
         instance = await self.ledger.store.run(instances.get, uuid)
+        await self.ledger.store.run(action_log.note, instance, context, control, self.ledger.clock.exact())
         asked = {"context": context, "instance": to_json(instance), "question": control, "arguments": {}}
         await self.healing.bus.call(f"compute.{record.source}", "query", asked, self.settings.call_timeout_s)
 
@@ -144,12 +156,12 @@ class Moving:
         asked = arguments.get("flavor")
         flavor = instance.flavor if asked is None else from_json(asked, Flavor)
         stays_possible = asked is not None and self.settings.allow_resize_to_same_host
-        step = await self._set_out("resize", instance, flavor, arguments, frozenset() if stays_possible else _here(instance))
+        step = await self._set_out(context, "resize", instance, flavor, arguments, frozenset() if stays_possible else _here(instance))
         return await self._follow(replace(step, then=(step.migration.source, "resize")), context)
 
     async def _live_migrate(self, context: Any, uuid: str, arguments: Mapping[str, Any]) -> Instance:
         instance = await self._at_home(uuid)
-        step = await self._set_out("live_migrate", instance, instance.flavor, arguments, _here(instance))
+        step = await self._set_out(context, "live_migrate", instance, instance.flavor, arguments, _here(instance))
         return await self._follow(
             replace(step, then=(step.migration.source, "live_migrate")), context, moves_disks=arguments.get("moves_disks")
         )
@@ -159,7 +171,7 @@ class Moving:
         begin(instance, "evacuate")
         if instance.host is None or self.table.is_up(instance.host):
             raise Invalid(f"Compute service of {instance.host} is still in use.")
-        step = await self._set_out("evacuate", instance, instance.flavor, arguments, _here(instance))
+        step = await self._set_out(context, "evacuate", instance, instance.flavor, arguments, _here(instance))
         return await self._follow(replace(step, then=(step.migration.destination, "evacuate")), context, image=arguments["image"])
 
     async def _confirm(self, context: Any, uuid: str, _: Mapping[str, Any]) -> Instance:
@@ -175,10 +187,14 @@ class Moving:
             begin(instance, action)
             return decide(replace(instance, fault=None), record)
 
+        def asked(connection: Connection, server: Instance, step: Step) -> None:
+            host = step.then[0] if step.then is not None else ""
+            action_log.note(connection, server, context, action, self.ledger.clock.exact(), host)
+
         async with self.ledger.turn(uuid):
             instance = await self.ledger.store.run(instances.get, uuid)
             begin(instance, action)
-            step = await self.ledger.store.run(_take_step, uuid, checked, self.ledger.clock.iso())
+            step = await self.ledger.store.run(_take_step, uuid, checked, self.ledger.clock.iso(), asked)
         if step is None:
             raise Conflict(f"Instance {uuid} has not been resized.")
         return await self._follow(step, context)
@@ -193,7 +209,7 @@ class Moving:
         return instance
 
     async def _set_out(
-        self, action: str, instance: Instance, flavor: Flavor, arguments: Mapping[str, Any], excluded: frozenset[str]
+        self, context: Any, action: str, instance: Instance, flavor: Flavor, arguments: Mapping[str, Any], excluded: frozenset[str]
     ) -> Step:
         """Find a host, claim room there, write the record: one transaction. NoValidHost, Conflict."""
         begin(instance, action)
@@ -206,7 +222,8 @@ class Moving:
             for _ in range(CLAIM_TRIES):
                 record = self._record(action, instance, flavor, self._choose(wanted), number)
                 node = self._node(record.destination)
-                step = await self.ledger.store.run(_begin, action, record, node.generation, wanted.ask)
+                asked = _Asked(context, action, self.ledger.clock.exact(), arguments.get("disk_config"))
+                step = await self.ledger.store.run(_begin, asked, record, node.generation, wanted.ask)
                 if step is not None:
                     return step
                 await self.healing.refresh(record.destination)
@@ -285,24 +302,44 @@ def _here(instance: Instance) -> frozenset[str]:
     return frozenset({instance.host or ""})
 
 
-def _begin(connection: Connection, action: str, record: Migration, generation: int, ask: Ask) -> Step | None:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What somebody wants, at ``now``, and how the disk is to be treated from then on."""
+
+    context: Any
+    action: str
+    now: str
+    disk_config: str | None
+
+    def note(self, connection: Connection, before: Instance, record: Migration) -> None:
+        """Keep it."""
+        name = "migrate" if record.kind == "migration" else self.action
+        host = getattr(record, PARTS[self.action][0])
+        action_log.note(connection, before, self.context, name, self.now, host)
+
+
+def _begin(connection: Connection, asked: _Asked, record: Migration, generation: int, ask: Ask) -> Step | None:
     """Claim, and write down that it begins; None when the host has changed meanwhile."""
     before = instances.find_to_change(connection, record.instance_uuid)
     if before is None or before.is_deleted:
         raise NotFound.of("Instance", record.instance_uuid)
-    begin(before, action)
+    begin(before, asked.action)
     if not hosts.claim(connection, record.destination, generation, {record.uuid: ask}):
         return None
     added = migrations.add(connection, record)
-    after = next_of(before, set_out(before, added, action), record.created_at)
+    told = replace(before, disk_config=asked.disk_config or before.disk_config)
+    after = next_of(before, set_out(told, added, asked.action), record.created_at)
     instances.put(connection, after)
     outbox.note(connection, (after,))
+    asked.note(connection, before, added)
     begun = Step(after, added)
     _settle_room(connection, before, begun)
     return begun
 
 
-def _take_step(connection: Connection, uuid: str, decide: Callable[[Instance, Migration], Step | None], now: str) -> Step | None:
+def _take_step(
+    connection: Connection, uuid: str, decide: Callable[[Instance, Migration], Step | None], now: str, also: AlsoStep
+) -> Step | None:
     """Server, record and room, as was decided."""
     before, record = instances.find_to_change(connection, uuid), migrations.open_of(connection, uuid)
     step = None if before is None or record is None else decide(before, record)
@@ -313,6 +350,7 @@ def _take_step(connection: Connection, uuid: str, decide: Callable[[Instance, Mi
     outbox.note(connection, (after,))
     migrations.put(connection, noted)
     _settle_room(connection, before, step)
+    also(connection, before, step)
     return replace(step, instance=after, migration=noted)
 
 

@@ -40,13 +40,13 @@ class ServerMoves:
         self._servers = servers
         self._images = images
 
-    async def resize_server(self, context: RequestContext, uuid: str, flavor_id: str) -> None:
+    async def resize_server(self, context: RequestContext, uuid: str, flavor_id: str, disk_config: str | None = None) -> None:
         """See the port."""
         instance = await self._servers.unlocked(context, uuid)
         begin(instance, "resize")
         flavor = await self._store.run(_other_flavor, instance, flavor_id, context)
         await self._store.run(_take_quota, uuid, flavor, self._settings.quotas)
-        arguments = {"flavor": to_json(flavor), "image_properties": await self._properties(instance)}
+        arguments = {"flavor": to_json(flavor), "disk_config": disk_config, "image_properties": await self._properties(instance)}
         try:
             await self._servers.begin(context, uuid, "resize", arguments, {})
         except ComputeError:

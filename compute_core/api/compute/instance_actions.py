@@ -75,10 +75,10 @@ def _action(call: Call, action: InstanceAction) -> dict[str, Any]:
 
 
 def _events(call: Call, action: InstanceAction) -> dict[str, Any]:
-    """For others than admins from 2.51 on, and then without what only an operator may see."""
+    """The newest first. For others than admins from 2.51 on, and then without what only an operator may see."""
     if not call.context.is_admin and call.version < EVENTS_SINCE:
         return {}
-    return {"events": [_event(call, action, event) for event in action.events]}
+    return {"events": [_event(call, action, event) for event in reversed(action.events)]}
 
 
 def _event(call: Call, action: InstanceAction, event: ActionEvent) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from compute_core.api.call import Call
 from compute_core.api.compute.links import links_of
 from compute_core.api.compute.operations import date_of, number_of
 from compute_core.api.paging import links_when_full, page
+from compute_core.api.texts import exact_date, truth
+from compute_core.model.clock import iso
 from compute_core.model.errors import Invalid, NotFound
 from compute_core.model.migrations import Migration, MigrationFilters
 
@@ -25,15 +28,23 @@ async def index(call: Call) -> dict[str, Any]:
         kind=asked.get("migration_type"),
         user_id=asked.get("user_id"),
         project_id=asked.get("project_id"),
-        changes_since=asked.get("changes-since"),
-        changes_before=asked.get("changes-before"),
+        changes_since=_moment("changes-since", asked.get("changes-since")),
+        changes_before=_moment("changes-before", asked.get("changes-before")),
     )
-    found = await call.services.compute.list_migrations(call.context, filters)
+    if filters.changes_since and filters.changes_before and filters.changes_since > filters.changes_before:
+        raise Invalid("The value of changes-since must be less than or equal to changes-before.")
+    is_hidden = truth("hidden", asked.get("hidden") or "false")  # those are of moves between cells, which there are none of
+    found = () if is_hidden else await call.services.compute.list_migrations(call.context, filters)
     if call.version < PAGES_SINCE:
         return {"migrations": [_listed(call, migration) for migration in found]}
     listed = page(found, asked, lambda migration: migration.uuid)
     links = links_when_full(call, "/os-migrations", [migration.uuid for migration in listed])
     return {"migrations": [_listed(call, migration) for migration in listed]} | ({"migrations_links": links} if links else {})
+
+
+def _moment(name: str, text: str | None) -> str | None:
+    """A date of the query as those of migrations are written."""
+    return None if text is None else iso(datetime.fromisoformat(exact_date(name, text)).replace(tzinfo=UTC))
 
 
 def _listed(call: Call, migration: Migration) -> dict[str, Any]:

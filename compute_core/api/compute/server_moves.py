@@ -25,7 +25,7 @@ def _told_at_once() -> Iterator[None]:
 async def resize(call: Call, server_id: str, asked: Any) -> None:
     """To another flavor."""
     with _told_at_once():
-        await call.services.compute.resize_server(call.context, server_id, str(asked["flavorRef"]))
+        await call.services.compute.resize_server(call.context, server_id, str(asked["flavorRef"]), asked.get("OS-DCF:diskConfig"))
 
 
 async def migrate(call: Call, server_id: str, asked: Any) -> None:
