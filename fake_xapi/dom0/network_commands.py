@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.dom0 import switch
 from fake_xapi.dom0.plugins.network_config import COMMANDS, Network, changed
 from fake_xapi.dom0.plugins.place import Dom0, PluginError
@@ -55,7 +56,7 @@ def _set(dom0: Dom0, name: str, change: Words, words: Words) -> str:
             return _run(dom0, "ip_link_set_dev", device_name=name, option=option)
         case ["promisc", "on" | "off" as option]:
             return _run(dom0, "ip_link_set_promisc", device_name=name, option=option)
-        case ["mtu", mtu] if mtu.isdecimal():
+        case ["mtu", mtu] if whole(mtu) is not None:
             return changed(dom0, lambda state: _note_mtu(dom0, state, name, mtu))
     raise _usage("ip", words)
 

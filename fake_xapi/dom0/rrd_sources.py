@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.datamodel.personality import Era
 from fake_xapi.dom0 import loads, traffic
 from fake_xapi.dom0.loads import REQUEST_BYTES, DiskLoad, Signal, remembered
@@ -147,7 +148,8 @@ def _vbd(world: World, vbd: Id, guest: Signal) -> Iterator[Source]:
 
 def _position(userdevice: str) -> int:
     """Where a disk that has no device yet would be; one whose device is no number, as of an introduced VBD, is the first."""
-    return int(userdevice) if userdevice.isdecimal() and len(userdevice) < 5 else 0
+    number = whole(userdevice)
+    return number if number is not None and number < 10_000 else 0
 
 
 def of_disks(era: Era, form: str, called: str, kind: str, disks: Disks) -> Iterator[Source]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
 from fake_xapi.state.world import World
@@ -30,8 +31,9 @@ def served(rows: World | Edit, host: Id) -> Iterator[tuple[Id, int, int]]:
             continue
         for vbd in guest["VBDs"]:
             row = rows[vbd]
-            if row["currently_attached"] and row["type"] == "Disk" and row["userdevice"].isdecimal():
-                yield vbd, guest["domid"], disk_number(int(row["userdevice"]))
+            place = whole(row["userdevice"])
+            if row["currently_attached"] and row["type"] == "Disk" and place is not None:
+                yield vbd, guest["domid"], disk_number(place)
 
 
 def back_ends(rows: World | Edit, host: Id, era: str) -> dict[str, str]:

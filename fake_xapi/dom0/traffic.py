@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.state.ids import Id
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
@@ -146,13 +147,14 @@ def _load(world: World, vif: Id, direction: str) -> Load:
 
 
 def _wish(text: str, usual: float) -> float:
-    return float(text) if text.isdecimal() else usual
+    number = whole(text)
+    return usual if number is None else float(number)
 
 
 def _limit(vif: Row) -> float:
     """Bytes per second that ``ratelimit`` lets through: its ``kbps`` are KiB per second."""
-    kbps: str = vif["qos_algorithm_params"].get("kbps", "")
-    return int(kbps) * KIB if vif["qos_algorithm_type"] == "ratelimit" and kbps.isdecimal() else math.inf
+    kbps = whole(vif["qos_algorithm_params"].get("kbps", ""))
+    return kbps * KIB if vif["qos_algorithm_type"] == "ratelimit" and kbps is not None else math.inf
 
 
 # ---- interfaces of hosts -----------------------------------------------------------------------------------------------------------

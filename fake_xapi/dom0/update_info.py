@@ -23,6 +23,7 @@ from typing import Literal
 
 import re2
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.dom0.documents import BadDocument, Element, read_document
 from fake_xapi.dom0.iso9660 import Read, is_image, read_file
 
@@ -151,7 +152,7 @@ def _guidance(text: str, separator: str, *, is_strict: bool) -> tuple[str, ...]:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.strip().isdecimal() else 0
+    return whole(text.strip()) or 0
 
 
 def _demands(root: Element) -> Demands:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.dom0.tapdisks import back_ends, disk_number
 from fake_xapi.guest import machine
 from fake_xapi.guest.metrics import fields_of, keys_of
@@ -166,9 +167,10 @@ def _devices(rows: World | Edit, vm: Any) -> Iterator[dict[str, str]]:
     """The front ends of the attached disks and interfaces."""
     for vbd in vm["VBDs"]:
         row = rows[vbd]
-        if row["currently_attached"] and row["userdevice"].isdecimal():
+        place = whole(row["userdevice"])
+        if row["currently_attached"] and place is not None:
             kind = "cdrom" if row["type"] == "CD" else "disk"
-            number = disk_number(int(row["userdevice"]))
+            number = disk_number(place)
             yield _front_end(f"device/vbd/{number}", **{"virtual-device": str(number), "device-type": kind})
     for vif in vm["VIFs"]:
         row = rows[vif]

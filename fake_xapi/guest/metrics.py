@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fake_xapi.datamodel.digits import whole
+
 Tree = Mapping[str, str]
 
 _DRIVERS: Mapping[str, str] = {
@@ -100,7 +102,8 @@ def _old_networks(tree: Tree) -> dict[str, str]:
 
 def _numerically(path: str) -> tuple[str, int]:
     head, _, tail = path.rpartition("/")
-    return head, int(tail) if tail.isdecimal() else -1
+    number = whole(tail)
+    return head, -1 if number is None else number
 
 
 def keys_of(metrics: Mapping[str, Any] | Any) -> dict[str, str]:

@@ -9,6 +9,7 @@ import asyncio
 import struct
 from collections.abc import Callable, Mapping
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.dom0.disks import DiskStore
 from fake_xapi.dom0.plugins.place import Dom0, PluginError
 from fake_xapi.state.ids import NULL, Id
@@ -72,7 +73,8 @@ def _sector(text: str, sectors: int) -> int:
     bare = str(text).rstrip("s")
     if bare == "-":
         return sectors - 1
-    return int(bare) if bare.isdecimal() else -1
+    number = whole(bare)
+    return -1 if number is None else number
 
 
 def mkfs(dom0: Dom0, dev: str, partnum: str, fs_type: str, fs_label: str = "") -> None:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.dom0.plugins.place import Args, Dom0, PluginError, need
 from fake_xapi.verbs.dates import moment
 from fake_xapi.verbs.vms import memory
@@ -44,7 +45,8 @@ def host_data(dom0: Dom0, args: Args) -> str:
 
 
 def _number(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
+    number = whole(text)
+    return text if number is None else number
 
 
 def host_uptime(dom0: Dom0, args: Args) -> str:

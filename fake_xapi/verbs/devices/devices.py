@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.lifecycle.guests import configured_domain_type, has_driver_version
 from fake_xapi.state.row import Row
 from fake_xapi.state.world import World
 
-_DISK_NAME = re.compile(r"(?:xvd|sd|hd)([a-z]+)\d*")
+_DISK_NAME = re.compile(r"(?:xvd|sd|hd)([a-z]{1,4})\d*")
 _FLOPPY = re.compile(r"fd[ab]")
 _MODERN_DISKS = 255
 _CONTROL_DOMAIN_DISKS = 256
@@ -18,15 +20,11 @@ _MODERN_VIFS = 16
 
 def disk_number(device: str) -> int | None:
     """The number of a userdevice: 0 for "0", "xvda", "sda" and "hda"; None for a text that is not a disk's name."""
-    if device.isdecimal():
-        return int(device)
+    number = whole(device)
+    if number is not None:
+        return number
     named = _DISK_NAME.fullmatch(device)
-    if named is None:
-        return None
-    number = 0
-    for letter in named[1]:
-        number = number * 26 + ord(letter) - ord("a") + 1
-    return number - 1
+    return None if named is None else functools.reduce(lambda place, letter: place * 26 + ord(letter) - ord("a") + 1, named[1], 0) - 1
 
 
 def is_disk_name(device: str, *, is_hvm: bool) -> bool:
@@ -89,7 +87,8 @@ def claim_disk(world: World, vm: Row, device: str) -> str:
 
 def check_vif(world: World, vm: Row, device: str) -> None:
     """Raise INVALID_DEVICE [device] for an impossible VIF number."""
-    if not device.isdecimal() or int(device) >= vif_count(world, vm):
+    number = whole(device)
+    if number is None or number >= vif_count(world, vm):
         raise Failure("INVALID_DEVICE", device)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.lifecycle.editions import is_restricted
 from fake_xapi.state.edit import Edit
@@ -50,7 +51,7 @@ def create_passthrough(edit: Edit) -> Id:
 
 
 def _device(world: World, vm: Id, row: Row, device: str) -> str:
-    if not device.isdecimal() or int(device) not in DEVICES:
+    if whole(device) not in DEVICES:
         raise Failure("INVALID_DEVICE", device)
     taken = {int(world[vgpu]["device"]) for vgpu in row["VGPUs"]}
     if int(device) == 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.lifecycle.vdi import any_plugged_pbd
 from fake_xapi.state.ids import Id
@@ -55,8 +56,8 @@ def _scan(call: Call, sr: Id) -> None:
 
 def _interval_s(call: Call) -> float:
     """The interval: half a minute, unless the host's other_config says otherwise."""
-    text = call.world[call.host]["other_config"].get("auto-scan-interval", "")
-    return float(text) if text.isdecimal() and int(text) else INTERVAL_S
+    wish = whole(call.world[call.host]["other_config"].get("auto-scan-interval", ""))
+    return float(wish) if wish else INTERVAL_S
 
 
 def set_other_config(call: Call, sr: Id, value: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.datamodel.personality import Era
 from fake_xapi.dom0.arrays import SYSTEM_DISK, Lun, Server, StorageNetwork, Target
 from fake_xapi.verbs.disks import sr_documents as documents
@@ -149,7 +150,7 @@ def targets_at(wanted: Wanted) -> tuple[Target, ...]:
     """The iSCSI targets behind the portals in a device_config."""
     names = [name for name in wanted.need("target", 95).split(",") if name]
     port = wanted.config.get("port", "") or "3260"
-    if not (port.isdecimal() and 1 <= int(port) <= _LAST_PORT):
+    if not 1 <= (whole(port) or 0) <= _LAST_PORT:
         raise sm_failure(142)
     found = tuple(target for target in wanted.network.targets if any(name in target.portals for name in names))
     if not found or port != "3260":

@@ -114,8 +114,9 @@ async def fill_disk(call: Call, source: Id, target: Id, *, share: tuple[float, f
     target_sr: Id = call.world[target]["SR"]
     storage.require_space(call.world, target_sr, held if storage.is_thin_sr(call.world[target_sr]) else 0)
     await call.takes("VDI.copy", bytes_moved=held, share=share)
-    if call.world.get(source) is None:
-        raise Failure("HANDLE_INVALID", "VDI", Handle(source))
+    for vdi in (source, target):
+        if call.world.get(vdi) is None:
+            raise Failure("HANDLE_INVALID", "VDI", Handle(vdi))
     if source not in call.disks:
         return
     size = call.disks[target].size if target in call.disks else int(call.world[target]["virtual_size"])  # a LUN nobody has written on

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.lifecycle.rules import AnyRow
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
@@ -64,10 +65,10 @@ def bring_up(call: Call, edit: Edit, pif: Id, *, is_management: bool = False) ->
 
 def _mtu(edit: Edit, pif: AnyRow) -> int:
     """A PIF's own setting, otherwise its network's."""
-    wish: str = pif["other_config"].get("mtu", "")
+    wish = whole(pif["other_config"].get("mtu", ""))
     network = edit.get(pif["network"])
     usual: int = network["MTU"] if network is not None else 1500
-    return int(wish) if wish.isdecimal() else usual
+    return usual if wish is None else wish
 
 
 def take_lease(edit: Edit, pif: Id, *, is_management: bool) -> None:

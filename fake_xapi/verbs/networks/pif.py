@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.state.edit import Edit
 from fake_xapi.state.ids import Id
@@ -61,11 +62,11 @@ def _introduce(call: Call, host: Id, device: str, mac: str, *, managed: bool) ->
 
 def _pci_of(world: World, host: Id, device: str) -> Id:
     """The PCI device of a NIC that this host has had before."""
-    number = device.removeprefix("eth")
+    number = whole(device.removeprefix("eth"))
     found = sorted(
         pci for pci, row in world.rows("PCI") if row["host"] == host and row["class_id"] == "0200" and not row["physical_function"]
     )
-    return found[int(number)] if number.isdecimal() and int(number) < len(found) else 0
+    return found[number] if number is not None and number < len(found) else 0
 
 
 def _network_for(call: Call, edit: Edit, device: str) -> Id:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.datamodel.failure import Failure, Handle
 from fake_xapi.state.ids import Id
 from fake_xapi.verbs.call import Call, Verb
@@ -82,8 +83,8 @@ def check_address(name: str, text: str, version: int) -> None:
 def check_cidr(name: str, text: str, version: int) -> None:
     """Raise INVALID_CIDR_ADDRESS_SPECIFIED [name] unless the text is an address of that version with a prefix length."""
     address, slash, length = text.partition("/")
-    most = 32 if version == 4 else 128
-    if not slash or _version(address) != version or not length.isdecimal() or int(length) > most:
+    most, bits = (32 if version == 4 else 128), whole(length)
+    if not slash or _version(address) != version or bits is None or bits > most:
         raise Failure("INVALID_CIDR_ADDRESS_SPECIFIED", name)
 
 

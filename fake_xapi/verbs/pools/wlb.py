@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.datamodel.failure import Failure
 from fake_xapi.lifecycle.editions import require
 from fake_xapi.lifecycle.rules import POOL
@@ -18,7 +19,7 @@ def initialize(call: Call, url: str, *_credentials: str) -> None:
     """
     require(call.world, "WLB")
     host, _, port = url.rpartition(":")
-    if not host or "/" in url or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not host or "/" in url or not 0 < (whole(port) or 0) < 65536:
         raise Failure("WLB_URL_INVALID", url)
     raise Failure("WLB_CONNECTION_REFUSED")
 

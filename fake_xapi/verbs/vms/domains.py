@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fake_xapi.datamodel.digits import whole
 from fake_xapi.dom0 import rrd_notes
 from fake_xapi.guest import machine
 from fake_xapi.lifecycle.guests import configured_domain_type
@@ -74,9 +75,9 @@ def _attach_devices(edit: Edit, vm: Any, domain_type: str) -> None:
 
 def device_name(userdevice: str, *, has_ide: bool) -> str:
     """The guest's name for a disk: position 0 is xvda, or hda where the first four are on IDE; a name once given is kept."""
-    if not userdevice.isdecimal():
+    number = whole(userdevice)
+    if number is None:
         return userdevice
-    number = int(userdevice)
     return ("hd" if has_ide and number < 4 else "xvd") + _letters(number)
 
 

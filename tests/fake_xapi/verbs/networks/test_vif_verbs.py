@@ -22,6 +22,7 @@ def _record(host: Host, vm: str, **fields: Any) -> dict[str, Any]:
     [
         ({"device": "eth0"}, ["INVALID_DEVICE", "eth0"]),
         ({"device": "16"}, ["INVALID_DEVICE", "16"]),
+        ({"device": "9" * 5000}, ["INVALID_DEVICE", "9" * 5000]),
         ({"device": "0"}, ["DEVICE_ALREADY_EXISTS", "0"]),
         ({"device": "1", "MAC": "nonsense"}, ["MAC_INVALID", "nonsense"]),
         ({"device": "1", "MAC": "01:00:00:00:00:01"}, ["MAC_INVALID", "01:00:00:00:00:01"]),
