@@ -15,8 +15,8 @@ class ServerPasswords:
 
     async def change_password(self, context: RequestContext, uuid: str, admin_password: str) -> None:
         """See the port. It goes to the host by a call, which nobody keeps."""
-        told = await self._servers.command(context, uuid, "change_password", admin_password=admin_password)
-        await self._keep(context, uuid, told["encrypted_password"], "change_password")
+        encrypted = await self._servers.command(context, uuid, "change_password", admin_password=admin_password)
+        await self._keep(context, uuid, encrypted or "", "change_password")
 
     async def forget_password(self, context: RequestContext, uuid: str) -> None:
         """See the port."""

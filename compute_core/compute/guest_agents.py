@@ -94,15 +94,15 @@ async def reset_network(host: Host, vm: str, instance: Instance) -> None:
         log.warning("%s: the guest of %s was not told of its network: %s", host.settings.host, instance.uuid, problem)
 
 
-async def _change_password(work: Work) -> Mapping[str, str]:
-    """``admin_password`` for the guest; what is kept of it, for the key's owner: ``{"encrypted_password"}``, "" for nothing."""
+async def _change_password(work: Work) -> str:
+    """``admin_password`` for the guest; what is kept of it, for the key's owner, "" for nothing."""
     host, vm, password = work.host, acting_vm(work), str(work.arguments["admin_password"])
     try:
         async with host.guest_turns.held(vm):
             await guest_agent.change_password(host.xapi, host.place, vm, password, host.settings.guest_agents)
     except PluginRefusal as refusal:
         raise Conflict(f"The password of instance {work.instance.uuid} was not changed: {refusal}") from refusal
-    return {"encrypted_password": "", **_kept(work.instance, password)}
+    return sealed_for(work.instance.key_data, password)
 
 
 async def _reset_network(work: Work) -> None:

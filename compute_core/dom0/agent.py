@@ -13,7 +13,9 @@ from compute_core.dom0.refusal import FAILED, REBOOTED, TIMED_OUT, Arguments, Re
 _REQUEST = "/local/domain/{}/data/host/{}"
 _ANSWER = "/local/domain/{}/data/guest/{}"
 _PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.5)
-"""Between looks; the last one repeats."""
+"""Before the first looks."""
+_WATCHES_S = (1.0, 2.0, 5.0, 15.0)
+"""How long xenstore may then take to tell of a change; the last one repeats. An answer between a look and its watch is seen after it."""
 
 
 def ask(machine: Machine, given: Arguments) -> List[Dict[str, str]]:
@@ -71,9 +73,16 @@ def _awaited(machine: Machine, domid: int, path: str, name: str, timeout_s: floa
             raise Refusal(REBOOTED, f"{name}: the domain {domid} is gone")
         if waited_s >= timeout_s:
             raise Refusal(TIMED_OUT, f"{name}: no answer from the agent within {timeout_s:g} seconds")
-        pause_s = min(_PAUSES_S[min(looks, len(_PAUSES_S) - 1)], timeout_s - waited_s)
+        waited_s, looks = waited_s + _paused(machine, path, looks, timeout_s - waited_s), looks + 1
+
+
+def _paused(machine: Machine, path: str, looks: int, left_s: float) -> float:
+    """Wait before the next look: how many seconds count for it."""
+    if looks < len(_PAUSES_S):
+        pause_s = min(_PAUSES_S[looks], left_s)
         machine.pauses(pause_s)
-        waited_s, looks = waited_s + pause_s, looks + 1
+        return pause_s
+    return xenstore.watched(machine, path, min(_WATCHES_S[min(looks - len(_PAUSES_S), len(_WATCHES_S) - 1)], left_s))
 
 
 def _decoded(name: str, text: str) -> Dict[str, str]:

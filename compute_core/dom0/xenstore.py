@@ -4,13 +4,18 @@ import re
 from typing import Dict, List, Optional, Tuple
 
 from compute_core.dom0 import arguments
-from compute_core.dom0.machine import Machine, Ran
+from compute_core.dom0.machine import COMMAND_LIMIT_S, Machine, Ran
 from compute_core.dom0.refusal import FAILED, NOT_FOUND, Arguments, Refusal
 
 _PATH = re.compile(r"[A-Za-z0-9_@:.-]+(/[A-Za-z0-9_@:.-]+)*")
 _MOST_PATH = 1024
 _MOST_VALUE = 2048
 """A message of xenstore has 4 KiB for path and value."""
+_FIRST_AND_NEXT = 2
+"""A watch tells of itself first."""
+_TIMED_OUT = 124
+"""The code of ``timeout``."""
+_AWHILE_S = 0.5
 _MISSING = re.compile(r"(could not|couldn.t) (read|reach|remove|list) path|not found|ENOENT", re.IGNORECASE)
 """What the commands of all releases say of a path that is not there."""
 
@@ -77,6 +82,20 @@ def value_at(machine: Machine, path: str) -> Optional[str]:
         _raise_unless_missing("xenstore-read", ran)
         return None
     return ran.out[:-1] if ran.out.endswith("\n") else ran.out
+
+
+def watched(machine: Machine, path: str, limit_s: float) -> float:
+    """Wait until something happens at an absolute path, or its domain goes; how many seconds that counts for, ``limit_s`` at most.
+
+    What happens counts for a while of its own, or a guest that does nothing else would never be given up.
+    """
+    ran = machine.attempt("timeout", f"{limit_s:g}", "xenstore-watch", "-n", str(_FIRST_AND_NEXT), path, limit_s=limit_s + COMMAND_LIMIT_S)
+    if ran.code == _TIMED_OUT:
+        return limit_s
+    counted_s = min(_AWHILE_S, limit_s)
+    if ran.code:  # there is no such command here
+        machine.pauses(counted_s)
+    return counted_s
 
 
 def put(machine: Machine, path: str, value: str) -> None:

@@ -11,7 +11,7 @@ import math
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from fake_xapi.dom0 import xenstore
@@ -34,10 +34,8 @@ _LONGEST_S = 86_400.0
 async def run(dom0: Dom0, top: Path, asked: Asked) -> Reply:
     """Do what a command does. Code 127 for one that this dom0 has not."""
     name, *words = asked.words or [""]
-    if name == "sleep":
-        return await _sleep(words)
-    if name == "rsync":
-        return await _rsync(dom0, top, words, asked.folder)
+    if name in _LASTING:
+        return await _LASTING[name](dom0, top, words, asked.folder)
     try:
         if name == "ovs-ofctl":
             return 0, ovs_ofctl(dom0, top, words), ""
@@ -123,11 +121,52 @@ _XENSTORE: Mapping[str, Callable[[Dom0, Words], str]] = {
 # ---- what takes time -------------------------------------------------------------------------------------------------------------
 
 
-async def _sleep(words: Words) -> Reply:
+async def _watch(dom0: Dom0, _: Path, words: Words, __: str) -> Reply:
+    """``-n N PATH``: the path at once, and again whenever its value changes, or its domain goes; N lines in all."""
+    match words:
+        case ["-n", number, path] if number.isdecimal():
+            count = int(number)
+        case _:
+            return 2, "", "Usage: xenstore-watch -n N PATH"
+    lines, seen, changed = 1, (_place(dom0, path), _value(dom0, path)), asyncio.Event()
+
+    def notice(_generation: int, _changes: object) -> None:
+        changed.set()
+
+    dom0.world.listeners.append(notice)
     try:
-        seconds = sum(float(word) for word in words)
+        while lines < count:
+            await changed.wait()
+            changed.clear()
+            now = _place(dom0, path), _value(dom0, path)
+            lines, seen = lines + (now != seen), now
+    finally:
+        dom0.world.listeners.remove(notice)
+    return 0, f"{path}\n" * lines, ""
+
+
+async def _timeout(dom0: Dom0, top: Path, words: Words, folder: str) -> Reply:
+    """A command for so many seconds at most; 124 when it takes longer."""
+    limit_s = _seconds(words[:1])
+    if not 0 < limit_s <= _LONGEST_S:
+        return 125, "", f"timeout: invalid time interval: {' '.join(words[:1])}"
+    try:
+        async with asyncio.timeout(limit_s):
+            return await run(dom0, top, Asked(words[1:], folder))
+    except TimeoutError:
+        return 124, "", ""
+
+
+def _seconds(words: Words) -> float:
+    """Their sum; not a number for what is none."""
+    try:
+        return sum(float(word) for word in words)
     except ValueError:
-        seconds = math.nan
+        return math.nan
+
+
+async def _sleep(_: Dom0, __: Path, words: Words, ___: str) -> Reply:
+    seconds = _seconds(words)
     if not words or not 0 <= seconds <= _LONGEST_S:
         return 1, "", f"sleep: invalid time interval: {' '.join(words)}"
     await asyncio.sleep(seconds)
@@ -164,5 +203,12 @@ def _within(top: Path, path: str) -> str:
     return path
 
 
-COMMANDS: tuple[str, ...] = (*_XENSTORE, *_PLAIN, "ovs-ofctl", "sleep", "rsync")
-"""All that scripts find in their PATH, before those of the system."""
+_LASTING: Mapping[str, Callable[[Dom0, Path, Words, str], Awaitable[Reply]]] = {
+    "sleep": _sleep,
+    "rsync": _rsync,
+    "timeout": _timeout,
+    "xenstore-watch": _watch,
+}
+
+COMMANDS: tuple[str, ...] = (*_XENSTORE, *_PLAIN, "ovs-ofctl", "sleep", "rsync", "xenstore-watch")
+"""All that scripts find in their PATH, before those of the system. ``timeout`` is the system's there: it kills what it has started."""

@@ -13,6 +13,7 @@ import selectors
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,9 +55,22 @@ class ScriptProcess:
     outputs: dict[int, bytearray]
     asking: socket.socket | None = None
     reason: str = field(default="")
+    is_closed: bool = False
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self, reply: Reply | None) -> Asked | Ended:
         """Answer who asked last, and wait for the next command, or the end."""
+        with self.turn:
+            return self._step(reply)
+
+    def finish(self) -> None:
+        """See a script that was killed to its end, which nobody else does; again is fine."""
+        with self.turn:
+            if not self.is_closed:
+                self._step(None)
+
+    def _step(self, reply: Reply | None) -> Asked | Ended:
+        """After a kill, only to the end."""
         if self.asking is not None:
             with contextlib.suppress(OSError), self.asking:  # who asked may be gone
                 self.asking.sendall(json.dumps(reply).encode())
@@ -107,6 +121,9 @@ class ScriptProcess:
 
     def close(self) -> None:
         """Give back what the run held."""
+        self.is_closed = True
+        if self.asking is not None:
+            self.asking.close()
         self.selector.close()
         self.listener.close()
         for pipe in (self.process.stdout, self.process.stderr):

@@ -64,11 +64,13 @@ async def _run(dom0: Dom0, top: Path, command: list[str], environment: Mapping[s
 
 
 async def _stepped(script: ScriptProcess, reply: Reply | None) -> Asked | Ended:
-    """One step in a thread, which sees the script to its end when nobody waits for it any more."""
+    """One step in a thread; the script ends when nobody waits for it any more, also when the step is done already."""
+    step = asyncio.get_running_loop().run_in_executor(None, script.step, reply)
     try:
-        return await asyncio.to_thread(script.step, reply)
+        return await asyncio.shield(step)
     except BaseException:
         script.kill("killed with the call")
+        step.add_done_callback(lambda _: script.finish())
         raise
 
 
@@ -78,5 +80,5 @@ async def _replied(script: ScriptProcess, dom0: Dom0, top: Path, asked: Asked) -
         return await commands.run(dom0, top, asked)
     except BaseException:
         script.kill("killed with the call")
-        script.step(None)
+        script.finish()
         raise

@@ -31,9 +31,12 @@ class Xenstore:
         self.values = {f"{TOP}/{path}": value for path, value in {"domid": "5", **values}.items()}
         self.notice: Callable[[str, str], None] = lambda _, __: None
         self.asked: list[tuple[str, ...]] = []
+        self.watch: Callable[[tuple[str, ...]], Ran] = lambda _: Ran(127, "", "xenstore-watch: command not found")
 
     def __call__(self, command: tuple[str, ...]) -> Ran:
         self.asked.append(command)
+        if command[0] == "timeout":
+            return self.watch(command)
         name, dashes, *words = command
         assert dashes == "--"
         return {"xenstore-read": self._read, "xenstore-write": self._write, "xenstore-rm": self._remove, "xenstore-list": self._list}[name](
@@ -152,6 +155,31 @@ def test_a_request_has_its_own_time_and_the_next_one_follows_whatever_is_answere
     asked = [{"name": "a", "value": "", "timeout_s": 1.5}]
     said = refused(dom0_in(tmp_path, store, pauses.append), "agent_ask", domid=5, id="r", requests=asked, timeout_s=60)
     assert (said, sum(pauses)) == (("TimedOut", "a: no answer from the agent within 1.5 seconds"), 1.5)
+
+
+def test_an_answer_that_is_long_in_coming_is_told_of_by_xenstore(tmp_path: Path) -> None:
+    store, pauses, watches = Xenstore(), list[float](), list[tuple[str, ...]]()
+
+    def watch(command: tuple[str, ...]) -> Ran:
+        watches.append(command)
+        if len(watches) < 6:
+            return Ran(124, "", "")
+        store.values[f"{TOP}/data/guest/r-0"] = '{"returncode": "0", "message": ""}'
+        return DONE
+
+    store.watch = watch
+    assert _ask(dom0_in(tmp_path, store, pauses.append), {"name": "a", "value": ""}, timeout_s=300)[0]["returncode"] == "0"
+    assert pauses == [0.02, 0.05, 0.1, 0.2, 0.5]
+    told = ("xenstore-watch", "-n", "2", f"{TOP}/data/guest/r-0")
+    assert watches == [("timeout", limit, *told) for limit in ("1", "2", "5", "15", "15", "15")]
+
+
+def test_a_guest_that_only_stirs_its_path_is_given_up_in_time(tmp_path: Path) -> None:
+    store = Xenstore()
+    store.watch = lambda _: DONE
+    said = refused(dom0_in(tmp_path, store, lambda _: None), "agent_ask", domid=5, id="r", requests=[{"name": "a", "value": ""}], timeout_s=30)
+    assert said == ("TimedOut", "a: no answer from the agent within 30 seconds")
+    assert len([command for command in store.asked if command[0] == "timeout"]) < 70
 
 
 def test_what_is_no_answer_is_told_and_removed(tmp_path: Path) -> None:

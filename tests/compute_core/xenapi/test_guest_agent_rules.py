@@ -13,6 +13,8 @@ from compute_core.xenapi import marks
 from compute_core.xenapi.guest_agent_errands import Ask, features_in, file, version_in
 from compute_core.xenapi.guest_agent_rules import AgentBuild, AgentRules, BadRules, Terms, mark_of, read_rules, terms_in, terms_of
 from compute_core.xenapi.plugins import AgentReply, AgentRequest
+from tests.code.documents import blocks
+from tests.code.sources import ROOT
 from tests.compute_core.values import an_image
 
 BUILD = {"version": "1.39.1", "url": "https://agents/a.tgz", "md5": "0" * 32}
@@ -50,6 +52,13 @@ def test_a_file_of_rules_says_what_it_says_and_the_rest_is_as_usual(tmp_path: Pa
 def test_rules_that_cannot_be_meant_are_refused(tmp_path: Path, members: dict[str, Any]) -> None:
     with pytest.raises(BadRules, match=r"agents\.json: .*Cure: "):
         rules(tmp_path, **members)
+
+
+def test_the_file_that_the_page_shows_is_one(tmp_path: Path) -> None:
+    [shown] = blocks(ROOT / "docs/how-to/guests-with-an-agent.md", "json")
+    told = rules(tmp_path, **json.loads(shown))
+    assert (len(told.builds), told.derivation_of("2.1", ()), told.derivation_of("1.39.1", ())) == (1, "sha256", "md5")
+    assert told == AgentRules(builds=told.builds, derivations=told.derivations)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -110,6 +110,52 @@ def test_xenstore_is_the_guests(settings: Settings) -> None:
     _over(settings, body)
 
 
+def test_xenstore_tells_of_changes_and_of_a_domain_that_goes(settings: Settings) -> None:
+    async def body(host: Host) -> None:
+        vm, domid = await running(host)
+        listeners = list(host.world.listeners)
+        path = f"/local/domain/{domid}/vm-data/a"
+        waits = asyncio.create_task(_printed(host, f"xenstore-watch -n 3 {path}"))
+        for value in ("1", "1", "2"):
+            await asyncio.sleep(10)
+            assert not waits.done()
+            await _printed(host, f"xenstore-write {path} {value}")
+        assert await waits == f"{path}\n" * 3
+        waits = asyncio.create_task(_printed(host, f"xenstore-watch -n 2 {path}none"))
+        await asyncio.sleep(10)
+        await host.call("VM.hard_shutdown", vm)
+        assert await waits == f"{path}none\n" * 2
+        assert host.world.listeners == listeners
+        assert await _run(host, f"xenstore-watch {path}") == (2, "", "Usage: xenstore-watch -n N PATH\n")
+
+    _over(settings, body)
+
+
+ASKS = """python3 -c 'import json, os, socket, sys
+wire = socket.socket(socket.AF_UNIX)
+wire.connect(os.environ["DOM0_COMMANDS"])
+wire.sendall(json.dumps([sys.argv[1:], "/"]).encode())
+wire.shutdown(1)
+print(json.loads(wire.recv(9999)))' """
+
+
+@pytest.mark.parametrize(
+    ("words", "reply"),
+    [
+        ("timeout 5 sleep 9", [124, "", ""]),
+        ("timeout 9 sleep 5", [0, "", ""]),
+        ("timeout 9 frobnicate", [127, "", "frobnicate: command not found"]),
+        ("timeout soon sleep 5", [125, "", "timeout: invalid time interval: soon"]),
+        ("timeout", [125, "", "timeout: invalid time interval: "]),
+    ],
+)
+def test_who_asks_the_simulator_itself_gives_a_command_its_time(settings: Settings, words: str, reply: list[Any]) -> None:
+    async def body(host: Host) -> None:
+        assert await _printed(host, ASKS + words) == f"{reply}\n"
+
+    _over(settings, body)
+
+
 def test_the_network_is_that_of_the_other_plugins(settings: Settings) -> None:
     async def body(host: Host) -> None:
         await _printed(host, "brctl addbr b0 && brctl setfd b0 0 && brctl stp b0 off && ip link add v0 type veth peer name v1")
