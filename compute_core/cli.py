@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from compute_core.api.backup_commands import ACCESS, backup, logged_in
+from compute_core.api.care_commands import CARE_COMMANDS
+from compute_core.care_options import CARE_OPTIONS, cared
 from compute_core.firstgen.cli import firstgen
 from compute_core.host_options import HOST_OPTIONS, first_line, hosts_of, path_option, with_options
 from compute_core.installer.cli import dom0
@@ -41,6 +43,8 @@ def core() -> None:
 core.add_command(firstgen)
 core.add_command(dom0)
 core.add_command(backup)
+for _command in CARE_COMMANDS:
+    core.add_command(_command)
 
 
 def _url_of(*schemes: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
@@ -122,7 +126,7 @@ LIFE_OPTIONS = (
 
 
 @core.command()
-@with_options(*HOST_OPTIONS, state_option, *PLACE_OPTIONS, *NETWORK_OPTIONS, *RSYNC_OPTIONS, *LIFE_OPTIONS)
+@with_options(*HOST_OPTIONS, state_option, *PLACE_OPTIONS, *NETWORK_OPTIONS, *RSYNC_OPTIONS, *LIFE_OPTIONS, *CARE_OPTIONS)
 @click.option("--clouds-yaml", type=path_option, default=Path("clouds.yaml"), show_default=True, help="For the `openstack` client.")
 def up(
     *, inventory: Path | None, urls: tuple[str, ...], user: str, password_file: Path | None, password: str, state: Path, clouds_yaml: Path,
@@ -140,7 +144,7 @@ def up(
         refuse_foreign(clouds_yaml)
         with _alone_with(state):
             accounts = load_accounts(state / ACCOUNTS)
-            _run(Settings(state=state, hosts=hosts, accounts=accounts, **places), clouds_yaml)
+            _run(Settings(state=state, hosts=hosts, accounts=accounts, **cared(places)), clouds_yaml)
     except BadSettings as problem:
         raise Refused(str(problem)) from None
 

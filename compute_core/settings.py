@@ -66,6 +66,7 @@ class Settings:
 
     ``reclaim_s``: so long a deleted server may be restored, 0: not at all. ``shelved_offload_s``: see the compute cell's settings.
     ``copies_whole``: whether servers get disks that share nothing with their images. ``eviction``: when the images that hosts keep go.
+    ``usage_s``: so often agents make their rounds, 0 never. ``orphans_kept_s``: orphans go so long after they were seen, 0: when asked.
     ``networks``: label, bridge and CIDR of each, the first
     one is for servers that name none. ``filtering``: how hosts keep servers to their addresses and groups. ``rxtx_base_kib_s``: what an
     interface of a server may send of a flavor with the factor 1, 0: as much as it likes.
@@ -100,6 +101,8 @@ class Settings:
     networks: tuple[tuple[str, str, str], ...] = (DEFAULT_NETWORK,)
     filtering: Filtering = "locking"
     rxtx_base_kib_s: int = 0
+    usage_s: float = 300.0
+    orphans_kept_s: float = 0.0
     eviction: EvictionPolicy = field(default_factory=EvictionPolicy)
     quotas: QuotaLimits = field(default_factory=QuotaLimits)
 

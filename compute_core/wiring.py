@@ -256,7 +256,7 @@ def host_agent(host: HostEntry, cloud: CloudApplication) -> Agent:
     settings = AgentSettings(
         host=host.name, cell=cloud.settings.cell, url=host.url, copies_whole=cloud.settings.copies_whole, compute_vm=host.compute_vm,
         guest_agents=cloud.guest_agents,
-        eviction=cloud.settings.eviction,
+        usage_s=cloud.settings.usage_s, orphans_kept_s=cloud.settings.orphans_kept_s, eviction=cloud.settings.eviction,
         rsync=cloud.settings.rsync_of(host), filtering=cloud.settings.filtering, rxtx_base_kib_s=cloud.settings.rxtx_base_kib_s,
     )  # fmt: skip
     chance = cloud.chance(f"agent {host.name}")

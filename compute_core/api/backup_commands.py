@@ -103,7 +103,7 @@ def restore(*, state: Path, point: str, server: str | None, name: str | None, fl
             uuid = _server(client, server)
             client.send("POST", f"/v2.1/servers/{uuid}/action", {"rebuild": {"imageRef": point}})
         else:
-            flavor_id = _named(client.pages("/v2.1/flavors?is_public=None", "flavors"), "flavor", flavor or "")
+            flavor_id = named(client.pages("/v2.1/flavors?is_public=None", "flavors"), "flavor", flavor or "")
             asked = {"name": name, "imageRef": point, "flavorRef": flavor_id, "networks": "auto"}
             uuid = client.send("POST", "/v2.1/servers", {"server": asked})["server"]["id"]
     click.echo(uuid)
@@ -132,14 +132,14 @@ def _points(client: Client, server: str = "") -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (row["instance_uuid"], int(row.get(SEQUENCE) or 0)))
 
 
-def _server(client: Client, named: str) -> str:
-    return _named(client.pages("/v2.1/servers?all_tenants=1", "servers"), "server", named)
+def _server(client: Client, wanted: str) -> str:
+    return named(client.pages("/v2.1/servers?all_tenants=1", "servers"), "server", wanted)
 
 
-def _named(rows: list[dict[str, Any]], what: str, named: str) -> str:
+def named(rows: list[dict[str, Any]], what: str, wanted: str) -> str:
     """The id of what has this id or this name."""
     found: Mapping[str, str] = {row["id"]: row["name"] for row in rows}
-    ids = [uuid for uuid, name in found.items() if named in (uuid, name)]
+    ids = [uuid for uuid, name in found.items() if wanted in (uuid, name)]
     if len(ids) != 1:
-        raise Refused(f"There are {len(ids)} of the {what} {named!r}. Cure: give its id.")
+        raise Refused(f"There are {len(ids)} of the {what} {wanted!r}. Cure: give its id.")
     return ids[0]

@@ -88,9 +88,9 @@ def _usage(
 
 
 def _line(server: Instance, start: datetime, end: datetime, now: datetime) -> dict[str, Any]:
-    """One server's share of the time. It is counted up to the end of the window, or to its own."""
+    """One server's share of the time. It is counted up to the end of the window, to its own, or to now: nobody has used what lies ahead."""
     began, gone = _moment(server.launched_at), None if server.terminated_at is None else _moment(server.terminated_at)
-    counted = min(end, gone or end) - max(start, began)
+    counted = min(end, gone or now) - max(start, began)
     size: Mapping[str, Any] = {
         "flavor": server.flavor.name,
         "vcpus": server.flavor.vcpus,

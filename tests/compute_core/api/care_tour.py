@@ -1,0 +1,91 @@
+"""Hosts cared for with our own commands beside the unmodified ``openstack`` client, over two simulated hosts with our plugin in dom0."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from compute_core.xenapi import dom0_bundle, marks
+from compute_core.xenapi.records import vdi_record
+from scenarios import image
+from scenarios.testrun import free_port
+from tests.compute_core.api.tour import PATIENCE, ROOT, Client, Step, client, serving
+
+BEGIN: tuple[Step, ...] = (
+    Step("image create debian --disk-format vhd --container-format bare --public --file debian.vhd -f value -c status", "active"),
+    Step("flavor create m1.lab --ram 256 --disk 1 --vcpus 1 --property quota:disk_io_weight=300 -f value -c name", "m1.lab"),
+    Step("server create web --image debian --flavor m1.lab --wait -f value -c status", "ACTIVE"),
+)
+USED: tuple[Step, ...] = (
+    Step("server show web --diagnostics -f value -c cpu_details -c memory_details", "maximum"),
+    Step("usage list -c Servers -c 'CPU Hours'", r"\|\s*1\s+\|\s*0\.\d+\s+\|"),
+    Step("usage show -c Servers -c 'Disk GB-Hours'", r"Servers\s+\|\s*1\s"),
+    Step("hypervisor stats show -f value -c vcpus_used", "^1"),
+)
+END: tuple[Step, ...] = (
+    Step("server delete web --wait"),
+    Step("usage list -c Servers", r"\|\s*1\s+\|"),
+)
+
+
+@contextmanager
+def cloud(folder: Path) -> Iterator[Client]:
+    """The hosts, the core over them, whose agents make their rounds every second, and the client."""
+    image.make(folder / "debian.vhd")
+    dom0_bundle.write(folder / "dom0-plugins")
+    with ExitStack() as stack:
+        simulate = f"sim serve --hosts 2 --port {free_port()} --profile instant --inventory hosts.json --plugins dom0-plugins"
+        stack.enter_context(serving(simulate.split(), folder))
+        up = "core up --inventory hosts.json --port 0 --rounds 1 --image-days 30 --image-room 95 80 --orphan-hours 24"
+        stack.enter_context(serving(up.split(), folder))
+        yield stack.enter_context(client(folder))
+
+
+def core(folder: Path, line: str) -> tuple[int, str]:
+    """One of our own commands."""
+    command, environment = [sys.executable, "-m", "scenarios.cli", "core", *line.split()], {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def rows(folder: Path, line: str) -> list[dict[str, Any]]:
+    """What a command answers in JSON."""
+    code, output = core(folder, f"{line} --json")
+    assert code == 0, output
+    found: list[dict[str, Any]] = json.loads(output)
+    return found
+
+
+def until(folder: Path, line: str, is_there: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+    """The same, asked again and again until it is as wanted."""
+    found: list[dict[str, Any]] = []
+    for _ in range(PATIENCE):
+        found = rows(folder, line)
+        if is_there(found):
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"{line}: {found}")
+
+
+def a_lost_disk(folder: Path, server: str) -> str:
+    """The uuid of a disk, made on the first host, of a server that is gone."""
+    host = json.loads((folder / "hosts.json").read_text())[0]
+    with xmlrpc.client.ServerProxy(host["url"]) as xapi:
+
+        def call(method: str, *params: Any) -> Any:
+            answer: Any = getattr(xapi, method)(*params)
+            return answer["Value"]
+
+        session = call("session.login_with_password", host["user"], "xenroot")
+        (pool,) = call("pool.get_all_records", session).values()
+        record = vdi_record(pool["default_SR"], f"instance-{server}", 1 << 20, {marks.INSTANCE: server, marks.DISK: "root"})
+        ref = call("VDI.create", session, {**record, "virtual_size": str(record["virtual_size"])})
+        return str(call("VDI.get_uuid", session, ref))
