@@ -18,7 +18,6 @@ from compute_core.xenapi import interfaces as recipe
 from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
 from compute_core.xenapi.interfaces import Follow
 from compute_core.xenapi.plugins import Dom0, Guest, PluginMissing, PluginRefusal
-from compute_core.xenapi.undo import Undo
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +55,9 @@ async def _attach(work: Work) -> Ending:
     host, instance, vif = work.host, work.instance, of_state(work.instance, "attaching")
     vm, networks = host.vm(instance.uuid), service(host)
     try:
-        async with Undo(f"attach interface {vif.id} to {instance.domain_name}") as undo:
-            undo.add("give its port back", lambda: networks.unbind(vif.id))
-            ref = await recipe.attach(host.xapi, host.place, vm.ref, vif, instance.flavor, _follow(host, instance, vif, is_there=True))
+        ref = await recipe.attach(host.xapi, host.place, vm.ref, vif, instance.flavor, _follow(host, instance, vif, is_there=True))
     except PROBLEMS as problem:
+        await networks.unbind(vif.id)  # not when it is broken off: who is told of it again needs the port
         raise LeftAs(str(problem), without(instance, vif)) from problem
     vm.vifs[vif.id] = ref
     return Ending(vm.power_state, having(instance, vif))

@@ -32,6 +32,8 @@ ACCOUNTS = (
 )
 POWER = {"stop": 4, "pause": 3, "suspend": 7, "shelve": 4, "shelve_offload": 0, "soft_delete": 4}
 CHANGES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "attach_interface": lambda server: {"vifs": [{**each, "state": "attached"} for each in server["vifs"]]},
+    "detach_interface": lambda server: {"vifs": [each for each in server["vifs"] if each["state"] == "attached"]},
     "attach_volume": lambda server: {"block_devices": [{**each, "state": "attached"} for each in server["block_devices"]]},
     "detach_volume": lambda server: {"block_devices": [each for each in server["block_devices"] if each["state"] == "attached"]},
 }
