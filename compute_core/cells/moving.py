@@ -172,7 +172,8 @@ class Moving:
         if instance.host is None or self.table.is_up(instance.host):
             raise Invalid(f"Compute service of {instance.host} is still in use.")
         step = await self._set_out(context, "evacuate", instance, instance.flavor, arguments, _here(instance))
-        return await self._follow(replace(step, then=(step.migration.destination, "evacuate")), context, image=arguments["image"])
+        told = {"image": arguments["image"], "admin_password": arguments.get("admin_password", "")}
+        return await self._follow(replace(step, then=(step.migration.destination, "evacuate")), context, **told)
 
     async def _confirm(self, context: Any, uuid: str, _: Mapping[str, Any]) -> Instance:
         return await self._word(context, uuid, "confirm_resize", confirming)

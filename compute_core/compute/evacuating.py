@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from compute_core.compute.guest_agents import UNTOLD, first_told
 from compute_core.compute.volumes import built_with, outfit
 from compute_core.compute.volumes_moving import left_alone
 from compute_core.compute.work import Ending, Operation, Work
@@ -25,7 +26,14 @@ async def _evacuate(work: Work) -> Ending:
         async with Undo(f"evacuation of {work.instance.domain_name}") as undo:
             undo.add("let go of its volumes", lambda: left_alone(host, work.instance))
             await _build(work, has_left=there is not None)
-    return Ending(RUNNING, await built_with(host, work.instance))
+    vm = host.vms.get(work.instance.uuid)
+    image = from_json(work.arguments["image"], Image)
+    told = UNTOLD if vm is None else await first_told(host, vm.ref, work.instance, image, _password(work))
+    return Ending(RUNNING, {**await built_with(host, work.instance), **told.changes}, told.note)
+
+
+def _password(work: Work) -> str:
+    return str(work.arguments.get("admin_password", ""))
 
 
 async def _build(work: Work, *, has_left: bool) -> None:
@@ -34,7 +42,7 @@ async def _build(work: Work, *, has_left: bool) -> None:
         if has_left:
             await remove(host.xapi, work.instance.uuid, work.instance.domain_name)
         image = from_json(work.arguments["image"], Image)
-        vm = await spawn(host.xapi, host.place, host.cache, work.instance, image, outfit=volumes)
+        vm = await spawn(host.xapi, host.place, host.cache, work.instance, image, _password(work), volumes)
     host.vms.built(work.instance, vm)
 
 

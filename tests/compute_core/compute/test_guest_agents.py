@@ -198,6 +198,17 @@ def test_a_rescue_vm_gets_the_password_of_the_rescue(tmp_path: Path) -> None:
     over_agents(tmp_path, body)
 
 
+def test_a_server_that_is_evacuated_gets_a_new_password_where_it_is_built_again(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        server = active(site, host="xs1")
+        arguments = {"image": to_json(site.image), "admin_password": "anew", "migration": {}}
+        await site.cast("act", instance=to_json(server), action="evacuate", arguments=arguments)
+        end = await heard(site, "action_finished")
+        assert (end["error"], opened(end["changes"]["encrypted_password"]), guest(site)["password"]) == (None, "anew", "anew")
+
+    over_agents(tmp_path, body)
+
+
 @pytest.mark.parametrize(("vm_state", "password"), [("active", "anew"), ("stopped", "")])
 def test_a_server_that_is_rebuilt_gets_a_new_password_when_it_runs(tmp_path: Path, vm_state: Any, password: str) -> None:
     async def body(site: Site) -> None:
