@@ -19,6 +19,8 @@ from compute_core.model.requests import RequestContext, ServerRequest
 
 RESERVATION_SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789"
 LONGEST_HOSTNAME = 63
+ENABLED, DISABLED = frozenset({"1", "t", "true", "on", "y", "yes"}), frozenset({"0", "f", "false", "off", "n", "no"})
+"""What images say of automatic disk configuration."""
 
 
 def check_image(image: Image, flavor: Flavor, context: RequestContext) -> None:
@@ -98,6 +100,14 @@ def new_instances(
         )
         for index, name in enumerate(names)
     )
+
+
+def disk_config(request: ServerRequest, image: Image) -> str:
+    """How the root disk is treated: as is asked, else as the image says. Invalid when the image forbids what is asked."""
+    said = image.properties.get("auto_disk_config", "").lower()
+    if request.disk_config == "AUTO" and said in DISABLED:
+        raise Invalid(f"Requested image {image.id} has automatic disk resize disabled.")
+    return request.disk_config or ("AUTO" if said in ENABLED else "MANUAL")
 
 
 def hints_of(request: ServerRequest) -> Mapping[str, Any]:

@@ -28,7 +28,8 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True)
 class ServerRequest:
-    """One ``POST /servers``. ``image_ref`` is "" when it boots from one of ``disks``, its volumes.
+    """One ``POST /servers``. ``image_ref`` is "" when it boots from one of ``disks``, its volumes;
+    ``disk_config`` is "" where the image says how its disk is treated.
 
     ``admin_password`` goes to the guest and is never stored or logged.
     """
@@ -47,7 +48,7 @@ class ServerRequest:
     target_host: str | None = None
     description: str | None = None
     hostname: str | None = None
-    disk_config: str = "MANUAL"
+    disk_config: str = ""
     access_ip_v4: str = ""
     access_ip_v6: str = ""
     networks: tuple[Wish, ...] | None = None

@@ -67,7 +67,7 @@ async def _request(call: Call, asked: Body, flavor: Flavor, image_ref: str) -> S
         availability_zone=await _zone(call, zone),
         target_host=target_host,
         description=asked.get("description"),
-        disk_config=asked.get("OS-DCF:diskConfig", "MANUAL"),
+        disk_config=asked.get("OS-DCF:diskConfig", ""),
         access_ip_v4=address(asked.get("accessIPv4", "")),
         access_ip_v6=address(asked.get("accessIPv6", "")),
         networks=await wishes(call, asked),

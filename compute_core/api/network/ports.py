@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compute_core.api.call import Call
+from compute_core.api.network.bindings import bound
 from compute_core.api.network.choice import chosen, project_of, whose
 from compute_core.api.texts import is_true
 from compute_core.model.errors import Invalid, NotFound
@@ -55,12 +56,13 @@ def status_of(port: Port) -> str:
 
 async def index(call: Call) -> dict[str, Any]:
     """The ports that the caller may see and means."""
-    return {"ports": chosen(call, map(view, await call.services.networks.ports(whose(call))))}
+    return {"ports": chosen(call, await _views(call, await call.services.networks.ports(whose(call))))}
 
 
 async def show(call: Call) -> dict[str, Any]:
     """One of them."""
-    return {"port": view(await visible(call, call.path["port_id"]))}
+    (shown,) = await _views(call, [await visible(call, call.path["port_id"])])
+    return {"port": shown}
 
 
 async def create(call: Call) -> dict[str, Any]:
@@ -75,7 +77,8 @@ async def create(call: Call) -> dict[str, Any]:
     changes = _changes(asked)
     groups = changes.pop("security_groups", ())
     wish = Wish(network=network, address=fixed.get("ip_address"), groups=groups)
-    return {"port": view(await call.services.networks.create_port(project, wish, **changes))}
+    (shown,) = await _views(call, [await call.services.networks.create_port(project, wish, **changes)])
+    return {"port": shown}
 
 
 async def update(call: Call) -> dict[str, Any]:
@@ -83,7 +86,12 @@ async def update(call: Call) -> dict[str, Any]:
     port, changes = await visible(call, call.path["port_id"]), _changes(call.body["port"])
     if not changes.get("is_secured", port.is_secured) and changes.get("security_groups", port.security_groups):
         raise Invalid("Port Security must be enabled in order to have allowed address pairs or security groups on a port.")
-    return {"port": view(await call.services.networks.update_port(port.id, **changes))}
+    (shown,) = await _views(call, [await call.services.networks.update_port(port.id, **changes)])
+    return {"port": shown}
+
+
+async def _views(call: Call, ports: Sequence[Port]) -> list[dict[str, Any]]:
+    return await bound(call, {port.id: view(port) for port in ports}, ports)
 
 
 async def delete(call: Call) -> None:

@@ -127,6 +127,54 @@ def test_a_resize_may_say_how_the_disk_is_treated_from_then_on(tmp_path: Path) -
     run(tmp_path, test)
 
 
+def test_ports_are_where_their_servers_are_and_only_an_operator_sees_it(tmp_path: Path) -> None:
+    async def test(api: Api) -> None:
+        servers = [await api.active(), await api.active(name="other")]
+        hosts = [(await status(api, server))[2] for server in servers]
+        (port,) = (await api.get(f"/network/v2.0/ports?device_id={servers[0]}", user="admin"))["ports"]
+        assert port["binding:host_id"] == hosts[0]
+        await act(api, servers[0], {"migrate": None}, 202, user="admin")
+        await api.settle()
+        there = await other_host(api, servers[0])
+        assert there == hosts[0]
+        now = (await status(api, servers[0]))[2]
+        listed = (await api.get("/network/v2.0/ports", user="admin"))["ports"]
+        assert {each["device_id"]: each["binding:host_id"] for each in listed} == {servers[0]: now, servers[1]: hosts[1]}
+        found = (await api.get(f"/network/v2.0/ports?binding:host_id={now}", user="admin"))["ports"]
+        assert port["id"] in {each["id"] for each in found}
+        shown = (await api.get(f"/network/v2.0/ports/{port['id']}", user="admin"))["port"]
+        assert shown["binding:host_id"] == now
+        assert "binding:host_id" not in (await api.get(f"/network/v2.0/ports/{port['id']}"))["port"]
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "wanted"),
+    [("True", None, "AUTO"), ("False", None, "MANUAL"), (None, None, "MANUAL"), ("True", "MANUAL", "MANUAL"), (None, "AUTO", "AUTO")],
+)
+def test_an_image_says_how_its_disk_is_treated_unless_the_user_does(
+    tmp_path: Path, said: str | None, asked: str | None, wanted: str
+) -> None:
+    async def test(api: Api) -> None:
+        image = await api.image(**({"auto_disk_config": said} if said else {}))
+        server = await api.active(imageRef=image, **({"OS-DCF:diskConfig": asked} if asked else {}))
+        assert (await api.get(f"/v2.1/servers/{server}"))["server"]["OS-DCF:diskConfig"] == wanted
+
+    run(tmp_path, test)
+
+
+def test_an_image_may_forbid_it(tmp_path: Path) -> None:
+    async def test(api: Api) -> None:
+        image = await api.image(auto_disk_config="False")
+        asked = {"server": {"name": "web", "flavorRef": "1", "imageRef": image, "networks": "none", "OS-DCF:diskConfig": "AUTO"}}
+        reply = await api.send("POST", "/v2.1/servers", asked, version=37)
+        message = f"Requested image {image} has automatic disk resize disabled."
+        assert (reply.status, reply.json["badRequest"]["message"]) == (400, message)
+
+    run(tmp_path, test)
+
+
 # ---- the list of migrations ---------------------------------------------------------------------------------------------------
 
 
