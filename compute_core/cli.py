@@ -15,6 +15,7 @@ import click
 
 from compute_core.api.backup_commands import ACCESS, backup, logged_in
 from compute_core.api.care_commands import CARE_COMMANDS
+from compute_core.api.host_commands import hosts
 from compute_core.care_options import CARE_OPTIONS, cared
 from compute_core.firstgen.cli import firstgen
 from compute_core.host_options import HOST_OPTIONS, first_line, hosts_of, path_option, with_options
@@ -43,6 +44,7 @@ def core() -> None:
 core.add_command(firstgen)
 core.add_command(dom0)
 core.add_command(backup)
+core.add_command(hosts)
 for _command in CARE_COMMANDS:
     core.add_command(_command)
 
@@ -242,16 +244,6 @@ SERVICES = (
     Column("heard", lambda row: row["updated_at"] or "never"),
     Column("reason", lambda row: row["disabled_reason"] or ""),
 )
-HOSTS = (
-    Column("host", lambda row: row["service"]["host"]),
-    Column("name", lambda row: row["hypervisor_hostname"]),
-    Column("address", lambda row: row["host_ip"]),
-    Column("VMs", lambda row: row["running_vms"]),
-    Column("vCPUs", lambda row: f"{row['vcpus_used']}/{row['vcpus']}"),
-    Column("memory MiB", lambda row: f"{row['memory_mb_used']}/{row['memory_mb']}"),
-    Column("disk GiB", lambda row: f"{row['local_gb_used']}/{row['local_gb']}"),
-    Column("state", lambda row: f"{row['status']}, {row['state']}"),
-)
 SERVERS = (
     Column("id", lambda row: row["id"]),
     Column("name", lambda row: row["name"]),
@@ -268,14 +260,6 @@ SERVERS = (
 def services(state: Path, is_json: bool) -> None:
     """List the agents and whether they have been heard."""
     show(_ask(state, "/v2.1/os-services", "services"), SERVICES, is_json=is_json)
-
-
-@core.command()
-@state_option
-@json_option
-def hosts(state: Path, is_json: bool) -> None:
-    """List the hosts, what they have and what of it is used."""
-    show(_ask(state, "/v2.1/os-hypervisors/detail", "hypervisors"), HOSTS, is_json=is_json)
 
 
 @core.command()

@@ -12,7 +12,9 @@ from sqlalchemy import Connection
 
 from compute_core.cells.aggregate_rules import check_hosts_zone, check_is_idle, check_keeps_pool, check_name, check_zone
 from compute_core.cells.catalogue import must_be_admin
+from compute_core.cells.cell_upkeep import CellUpkeep
 from compute_core.cells.overview import Overview
+from compute_core.cells.pool_aggregates import PoolAggregates
 from compute_core.cells.routing import Router
 from compute_core.cells.settings import ApiCellSettings
 from compute_core.model.aggregates import ZONE, Aggregate
@@ -40,6 +42,7 @@ class CellAggregates:
         self._overview = overview
         self._clock = clock
         self._chance = chance
+        self._pools = PoolAggregates(store, overview, CellUpkeep(router, settings))
         self._timeout_s = settings.overview_timeout_s
         self._paths = settings.child_paths
         self._behind = set(settings.child_paths)
@@ -103,10 +106,13 @@ class CellAggregates:
         """See the port."""
         must_be_admin(context)
         await self._check_known(context, host)
+        before = await self._idle(number)
+        if host in before.hosts:
+            raise Conflict(f"Aggregate {number} already has host {host}.")
+        if before.pool_name:
+            return await self._written(await self._pools.add(context, before, host))
 
         def decide(connection: Connection, before: Aggregate) -> Aggregate:
-            if host in before.hosts:
-                raise Conflict(f"Aggregate {number} already has host {host}.")
             check_hosts_zone(connection, before, host)
             return replace(before, hosts=(*before.hosts, host))
 
@@ -115,17 +121,35 @@ class CellAggregates:
     async def remove_aggregate_host(self, context: RequestContext, number: int, host: str) -> Aggregate:
         """See the port."""
         must_be_admin(context)
-
-        def decide(_: Connection, before: Aggregate) -> Aggregate:
-            if host not in before.hosts:
-                raise NotFound(f"Aggregate {number} has no host {host}.")
-            return replace(before, hosts=tuple(name for name in before.hosts if name != host))
-
-        return await self.change(number, decide)
+        before = await self._idle(number)
+        if host not in before.hosts:
+            raise NotFound(f"Aggregate {number} has no host {host}.")
+        if before.pool_name:
+            return await self._written(await self._pools.remove(context, before, host))
+        return await self.change(number, lambda _, now: replace(now, hosts=tuple(name for name in now.hosts if name != host)))
 
     async def change(self, number: int, decide: Decide) -> Aggregate:
         """Change one, and tell the cells. NotFound, and what ``decide`` raises."""
         return await self._told(await self._store.run(_change, number, decide, self._clock.iso()))
+
+    async def settle(self) -> None:
+        """Finish what hosts have done about their pools, or take back what they have not."""
+        for aggregate in await self._store.run(aggregates.listed):
+            settled = await self._pools.settled(aggregate) if aggregate.changing else None
+            if settled is not None:
+                await self._written(settled)
+
+    async def _idle(self, number: int) -> Aggregate:
+        found = await self._store.run(aggregates.get, number)
+        check_is_idle(found)
+        return found
+
+    async def _written(self, aggregate: Aggregate) -> Aggregate:
+        """As it was decided from its newest state; what was written down for it already is only told."""
+        now = await self._store.run(aggregates.get, aggregate.id)
+        if now == aggregate:
+            return await self._told(now)
+        return await self._told(await self._store.run(aggregates.put, replace(aggregate, updated_at=self._clock.iso())))
 
     async def tell_again(self) -> None:
         """Tell everything to the cells that may not know it: all of them after a start, then those that did not answer."""

@@ -170,6 +170,7 @@ class ApiCell:
         self._serving = await self._bus.serve(topic_of(self._settings.name), self._router.endpoints(local))
         self._loops.every(f"{self._settings.name} hand-over", self._settings.hand_over_retry_s, self._hand_over.send_again)
         self._loops.every(f"{self._settings.name} aggregates", self._settings.hand_over_retry_s, self._aggregates.tell_again)
+        self._loops.every(f"{self._settings.name} pools", self._settings.pools_look_s, self._aggregates.settle)
 
     async def close(self) -> None:
         """Stop serving and end the loops."""

@@ -27,6 +27,7 @@ class ApiCellSettings:
     mute_cell_after_s: float = 300.0
     cell_attempts: int = 3
     hand_over_batch: int = 100
+    pools_look_s: float = 10.0
     deletes_softly: bool = False
 
     @property

@@ -50,8 +50,23 @@ class HostUpkeep:
                 self.hands.neighbour(host)
             await self.hands.store.run(jobs.put, job)
             await self.hands.use(host, is_enabled=False, reason=job.reason or "maintenance")
+            after = await self._at_once(job) if request in POOL_CHANGES else job
         self.poked.set()
-        return to_json(job)
+        return None if after is None else to_json(after)
+
+    async def _at_once(self, job: Upkeep) -> Upkeep | None:
+        """The first step of what may be refused, so that whoever asks hears of that: then it never was. What is not heard of goes on."""
+        try:
+            after = await STEPS[job.stage](self.hands, job)
+        except HostUnreachable as absence:
+            log.warning("%s is %s: %s", job.host, job.stage, absence.message)
+            return job
+        except Conflict:
+            await self.hands.store.run(jobs.remove, job.host)
+            raise
+        if after is None:
+            await self.hands.store.run(jobs.remove, job.host)
+        return after
 
     async def work(self) -> None:
         """Go on with everything as far as it goes; returns when something may have changed, or ``upkeep_look_s`` later."""
@@ -85,7 +100,7 @@ class HostUpkeep:
             return job
         except ComputeError as refusal:
             log.warning("%s is %s, and does not go on: %s", job.host, job.stage, refusal.message)
-            return replace(job, fault=refusal.message)
+            return None if job.stage in {"joining", "ejecting"} else replace(job, fault=refusal.message)
 
     def _turn(self, host: str) -> asyncio.Lock:
         return self._turns.setdefault(host, asyncio.Lock())
@@ -103,10 +118,18 @@ async def _enable(hands: Hands, host: str, *, on_host: bool = False) -> None:
     await hands.use(host, is_enabled=True, reason=None)
 
 
-OFFHAND: Mapping[str, Callable[..., Awaitable[None]]] = {"disable": _disable, "enable": _enable}
+async def _name_pool(hands: Hands, host: str, name: str) -> None:
+    await hands.ask(host, "name_pool", name=name)
+
+
+OFFHAND: Mapping[str, Callable[..., Awaitable[None]]] = {"disable": _disable, "enable": _enable, "name_pool": _name_pool}
 """What is done at once. ``on_host``: XenServer is told too, and then starts nothing there, or starts again."""
 
 
 def _check_untended(job: Upkeep | None) -> None:
     if job is not None:
         raise Conflict(f"Host {job.host} is {job.stage}. Cure: end its maintenance first.")
+
+
+POOL_CHANGES = frozenset({"join", "eject"})
+"""What XenServer may refuse, and is not asked for again then."""

@@ -20,6 +20,7 @@ class HostTending(Protocol):
         disable, enable: at once, ``on_host`` XenServer too, ``reason``
         enter: into maintenance, its servers to other hosts, ``reason``, ``may_halt``; end: back into use
         reboot, shutdown: with its servers moved or stopped (``clearing``); power_on
+        join, eject: into the ``pool`` (its uuid), or out of it; Conflict with XenServer's reason. name_pool: its pool, by a ``name``
 
         The host's upkeep from now on, None for none. NotFound, Conflict, HostUnreachable.
         """

@@ -51,6 +51,18 @@ def _power_on(new: Upkeep, before: Upkeep | None, node: ComputeNode) -> Upkeep:
     return replace(before or replace(new, returns=True), stage="switching on", fault="")
 
 
+def _change_pool(stage: Literal["joining", "ejecting"]) -> Callable[..., Upkeep]:
+    def ask(new: Upkeep, before: Upkeep | None, _: ComputeNode, *, pool: str) -> Upkeep:
+        """Again is fine while it is under way."""
+        if before is None:
+            return replace(new, stage=stage, pool=pool, reason=f"{stage}: its pool changes")
+        if (before.stage, before.pool) != (stage, pool):
+            raise Conflict(f"Host {before.host} is {before.stage}. Cure: end its maintenance first.")
+        return before
+
+    return ask
+
+
 def _check_yields(before: Upkeep | None) -> None:
     if before is not None and before.stage not in YIELDING:
         raise Conflict(f"Host {before.host} is {before.stage}. Cure: wait until it is done, or switch it on.")
@@ -62,5 +74,7 @@ ASKED: Mapping[str, Callable[..., Upkeep]] = {
     "reboot": _down("reboot"),
     "shutdown": _down("shutdown"),
     "power_on": _power_on,
+    "join": _change_pool("joining"),
+    "eject": _change_pool("ejecting"),
 }
 """``asked(new, before, node, **arguments)``: the upkeep from now on. Conflict."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from compute_core.cells import pool_steps
 from compute_core.cells.clearing import Look, look
 from compute_core.cells.healing import CONTEXT
 from compute_core.cells.host_hands import Hands
@@ -99,6 +100,8 @@ STEPS: Mapping[Stage, Step] = {
     "going down": _go_down,
     "switching on": _switch_on,
     "starting": _start,
+    "joining": pool_steps.join,
+    "ejecting": pool_steps.eject,
 }
 """What is done in each stage that is not waited in."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from compute_core.compute.work import Host
 from compute_core.model.json import to_json
-from compute_core.xenapi import host_life
+from compute_core.xenapi import host_life, pooling
 
 HostRequest = Callable[[Host, Mapping[str, Any]], Awaitable[Any]]
 
@@ -39,6 +39,26 @@ async def _power_on(host: Host, arguments: Mapping[str, Any]) -> None:
     await host_life.power_on(host.xapi, arguments["uuid"])
 
 
+async def _name_pool(host: Host, arguments: Mapping[str, Any]) -> None:
+    await pooling.name_pool(host.xapi, arguments["name"])
+
+
+async def _has_member(host: Host, arguments: Mapping[str, Any]) -> bool:
+    """Whether this host's pool knows another, by its ``uuid``."""
+    return await pooling.has_member(host.xapi, arguments["uuid"])
+
+
+async def _join(host: Host, arguments: Mapping[str, Any]) -> None:
+    """Begin to join the pool of the master at ``address``."""
+    await pooling.join(host.xapi, arguments["address"])
+
+
+async def _eject(host: Host, arguments: Mapping[str, Any]) -> None:
+    """Begin to leave the ``pool``, unless it has been left."""
+    if host.place.pool == arguments["pool"]:
+        await pooling.eject(host.xapi, host.place.host)
+
+
 HOST_REQUESTS: Mapping[str, HostRequest] = {
     "state": _state,
     "disable": _disable,
@@ -46,4 +66,8 @@ HOST_REQUESTS: Mapping[str, HostRequest] = {
     "reboot": _reboot,
     "shutdown": _shutdown,
     "power_on": _power_on,
+    "name_pool": _name_pool,
+    "has_member": _has_member,
+    "join": _join,
+    "eject": _eject,
 }

@@ -14,7 +14,7 @@ from compute_core.bus.port import Bus
 from compute_core.compute.cell import Cell
 from compute_core.compute.filtering import Filtering
 from compute_core.compute.findings import Finding, Kind, findings, of_formers
-from compute_core.compute.following import follow, read_vms
+from compute_core.compute.following import HasMoved, follow, read_vms
 from compute_core.compute.operations import Operations
 from compute_core.compute.peers import BusPeers
 from compute_core.compute.remedies import REMEDIES, may_take_long
@@ -82,23 +82,32 @@ class ComputeManager:
         await self._is_ready.wait()
 
     async def run(self) -> None:
-        """Be the agent, until cancelled."""
+        """Be the agent, until cancelled; from the beginning whenever the host has come into another pool."""
         try:
-            servers, token = await self._begin()
-            serving = await self._bus.serve(f"compute.{self._settings.host}", servers.endpoints())
-            try:
-                self._is_ready.set()
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(follow(self._session, self._settings, self._vms, token, self._on_power_state))
-                    group.create_task(self._keep_reporting(servers, group))
-                    if servers.host.filters is not None:
-                        group.create_task(servers.host.filters.keep())
-                    if self._settings.usage_s:
-                        group.create_task(make_rounds(servers.about_host(), self._varied))
-            finally:
-                await serving.close()
+            while True:
+                try:
+                    await self._work()
+                except* HasMoved:
+                    log.warning("%s: the host is in another pool, or no longer alone: looking around anew", self._settings.host)
+                await self._session.go_home()
         finally:
             await self._session.close()
+
+    async def _work(self) -> None:
+        servers, token = await self._begin()
+        alone = servers.host.place.host if servers.host.place.is_alone else ""
+        serving = await self._bus.serve(f"compute.{self._settings.host}", servers.endpoints())
+        try:
+            self._is_ready.set()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(follow(self._session, self._settings, self._vms, token, self._on_power_state, alone))
+                group.create_task(self._keep_reporting(servers, group))
+                if servers.host.filters is not None:
+                    group.create_task(servers.host.filters.keep())
+                if self._settings.usage_s:
+                    group.create_task(make_rounds(servers.about_host(), self._varied))
+        finally:
+            await serving.close()
 
     async def _begin(self) -> tuple[Servers, str]:
         """Find the host, clean up, register; as often as it takes."""
@@ -114,6 +123,7 @@ class ComputeManager:
                         await self._put_right(servers, finding)
             except SILENCE as problem:
                 log.warning("%s: not ready: %s", self._settings.host, problem)
+                await self._session.go_home()
                 await asyncio.sleep(self._varied(self._settings.retry_s))
             else:
                 return servers, place.token
@@ -155,6 +165,7 @@ class ComputeManager:
                     group.create_task(self._put_right(servers, finding))
                 await servers.tidy()
             except SILENCE as problem:
+                _check_still_there(servers.host.place, problem)
                 log.warning("%s: no heartbeat: %s", self._settings.host, problem)
             await asyncio.sleep(self._varied(self._settings.heartbeat_s))
 
@@ -187,3 +198,9 @@ class ComputeManager:
 
     def _varied(self, pause_s: float) -> float:
         return pause_s * (1.0 + self._settings.heartbeat_jitter * (2.0 * self._chance.random() - 1.0))
+
+
+def _check_still_there(place: Place, problem: Exception) -> None:
+    """HasMoved when the pool that is talked to has no such host: it is another one, or has let the host go."""
+    if isinstance(problem, XenApiFailure) and problem.details[:1] + problem.details[-1:] == ("HANDLE_INVALID", place.host):
+        raise HasMoved

@@ -81,11 +81,14 @@ async def learn(session: Session, url: str) -> Place:
 
 
 async def _this_host(session: Session, url: str, hosts: Records) -> str:
-    """The only host, the one that the URL dials, or the one that the session is on."""
+    """The only host, the one that the URL dials, or the one that the session is on. Behind a master it is none of these but the second."""
     dialled = urlsplit(url).hostname
-    for candidates in (list(hosts), [ref for ref, host in hosts.items() if host["address"] == dialled]):
+    is_elsewhere = urlsplit(session.url).hostname != dialled
+    for candidates in ([] if is_elsewhere else list(hosts), [ref for ref, host in hosts.items() if host["address"] == dialled]):
         if len(candidates) == 1:
             return candidates[0]
+    if is_elsewhere:
+        raise HostUnreachable(f"{url} leads to a pool that does not know the host, which may be about to leave it.")
     ref: str = await session.call("session.get_this_host", await session.ref())
     if ref not in hosts:
         raise HostUnreachable(f"{url} does not say which of its {len(hosts)} hosts it is.")

@@ -60,6 +60,9 @@ class XenApi(Protocol):
     async def call(self, method: str, *params: Any) -> Any:
         """One call; the session is added, integers come as int. Raises XenApiFailure, NotSent, ReplyLost."""
 
+    async def call_with_account(self, method: str, *params: Any) -> Any:
+        """As ``call``, with user and password after the parameters: nobody else is to see them."""
+
     async def put_vdi(self, vdi: str, chunks: AsyncIterator[bytes], length: int, *, task: str = "") -> None:
         """Fill a VDI from a VHD of ``length`` bytes. Raises TransferFailed, NotSent, XenApiFailure; ``task`` tells the outcome."""
 
@@ -136,7 +139,7 @@ def is_repeatable(method: str) -> bool:
 class Login:
     """A valid session on the pool's master. One caller at a time logs in; who finds it invalid meanwhile waits and uses the new one."""
 
-    __slots__ = ("_account", "_lock", "dial", "member", "ref", "transport", "url")
+    __slots__ = ("_lock", "account", "dial", "member", "ref", "transport", "url")
 
     def __init__(self, account: Account, dial: Dial) -> None:
         self.url = account.url
@@ -144,7 +147,7 @@ class Login:
         self.transport: Transport = dial(account.url)
         self.member = self.transport
         """The way to the account's own host, which is where its disks are, whoever is the master."""
-        self._account = account
+        self.account = account
         self.dial = dial
         self._lock = asyncio.Lock()
 
@@ -163,7 +166,7 @@ class Login:
 
     async def _log_in_here(self, note: Note) -> str:
         """Releases before clearwater know no originator."""
-        account = [self._account.user, self._account.password]
+        account = [self.account.user, self.account.password]
         note(LOGIN)
         try:
             return str(await self.transport.call(LOGIN, [*account, API_VERSION, ORIGINATOR]))
@@ -175,7 +178,7 @@ class Login:
 
     async def _move_to(self, master: str) -> None:
         """The master listens where its slaves do: same scheme, same port."""
-        parts = urlsplit(self._account.url)
+        parts = urlsplit(self.account.url)
         host = f"[{master}]" if ":" in master else master
         self.url = urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
         if self.transport is not self.member:
@@ -191,7 +194,14 @@ class Login:
     @property
     def member_url(self) -> str:
         """Of the account's own host."""
-        return self._account.url
+        return self.account.url
+
+    async def go_home(self) -> None:
+        """Begin anew at the account's own URL: the host may be in another pool than it was."""
+        self.ref, self.url = "", self.account.url
+        if self.transport is not self.member:
+            await self.transport.close()
+        self.transport = self.member
 
 
 class Guest:
@@ -254,6 +264,11 @@ class Session:
                 raise
         return await self._request(method, await self._renew(ref), params)
 
+    async def call_with_account(self, method: str, *params: Any) -> Any:
+        """See XenApi."""
+        account = self._login.account
+        return await self.call(method, *params, account.user, account.password)
+
     async def put_vdi(self, vdi: str, chunks: AsyncIterator[bytes], length: int, *, task: str = "") -> None:
         """See XenApi."""
         self._note("PUT /import_raw_vdi")
@@ -285,6 +300,10 @@ class Session:
         finally:
             if not is_here:
                 await transport.close()
+
+    async def go_home(self) -> None:
+        """Forget the pool that was talked to: the next call logs in where the account says."""
+        await self._login.go_home()
 
     async def close(self) -> None:
         """Log out, when the server still answers, and drop the connections."""

@@ -1,0 +1,68 @@
+"""The steps of a host that changes its pool: it is asked once, and is in use again when its agent reports from where it was to go."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from compute_core.cells.host_hands import Hands
+from compute_core.model.errors import Conflict, HostUnreachable
+from compute_core.model.hosts import ComputeNode
+from compute_core.model.upkeep import Upkeep
+from compute_core.store import instances
+from compute_core.store import migrations_of_servers as migrations
+
+
+async def join(hands: Hands, job: Upkeep) -> Upkeep | None:
+    """Into the pool ``job.pool``. Conflict with XenServer's reason: the host is in use again, where it was."""
+    node = hands.node(job.host)
+    if node.report.pool == job.pool:
+        await _restored(hands, job)
+        return None
+    master = leader(hands, job.pool)
+    if not await hands.ask(master.report.host, "has_member", uuid=node.report.hypervisor_uuid):
+        await _or_restored(hands, job, "join", address=master.report.host_ip)
+    return job
+
+
+async def eject(hands: Hands, job: Upkeep) -> Upkeep | None:
+    """Out of the pool ``job.pool``. Conflict as above, also while servers are on the host: its disks are lost."""
+    if hands.node(job.host).report.pool != job.pool:
+        await _restored(hands, job)
+        return None
+    if not await hands.ask(leader(hands, job.pool).report.host, "has_member", uuid=hands.node(job.host).report.hypervisor_uuid):
+        return job
+    reason = await hands.store.run(_occupied, job.host)
+    if reason:
+        await _restored(hands, job)
+        raise Conflict(reason)
+    await _or_restored(hands, job, "eject", pool=job.pool)
+    return job
+
+
+def leader(hands: Hands, pool: str) -> ComputeNode:
+    """The master of a pool. HostUnreachable while it is not heard of."""
+    for node in hands.table.nodes():
+        if node.report.pool == pool and node.report.is_master and hands.table.is_up(node.report.host):
+            return node
+    raise HostUnreachable(f"The master of the pool {pool} is not heard of.")
+
+
+async def _or_restored(hands: Hands, job: Upkeep, request: str, **arguments: str) -> None:
+    try:
+        await hands.ask(job.host, request, **arguments)
+    except Conflict:
+        await _restored(hands, job)
+        raise
+
+
+async def _restored(hands: Hands, job: Upkeep) -> None:
+    await hands.use(job.host, is_enabled=job.was_enabled, reason=job.was_reason)
+
+
+def _occupied(connection: Connection, host: str) -> str:
+    """What there is to be lost on a host, in words; "" for nothing."""
+    servers = instances.on_host(connection, host)
+    if servers:
+        return f"Host {host} has {len(servers)} servers, whose disks would be lost. Cure: put it into maintenance first."
+    coming = [record for record in migrations.listed(connection) if not record.is_over and host in {record.source, record.destination}]
+    return f"Servers are on their way from or to host {host}. Cure: wait, or confirm their resizes." if coming else ""
