@@ -41,15 +41,21 @@ async def _evict(work: HostWork) -> Any:
 IMAGE_CARE: Mapping[str, HostQuery] = {"list_images": _list, "evict_images": _evict}
 
 
-async def cache_ahead(work: HostWork, images: Sequence[Any]) -> None:
-    """Have images here before they are needed, with the kernels that they boot. One that cannot be had does not keep the others away."""
+async def cache_ahead(work: HostWork, images: Sequence[Any]) -> bool:
+    """Have images here before they are needed, with the kernels that they boot. One that cannot be had does not keep the others away.
+
+    Whether all are here.
+    """
+    is_done = True
     for image in (from_json(each, Image) for each in images):
         host = work.host
         try:
             await host.cache.ahead(host.xapi, image)
             await keep_kernels_ahead(host.xapi, host.place, host.cache, image)
         except (XenApiFailure, Unanswered, TransferFailed, ComputeError) as problem:
+            is_done = False
             log.warning("%s: image %s was not fetched: %s", host.settings.host, image.id, problem)
+    return is_done
 
 
 async def evict_as_told(work: HostWork) -> None:

@@ -124,7 +124,11 @@ class Servers:
     async def cache_images(self, context: Any, images: Any) -> None:
         """Fetch images before they are needed. Nobody waits for it: whoever wants to know lists what is there."""
         log.info("%s: fetch %d images (%s)", self.name, len(images), context.get("request_id", ""))
-        await cache_ahead(self.about_host(), images)
+        is_done = False
+        try:
+            is_done = await cache_ahead(self.about_host(), images)
+        finally:
+            self.operations.is_untidy |= not is_done
 
     async def hear(self, context: Any, instance: Any, news: str, arguments: Any) -> None:
         """One of NEWS; others are of no interest here. What cannot be done about it is logged: nobody waits for an answer."""

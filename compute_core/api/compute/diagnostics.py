@@ -9,6 +9,7 @@ from typing import Any
 from compute_core.api.call import Call
 from compute_core.model.errors import Conflict
 from compute_core.model.instances import Instance
+from compute_core.model.usage import ServerUsage
 
 STANDARD_SINCE = 48
 MIB = 1 << 20
@@ -23,7 +24,27 @@ async def show(call: Call) -> dict[str, Any]:
     if server.host is None:
         raise Conflict(f"Instance {server.uuid} is not ready")
     told = await call.services.compute.query(call.context, server.uuid, "diagnostics")
-    return standard(server, told) if call.version >= STANDARD_SINCE else dict(told["values"])
+    if call.version >= STANDARD_SINCE:
+        return standard(server, told)
+    return {**told["values"], **await _measured(call, server)}
+
+
+async def _measured(call: Call, server: Instance) -> dict[str, int | float]:
+    """What its agent has measured last, beside the host's own names: disks over their whole chains, and what has come together."""
+    usages = await call.services.compute.list_usages(call.context, server.host)
+    of_server = (each for usage in usages for each in usage.servers if each.uuid == server.uuid)
+    return {name: value for each in of_server for name, value in _counts(each).items()}
+
+
+def _counts(usage: ServerUsage) -> dict[str, int | float]:
+    disks = {
+        "disk_own_bytes": usage.own_disk_bytes,
+        "disk_base_bytes": usage.base_disk_bytes,
+        "disk_virtual_bytes": usage.virtual_disk_bytes,
+    }
+    counters = usage.counters
+    traffic = {"received_bytes": counters.received_bytes, "sent_bytes": counters.sent_bytes}
+    return {**disks, **traffic, "read_bytes": counters.read_bytes, "written_bytes": counters.written_bytes, "cpu_time_s": counters.cpu_s}
 
 
 def standard(server: Instance, told: Mapping[str, Any]) -> dict[str, Any]:

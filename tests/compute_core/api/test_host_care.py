@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compute_core.model.json import to_json
-from compute_core.model.usage import DiskUsage, HostUsage
+from compute_core.model.usage import Counters, DiskUsage, HostUsage, ServerUsage
 from tests.compute_core.api import harness
 from tests.compute_core.api.harness import Api, run
 
@@ -78,6 +79,27 @@ def test_the_last_measurements_of_all_hosts_are_one_list(tmp_path: Path) -> None
         await asyncio.sleep(0.1)
         assert await body_of(api, "GET", "/usages") == (200, {"usages": [{**to_json(USAGE), "servers": []}]})
         assert await body_of(api, "GET", "/usages?host=xen-b") == (200, {"usages": []})
+
+    run(tmp_path, test)
+
+
+def test_diagnostics_in_the_hosts_own_names_tell_what_was_measured_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"power_state": "Running", "vcpus": 1, "uptime_s": 1, "values": {"cpu0": 0.5}}
+    monkeypatch.setattr(harness, "ANSWERS", {"diagnostics": told})
+
+    async def test(api: Api) -> None:
+        server = await api.active()
+        path = f"/v2.1/servers/{server}/diagnostics"
+        assert await api.get(path, user="admin", is_judged=False) == {"cpu0": 0.5}
+        host = (await api.get(f"/v2.1/servers/{server}", user="admin"))["server"]["OS-EXT-SRV-ATTR:host"]
+        used = ServerUsage(server, "Running", 1, 2, None, 3, 4, 5, counters=Counters("x", 6.5, 7, 8, 9, 10))
+        strange = replace(used, uuid=IMAGE)
+        await api.agents[0].tell("usage_measured", host=host, usage=to_json(replace(USAGE, host=host, servers=(strange, used))))
+        await asyncio.sleep(0.1)
+        assert await api.get(path, user="admin", is_judged=False) == {
+            "cpu0": 0.5, "disk_own_bytes": 3, "disk_base_bytes": 4, "disk_virtual_bytes": 5, "cpu_time_s": 6.5,
+            "received_bytes": 7, "sent_bytes": 8, "read_bytes": 9, "written_bytes": 10,
+        }  # fmt: skip
 
     run(tmp_path, test)
 

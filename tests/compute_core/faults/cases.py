@@ -18,6 +18,7 @@ from collections.abc import Mapping
 
 from tests.compute_core.faults.aside_cases import PUT_ASIDE
 from tests.compute_core.faults.backup_cases import BACKUPS
+from tests.compute_core.faults.care_cases import CARE
 from tests.compute_core.faults.case import Case
 from tests.compute_core.faults.guest_cases import GUESTS
 from tests.compute_core.faults.interface_cases import INTERFACES
@@ -36,6 +37,7 @@ CASES: Mapping[str, Case] = {
         *MOVES,
         *PUT_ASIDE,
         *VOLUMES,
+        *CARE,
         *INTERFACES,
         *GUESTS,
     )
