@@ -99,6 +99,10 @@ PLACE_OPTIONS = (
         "--volumes", "volume_targets", type=path_option, metavar="FILE",
         help="The LUNs for volumes: a JSON file with targets, as `sim serve --storage` takes it. [default: no volumes]",
     ),
+    click.option(
+        "--cinder", type=path_option, metavar="FILE",
+        help="Volumes are a Cinder's: a JSON file with auth_url, username and password. [default: the core's own]",
+    ),
 )  # fmt: skip
 """Where things are; the parameters are called as the members of ``Settings``. Variables keep passwords from lists of processes."""
 
@@ -114,10 +118,6 @@ LIFE_OPTIONS = (
     ),
     click.option(
         "--whole-copies", "copies_whole", is_flag=True, help="Servers get disks that share nothing with their images. [default: on write]"
-    ),
-    click.option(
-        "--guest-agents", type=path_option, metavar="FILE",
-        help="What is known of the agents in guests: a JSON file. [default: images say whose guests have one]",
     ),
     click.option(
         "--guest-agents", type=path_option, metavar="FILE",

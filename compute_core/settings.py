@@ -57,10 +57,9 @@ class HostEntry:
 class Settings:
     """One installation. Sizes in bytes, times in seconds; None for ``database``, ``api_database``, ``broker`` (URLs): embedded.
 
-    ``volume_targets``: the file that lists the LUNs for volumes (see `volumes.luns`), None: there are none. ``rsync``: how disks go from
+    ``volume_targets``: the file that lists the LUNs for volumes (see `volumes.luns`), None: there are none. ``cinder``: the file that says
+    how a real Cinder is reached (see `volumes.cinder_wire`), None: volumes are the core's own. ``rsync``: how disks go from
     host to host, None: as streams by XenAPI.
-
-    ``guest_agents``: the file of what is known of the agents in guests (see `guest_agent_rules`), None: as usual.
 
     ``guest_agents``: the file of what is known of the agents in guests (see `guest_agent_rules`), None: as usual.
 
@@ -88,6 +87,7 @@ class Settings:
     broker: str | None = None
     seed: int | None = None
     volume_targets: Path | None = None
+    cinder: Path | None = None
     rsync: Rsync | None = None
     token_life_s: float = 12 * 3600.0
     image_limit_bytes: int = 16 << 30
@@ -96,7 +96,6 @@ class Settings:
     reclaim_s: float = 0.0
     shelved_offload_s: float = 0.0
     copies_whole: bool = False
-    guest_agents: Path | None = None
     guest_agents: Path | None = None
     networks: tuple[tuple[str, str, str], ...] = (DEFAULT_NETWORK,)
     filtering: Filtering = "locking"

@@ -45,6 +45,7 @@ from compute_core.store.adapters import open_store
 from compute_core.store.port import Store
 from compute_core.volumes.embedded import EmbeddedVolumes
 from compute_core.volumes.luns import BadInventory, read_luns
+from compute_core.volumes.port import Volumes
 from compute_core.volumes.records import RecordFiles
 from compute_core.xenapi.console_access import ConsoleAccess
 from compute_core.xenapi.guest_agent_rules import AgentRules, BadRules, read_rules
@@ -88,7 +89,7 @@ class CloudApplication:
     clock: Clock
     images: EmbeddedImageStore
     networks: EmbeddedNetworks
-    volumes: EmbeddedVolumes
+    volumes: Volumes
     api_cell: ApiCell
     compute_cell: ComputeCell
     services: Services
@@ -171,6 +172,9 @@ class CloudApplication:
         )
 
     def _make_volumes(self) -> None:
+        if self.settings.cinder is not None:
+            self.volumes = _cinder(self.settings.cinder)
+            return
         settings = self.settings
         files = RecordFiles(settings.state / "volumes", is_synced=settings.is_synced)
         try:
@@ -231,7 +235,7 @@ class CloudApplication:
             identity=EmbeddedIdentity(settings.accounts, self.clock, token_life_s=settings.token_life_s),
             images=self.images,
             networks=self.networks,
-            volumes=self.volumes,
+            volumes=self.volumes if self.settings.cinder is None else None,
             clock=self.clock,
             new_id=new_ids(self.chance("requests")),
             new_password=new_passwords(self.chance("passwords")),
@@ -269,6 +273,17 @@ def _agent_rules(path: Path | None) -> AgentRules:
     try:
         return AgentRules() if path is None else read_rules(path)
     except BadRules as problem:
+        raise BadSettings(str(problem)) from problem
+
+
+def _cinder(file: Path) -> Volumes:
+    """The volumes of a Cinder. BadSettings."""
+    from compute_core.volumes.cinder import CinderVolumes  # noqa: PLC0415  # the wire's library is of the extra `openstack`
+    from compute_core.volumes.cinder_wire import BadService, CinderWire, read_account  # noqa: PLC0415
+
+    try:
+        return CinderVolumes(CinderWire(read_account(file)))
+    except BadService as problem:
         raise BadSettings(str(problem)) from problem
 
 

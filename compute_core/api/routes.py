@@ -44,7 +44,7 @@ from compute_core.api.schemas import servers as bodies
 from compute_core.api.schemas import volumes as volume_bodies
 from compute_core.api.schemas.services import AUTH, IMAGE, IMAGES, PATCH
 from compute_core.api.server_action import act
-from compute_core.api.volume import volumes
+from compute_core.api.volume import attachments, volumes
 
 ACTIONS: tuple[Action, ...] = (
     Action("os-start", server_actions.simple("start"), bodies.NOTHING),
@@ -251,6 +251,13 @@ VOLUME: tuple[Route, ...] = (
     Route("PUT", "/v3/volumes/{volume_id}", volumes.update, MEMBER, 200, volume_bodies.UPDATE),
     Route("DELETE", "/v3/volumes/{volume_id}", volumes.delete, MEMBER, 202),
     Route("POST", "/v3/volumes/{volume_id}/action", volumes.act, MEMBER, 202, volume_bodies.ACTION),
+    Route("GET", "/v3/attachments", attachments.index, ADMIN),
+    Route("GET", "/v3/attachments/detail", attachments.detail, ADMIN),
+    Route("POST", "/v3/attachments", attachments.create, ADMIN, 200, volume_bodies.NEW_ATTACHMENT),
+    Route("GET", "/v3/attachments/{attachment_id}", attachments.show, ADMIN),
+    Route("PUT", "/v3/attachments/{attachment_id}", attachments.update, ADMIN, 200, volume_bodies.CONNECTED),
+    Route("DELETE", "/v3/attachments/{attachment_id}", attachments.delete, ADMIN, 200),
+    Route("POST", "/v3/attachments/{attachment_id}/action", attachments.complete, ADMIN, 204, volume_bodies.COMPLETED),
     Route("GET", "/v3/volumes/{volume_id}/metadata", volumes.metadata, READER),
     Route("POST", "/v3/volumes/{volume_id}/metadata", volumes.add_metadata, MEMBER, 200, volume_bodies.METADATA),
     Route("PUT", "/v3/volumes/{volume_id}/metadata", volumes.replace_metadata, MEMBER, 200, volume_bodies.METADATA),

@@ -30,6 +30,8 @@ class ServerVolumes:
         volumes, instance = self._service(volume_id), await self._servers.unlocked(context, uuid)
         begin(instance, "attach_volume")
         await self._visible(context, volume_id)
+        if any(known.volume_id == volume_id for known in instance.block_devices):
+            raise Invalid(f"Invalid volume: volume {volume_id} already attached to instance {uuid}")
         name = free_device(instance, device)
         try:
             attachment = await volumes.reserve(volume_id, uuid)
@@ -66,7 +68,7 @@ class ServerVolumes:
         """See the port."""
         volumes, instance = self._service(volume_id), await self._servers.unlocked(context, uuid)
         begin(instance, "swap_volume")
-        device, new = attached(instance, volume_id), await self._successor(context, volume_id, new_id)
+        device, new = attached(instance, volume_id), await self._successor(context, instance, volume_id, new_id)
         try:
             attachment = await volumes.reserve(new.id, uuid)
             await self._on_its_way(volume_id, attachment.id)
@@ -82,9 +84,11 @@ class ServerVolumes:
             await volumes.not_swapped(volume_id, new.id)
             raise
 
-    async def _successor(self, context: RequestContext, volume_id: str, new_id: str) -> Volume:
+    async def _successor(self, context: RequestContext, instance: Instance, volume_id: str, new_id: str) -> Volume:
         """A volume that may take another's place. NotFound, Invalid."""
         old, new = await self._service(volume_id).get(volume_id), await self._visible(context, new_id)
+        if new.id in {device.volume_id for device in instance.block_devices}:
+            raise Invalid(f"Invalid volume: volume {new.id} already attached to instance {instance.uuid}")
         if len(old.attachments) > 1:
             raise Invalid(f"Volume {volume_id} is several servers': none of them can get another one in its place.")
         if new.size_gb < old.size_gb:

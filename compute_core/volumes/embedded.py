@@ -77,8 +77,7 @@ class EmbeddedVolumes:
     async def reserve(self, volume_id: str, instance_uuid: str) -> Attachment:
         """See the port."""
         volume = await self.get(volume_id)
-        is_taken = any(each.instance_uuid == instance_uuid for each in volume.attachments)
-        may_share = volume.is_multiattach and volume.status == "in-use" and not is_taken
+        may_share = bool(_of_server(volume, instance_uuid)) or (volume.is_multiattach and volume.status == "in-use")
         if volume.status != "available" and not may_share:
             raise Conflict(f"Invalid volume: status must be available, but it is {volume.status}.")
         made = Attachment(self._new_id(), volume_id, instance_uuid)
@@ -147,7 +146,7 @@ class EmbeddedVolumes:
         await self.get(volume_id)
         return new_id
 
-    async def not_swapped(self, volume_id: str, new_id: str) -> None:
+    async def not_swapped(self, volume_id: str, new_id: str) -> None:  # noqa: ARG002  # the new one is given back by its attachment
         """See the port."""
         await self.roll_detaching(volume_id)
 

@@ -28,7 +28,7 @@ class Attachments(Protocol):
         """One volume."""
 
     async def reserve(self, volume_id: str, instance_uuid: str) -> Attachment:
-        """Nobody else may have it from now on. Conflict: somebody has."""
+        """No other server may have it from now on. Conflict: one has; the same one gets a further attachment."""
 
     async def connect(self, attachment_id: str, connector: Connector, device: str) -> Connection:
         """Let a host reach it. Again is fine."""

@@ -51,6 +51,7 @@ def catalog_of(call: Call) -> list[dict[str, Any]]:
             ],
         }
         for kind, name, place in CATALOG
+        if place != "/volume/v3" or call.services.volumes is not None
     ]
 
 

@@ -57,5 +57,21 @@ UPDATE: Schema = only("volume", closed((), name=_TEXT, description=_TEXT, metada
 METADATA: Schema = only("metadata", _METADATA)
 EXTEND: Schema = only("os-extend", closed(("new_size",), new_size=_SIZE))
 BOOTABLE: Schema = only("os-set_bootable", closed(("bootable",), bootable=BOOLEAN))
-ACTION: Schema = {"anyOf": [EXTEND, BOOTABLE]}
+DETACHING: Schema = only("os-begin_detaching", {})
+STAYING: Schema = only("os-roll_detaching", {})
+MIGRATED: Schema = only("os-migrate_volume_completion", closed(("new_volume",), new_volume=UUID, error=BOOLEAN))
+ACTION: Schema = {"anyOf": [EXTEND, BOOTABLE, DETACHING, STAYING, MIGRATED]}
+_CONNECTOR = {"type": "object", "properties": {"host": {"type": "string"}}, "required": ["host"]}
+NEW_ATTACHMENT: Schema = only(
+    "attachment",
+    closed(
+        ("volume_uuid", "instance_uuid"),
+        volume_uuid=UUID,
+        instance_uuid=UUID,
+        connector={"anyOf": [_CONNECTOR, _NULL]},
+        mode=_TEXT,
+    ),
+)
+CONNECTED: Schema = only("attachment", closed(("connector",), connector=_CONNECTOR))
+COMPLETED: Schema = only("os-complete", {})
 VOLUMES: Schema = {"type": "object", "properties": {"limit": NUMBER, "name": TEXTS, "status": TEXTS, "all_tenants": TEXTS}}

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from compute_core.api.call import Call, Reply
 from compute_core.api.paging import page
-from compute_core.api.schemas.volumes import BOOTABLE, EXTEND
+from compute_core.api.schemas.types import Schema
+from compute_core.api.schemas.volumes import BOOTABLE, DETACHING, EXTEND, MIGRATED, STAYING
 from compute_core.api.texts import is_true
 from compute_core.api.validation import check_body
-from compute_core.model.errors import Conflict, Invalid, NotFound
+from compute_core.model.errors import Conflict, Forbidden, Invalid, NotFound
 from compute_core.model.volumes import Attachment, Volume
 from compute_core.volumes.port import Volumes
 
-MAXIMUM = "3.42"
-"""From here on volumes are extended while they are attached."""
+MAXIMUM = "3.44"
+"""From here on attachments are said to be complete; since 3.42 volumes are extended while they are attached."""
 
 UNBOUNDED = ("maxTotalVolumes", "maxTotalVolumeGigabytes", "maxTotalSnapshots", "maxTotalBackups", "maxTotalBackupGigabytes")
 
@@ -174,22 +175,61 @@ async def _noted(call: Call, volume: Volume, items: Mapping[str, str]) -> dict[s
 
 
 async def act(call: Call) -> Reply:
-    """Make it larger, or say whether it can be booted from."""
-    volume, asked = await _visible(call), call.body
-    if "os-extend" in asked:
-        check_body(asked, EXTEND)
-        await _extend(call, volume, int(asked["os-extend"]["new_size"]))
-        return Reply(status=202)
-    check_body(asked, BOOTABLE)
-    await _service(call).update(volume.id, {"is_bootable": is_true(asked["os-set_bootable"]["bootable"])})
+    """One of ACTS."""
+    volume, ((name, told), *_) = await _visible(call), call.body.items()
+    check_body(call.body, ACTS[name][0])
+    return await ACTS[name][1](call, volume, told)
+
+
+async def _bootable(call: Call, volume: Volume, told: Any) -> Reply:
+    """It can be booted from, or not."""
+    await _service(call).update(volume.id, {"is_bootable": is_true(told["bootable"])})
     return Reply(status=200)
 
 
-async def _extend(call: Call, volume: Volume, size_gb: int) -> None:
-    """The hosts of the servers that have it look at it anew."""
+async def _detaching(call: Call, volume: Volume, _: Any) -> Reply:
+    """It is on its way out of its server."""
+    _must_be_service(call)
+    await _service(call).begin_detaching(volume.id)
+    return Reply(status=202)
+
+
+async def _staying(call: Call, volume: Volume, _: Any) -> Reply:
+    """It stays there after all."""
+    _must_be_service(call)
+    await _service(call).roll_detaching(volume.id)
+    return Reply(status=202)
+
+
+async def _migrated(call: Call, volume: Volume, told: Any) -> Reply:
+    """Another one has its place, with what is on it; or it has not. By which id its server has that from now on."""
+    _must_be_service(call)
+    if is_true(told.get("error", False)):
+        return Reply({"save_volume_id": volume.id})
+    return Reply({"save_volume_id": await _service(call).swapped(volume.id, told["new_volume"])})
+
+
+def _must_be_service(call: Call) -> None:
+    if not call.context.is_admin:
+        raise Forbidden("Policy doesn't allow this volume action to be performed.")
+
+
+async def _extend(call: Call, volume: Volume, told: Any) -> Reply:
+    """Make it larger; the hosts of the servers that have it look at it anew."""
+    size_gb = int(told["new_size"])
     await _service(call).extend(volume.id, size_gb)
     for attachment in volume.attachments:
         await call.services.compute.tell_host(call.context, attachment.instance_uuid, "volume-extended", tag=volume.id)
+    return Reply(status=202)
+
+
+ACTS: Mapping[str, tuple[Schema, Callable[[Call, Volume, Any], Awaitable[Reply]]]] = {
+    "os-extend": (EXTEND, _extend),
+    "os-set_bootable": (BOOTABLE, _bootable),
+    "os-begin_detaching": (DETACHING, _detaching),
+    "os-roll_detaching": (STAYING, _staying),
+    "os-migrate_volume_completion": (MIGRATED, _migrated),
+}
 
 
 async def _visible(call: Call) -> Volume:

@@ -152,7 +152,10 @@ def test_each_volume_is_another_disk_and_taken_once(tmp_path: Path) -> None:
         await api.settle()
         assert (await attach(api, server, third, device="/dev/xvdb")).status == 400
         taken = await attach(api, server, first)
-        assert (taken.status, taken.json["badRequest"]["message"]) == (400, "Invalid volume: status must be available, but it is reserved.")
+        assert (taken.status, taken.json["badRequest"]["message"]) == (
+            400,
+            f"Invalid volume: volume {first} already attached to instance {server}",
+        )
         assert await status(api, third) == "available"
 
     over(tmp_path, body)
@@ -241,7 +244,7 @@ def test_an_admin_puts_a_volume_in_anothers_place_where_it_fits(tmp_path: Path) 
 def test_the_endpoint_says_which_versions_it_speaks(tmp_path: Path) -> None:
     async def body(api: Api) -> None:
         (version,) = (await api.get("/volume/v3/"))["versions"]
-        assert (version["status"], version["min_version"], version["version"]) == ("CURRENT", "3.0", "3.42")
+        assert (version["status"], version["min_version"], version["version"]) == ("CURRENT", "3.0", "3.44")
         assert (await api.send("GET", "/volume/")).status == 300
 
     over(tmp_path, body)
