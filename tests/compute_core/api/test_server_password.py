@@ -91,6 +91,26 @@ def test_only_an_active_server_that_is_not_locked_takes_a_password(tmp_path: Pat
     run(tmp_path, test)
 
 
+def test_no_password_is_in_a_database_or_a_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def test(cloud: Api) -> None:
+        secret = {"adminPass": "Zy7-secret"}
+        server = await cloud.active(adminPass="Zy7-secret")
+        assert (await act(cloud, server, {"changePassword": secret})).status == 202
+        for action in ({"rescue": secret}, {"unrescue": None}, {"rebuild": {"imageRef": await cloud.image(), **secret}}):
+            assert (await act(cloud, server, action)).status in {200, 202}
+            await cloud.settle()
+        cloud.agents[0].holds.add("rescue")
+        cloud.agents[1].holds.add("rescue")
+        assert (await act(cloud, server, {"rescue": secret})).status == 200
+        files = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+        assert [file.name for file, content in files.items() if b"Zy7-secret" in content] == []
+        assert any(server.encode() in content for file, content in files.items() if ".db" in file.name)
+
+    caplog.set_level("DEBUG")
+    run(tmp_path, test)
+    assert "Zy7-secret" not in caplog.text
+
+
 def test_a_rebuild_takes_files_for_the_guest_until_2_56(tmp_path: Path) -> None:
     async def test(cloud: Api) -> None:
         server = await cloud.active()
