@@ -77,6 +77,8 @@ async def _attached(work: Work, device: BlockDevice) -> BlockDevice:
         connection = await connection_of(host, device)
         plugs = work.instance.power_state in PLUGGED
         await recipe.attach(host.xapi, host.targets, work.vm, Disk(device, connection), plugs=plugs)
+        attached = replace(device, target=connection.target)
+        undo.add("take it away", lambda: recipe.detach(host.xapi, host.targets, work.vm, attached))
         await volumes.complete(device.attachment_id)
     return replace(device, state="attached", target=connection.target)
 

@@ -10,8 +10,11 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any
 
+HELD_S = 300.0
+"""How long a task stays where it waits when nobody cancels it: some may not be cancelled, as one that waits for a thread."""
+
 Tell = Callable[[], bool]
-"""Told of each await; whether the task is to stay there until somebody cancels it."""
+"""Told of each await; whether the task is to stay there, for somebody to cancel it."""
 
 watching: ContextVar[Tell | None] = ContextVar("watching", default=None)
 """Tasks are watched that are begun while this is set."""
@@ -41,15 +44,27 @@ class Watched(Coroutine[Any, Any, Any]):
 
 
 def _held(waited_for: asyncio.Future[Any] | None) -> asyncio.Future[None]:
-    """What is never done; cancelling it cancels what is really waited for."""
-    held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    """What is not done before HELD_S are over; cancelling it cancels what is really waited for."""
+    loop = asyncio.get_running_loop()
+    held: asyncio.Future[None] = loop.create_future()
 
     def cancel(_: asyncio.Future[None]) -> None:
-        if waited_for is not None and not waited_for.cancel() and not waited_for.cancelled():
+        if held.cancelled() and waited_for is not None and not waited_for.cancel() and not waited_for.cancelled():
             waited_for.exception()  # which nobody will ask for
+
+    def release() -> None:
+        if waited_for is None or waited_for.done():
+            let_go()
+        else:
+            waited_for.add_done_callback(let_go)
+
+    def let_go(_: object = None) -> None:
+        if not held.done():
+            held.set_result(None)
 
     held.add_done_callback(cancel)
     held._asyncio_future_blocking = True
+    loop.call_later(HELD_S, release)
     return held
 
 

@@ -16,7 +16,7 @@ from compute_core.model.errors import ComputeError
 from compute_core.xenapi.errors import ReplyLost, TransferFailed, XenApiFailure
 from fake_xapi.datamodel.catalogue import datamodel
 from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.faults.awaits import watch_tasks
+from tests.compute_core.faults.awaits import HELD_S, watch_tasks
 from tests.compute_core.faults.digest import Digest, Rows, digest, discord
 from tests.compute_core.faults.life import Life
 from tests.compute_core.faults.scene import NeverQuiet, Scene, scene
@@ -25,9 +25,6 @@ Deed = Callable[[Scene], Awaitable[None]]
 
 MIDDLE = "+"
 """Written after the number of a transfer: in its middle."""
-
-HELD_S = 300.0
-"""How long a request is held up whose operation may be interrupted meanwhile."""
 
 
 async def _nothing(_: Scene) -> None: ...

@@ -207,12 +207,10 @@ class LivingVolumes:
         await self.life.over(self.volumes.roll_detaching, volume_id)
 
     async def swapped(self, volume_id: str, new_id: str) -> str:
-        self.life.check()
-        return await self.volumes.swapped(volume_id, new_id)
+        return await self.life.over(self.volumes.swapped, volume_id, new_id)
 
     async def not_swapped(self, volume_id: str, new_id: str) -> None:
-        self.life.check()
-        await self.volumes.not_swapped(volume_id, new_id)
+        await self.life.over(self.volumes.not_swapped, volume_id, new_id)
 
     async def disconnect(self, attachment_id: str) -> None:
         await self.life.over(self.volumes.disconnect, attachment_id)
@@ -241,7 +239,10 @@ class MortalAgent:
         session = Session(Login(Account(host.url, host.user, host.password), self.life.dial))
         settings = AgentSettings(host=host.name, cell=cloud.settings.cell, url=host.url, rsync=cloud.settings.rsync_of(host))
         chance = cloud.chance(f"agent {host.name}")
-        services: dict[str, Any] = {"volumes": LivingVolumes(cloud.volumes, self.life), "networks": LivingNetworks(cloud.networks, self.life)}
+        services: dict[str, Any] = {
+            "volumes": LivingVolumes(cloud.volumes, self.life),
+            "networks": LivingNetworks(cloud.networks, self.life),
+        }
         manager = ComputeManager(settings, session, LifeLine(cloud.bus, self.life), cloud.images, chance, **services)
         self._work = asyncio.create_task(manager.run())
         ready = asyncio.create_task(manager.ready())
