@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -41,3 +44,9 @@ def test_as_much_as_is_said_is_taken(text: str, wanted: Rsync) -> None:
 def test_anything_else_is_refused_with_what_may_be_said(text: str) -> None:
     code, output = given("--rsync", text)
     assert (code, "is none of user=..., port=..., key=..., known-hosts=..., kib-s=..." in output) == (2, True)
+
+
+def test_what_the_page_shows_may_be_said() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "move-servers.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^    \$ \./inova core up .* --rsync (\S+)$", page, re.MULTILINE)
+    assert given("--rsync", shown) == (0, repr(Rsync("root", 22, "/root/.ssh/moves", "/root/.ssh/moves_hosts", 50000)))

@@ -35,7 +35,7 @@ class Case:
     """``prepare`` is done and quiet before ``begin`` has the operation begun; what comes of it is waited for.
 
     ``also`` are further ends that are right, where an operation cannot go back: each is prepared in a world of its own.
-    ``by_rsync``: see the scene; ``is_slow``: it is only put through faults where there are hours.
+    ``by_rsync``, ``shares_sr``: see the scene; ``is_slow``: it is only put through faults where there are hours.
     ``at_most`` is how many requests the operation may make (0: as many as it likes), ``earlier`` how many Nova's driver made ("": unknown).
     """
 
@@ -48,6 +48,7 @@ class Case:
     at_most: int = 0
     earlier: str = ""
     by_rsync: bool = False
+    shares_sr: bool = False
     is_slow: bool = False
 
 
@@ -281,7 +282,7 @@ def _run(case: Case, folder: Path, deeds: tuple[Deed, ...], fault: Fault | None 
 
     async def main() -> Found:
         watch_tasks(asyncio.get_running_loop())
-        async with scene(folder, case.hosts, case.pool_size, by_rsync=case.by_rsync) as there:
+        async with scene(folder, case.hosts, case.pool_size, by_rsync=case.by_rsync, shares_sr=case.shares_sr) as there:
             for deed in deeds[:-1]:
                 await deed(there)
                 await there.quiet()

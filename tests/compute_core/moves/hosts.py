@@ -8,11 +8,10 @@ from typing import Any
 
 from compute_core.model.instances import Instance
 from fake_xapi.engine.virtual_time import run_virtual
-from fake_xapi.engine.xapi import Xapi
-from fake_xapi.state.ids import Id
 from tests.compute_core.faults.case import Deed
 from tests.compute_core.faults.digest import discord
 from tests.compute_core.faults.scene import ADMIN, Scene, scene
+from tests.compute_core.moves.disks import root_vdi
 from tests.compute_core.rig import CONTENT
 
 Body = Callable[[Scene], Awaitable[None]]
@@ -54,14 +53,6 @@ async def word(there: Scene, action: str) -> Instance:
     await there.act(action)
     await there.quiet()
     return await web(there)
-
-
-def root_vdi(there: Scene, server: Instance) -> tuple[Xapi, Id]:
-    """The root disk of the server's VM, and who has it."""
-    xapi: Xapi = there.fleet.hosts[server.host or ""]
-    (vm,) = xapi.world.named("VM", server.domain_name)
-    (vbd,) = xapi.world[vm]["VBDs"]
-    return xapi, xapi.world[vbd]["VDI"]
 
 
 def root_disk(there: Scene, server: Instance) -> tuple[int, bytes]:

@@ -11,7 +11,8 @@ from compute_core.model.instances import RUNNING, SHUTDOWN
 from tests.compute_core.faults.digest import world_rows
 from tests.compute_core.faults.life import Life
 from tests.compute_core.faults.scene import Scene
-from tests.compute_core.moves.hosts import GIB, migrate, on_hosts, resize, root_disk, root_vdi, web, word
+from tests.compute_core.moves.disks import root_vdi
+from tests.compute_core.moves.hosts import GIB, migrate, on_hosts, resize, root_disk, web, word
 from tests.compute_core.rig import CONTENT
 
 pytestmark = pytest.mark.ssh

@@ -17,7 +17,8 @@ from compute_core.xenapi import live
 from fake_xapi.engine.virtual_time import run_virtual
 from tests.compute_core.faults.digest import discord
 from tests.compute_core.faults.scene import ADMIN, Scene, scene
-from tests.compute_core.moves.hosts import root_vdi, web
+from tests.compute_core.moves.disks import root_vdi
+from tests.compute_core.moves.hosts import web
 
 Body = Callable[[Scene], Awaitable[None]]
 

@@ -17,7 +17,8 @@ from fake_xapi.state.ids import Id
 from tests.compute_core.faults.digest import world_rows
 from tests.compute_core.faults.scene import ADMIN, Scene
 from tests.compute_core.images.partitioned import BEGIN, FILES, file_system, make, run, table
-from tests.compute_core.moves.hosts import GIB, on_hosts, resize, root_vdi, web, word
+from tests.compute_core.moves.disks import root_vdi
+from tests.compute_core.moves.hosts import GIB, on_hosts, resize, web, word
 from tests.compute_core.xenapi.test_auto_disk import write_disk
 
 pytestmark = pytest.mark.disk_tools
