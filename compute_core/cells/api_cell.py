@@ -35,7 +35,7 @@ from compute_core.volumes.port import Volumes
 class ApiCell:
     """The top; ``start`` before use, ``close`` after. ``chance`` makes uuids and draws among cells; see ``port.ComputeApi``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the services that the top of the tree stands on
         self,
         settings: ApiCellSettings,
         store: Store,

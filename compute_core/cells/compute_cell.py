@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -16,6 +15,7 @@ from compute_core.cells import action_log, outcomes
 from compute_core.cells import ledger as ledger_module
 from compute_core.cells.aggregate_copies import AggregateCopies
 from compute_core.cells.announcing import Announcing
+from compute_core.cells.filter_news import tell_of_filters
 from compute_core.cells.healing import CONTEXT, Healing
 from compute_core.cells.heartbeats import Heartbeats
 from compute_core.cells.host_hands import Hands
@@ -94,7 +94,7 @@ class ComputeCell:
         self._loops.every(f"{self._settings.path} watch", self._settings.watchdog_interval_s, self._healing.watch)
         self._loops.every(f"{self._settings.path} put aside", self._settings.watchdog_interval_s, self._put_aside.watch)
         self._loops.every(f"{self._settings.path} moves", self._settings.watchdog_interval_s, self._moving.watch)
-        self._loops.every(f"{self._settings.path} filters", 0.0, self._tell_of_filters)
+        self._loops.every(f"{self._settings.path} filters", 0.0, lambda: tell_of_filters(self._networks, self.tell_host))
         self._loops.every(f"{self._settings.path} upkeep", 0.0, self._upkeep.work)
         self._loops.every(f"{self._settings.path} capacity", self._settings.capacity_interval_s, self._announcing.announce_capacity)
 
@@ -203,15 +203,6 @@ class ComputeCell:
         if instance.host is not None and not instance.is_deleted:
             asked = {"context": context, "instance": to_json(instance), "news": news, "arguments": arguments}
             await self._healing.cast(instance.host, "hear", **asked)
-
-    async def _tell_of_filters(self) -> None:
-        """Let hosts know of whose ports something else may pass than before."""
-        for uuid in sorted(await self._networks.changed()):
-            await self._tell_if_there(uuid)
-
-    async def _tell_if_there(self, uuid: str) -> None:
-        with suppress(NotFound):
-            await self.tell_host(CONTEXT, uuid, "filters-changed", {})
 
     async def list_actions(self, uuid: str) -> Any:
         """What was asked of a server, the newest first."""

@@ -135,10 +135,10 @@ class Servers(Protocol):
         """Say whether a volume is deleted with it."""
 
     async def attach_interface(self, context: RequestContext, uuid: str, wish: Wish) -> Vif:
-        """Begin to plug it into a network. Conflict (the port, the address), Invalid, NotFound (network, port)."""
+        """Plug it into a network, or begin to, where that takes long. Conflict (port, address), Invalid, NotFound (network, port)."""
 
     async def detach_interface(self, context: RequestContext, uuid: str, port_id: str) -> None:
-        """Begin to take an interface away; its port too, unless somebody has made it himself. NotFound."""
+        """Take an interface away, or begin to; its port too, unless somebody has made it himself. NotFound."""
 
     async def change_password(self, context: RequestContext, uuid: str, admin_password: str) -> None:
         """Give its guest another password; what the owner of its key can read is kept. Conflict: no agent in the guest takes it."""

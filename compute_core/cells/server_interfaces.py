@@ -14,8 +14,15 @@ from compute_core.model.transitions import begin
 from compute_core.networks.port import Networks
 
 
+class AttachmentFailed(ComputeError):
+    """The host could not do it; the server's fault says why."""
+
+
 class ServerInterfaces:
-    """See the port for each. Without a network service there is nothing to attach."""
+    """See the port for each. Both wait for the end, as Nova does, unless that takes longer than calls do.
+
+    Without a network service there is nothing to attach.
+    """
 
     def __init__(self, servers: CellServers, networks: Networks | None) -> None:
         self._servers = servers
@@ -32,7 +39,8 @@ class ServerInterfaces:
         except ComputeError:
             await networks.unbind(made.id)
             raise
-        return made
+        ended = await self._servers.at_rest(uuid)
+        return made if ended is None else _attached(ended, made.id)
 
     async def detach_interface(self, context: RequestContext, uuid: str, port_id: str) -> None:
         """See the port."""
@@ -41,6 +49,7 @@ class ServerInterfaces:
         vif = interface(instance, port_id)
         vifs = tuple(replace(each, state="detaching") if each is vif else each for each in instance.vifs)
         await self._begin(context, instance, "detach_interface", vifs)
+        await self._servers.at_rest(uuid)
 
     async def _begin(self, context: RequestContext, instance: Instance, action: str, vifs: tuple[Vif, ...]) -> None:
         await self._servers.begin(context, instance.uuid, action, {}, {"vifs": to_json(vifs)})
@@ -49,6 +58,14 @@ class ServerInterfaces:
         if self._networks is None:
             raise NotFound.of("Network", wish.network or wish.port)
         return self._networks
+
+
+def _attached(instance: Instance, port_id: str) -> Vif:
+    """The interface that the server has now. AttachmentFailed: it has not."""
+    for vif in instance.vifs:
+        if vif.id == port_id:
+            return vif
+    raise AttachmentFailed(f"Failed to attach network adapter device to {instance.uuid}")
 
 
 def interface(instance: Instance, port_id: str) -> Vif:

@@ -17,6 +17,7 @@ from compute_core.cells.new_volumes import image_on_volume, with_volumes
 from compute_core.cells.outcomes import DELETING, failed
 from compute_core.cells.routing import Router
 from compute_core.cells.settings import ApiCellSettings
+from compute_core.cells.waiting import Waiting
 from compute_core.images.port import ImageStore
 from compute_core.model.backups import OWN_PROPERTIES
 from compute_core.model.clock import Clock
@@ -66,6 +67,7 @@ class CellServers:
         self._clock = clock
         self._chance = chance
         self._volumes = volumes
+        self._waiting = Waiting()
 
     async def create_servers(self, context: RequestContext, request: ServerRequest) -> tuple[Instance, ...]:
         """See the port."""
@@ -162,6 +164,10 @@ class CellServers:
             return None
         return await self._router.call(mapping.cell, method, {"uuid": uuid, **arguments}, self._settings.call_timeout_s)
 
+    async def at_rest(self, uuid: str) -> Instance | None:
+        """The server when what was just begun has come to its end; None when that takes longer than calls do."""
+        return await self._waiting.at_rest(uuid, self._settings.call_timeout_s)
+
     async def create_image(self, context: RequestContext, uuid: str, name: str, properties: Mapping[str, str]) -> str:
         """See the port."""
         instance = await self.unlocked(context, uuid)
@@ -239,7 +245,9 @@ class CellServers:
         for image_id in await self._store.run(left_images, cell, news):
             with contextlib.suppress(NotFound):
                 await self._images.delete(image_id)
-        return await self._store.run(take_news, cell, news)
+        taken = await self._store.run(take_news, cell, news)
+        self._waiting.tell(news)
+        return taken
 
     async def _release_volumes(self, left: Sequence[Instance]) -> None:
         for instance in left:

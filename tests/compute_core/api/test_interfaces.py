@@ -65,7 +65,7 @@ def test_an_interface_is_attached_by_network_address_or_port_and_detached(tmp_pa
         mine = await port(api, name="mine", fixed_ips=[{"ip_address": "10.0.0.77"}])
         for asked in ({}, {"net_id": network}, {"net_id": network, "fixed_ips": [{"ip_address": "10.0.0.99"}]}, {"port_id": mine["id"]}):
             reply = await attach(api, server, **asked)
-            assert (reply.status, reply.json["interfaceAttachment"]["port_state"]) == (200, "BUILD")
+            assert (reply.status, reply.json["interfaceAttachment"]["port_state"]) == (200, "ACTIVE")
             await api.settle()
         found = await interfaces(api, server)
         assert [each["fixed_ips"][0]["ip_address"] for each in found] == ["10.0.0.10", "10.0.0.11", "10.0.0.12", "10.0.0.99", "10.0.0.77"]
