@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from compute_core.compute.interfaces import counted
 from compute_core.compute.work import Query, Work
 from compute_core.model.errors import NotFound
 from compute_core.model.json import to_json
@@ -34,7 +35,8 @@ async def _console_access(work: Work) -> Any:
 
 
 async def _diagnostics(work: Work) -> Any:
-    return to_json(await diagnostics(work.host.xapi, work.host.place, work.host.settings.url, acting_vm(work)))
+    found = await diagnostics(work.host.xapi, work.host.place, work.host.settings.url, acting_vm(work))
+    return {**to_json(found), "interfaces": await counted(work.host, work.instance)}
 
 
 CONSOLES: Mapping[str, Query] = {

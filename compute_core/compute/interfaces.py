@@ -127,6 +127,18 @@ async def _tell(host: Host, instance: Instance, guest: Guest) -> None:
         log.info("%s: the guest of %s was not told of its interfaces: %s", host.settings.host, instance.uuid, absence)
 
 
+async def counted(host: Host, instance: Instance) -> Mapping[str, Mapping[str, int]]:
+    """What has passed a server's interfaces since they came up, by MAC: one call, where the host's plugin is needed anyway."""
+    if host.filters is None:
+        return {}
+    try:
+        passed = await host.filters.dom0.traffic()
+    except PluginRefusal as refusal:
+        log.info("%s: what has passed interfaces is not told: %s", host.settings.host, refusal)
+        return {}
+    return {vif.mac: passed[vif.mac] for vif in instance.vifs if vif.mac in passed}
+
+
 async def filters_changed(work: Work) -> None:
     """Something else may pass the server's ports than before."""
     if work.host.filters is not None:

@@ -15,7 +15,12 @@ STANDARD_SINCE = 48
 MIB = 1 << 20
 STATES: Mapping[str, str] = {"Running": "running", "Paused": "paused", "Halted": "shutdown", "Suspended": "suspended"}
 _DISK = re.compile(r"vbd_(\w+)_(?:read|write)")
-_NIC_COUNTS = tuple(f"{way}_{what}" for way in ("rx", "tx") for what in ("octets", "errors", "drop", "packets"))
+_NIC_COUNTS: Mapping[str, str] = {
+    f"{way}_{nova}": f"{way}_{ours}"
+    for way in ("rx", "tx")
+    for nova, ours in (("octets", "bytes"), ("errors", "errors"), ("drop", "dropped"), ("packets", "packets"))
+}
+"""Nova's names of counts, and the switch's."""
 
 
 async def show(call: Call) -> dict[str, Any]:
@@ -26,7 +31,13 @@ async def show(call: Call) -> dict[str, Any]:
     told = await call.services.compute.query(call.context, server.uuid, "diagnostics")
     if call.version >= STANDARD_SINCE:
         return standard(server, told)
-    return {**told["values"], **await _measured(call, server)}
+    return {**told["values"], **_passed(server, told), **await _measured(call, server)}
+
+
+def _passed(server: Instance, told: Mapping[str, Any]) -> dict[str, int]:
+    """What has passed each interface since it came up, where the host's switch tells."""
+    counts: Mapping[str, Mapping[str, int]] = told.get("interfaces", {})
+    return {f"vif_{vif.device}_{name}": count for vif in server.vifs for name, count in counts.get(vif.mac, {}).items()}
 
 
 async def _measured(call: Call, server: Instance) -> dict[str, int | float]:
@@ -48,8 +59,9 @@ def _counts(usage: ServerUsage) -> dict[str, int | float]:
 
 
 def standard(server: Instance, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Nova's form. What hosts do not measure is null: they tell rates of interfaces, and no counts."""
+    """Nova's form. What is not measured is null: hosts tell rates of interfaces, and counts where flows keep servers to their groups."""
     values: Mapping[str, float] = told["values"]
+    counts: Mapping[str, Mapping[str, int]] = told.get("interfaces", {})
     disks = sorted({found[1] for name in values if (found := _DISK.fullmatch(name))})
     return {
         "state": STATES.get(told["power_state"], "crashed"),
@@ -62,7 +74,7 @@ def standard(server: Instance, told: Mapping[str, Any]) -> dict[str, Any]:
         "num_nics": len(server.vifs),
         "num_disks": len(disks) or 1,
         "cpu_details": [_cpu(values, number) for number in range(told["vcpus"])],
-        "nic_details": [_nic(values, vif.device, vif.mac) for vif in server.vifs],
+        "nic_details": [_nic(values, vif.device, vif.mac, counts.get(vif.mac, {})) for vif in server.vifs],
         "disk_details": [_disk(values, disk) for disk in disks],
         "memory_details": _memory(server, values),
     }
@@ -73,9 +85,9 @@ def _cpu(values: Mapping[str, float], number: int) -> dict[str, int | None]:
     return {"id": number, "time": None, "utilisation": None if share is None else round(share * 100)}
 
 
-def _nic(values: Mapping[str, float], device: int, mac: str) -> dict[str, Any]:
+def _nic(values: Mapping[str, float], device: int, mac: str, counts: Mapping[str, int]) -> dict[str, Any]:
     rates = {f"{way}_rate": _whole(values.get(f"vif_{device}_{way}")) for way in ("rx", "tx")}
-    return {"mac_address": mac, **dict.fromkeys(_NIC_COUNTS), **rates}
+    return {"mac_address": mac, **{nova: counts.get(ours) for nova, ours in _NIC_COUNTS.items()}, **rates}
 
 
 def _disk(values: Mapping[str, float], disk: str) -> dict[str, int | None]:

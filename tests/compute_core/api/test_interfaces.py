@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.compute_core.api import harness
 from tests.compute_core.api.harness import Api, run
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
@@ -184,5 +185,35 @@ def test_a_server_is_put_into_a_group_and_taken_from_it(tmp_path: Path) -> None:
         bare = await api.active(networks="none", version=37)
         assert (await api.send("POST", f"/v2.1/servers/{bare}/action", {"addSecurityGroup": {"name": "web"}})).status == 400
         assert "security_groups" not in (await api.get(f"/v2.1/servers/{bare}"))["server"]
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize("version", [1, 48])
+def test_diagnostics_count_what_has_passed_each_interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    counts = {
+        "rx_bytes": 1,
+        "rx_packets": 2,
+        "rx_errors": 3,
+        "rx_dropped": 4,
+        "tx_bytes": 5,
+        "tx_packets": 6,
+        "tx_errors": 7,
+        "tx_dropped": 8,
+    }
+    told = {"power_state": "Running", "vcpus": 1, "uptime_s": 60, "values": {}, "interfaces": {"00:16:3e:00:00:00": counts}}
+    monkeypatch.setitem(harness.ANSWERS, "diagnostics", told)
+
+    async def test(api: Api) -> None:
+        server = await api.active()
+        shown = await api.get(f"/v2.1/servers/{server}/diagnostics", version=version, user="admin")
+        if version < 48:
+            assert {name: shown[name] for name in shown if name.startswith("vif_")} == {
+                f"vif_0_{name}": count for name, count in counts.items()
+            }
+            return
+        (nic,) = shown["nic_details"]
+        names = ("rx_octets", "rx_packets", "rx_errors", "rx_drop", "tx_octets", "tx_packets", "tx_errors", "tx_drop")
+        assert [nic[name] for name in names] == [1, 2, 3, 4, 5, 6, 7, 8]
 
     run(tmp_path, test)

@@ -22,7 +22,7 @@ from compute_core.xenapi.errors import XenApiFailure
 from fake_xapi.dom0.plugins.network_config import STATE
 from fake_xapi.dom0.user_plugins import load
 from fake_xapi.verbs.hosts import dom0_files
-from tests.compute_core.compute.agent_site import BEATS_S, SETTINGS, Site, on_site
+from tests.compute_core.compute.agent_site import BEATS_S, CONTEXT, SETTINGS, Site, on_site
 from tests.compute_core.rig import URL
 from tests.compute_core.simulated import session_over
 from tests.compute_core.values import UUID, a_vif, an_instance
@@ -296,3 +296,25 @@ def test_interfaces_are_locked_unless_nobody_is_to_be_kept_to_anything(tmp_path:
         assert await site.operator("VIF.get_locking_mode", vif) == mode
 
     with_ports(tmp_path, body, filtering=filtering)
+
+
+def test_diagnostics_tell_what_has_passed_each_interface(tmp_path: Path) -> None:
+    async def body(site: Site, _: Ports) -> None:
+        await site.built()
+        await asyncio.sleep(60)
+        asked = {"instance": to_json(server(FIRST)), "question": "diagnostics", "arguments": {}, "context": CONTEXT}
+        site.wire.requests.clear()
+        told = await site.bus.call("compute.xs1", "query", asked, 10.0)
+        assert (list(told["interfaces"]), told["interfaces"][FIRST.mac]["rx_bytes"] > 0) == ([FIRST.mac], True)
+        assert writings(site) == 1
+
+    with_switch(tmp_path, body)
+
+
+def test_without_the_plugin_diagnostics_tell_no_counts(tmp_path: Path) -> None:
+    async def body(site: Site, _: Ports) -> None:
+        await site.built()
+        asked = {"instance": to_json(server(FIRST)), "question": "diagnostics", "arguments": {}, "context": CONTEXT}
+        assert (await site.bus.call("compute.xs1", "query", asked, 10.0))["interfaces"] == {}
+
+    with_ports(tmp_path, body, filtering="flows")
