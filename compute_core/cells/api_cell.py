@@ -63,9 +63,7 @@ class ApiCell:
         self._take_over_moves(ServerMoves(settings, store, self._router, self._servers, images))
         self._take_over_volumes(ServerVolumes(self._servers, volumes))
         self._take_over_interfaces(ServerInterfaces(self._servers, networks))
-        passwords = ServerPasswords(self._servers)
-        self.change_password = passwords.change_password
-        self.forget_password = passwords.forget_password
+        self._take_over_passwords(ServerPasswords(self._servers))
         self._take_over_catalogue(self._flavors)
         self._take_over_overview(keys, overview)
         self._take_over_aggregates(CellAggregates(settings, store, self._router, overview, clock, chance))
@@ -143,6 +141,10 @@ class ApiCell:
     def _take_over_backups(self, backups: ServerBackups) -> None:
         self.create_backup = backups.create_backup
         self.create_incremental_backup = backups.create_incremental_backup
+
+    def _take_over_passwords(self, passwords: ServerPasswords) -> None:
+        self.change_password = passwords.change_password
+        self.forget_password = passwords.forget_password
 
     def _take_over_moves(self, moves: ServerMoves) -> None:
         self.resize_server = moves.resize_server

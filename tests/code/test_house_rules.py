@@ -47,6 +47,7 @@ UNSEEDED: Mapping[str, str] = {
     "fake_xapi/fleet/accounts.py::Accounts.__init__": "what keeps passwords out of memory must not be guessable",
     "fake_xapi/fleet/accounts.py::hash_password": "the salt of a password must not be guessable",
     "compute_core/api/console_tokens.py::ConsoleTokens.issue": "who guesses a token sees and steers somebody's server",
+    "compute_core/xenapi/guest_agent_secrets.py::Exchange.begun": "a private number must not be guessable",
     "compute_core/xenapi/guest_agent.py::_name": "a request of a former life may lie in xenstore still",
     "fake_xapi/fleet/serving.py::served": "sessions of those who come from outside must not be guessable",
 }
