@@ -37,6 +37,7 @@ from compute_core.compute.settings import AgentSettings
 from compute_core.identity.embedded import EmbeddedIdentity
 from compute_core.images.embedded import EmbeddedImageStore
 from compute_core.model.clock import Clock
+from compute_core.model.errors import HostUnreachable
 from compute_core.model.json import from_json
 from compute_core.model.requests import RequestContext
 from compute_core.networks.embedded import EmbeddedNetworks
@@ -157,6 +158,7 @@ class CloudApplication:
         exit_stack.push_async_callback(self.bus.close)
         await self._start_cells(exit_stack)
         self._make_services()
+        self._copy_volumes(exit_stack)
         self.agents = {host.name: self._make_agent(host, self) for host in self.settings.hosts}
         tasks = [asyncio.create_task(self._keep_running(name), name=f"agent {name}") for name in self.agents]
         exit_stack.push_async_callback(_end, tasks)
@@ -182,6 +184,20 @@ class CloudApplication:
         except BadInventory as problem:
             raise BadSettings(str(problem)) from problem
         self.volumes = EmbeddedVolumes(files, luns, self.clock, new_ids(self.chance("volumes")))
+
+    def _copy_volumes(self, exit_stack: AsyncExitStack) -> None:
+        """Have hosts copy LUNs for the service from now on."""
+        if isinstance(self.volumes, EmbeddedVolumes):
+            exit_stack.push_async_callback(self.volumes.copy_by(self._copy_of).close)
+
+    async def _copy_of(self, source: str, target: str) -> str:
+        """How the copy stands, on the host that always has it. HostUnreachable: there is none."""
+        hosts = sorted(node.report.host for node in await self.api_cell.list_hosts(PROXY) if node.is_up)
+        if not hosts:
+            raise HostUnreachable("no host is up")
+        host = hosts[uuid.UUID(target).int % len(hosts)]
+        told: str = await self.api_cell.ask_host(PROXY, host, "copy_volume", source=source, target=target)
+        return told
 
     async def _connect(self) -> Bus:
         broker = self.settings.broker

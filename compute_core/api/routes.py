@@ -44,7 +44,7 @@ from compute_core.api.schemas import servers as bodies
 from compute_core.api.schemas import volumes as volume_bodies
 from compute_core.api.schemas.services import AUTH, IMAGE, IMAGES, PATCH
 from compute_core.api.server_action import act
-from compute_core.api.volume import attachments, volumes
+from compute_core.api.volume import attachments, snapshots, volumes
 
 ACTIONS: tuple[Action, ...] = (
     Action("os-start", server_actions.simple("start"), bodies.NOTHING),
@@ -251,6 +251,11 @@ VOLUME: tuple[Route, ...] = (
     Route("PUT", "/v3/volumes/{volume_id}", volumes.update, MEMBER, 200, volume_bodies.UPDATE),
     Route("DELETE", "/v3/volumes/{volume_id}", volumes.delete, MEMBER, 202),
     Route("POST", "/v3/volumes/{volume_id}/action", volumes.act, MEMBER, 202, volume_bodies.ACTION),
+    Route("GET", "/v3/snapshots", snapshots.detail, READER, query=volume_bodies.SNAPSHOTS),
+    Route("GET", "/v3/snapshots/detail", snapshots.detail, READER, query=volume_bodies.SNAPSHOTS),
+    Route("POST", "/v3/snapshots", snapshots.create, MEMBER, 202, volume_bodies.SNAPSHOT),
+    Route("GET", "/v3/snapshots/{snapshot_id}", snapshots.show, READER),
+    Route("DELETE", "/v3/snapshots/{snapshot_id}", snapshots.delete, MEMBER, 202),
     Route("GET", "/v3/attachments", attachments.index, ADMIN),
     Route("GET", "/v3/attachments/detail", attachments.detail, ADMIN),
     Route("POST", "/v3/attachments", attachments.create, ADMIN, 200, volume_bodies.NEW_ATTACHMENT),

@@ -22,6 +22,7 @@ from compute_core.compute.rescuing import RESCUING, RESCUING_RESUMES
 from compute_core.compute.resizing import RESIZING, RESIZING_RECOVERIES
 from compute_core.compute.snapshots import SNAPSHOTS, SNAPSHOTS_RESUMES
 from compute_core.compute.volumes import VOLUMES, VOLUMES_RESUMES
+from compute_core.compute.volumes_copying import COPYING_QUERIES
 from compute_core.compute.volumes_swapping import SWAPPING, SWAPPING_RESUMES
 from compute_core.compute.work import Operation, Query
 
@@ -57,6 +58,7 @@ HOST_QUERIES: Mapping[str, HostQuery] = {
     **HOST_USAGE,
     **IMAGE_CARE,
     **ORPHAN_CARE,
+    **COPYING_QUERIES,
 }
 """The same about the host."""
 

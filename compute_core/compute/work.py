@@ -5,6 +5,7 @@ An operation raises whatever goes wrong; who runs it tells the cell. May not kno
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,6 +49,7 @@ class Host:
     filters: Filtering | None = None
     expected: Expected = field(default_factory=Expected)
     hurried: set[str] = field(default_factory=set)
+    copies: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     guest_turns: KeyedLocks = field(default_factory=KeyedLocks)
 
     def vm(self, uuid: str) -> Vm:

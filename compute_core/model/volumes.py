@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-VolumeStatus = Literal["available", "reserved", "attaching", "in-use", "detaching", "error"]
+VolumeStatus = Literal["creating", "available", "reserved", "attaching", "in-use", "detaching", "error"]
 DeviceState = Literal["attaching", "attached", "detaching", "replacing"]
 AttachmentStatus = Literal["reserved", "attaching", "attached"]
 
@@ -100,6 +100,23 @@ class Volume:
     is_multiattach: bool = False
     is_bootable: bool = False
     attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was on a volume once. Dates are ISO texts."""
+
+    id: str
+    volume_id: str
+    project_id: str
+    user_id: str
+    size_gb: int
+    created_at: str
+    updated_at: str
+    status: VolumeStatus = "creating"
+    name: str = ""
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def device_name(number: int) -> str:

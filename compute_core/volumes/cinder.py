@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from compute_core.model.errors import Conflict, Invalid, NotFound
-from compute_core.model.volumes import Attachment, Connection, Volume
-from compute_core.volumes.cinder_views import attachment_of, connection_of, connector_of, is_connected, volume_of
+from compute_core.model.volumes import Attachment, Connection, Snapshot, Volume
+from compute_core.volumes.cinder_views import attachment_of, connection_of, connector_of, is_connected, snapshot_of, volume_of
 from compute_core.volumes.port import Connector
 
 POLL_S = (0.2, 0.5, 1.0, 2.0)
@@ -150,6 +150,30 @@ class CinderVolumes:
     async def disconnect(self, attachment_id: str) -> None:
         """See the port."""
         await self._drop([attachment_id])
+
+    async def reach(self, volume_id: str) -> Connection:
+        """Conflict: Cinder copies by itself."""
+        raise Conflict(f"Volume {volume_id} is Cinder's, which copies by itself.")
+
+    async def snapshot(self, volume_id: str, user_id: str, *, forces: bool, **fields: Any) -> Snapshot:  # noqa: ARG002
+        """See the port. To Cinder it is the core's user who asks."""
+        told = {"volume_id": volume_id, "force": forces, **fields}
+        made = await self._wire.call("POST", "/snapshots", {"snapshot": told})
+        return snapshot_of(made["snapshot"])
+
+    async def list_snapshots(self, project_id: str | None = None) -> tuple[Snapshot, ...]:
+        """See the port."""
+        found = await self._wire.call("GET", "/snapshots/detail?all_tenants=1&sort=created_at:desc")
+        snapshots = [snapshot_of(each) for each in found["snapshots"]]
+        return tuple(snapshot for snapshot in snapshots if project_id in (None, snapshot.project_id))
+
+    async def get_snapshot(self, snapshot_id: str) -> Snapshot:
+        """See the port."""
+        return snapshot_of((await self._wire.call("GET", f"/snapshots/{snapshot_id}"))["snapshot"])
+
+    async def delete_snapshot(self, snapshot_id: str) -> None:
+        """See the port."""
+        await self._wire.call("DELETE", f"/snapshots/{snapshot_id}")
 
     async def release(self, instance_uuid: str, delete: Collection[str] = ()) -> None:
         """See the port."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from compute_core.model.errors import Conflict
-from compute_core.model.volumes import Attachment, AttachmentStatus, Connection, Target, Volume, VolumeStatus
+from compute_core.model.volumes import Attachment, AttachmentStatus, Connection, Snapshot, Target, Volume, VolumeStatus
 from compute_core.volumes.port import Connector
 
 Json = Mapping[str, Any]
@@ -40,6 +40,23 @@ def _listed(told: Json) -> Attachment:
     return Attachment(
         told["attachment_id"], told["volume_id"], told["server_id"] or "", "attached", told.get("device") or "", told.get("host_name") or ""
     )  # fmt: skip
+
+
+def snapshot_of(told: Json) -> Snapshot:
+    """A snapshot."""
+    return Snapshot(
+        id=told["id"],
+        volume_id=told["volume_id"],
+        project_id=told.get("os-extended-snapshot-attributes:project_id") or "",
+        user_id=told.get("user_id") or "",
+        size_gb=int(told["size"]),
+        created_at=told.get("created_at") or "",
+        updated_at=told.get("updated_at") or told.get("created_at") or "",
+        status=STATUSES.get(told["status"], "error"),
+        name=told.get("name") or "",
+        description=told.get("description"),
+        metadata=told.get("metadata") or {},
+    )
 
 
 def attachment_of(told: Json) -> Attachment:

@@ -11,8 +11,9 @@ from typing import Any
 
 from compute_core.model.clock import Clock
 from compute_core.model.errors import ComputeError, Conflict, Invalid, NotFound
-from compute_core.model.volumes import Attachment, Connection, Volume, VolumeStatus
-from compute_core.volumes.luns import Lun
+from compute_core.model.volumes import Attachment, Connection, Snapshot, Volume, VolumeStatus
+from compute_core.volumes.copies import Ask, Copies
+from compute_core.volumes.luns import GIB, Lun
 from compute_core.volumes.port import Connector
 from compute_core.volumes.records import Record, RecordFiles
 
@@ -33,10 +34,19 @@ class EmbeddedVolumes:
         self._clock = clock
         self._new_id = new_id
         self._records = {record.lun: record for record in files.read()}
+        self._copies: Copies | None = None
+
+    def copy_by(self, ask: Ask) -> Copies:
+        """Have LUNs copied so from now on; what a former life had begun goes on. To be closed."""
+        self._copies = Copies(ask, self._copied)
+        for record in self._records.values():
+            if record.copied_from and not record.is_deleted:
+                self._copies.begin(record.copied_from, record.volume.id)
+        return self._copies
 
     async def list(self, project_id: str | None = None) -> tuple[Volume, ...]:
         """See the port."""
-        volumes = [record.volume for record in self._records.values() if not record.is_deleted]
+        volumes = [record.volume for record in self._records.values() if not record.is_deleted and not record.snapshot_of]
         mine = [volume for volume in volumes if project_id in (None, volume.project_id)]
         return tuple(sorted(mine, key=lambda volume: (volume.created_at, volume.id), reverse=True))
 
@@ -44,13 +54,56 @@ class EmbeddedVolumes:
         """See the port."""
         return self._record(volume_id).volume
 
-    async def create(self, project_id: str, user_id: str, size_gb: int, **fields: Any) -> Volume:
+    async def create(self, project_id: str, user_id: str, size_gb: int, *, snapshot_id: str | None = None, **fields: Any) -> Volume:
         """See the port."""
-        lun = next((lun for lun in self._luns.values() if lun.size_gb >= size_gb and self._is_free(lun, project_id)), None)
-        if lun is None:
-            raise NoRoom(f"The array has no free LUN of {size_gb} GiB or more for this project.")
+        if snapshot_id is not None:
+            return self._filled(project_id, user_id, size_gb, snapshot_id, **fields)
+        lun = self._free_lun(project_id, size_gb)
         now = self._clock.iso()
         return self._keep(Record(Volume(self._new_id(), project_id, user_id, size_gb, now, now, **fields), lun.id))
+
+    def _filled(self, project_id: str, user_id: str, size_gb: int, snapshot_id: str, **fields: Any) -> Volume:
+        """A volume that holds what a snapshot does. Invalid: it would be too small, or the snapshot is not whole."""
+        source = self._snapshot(snapshot_id)
+        if source.volume.status != "available":
+            raise Invalid(f"Invalid snapshot: {snapshot_id} is {source.volume.status}, not available.")
+        if size_gb < source.volume.size_gb:
+            raise Invalid(f"Volume size '{size_gb}'GB cannot be smaller than the snapshot size {source.volume.size_gb}GB.")
+        lun, now = self._free_lun(project_id, size_gb, self._luns[source.lun].size_bytes), self._clock.iso()
+        made = Volume(self._new_id(), project_id, user_id, size_gb, now, now, "creating", **fields)
+        return self._begun(Record(made, lun.id, copied_from=snapshot_id))
+
+    async def snapshot(self, volume_id: str, user_id: str, *, forces: bool, **fields: Any) -> Snapshot:
+        """See the port."""
+        source = self._record(volume_id)
+        volume, allowed = source.volume, {"available", "in-use"} if forces else {"available"}
+        if volume.status not in allowed:
+            raise Conflict(f"Invalid volume: Volume {volume_id} status must be available, but current status is: {volume.status}.")
+        lun, now = self._free_lun(volume.project_id, volume.size_gb, self._luns[source.lun].size_bytes), self._clock.iso()
+        made = Volume(self._new_id(), volume.project_id, user_id, volume.size_gb, now, now, "creating", **fields)
+        self._begun(Record(made, lun.id, snapshot_of=volume_id, copied_from=volume_id))
+        return await self.get_snapshot(made.id)
+
+    async def list_snapshots(self, project_id: str | None = None) -> tuple[Snapshot, ...]:
+        """See the port."""
+        records = [record for record in self._records.values() if record.snapshot_of and not record.is_deleted]
+        mine = [_snapshot_of(record) for record in records if project_id in (None, record.volume.project_id)]
+        return tuple(sorted(mine, key=lambda snapshot: (snapshot.created_at, snapshot.id), reverse=True))
+
+    async def get_snapshot(self, snapshot_id: str) -> Snapshot:
+        """See the port."""
+        return _snapshot_of(self._snapshot(snapshot_id))
+
+    async def delete_snapshot(self, snapshot_id: str) -> None:
+        """See the port."""
+        self._keep(replace(self._snapshot(snapshot_id), is_deleted=True))
+
+    async def reach(self, volume_id: str) -> Connection:
+        """See the port."""
+        for record in self._records.values():
+            if record.volume.id == volume_id and not record.is_deleted:
+                return self._luns[record.lun].connection
+        raise NotFound.of("Volume", volume_id)
 
     async def update(self, volume_id: str, changes: Mapping[str, Any]) -> Volume:
         """See the port."""
@@ -72,6 +125,9 @@ class EmbeddedVolumes:
         record = self._record(volume_id)
         if record.volume.attachments:
             raise Conflict(f"Volume {volume_id} is {record.volume.status}: it cannot be deleted while it is a server's.")
+        snapshots = [each for each in self._records.values() if each.snapshot_of == volume_id and not each.is_deleted]
+        if snapshots:
+            raise Conflict(f"Volume {volume_id} still has {len(snapshots)} dependent snapshots.")
         self._keep(replace(record, is_deleted=True))
 
     async def reserve(self, volume_id: str, instance_uuid: str) -> Attachment:
@@ -168,13 +224,42 @@ class EmbeddedVolumes:
             if volume.id in delete and not left and not record.is_deleted:
                 await self.delete(volume.id)
 
+    def _begun(self, record: Record) -> Volume:
+        """A record that a host is to fill. Conflict: there is nobody who would."""
+        if self._copies is None:
+            raise Conflict("Nobody copies LUNs here.")
+        kept = self._keep(record)
+        self._copies.begin(record.copied_from, kept.id)
+        return kept
+
+    def _copied(self, record_id: str, is_whole: bool) -> None:  # noqa: FBT001  # as `copies.Ended` has it
+        """A copy has ended; what it was for may be gone by now."""
+        for record in list(self._records.values()):
+            if record.volume.id == record_id and not record.is_deleted:
+                volume = replace(record.volume, status="available" if is_whole else "error", updated_at=self._clock.iso())
+                self._keep(replace(record, volume=volume, copied_from=""))
+
+    def _free_lun(self, project_id: str, size_gb: int, least_bytes: int = 0) -> Lun:
+        """The smallest that would do. NoRoom."""
+        fitting = (lun for lun in self._luns.values() if lun.size_gb >= size_gb and lun.size_bytes >= least_bytes)
+        lun = next((lun for lun in fitting if self._is_free(lun, project_id)), None)
+        if lun is None:
+            raise NoRoom(f"The array has no free LUN of {max(size_gb, least_bytes // GIB)} GiB or more for this project.")
+        return lun
+
+    def _snapshot(self, snapshot_id: str) -> Record:
+        for record in self._records.values():
+            if record.volume.id == snapshot_id and record.snapshot_of and not record.is_deleted:
+                return record
+        raise NotFound.of("Snapshot", snapshot_id)
+
     def _is_free(self, lun: Lun, project_id: str) -> bool:
         record = self._records.get(lun.id)
         return record is None or (record.is_deleted and record.volume.project_id == project_id)
 
     def _record(self, volume_id: str) -> Record:
         for record in self._records.values():
-            if record.volume.id == volume_id and not record.is_deleted:
+            if record.volume.id == volume_id and not record.is_deleted and not record.snapshot_of:
                 return record
         raise NotFound.of("Volume", volume_id)
 
@@ -199,6 +284,23 @@ class EmbeddedVolumes:
         self._files.write(record)
         self._records[record.lun] = record
         return record.volume
+
+
+def _snapshot_of(record: Record) -> Snapshot:
+    volume = record.volume
+    return Snapshot(
+        id=volume.id,
+        volume_id=record.snapshot_of,
+        project_id=volume.project_id,
+        user_id=volume.user_id,
+        size_gb=volume.size_gb,
+        created_at=volume.created_at,
+        updated_at=volume.updated_at,
+        status=volume.status,
+        name=volume.name,
+        description=volume.description,
+        metadata=volume.metadata,
+    )
 
 
 def _of_server(volume: Volume, instance_uuid: str) -> tuple[Attachment, ...]:

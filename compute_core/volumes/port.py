@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from compute_core.model.volumes import Attachment, Connection, Volume
+from compute_core.model.volumes import Attachment, Connection, Snapshot, Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,9 @@ class Attachments(Protocol):
     async def disconnect(self, attachment_id: str) -> None:
         """It is the server's no more; gone already is fine."""
 
+    async def reach(self, volume_id: str) -> Connection:
+        """The way to it, or to a snapshot, for a host that copies it for the service. Conflict: the service copies by itself."""
+
     async def release(self, instance_uuid: str, delete: Collection[str] = ()) -> None:
         """The server is gone: so are its attachments, and these of its volumes. Again is fine."""
 
@@ -74,7 +77,7 @@ class Volumes(Attachments, Protocol):
         """A project's volumes, or everybody's, the newest first."""
 
     async def create(self, project_id: str, user_id: str, size_gb: int, **fields: Any) -> Volume:
-        """Make a volume; ``fields`` are those of ``Volume``. NoRoom where there is none for it."""
+        """Make a volume; ``fields`` are those of ``Volume``, and ``snapshot_id`` what it is to hold. NoRoom where there is none for it."""
 
     async def update(self, volume_id: str, changes: Mapping[str, Any]) -> Volume:
         """Change name, description, metadata or is_bootable."""
@@ -83,4 +86,16 @@ class Volumes(Attachments, Protocol):
         """Make it larger, also while it is attached. Invalid: it would not be larger. NoRoom."""
 
     async def delete(self, volume_id: str) -> None:
-        """Forget it. Conflict: it is a server's."""
+        """Forget it. Conflict: it is a server's, or has snapshots."""
+
+    async def snapshot(self, volume_id: str, user_id: str, *, forces: bool, **fields: Any) -> Snapshot:
+        """Begin to keep what is on it now; ``forces``: also while a server has it. Conflict. NoRoom. Invalid: there are none here."""
+
+    async def list_snapshots(self, project_id: str | None = None) -> tuple[Snapshot, ...]:
+        """A project's snapshots, or everybody's, the newest first."""
+
+    async def get_snapshot(self, snapshot_id: str) -> Snapshot:
+        """One of them."""
+
+    async def delete_snapshot(self, snapshot_id: str) -> None:
+        """Forget one."""

@@ -14,11 +14,16 @@ from compute_core.model.volumes import Volume
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A volume and the LUN that it is. ``is_deleted``: the LUN is free again, for the project that has written on it."""
+    """A volume and the LUN that it is. ``is_deleted``: the LUN is free again, for the project that has written on it.
+
+    ``snapshot_of``: it is a snapshot of that volume; ``copied_from``: what it is being filled with, "" when that is over.
+    """
 
     volume: Volume
     lun: str
     is_deleted: bool = False
+    snapshot_of: str = ""
+    copied_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,13 +45,29 @@ _NEW = {
     "availability_zone": _TEXT,
     "multiattach": BOOLEAN,
     "volume_type": _TEXT,
-    **dict.fromkeys(("imageRef", "snapshot_id", "source_volid", "backup_id", "consistencygroup_id", "group_id", "cgsnapshot_id"), _NULL),
+    "snapshot_id": {"anyOf": [UUID, _NULL]},
+    **dict.fromkeys(("imageRef", "source_volid", "backup_id", "consistencygroup_id", "group_id", "cgsnapshot_id"), _NULL),
     **dict.fromkeys(("user_id", "project_id", "status", "attach_status", "source_replica"), _TEXT),
 }
 VOLUME: Schema = {
     "type": "object",
     "properties": {"volume": {"type": "object", "properties": _NEW, "required": ["size"]}},
     "required": ["volume"],
+}
+SNAPSHOT: Schema = only(
+    "snapshot",
+    closed(
+        ("volume_id",),
+        volume_id=UUID,
+        name=_TEXT,
+        description=_TEXT,
+        force=BOOLEAN,
+        metadata={"anyOf": [_METADATA, _NULL]},
+    ),
+)
+SNAPSHOTS: Schema = {
+    "type": "object",
+    "properties": {"limit": NUMBER, "name": TEXTS, "status": TEXTS, "volume_id": TEXTS, "all_tenants": TEXTS},
 }
 UPDATE: Schema = only("volume", closed((), name=_TEXT, description=_TEXT, metadata=_METADATA))
 METADATA: Schema = only("metadata", _METADATA)

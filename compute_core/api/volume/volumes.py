@@ -39,11 +39,12 @@ async def versions(call: Call) -> dict[str, Any]:
 
 
 async def limits(call: Call) -> dict[str, Any]:
-    """What the caller's project has; the targets alone bound it, and there are neither snapshots nor backups."""
+    """What the caller's project has; the targets alone bound it, and there are no backups."""
     own = await _service(call).list(call.context.project_id)
-    none = dict.fromkeys(("totalSnapshotsUsed", "totalBackupsUsed", "totalBackupGigabytesUsed"), 0)
+    none = dict.fromkeys(("totalBackupsUsed", "totalBackupGigabytesUsed"), 0)
+    snapshots = len(await _service(call).list_snapshots(call.context.project_id))
     unbounded = dict.fromkeys(UNBOUNDED, -1)
-    used = {"totalVolumesUsed": len(own), "totalGigabytesUsed": sum(volume.size_gb for volume in own)}
+    used = {"totalVolumesUsed": len(own), "totalGigabytesUsed": sum(volume.size_gb for volume in own), "totalSnapshotsUsed": snapshots}
     return {"limits": {"rate": [], "absolute": {**unbounded, **used, **none}}}
 
 
@@ -120,6 +121,7 @@ async def create(call: Call) -> dict[str, Any]:
         description=asked.get("description"),
         metadata=asked.get("metadata") or {},
         is_multiattach=is_true(asked.get("multiattach", False)),
+        snapshot_id=asked.get("snapshot_id"),
     )
     return {"volume": view(call, volume)}
 

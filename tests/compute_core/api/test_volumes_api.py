@@ -302,3 +302,51 @@ def test_what_no_server_can_be_built_from_is_refused_and_reserves_nothing(tmp_pa
         assert await status(api, root) == "available"
 
     over(tmp_path, body)
+
+
+def test_a_snapshot_is_made_shown_and_deleted_and_volumes_are_made_of_it(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        made = await volume(api, name="data")
+        asked = {"volume_id": made, "name": "before", "description": "d", "metadata": {"a": "b"}}
+        reply = await api.send("POST", "/volume/v3/snapshots", {"snapshot": asked})
+        wanted = {**asked, "size": 5, "status": "creating"}
+        assert (reply.status, {name: reply.json["snapshot"][name] for name in wanted}) == (202, wanted)
+        path = f"/volume/v3/snapshots/{reply.json['snapshot']['id']}"
+        await api.settle()
+        assert (await api.get(path))["snapshot"]["status"] == "available"
+        assert [each["name"] for each in (await api.get("/volume/v3/snapshots/detail?name=before"))["snapshots"]] == ["before"]
+        assert (await api.get(f"/volume/v3/snapshots?volume_id={MISSING}"))["snapshots"] == []
+        assert (await api.get("/volume/v3/snapshots", user="other")) == {"snapshots": []}
+        assert (await api.send("GET", path, user="other")).status == 404
+        assert (await api.get("/volume/v3/limits"))["limits"]["absolute"]["totalSnapshotsUsed"] == 1
+        again = await volume(api, snapshot_id=reply.json["snapshot"]["id"])
+        await api.settle()
+        assert await status(api, again) == "available"
+        assert (await api.send("DELETE", f"/volume/v3/volumes/{made}")).status == 400
+        assert (await api.send("DELETE", path)).status == 202
+        assert (await api.send("GET", path)).status == 404
+        assert (await api.send("DELETE", f"/volume/v3/volumes/{made}")).status == 202
+
+    over(tmp_path, body)
+
+
+def test_no_snapshot_is_made_of_what_is_in_use_or_nobodys(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        server, made = await api.active(), await volume(api)
+
+        async def snap(**asked: Any) -> tuple[int, str]:
+            reply = await api.send("POST", "/volume/v3/snapshots", {"snapshot": {"volume_id": made, **asked}})
+            ((_, fault),) = reply.json.items()
+            return reply.status, fault.get("message", "")
+
+        assert await snap(volume_id=MISSING) == (404, f"Volume {MISSING} could not be found.")
+        await attach(api, server, made)
+        await api.settle()
+        held = f"Invalid volume: server {server} holds volume {made}. Cure: stop the server first."
+        assert await snap(force=True) == (400, held)
+        await api.send("POST", f"/v2.1/servers/{server}/action", {"os-stop": None})
+        await api.settle()
+        status_of = f"Invalid volume: Volume {made} status must be available, but current status is: reserved."
+        assert await snap(force=True) == (400, status_of)
+
+    over(tmp_path, body)

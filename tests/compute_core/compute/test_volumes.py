@@ -66,6 +66,9 @@ class Service:
     async def disconnect(self, attachment_id: str) -> None:
         self.told.append(("disconnect", attachment_id))
 
+    async def reach(self, volume_id: str) -> Connection:
+        return Connection(TARGET)
+
     async def release(self, instance_uuid: str, delete: Any = ()) -> None:
         self.told.append(("release", instance_uuid))
 

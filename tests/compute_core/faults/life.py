@@ -215,6 +215,9 @@ class LivingVolumes:
     async def disconnect(self, attachment_id: str) -> None:
         await self.life.over(self.volumes.disconnect, attachment_id)
 
+    async def reach(self, volume_id: str) -> Connection:
+        return await self.life.over(self.volumes.reach, volume_id)
+
     async def release(self, instance_uuid: str, delete: Collection[str] = ()) -> None:
         await self.life.over(self.volumes.release, instance_uuid, delete)
 
