@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from compute_core.compute.consoles import acting_vm
-from compute_core.compute.work import Host, Query, Work
+from compute_core.compute.work import Host
 from compute_core.model.errors import Conflict
 from compute_core.model.images import Image
-from compute_core.model.instances import Instance
+from compute_core.model.instances import RUNNING, Instance
 from compute_core.model.transitions import is_unshelving
 from compute_core.xenapi import guest_agent
 from compute_core.xenapi.errors import Unanswered, XenApiFailure
 from compute_core.xenapi.guest_agent import Errand
-from compute_core.xenapi.guest_agent_rules import Terms, terms_in, terms_of
+from compute_core.xenapi.guest_agent_rules import Terms, terms_of
 from compute_core.xenapi.guest_agent_secrets import sealed_for
 from compute_core.xenapi.plugins import PluginRefusal
 
@@ -82,39 +81,13 @@ def _kept(instance: Instance, password: str) -> dict[str, str]:
     return {"encrypted_password": sealed} if sealed else {}
 
 
-async def reset_network(host: Host, vm: str, instance: Instance) -> None:
-    """Have a running guest set up its network anew, where it has an agent; one that does not is not waited for twice. Never fails."""
-    rules = host.settings.guest_agents
+async def network_changed(host: Host, instance: Instance) -> None:
+    """Have a guest that runs, and has an agent, set up its network anew as it is written in xenstore now: one call. Never fails."""
+    rules, vm = host.settings.guest_agents, host.vms.get(instance.uuid)
+    if vm is None or vm.power_state != RUNNING or vm.last_domid < 0 or not vm.terms.hold(rules):
+        return
     try:
-        record = await host.xapi.call("VM.get_record", vm)
-        if terms_in(record).hold(rules):
-            async with host.guest_turns.held(vm):
-                await guest_agent.reset_network(host.xapi, host.place, vm, rules)
+        async with host.guest_turns.held(vm.ref):
+            await guest_agent.reset_network_in(host.xapi, host.place, vm.last_domid, rules)
     except SILENCE as problem:
         log.warning("%s: the guest of %s was not told of its network: %s", host.settings.host, instance.uuid, problem)
-
-
-async def _change_password(work: Work) -> str:
-    """``admin_password`` for the guest; what is kept of it, for the key's owner, "" for nothing."""
-    host, vm, password = work.host, acting_vm(work), str(work.arguments["admin_password"])
-    try:
-        async with host.guest_turns.held(vm):
-            await guest_agent.change_password(host.xapi, host.place, vm, password, host.settings.guest_agents)
-    except PluginRefusal as refusal:
-        raise Conflict(f"The password of instance {work.instance.uuid} was not changed: {refusal}") from refusal
-    return sealed_for(work.instance.key_data, password)
-
-
-async def _reset_network(work: Work) -> None:
-    host, vm = work.host, acting_vm(work)
-    try:
-        async with host.guest_turns.held(vm):
-            await guest_agent.reset_network(host.xapi, host.place, vm, host.settings.guest_agents)
-    except PluginRefusal as refusal:
-        raise Conflict(f"The network of instance {work.instance.uuid} was not reset: {refusal}") from refusal
-
-
-AGENT_COMMANDS: Mapping[str, Query] = {
-    "change_password": _change_password,
-    "reset_network": _reset_network,
-}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from compute_core.compute.consoles import acting_vm
-from compute_core.compute.guest_agents import AGENT_COMMANDS
+from compute_core.compute.guest_agents import network_changed
 from compute_core.compute.interfaces import filters_changed
 from compute_core.compute.volumes import volume_extended
 from compute_core.compute.work import Query, Work
 from compute_core.model.errors import Conflict
 from compute_core.model.instances import POWER_STATES
-from compute_core.xenapi import guest_tells
+from compute_core.xenapi import guest_agent, guest_tells
+from compute_core.xenapi.guest_agent_secrets import sealed_for
 from compute_core.xenapi.plugins import PluginRefusal
 
 News = Callable[[Work], Awaitable[int | None]]
@@ -34,10 +35,31 @@ async def _inject_network_info(work: Work) -> None:
         raise Conflict(f"{host.settings.host}: {refusal}") from refusal
 
 
+async def _change_password(work: Work) -> str:
+    """``admin_password`` for the guest; what is kept of it, for the key's owner, "" for nothing."""
+    host, vm, password = work.host, acting_vm(work), str(work.arguments["admin_password"])
+    try:
+        async with host.guest_turns.held(vm):
+            await guest_agent.change_password(host.xapi, host.place, vm, password, host.settings.guest_agents)
+    except PluginRefusal as refusal:
+        raise Conflict(f"The password of instance {work.instance.uuid} was not changed: {refusal}") from refusal
+    return sealed_for(work.instance.key_data, password)
+
+
+async def _reset_network(work: Work) -> None:
+    host, vm = work.host, acting_vm(work)
+    try:
+        async with host.guest_turns.held(vm):
+            await guest_agent.reset_network(host.xapi, host.place, vm, host.settings.guest_agents)
+    except PluginRefusal as refusal:
+        raise Conflict(f"The network of instance {work.instance.uuid} was not reset: {refusal}") from refusal
+
+
 GUEST_COMMANDS: Mapping[str, Query] = {
     "trigger_crash_dump": _trigger_crash_dump,
     "inject_network_info": _inject_network_info,
-    **AGENT_COMMANDS,
+    "change_password": _change_password,
+    "reset_network": _reset_network,
 }
 
 
@@ -55,9 +77,10 @@ async def _metadata_changed(work: Work) -> None:
 
 
 async def _network_changed(work: Work) -> None:
-    """The guest reads its addresses where they are written."""
+    """The guest reads its addresses where they are written, at once where it has an agent."""
     if work.host.vms.get(work.instance.uuid) is not None:
         await _inject_network_info(work)
+        await network_changed(work.host, work.instance)
 
 
 async def _power_update(work: Work) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from compute_core.compute.guest_agents import network_changed
 from compute_core.compute.vms import Vm
 from compute_core.compute.work import Ending, Host, LeftAs, Operation, Work
 from compute_core.model.errors import ComputeError, Conflict, NotFound
@@ -60,6 +61,7 @@ async def _attach(work: Work) -> Ending:
         await networks.unbind(vif.id)  # not when it is broken off: who is told of it again needs the port
         raise LeftAs(str(problem), without(instance, vif)) from problem
     vm.vifs[vif.id] = ref
+    await network_changed(host, instance)
     return Ending(vm.power_state, having(instance, vif))
 
 
@@ -78,6 +80,7 @@ async def _detach(work: Work) -> Ending:
     except PROBLEMS as problem:
         await _keep(work, vif)
         raise LeftAs(str(problem), having(instance, vif)) from problem
+    await network_changed(work.host, instance)
     return Ending(work.host.vm(instance.uuid).power_state, without(instance, vif))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
 from compute_core.model.errors import Conflict
@@ -71,26 +71,34 @@ async def reset_network(xapi: XenApi, place: Place, vm: str, rules: AgentRules) 
     NoAgent; PluginRefusal when the agent does not; Conflict for a VM that does not run; XenApiFailure, NotSent, ReplyLost.
     """
     domid, _ = await _spoken_to(xapi, vm)
+    await reset_network_in(xapi, place, _running(domid), rules)
+
+
+async def reset_network_in(xapi: XenApi, place: Place, domid: int, rules: AgentRules) -> None:
+    """As ``reset_network``, of a domain that is known to have an agent: one call. GuestGone when it is gone."""
     ask = errands.network(rules.reset_s)
-    replies = await Dom0(xapi, place.host).ask_agent(_running(domid), _name(), requests_of([ask]))
+    replies = await Dom0(xapi, place.host).ask_agent(domid, _name(), requests_of([ask]))
     if complaint := ask.complaint(replies[0]):
         raise PluginRefusal("agent_ask", "Refused", complaint)
 
 
 async def converse(xapi: XenApi, place: Place, vm: str, domid: int, errand: Errand, terms: Terms, rules: AgentRules) -> Heard:
-    """Tell the guest in a domain what it is to know; when it reboots meanwhile, the one that follows it.
+    """Tell the guest in a domain what it is to know; when it reboots meanwhile, the one that follows it. All of that in the errand's time.
 
     Raises PluginRefusal (AgentTimedOut: the agent does not answer; GuestGone: the guest does not come back; PluginMissing), XenApiFailure,
     NotSent, ReplyLost, and Conflict for a VM that does not run.
     """
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + errand.waits_s
     for is_last in (*[False] * (BEGINNINGS - 1), True):
+        left_s = max(end_s - loop.time(), rules.answer_s)
         try:
-            return await _Talk(Dom0(xapi, place.host), _running(domid), errand, terms, rules).whole()
+            return await _Talk(Dom0(xapi, place.host), _running(domid), replace(errand, waits_s=left_s), terms, rules).whole()
         except (GuestGone, ReplyLost) as problem:
             if is_last:
                 raise
             gone = domid if isinstance(problem, GuestGone) else -1
-        domid = await _domain(xapi, vm, gone, errand.waits_s)
+        domid = await _domain(xapi, vm, gone, end_s)
     raise AssertionError("the last beginning comes to an end")
 
 
@@ -109,10 +117,9 @@ def _running(domid: int) -> int:
     return domid
 
 
-async def _domain(xapi: XenApi, vm: str, gone: int, limit_s: float) -> int:
-    """The domain of a VM, another one than ``gone``, as soon as there is one. GuestGone when it does not come in time."""
-    loop = asyncio.get_running_loop()
-    end_s, token = loop.time() + limit_s, ""
+async def _domain(xapi: XenApi, vm: str, gone: int, end_s: float) -> int:
+    """The domain of a VM, another one than ``gone``, as soon as there is one. GuestGone when there is none at ``end_s`` by the loop."""
+    loop, token = asyncio.get_running_loop(), ""
     while (left_s := end_s - loop.time()) > 0:
         batch = await xapi.call("event.from", [f"vm/{vm}"], token, min(left_s, EVENT_WAIT_S))
         token = batch["token"]
@@ -122,7 +129,7 @@ async def _domain(xapi: XenApi, vm: str, gone: int, limit_s: float) -> int:
             domid = int(event["snapshot"]["domid"])
             if domid >= 0 and domid != gone:
                 return domid
-    raise GuestGone("agent", "Rebooted", f"the guest did not come back within {limit_s:g} seconds")
+    raise GuestGone("agent", "Rebooted", "the guest did not come back in time")
 
 
 def _name() -> str:

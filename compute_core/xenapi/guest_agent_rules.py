@@ -17,7 +17,9 @@ from compute_core.xenapi import marks
 from compute_core.xenapi.guest_agent_secrets import DERIVATIONS
 
 Version = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=120)]
+Minutes = Annotated[float, msgspec.Meta(gt=0, le=1200)]
+"""In seconds, too: a call of a plugin may not last much longer."""
 
 
 class BadRules(ValueError):
@@ -43,7 +45,7 @@ class AgentRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     is_assumed: bool = False
     is_required: bool = False
-    boot_s: Seconds = 300.0
+    boot_s: Minutes = 300.0
     answer_s: Seconds = 30.0
     reset_s: Seconds = 60.0
     builds: tuple[AgentBuild, ...] = ()

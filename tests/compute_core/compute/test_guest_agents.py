@@ -266,6 +266,23 @@ def test_a_guest_without_an_agent_that_answers_is_a_conflict(tmp_path: Path, que
     over_agents(tmp_path, body, image_says="false")
 
 
+@pytest.mark.parametrize(("image_says", "asks"), [("true", 1), ("false", 0)])
+def test_a_guest_with_an_agent_hears_of_a_change_of_its_network_at_once(tmp_path: Path, image_says: str, asks: int) -> None:
+    async def body(site: Site) -> None:
+        await built(site)
+        server = active(site)
+        moved = replace(server, vifs=tuple(replace(vif, ip="10.0.0.99") for vif in server.vifs))
+        site.wire.requests.clear()
+        await site.cast("hear", instance=to_json(moved), news="network-changed", arguments={})
+        await asyncio.sleep(10)
+        expected = ["VM.get_record", "VM.set_xenstore_data", "host.call_plugin", *["host.call_plugin"] * asks]
+        assert [request for request in site.wire.requests if request.startswith("VM.") or request == "host.call_plugin"] == expected
+        metrics = site.xapi.world[site.xapi.world[site.xapi.world.find_ref(await site.vm())]["guest_metrics"]]
+        assert (metrics["networks"]["0/ip"] == "10.0.0.99") == bool(asks)
+
+    over_agents(tmp_path, body, image_says=image_says)
+
+
 def test_a_mute_agent_is_a_conflict_in_time(tmp_path: Path) -> None:
     async def body(site: Site) -> None:
         mutes(site)
