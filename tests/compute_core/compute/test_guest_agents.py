@@ -22,6 +22,8 @@ from compute_core.xenapi.guest_agent_rules import AgentRules
 from fake_xapi.dom0.user_plugins import load
 from fake_xapi.guest import machine
 from tests.compute_core.compute.agent_site import BEATS_S, CONTEXT, SETTINGS, Site, on_site
+from tests.compute_core.compute.test_interfaces import COMING, FIRST, Ports
+from tests.compute_core.compute.test_interfaces import agent as with_ports
 from tests.compute_core.rig import NOTHING
 from tests.compute_core.values import UUID, an_instance
 
@@ -281,6 +283,20 @@ def test_a_guest_with_an_agent_hears_of_a_change_of_its_network_at_once(tmp_path
         assert (metrics["networks"]["0/ip"] == "10.0.0.99") == bool(asks)
 
     over_agents(tmp_path, body, image_says=image_says)
+
+
+def test_a_guest_with_an_agent_sets_up_an_interface_that_comes(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        async with with_ports(site, Ports(), guest_agents=RULES):
+            await built(site)
+            server = active(site, vifs=(FIRST, COMING))
+            site.wire.requests.clear()
+            await site.cast("act", instance=to_json(server), action="attach_interface", arguments={})
+            assert (await heard(site, "action_finished"))["error"] is None
+            metrics = site.xapi.world[site.xapi.world[site.xapi.world.find_ref(await site.vm())]["guest_metrics"]]
+            assert (metrics["networks"]["1/ip"], site.wire.requests.count("host.call_plugin")) == (COMING.ip, 2)
+
+    over_agents(tmp_path, body, with_agent=False)
 
 
 def test_a_mute_agent_is_a_conflict_in_time(tmp_path: Path) -> None:
