@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import xmlrpc.client
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -65,13 +64,12 @@ def rows(folder: Path, line: str) -> list[dict[str, Any]]:
 
 
 def until(folder: Path, line: str, is_there: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
-    """The same, asked again and again until it is as wanted."""
+    """The same, asked again and again until it is as wanted; a command takes its time anyway."""
     found: list[dict[str, Any]] = []
     for _ in range(PATIENCE):
         found = rows(folder, line)
         if is_there(found):
             return found
-        time.sleep(0.2)
     raise AssertionError(f"{line}: {found}")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
 from compute_core.model.errors import ComputeError
 from compute_core.xenapi import marks
 from compute_core.xenapi.records import vbd_record, vdi_record
-from tests.compute_core.faults.case import Case
+from tests.compute_core.faults.case import HELD_S, Case
 from tests.compute_core.faults.deeds import with_server
 from tests.compute_core.faults.scene import ADMIN, Scene
 from tests.compute_core.simulated import Wire, session_over
@@ -22,7 +23,9 @@ def _host(scene: Scene) -> str:
 
 
 async def _cache(scene: Scene) -> None:
+    """Nothing tells when it is done: it has time even when a request of it is held up."""
     await scene.cloud.api_cell.cache_images(ADMIN, [_host(scene)], [scene.image.id])
+    await asyncio.sleep(HELD_S + 60.0)
 
 
 async def _an_orphan(scene: Scene) -> None:

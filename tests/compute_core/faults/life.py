@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 _message: ContextVar[str] = ContextVar("message", default="")
 
-CALLED = frozenset({"peer", "query", "ping"})
+CALLED = frozenset({"peer", "query", "query_host", "ping"})
 """Endpoints whose answer somebody waits for."""
 
 Disturbance = Callable[["Life", str, int], Awaitable[None] | None]
