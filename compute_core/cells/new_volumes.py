@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from compute_core.cells.disk_names import free_device
@@ -10,7 +11,7 @@ from compute_core.model.errors import ComputeError, Conflict, Invalid, NotFound
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance
 from compute_core.model.requests import RequestContext, ServerRequest
-from compute_core.model.volumes import BlockDevice, NewDisk, Volume, device_name
+from compute_core.model.volumes import BlockDevice, NewDisk, Snapshot, Volume, device_name
 from compute_core.volumes.port import Volumes
 
 
@@ -45,12 +46,25 @@ async def _reserved(volumes: Volumes, context: RequestContext, server: Instance,
 
 
 async def _volume(volumes: Volumes, context: RequestContext, disk: NewDisk) -> Volume:
+    if disk.snapshot_id is not None:
+        snapshot = await visible_snapshot(volumes, context, disk.snapshot_id)
+        size_gb = disk.size_gb or snapshot.size_gb
+        return await volumes.create(context.project_id, context.user_id, size_gb, snapshot_id=snapshot.id, metadata=dict(snapshot.metadata))
     if disk.volume_id is None:
         return await volumes.create(context.project_id, context.user_id, disk.size_gb)
     volume = await visible(volumes, context, disk.volume_id)
     if volume is None:
         raise Invalid(f"Block Device Mapping is Invalid: failed to get volume {disk.volume_id}.")
     return volume
+
+
+async def visible_snapshot(volumes: Volumes, context: RequestContext, snapshot_id: str) -> Snapshot:
+    """A snapshot that the caller may see. Invalid: it is none."""
+    with suppress(NotFound):
+        snapshot = await volumes.get_snapshot(snapshot_id)
+        if context.is_admin or snapshot.project_id == context.project_id:
+            return snapshot
+    raise Invalid(f"Block Device Mapping is Invalid: failed to get snapshot {snapshot_id}.")
 
 
 async def visible(volumes: Volumes, context: RequestContext, volume_id: str) -> Volume | None:
@@ -60,6 +74,15 @@ async def visible(volumes: Volumes, context: RequestContext, volume_id: str) -> 
     except NotFound:
         return None
     return volume if context.is_admin or volume.project_id == context.project_id else None
+
+
+async def image_on_disks(volumes: Volumes | None, context: RequestContext, disks: Sequence[NewDisk], now: str) -> Image:
+    """As ``image_on_volume``, of disks that are to be; a snapshot says of the guest what its volume's metadata did."""
+    root = next((disk for disk in disks if disk.boot_index == 0), None)
+    if volumes is None or root is None or root.snapshot_id is None:
+        return await image_on_volume(volumes, context, None if root is None else root.volume_id, now)
+    snapshot = await visible_snapshot(volumes, context, root.snapshot_id)
+    return Image("", "", "active", context.project_id, now, now, properties=dict(snapshot.metadata))
 
 
 async def image_on_volume(volumes: Volumes | None, context: RequestContext, root: str | None, now: str) -> Image:

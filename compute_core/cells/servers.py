@@ -13,10 +13,11 @@ from sqlalchemy import Connection
 from compute_core.cells.copies import Taken, delete_here, gone, left_images, take_news
 from compute_core.cells.hand_over import HandOver
 from compute_core.cells.new_servers import check_image, disk_config, hints_of, how_many, new_instances, usage_of
-from compute_core.cells.new_volumes import image_on_volume, with_volumes
+from compute_core.cells.new_volumes import image_on_disks, image_on_volume, with_volumes
 from compute_core.cells.outcomes import DELETING, failed
 from compute_core.cells.routing import Router
 from compute_core.cells.settings import ApiCellSettings
+from compute_core.cells.volume_images import image_of_volumes, unfolded
 from compute_core.cells.waiting import Waiting
 from compute_core.images.port import ImageStore
 from compute_core.model.backups import OWN_PROPERTIES
@@ -73,7 +74,7 @@ class CellServers:
         """See the port."""
         self._check_metadata(len(request.metadata))
         flavor, key = await self._store.run(_parts, context, request)
-        image = await self._image_of(context, request)
+        request, image = unfolded(request, await self._image_of(context, request))
         check_image(image, flavor, context)
         request = replace(request, disk_config=disk_config(request, image))
         cell = self._hand_over.choose(Ask.of(flavor), request.max_count, request.availability_zone)
@@ -93,8 +94,7 @@ class CellServers:
     async def _image_of(self, context: RequestContext, request: ServerRequest) -> Image:
         if request.image_ref:
             return await self.image(request.image_ref)
-        root = next((disk.volume_id for disk in request.disks if disk.boot_index == 0), None)
-        return await image_on_volume(self._volumes, context, root, self._clock.iso())
+        return await image_on_disks(self._volumes, context, request.disks, self._clock.iso())
 
     async def source_of(self, context: RequestContext, instance: Instance, image_id: str) -> Image:
         """What a server is built from once more: the image of that id, unless it boots from a volume. Invalid: it is not there."""
@@ -172,6 +172,9 @@ class CellServers:
         """See the port."""
         instance = await self.unlocked(context, uuid)
         begin(instance, "snapshot")
+        if instance.boots_from_volume and self._volumes is not None:
+            known = await self._snapshot_properties(context, instance, properties)
+            return await image_of_volumes(self._volumes, self._images, context, instance, name, known)
         image = await self.queue_image(context, instance, name, properties)
         try:
             await self.ask_cell(context, uuid, "act", _asked(context, "snapshot", {"image_id": image.id}))

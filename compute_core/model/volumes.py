@@ -61,7 +61,10 @@ class BlockDevice:
 
 @dataclass(frozen=True, slots=True)
 class NewDisk:
-    """A volume that a server is to be built with: one that is there, or (``volume_id`` None) a new one of this size."""
+    """A volume that a server is to be built with: one that is there, or (``volume_id`` None) a new one of this size.
+
+    A new one holds what the snapshot ``snapshot_id`` does; 0 for its size: as large as that.
+    """
 
     volume_id: str | None
     size_gb: int = 0
@@ -69,6 +72,7 @@ class NewDisk:
     device: str | None = None
     deletes_volume: bool = False
     tag: str | None = None
+    snapshot_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,11 @@ class Wire(Protocol):
 class CinderVolumes:
     """The volumes of one Cinder."""
 
-    __slots__ = ("_wire",)
+    __slots__ = ("_wire", "copies_what_is_held")
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self.copies_what_is_held = True
 
     async def list(self, project_id: str | None = None) -> tuple[Volume, ...]:
         """See the port."""

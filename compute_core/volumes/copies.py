@@ -30,19 +30,24 @@ class Copies:
     def __init__(self, ask: Ask, ended: Ended) -> None:
         self._ask = ask
         self._ended = ended
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def begin(self, source: str, target: str) -> None:
-        """Begin one. Again is fine."""
-        task = asyncio.create_task(self._follow(source, target))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Begin one."""
+        task = self._tasks[target] = asyncio.create_task(self._follow(source, target))
+        task.add_done_callback(lambda _: self._tasks.pop(target, None))
+
+    async def over(self, target: str) -> None:
+        """Wait until a copy onto it is over, if one is under way."""
+        if target in self._tasks:
+            await asyncio.wait({self._tasks[target]})
 
     async def close(self) -> None:
         """Wait for none of them any more; they are begun again in the next life."""
-        for task in self._tasks:
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _follow(self, source: str, target: str) -> None:
         pauses, pause_s = iter(POLL_S), POLL_S[-1]

@@ -28,6 +28,8 @@ class NoRoom(ComputeError):
 class EmbeddedVolumes:
     """Volumes over these LUNs, kept in these files. ``new_id`` gives UUIDs."""
 
+    copies_what_is_held = False
+
     def __init__(self, files: RecordFiles, luns: Sequence[Lun], clock: Clock, new_id: Callable[[], str]) -> None:
         self._files = files
         self._luns = {lun.id: lun for lun in sorted(luns, key=lambda lun: (lun.size_bytes, lun.id))}
@@ -134,14 +136,16 @@ class EmbeddedVolumes:
         """See the port."""
         volume = await self.get(volume_id)
         may_share = bool(_of_server(volume, instance_uuid)) or (volume.is_multiattach and volume.status == "in-use")
-        if volume.status != "available" and not may_share:
+        if volume.status not in {"available", "creating"} and not may_share:
             raise Conflict(f"Invalid volume: status must be available, but it is {volume.status}.")
         made = Attachment(self._new_id(), volume_id, instance_uuid)
         self._attached(volume, (*volume.attachments, made))
         return made
 
     async def connect(self, attachment_id: str, connector: Connector, device: str) -> Connection:
-        """See the port."""
+        """See the port. What is still being copied is waited for."""
+        volume, attachment = self._attachment(attachment_id)
+        await self._filled_up(volume.id)
         volume, attachment = self._attachment(attachment_id)
         lun = self._luns.get(self._record(volume.id).lun)
         if lun is None:
@@ -236,8 +240,16 @@ class EmbeddedVolumes:
         """A copy has ended; what it was for may be gone by now."""
         for record in list(self._records.values()):
             if record.volume.id == record_id and not record.is_deleted:
-                volume = replace(record.volume, status="available" if is_whole else "error", updated_at=self._clock.iso())
+                status: VolumeStatus = _status(record.volume.attachments) if is_whole else "error"
+                volume = replace(record.volume, status=status, updated_at=self._clock.iso())
                 self._keep(replace(record, volume=volume, copied_from=""))
+
+    async def _filled_up(self, volume_id: str) -> None:
+        """Wait until a volume holds what it is to. Conflict: it never will."""
+        if self._copies is not None and self._record(volume_id).copied_from:
+            await self._copies.over(volume_id)
+        if self._record(volume_id).volume.status == "error":
+            raise Conflict(f"Volume {volume_id} is in error.")
 
     def _free_lun(self, project_id: str, size_gb: int, least_bytes: int = 0) -> Lun:
         """The smallest that would do. NoRoom."""

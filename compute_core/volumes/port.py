@@ -71,7 +71,9 @@ class Attachments(Protocol):
 
 
 class Volumes(Attachments, Protocol):
-    """What a volume service does for its users, too."""
+    """What a volume service does for its users, too. ``copies_what_is_held``: whether it makes snapshots of what a guest holds."""
+
+    copies_what_is_held: bool
 
     async def list(self, project_id: str | None = None) -> tuple[Volume, ...]:
         """A project's volumes, or everybody's, the newest first."""

@@ -14,7 +14,6 @@ Body = Mapping[str, Any]
 _INVALID = "Block Device Mapping is Invalid: "
 _NOT_HERE: Mapping[tuple[str, str], str] = {
     ("image", "volume"): "volumes are not made from images here; boot from the image on a local disk, or from a volume that is there.",
-    ("snapshot", "volume"): "volumes have no snapshots here.",
     ("blank", "local"): "ephemeral and swap disks are the flavor's.",
 }
 
@@ -49,6 +48,8 @@ def _disk(mapping: Body, image_ref: str) -> NewDisk | None:
         raise Invalid(f"{_INVALID}a blank volume needs a volume_size.")
     if source == "volume" and not mapping.get("uuid"):
         raise Invalid(f"{_INVALID}a volume needs a uuid.")
+    if source == "snapshot" and not mapping.get("uuid"):
+        raise Invalid(f"{_INVALID}a snapshot needs a uuid.")
     return NewDisk(
         volume_id=str(mapping["uuid"]) if source == "volume" else None,
         size_gb=size_gb,
@@ -56,6 +57,7 @@ def _disk(mapping: Body, image_ref: str) -> NewDisk | None:
         device=mapping.get("device_name"),
         deletes_volume=is_true(mapping.get("delete_on_termination", False)),
         tag=mapping.get("tag"),
+        snapshot_id=str(mapping["uuid"]) if source == "snapshot" else None,
     )
 
 

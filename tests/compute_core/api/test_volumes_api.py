@@ -294,9 +294,12 @@ def test_what_no_server_can_be_built_from_is_refused_and_reserves_nothing(tmp_pa
         assert await refusal(api, block_device_mapping_v2=extra) == f"{invalid}failed to get volume {MISSING}."
         assert await refusal(api, block_device_mapping_v2=[disk(source_type="blank")]) == f"{invalid}a blank volume needs a volume_size."
         assert await refusal(api, block_device_mapping_v2=[disk()]) == f"{invalid}a volume needs a uuid."
-        for source, kind in (("image", "volume"), ("snapshot", "volume"), ("blank", "local")):
+        for source, kind in (("image", "volume"), ("blank", "local")):
             asked = [disk(source_type=source, destination_type=kind, uuid=image)]
             assert (await refusal(api, imageRef=image, block_device_mapping_v2=asked)).startswith(invalid)
+        gone = [disk(source_type="snapshot", uuid=MISSING)]
+        assert await refusal(api, block_device_mapping_v2=gone) == f"{invalid}failed to get snapshot {MISSING}."
+        assert await refusal(api, block_device_mapping_v2=[disk(source_type="snapshot")]) == f"{invalid}a snapshot needs a uuid."
         other = [disk(source_type="image", destination_type="local", uuid=MISSING)]
         assert await refusal(api, imageRef=image, block_device_mapping_v2=other) == f"{invalid}the image of the boot disk is not imageRef."
         assert await status(api, root) == "available"
