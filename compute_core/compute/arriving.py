@@ -16,7 +16,7 @@ from compute_core.compute.work import Host, Work
 from compute_core.model.json import from_json, to_json
 from compute_core.model.migrations import Migration
 from compute_core.xenapi import dom0_transfer, power
-from compute_core.xenapi.arrival import arrived_vm, berths, moored, turn_away, unpacked
+from compute_core.xenapi.arrival import arrived_whole, berths, moored, turn_away, unpacked
 from compute_core.xenapi.certainty import LOOKS_S
 from compute_core.xenapi.live import landing, settled
 from compute_core.xenapi.parcel import Parcel
@@ -77,7 +77,8 @@ async def _receive(work: Work) -> Any:
     """Make the VM of ``parcel`` and its disks here, ``vdis``, and give it its volumes, which are answered. Again is fine."""
     host, record = work.host, migration_of(work)
     sent = from_json(work.arguments["parcel"], Parcel)
-    vm = await arrived_vm(host.xapi, sent.label, record.uuid) if work.instance.uuid in host.vms else None
+    is_here = work.instance.uuid in host.vms
+    vm = await arrived_whole(host.xapi, work.instance, record.new_flavor, sent, record.uuid) if is_here else None
     if vm is None:
         vm = await unpacked(host.xapi, host.place, work.instance, record.new_flavor, sent, work.arguments["vdis"], record.uuid)
     host.vms.arrived(work.instance, vm)

@@ -24,6 +24,7 @@ from compute_core.xenapi.certainty import BUSY, PATIENCE_S
 from compute_core.xenapi.dom0_transfer import forget_snapshots
 from compute_core.xenapi.errors import XenApiFailure
 from compute_core.xenapi.former import bring_back, remove_former, set_aside
+from compute_core.xenapi.new_disks import without_old_swap
 from compute_core.xenapi.parcel import packed
 from compute_core.xenapi.removal import remove
 from compute_core.xenapi.shrinking import trimmed
@@ -39,7 +40,7 @@ async def _resize(work: Work) -> Ending:
     parcel = await packed(host.xapi, vm, work.instance.uuid)
     if parcel.has_loose_disks:
         await _dropped(work, record)
-    parcel = trimmed(parcel, work.instance, record.new_flavor)
+    parcel = without_old_swap(trimmed(parcel, work.instance, record.new_flavor), work.instance, record.new_flavor)
     async with Undo(f"{record.kind} of {parcel.label}") as undo:
         undo.add("have the other host take away what it has of it", lambda: _dropped(work, record))
         berth = await expected(work, record, parcel)
@@ -104,7 +105,9 @@ async def _alone_again(work: Work, record: Migration) -> str:
         vm = await original_vm(work.host.xapi, work.instance.domain_name, work.instance.uuid, record.uuid)
         if vm is None:
             return work.vm
-        work.host.vms.arrived(work.instance, vm)
+        known = work.host.vms.get(work.instance.uuid)
+        if known is None or known.ref != vm:  # one that was never set aside may be running
+            work.host.vms.arrived(work.instance, vm)
     await _with_volumes(work, vm)
     return vm
 

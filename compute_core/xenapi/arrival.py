@@ -16,10 +16,11 @@ from compute_core.xenapi import marks, parcel, records
 from compute_core.xenapi.certainty import all_of, certain, destroy, one_of
 from compute_core.xenapi.filling import outcome
 from compute_core.xenapi.interfaces import give
+from compute_core.xenapi.new_disks import missing, sizes_of
 from compute_core.xenapi.parcel import Parcel, ParcelDisk
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.power import reach
-from compute_core.xenapi.records import GIB
+from compute_core.xenapi.server_disks import made
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.sweep import end_task
 from compute_core.xenapi.undo import Undo
@@ -91,14 +92,16 @@ async def unpacked(xapi: XenApi, place: Place, instance: Instance, flavor: Flavo
     vifs = [vif_record(place, _network(place, vif), vif, flavor) for vif in instance.vifs]
     record = parcel.resized(sent, flavor, place.host, mark)
     ours = dict(zip((disk.userdevice for disk in sent.moved), vdis, strict=True))
+    sizes = sizes_of(flavor)
     for disk in sent.moved:
-        if disk.is_root:
-            await _grow(xapi, ours[disk.userdevice], disk.going_bytes, flavor.root_gb * GIB)
+        await _grow(xapi, ours[disk.userdevice], disk.going_bytes, sizes.get(disk.userdevice, 0))
     async with Undo(f"arrival of {sent.label}") as undo:
         vm: str = await certain(xapi.call("VM.create", record), lambda: arrived_vm(xapi, sent.label, mark))
         undo.add("destroy the VM", lambda: destroy(xapi, "VM", vm))
         for disk in sent.disks:
-            await _attach(xapi, vm, ours.get(disk.userdevice, ""), disk)
+            await _attach(xapi, vm, parcel.vbd_record(vm, ours.get(disk.userdevice, ""), disk))
+        for blank in missing(instance, flavor, sent):
+            await _attach(xapi, vm, records.drive_record(vm, await made(xapi, place, instance, blank, undo)))
         for vif in vifs:
             await give(xapi, vm, vif)
     return vm
@@ -120,6 +123,21 @@ async def original_vm(xapi: XenApi, label: str, instance_uuid: str, mark: str) -
     vms = await all_of(xapi, "VM", {"name__label": label})
     ours = {ref: record for ref, record in vms.items() if marks.instance_of(record) == instance_uuid}
     return next((ref for ref, record in ours.items() if not is_marked(record, mark)), None)
+
+
+async def arrived_whole(xapi: XenApi, instance: Instance, flavor: Flavor, sent: Parcel, mark: str) -> str | None:
+    """The VM that came with a migration, when it has all that it is to have. What was broken off goes, but for the disks that have come."""
+    disks = len(sent.disks) + len(missing(instance, flavor, sent))
+    for vm, record in (await all_of(xapi, "VM", {"name__label": sent.label})).items():
+        if not is_marked(record, mark):
+            continue
+        if len(record["VBDs"]) >= disks and len(record["VIFs"]) == len(instance.vifs):
+            return vm
+        await destroy(xapi, "VM", vm)
+        for vdi, disk in (await all_of(xapi, "VDI", {"name__label": sent.label})).items():
+            if not disk["VBDs"] and not disk["is_a_snapshot"] and not is_marked(disk, mark):
+                await destroy(xapi, "VDI", vdi)
+    return None
 
 
 async def turn_away(xapi: XenApi, label: str, mark: str) -> None:
@@ -155,6 +173,6 @@ async def _grow(xapi: XenApi, vdi: str, size_bytes: int, wanted_bytes: int) -> N
     await certain(xapi.call("VDI.resize", vdi, wanted_bytes), is_grown)
 
 
-async def _attach(xapi: XenApi, vm: str, vdi: str, disk: ParcelDisk) -> None:
-    record = parcel.vbd_record(vm, vdi, disk)
-    await certain(xapi.call("VBD.create", record), lambda: one_of(xapi, "VBD", {"VM": vm, "userdevice": disk.userdevice}))
+async def _attach(xapi: XenApi, vm: str, record: Mapping[str, Any]) -> None:
+    where = {"VM": vm, "userdevice": record["userdevice"]}
+    await certain(xapi.call("VBD.create", record), lambda: one_of(xapi, "VBD", where))

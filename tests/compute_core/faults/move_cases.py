@@ -15,6 +15,8 @@ from tests.compute_core.faults.scene import ADMIN, Scene
 from tests.compute_core.images.partitioned import make
 from tests.compute_core.moves.disks import root_vdi
 
+SWAPS = Flavor("swaps", "own.swaps", 512, 1, 1, swap_mb=64)
+ROOMY = Flavor("roomy", "own.roomy", 512, 1, 1, swap_mb=128, ephemeral_gb=1)
 SMALL, LARGE = Flavor("small", "own.small", 512, 1, 1), Flavor("large", "own.large", 512, 1, 2)
 
 
@@ -51,6 +53,17 @@ def _blocks() -> tuple[tuple[int, bytes], ...]:
         return tuple((number, content.block(number)) for number in content.numbers())
 
 
+async def with_disks(scene: Scene) -> None:
+    """A server with a swap disk is there."""
+    for flavor in (SWAPS, ROOMY):
+        await scene.cloud.api_cell.create_flavor(ADMIN, flavor)
+    await scene.order(flavor_id=SWAPS.id)
+
+
+async def _more_disks(scene: Scene) -> None:
+    await scene.cloud.api_cell.resize_server(ADMIN, await scene.uuid(), ROOMY.id)
+
+
 async def _shrink(scene: Scene) -> None:
     await scene.cloud.api_cell.resize_server(ADMIN, await scene.uuid(), SMALL.id)
 
@@ -76,6 +89,7 @@ MOVES = (
     Case("migrate-by-rsync-in-pool", _migrate, with_server, at_most=40, hosts=2, pool_size=2, by_rsync=True, is_slow=True),
     Case("resize-down", _shrink, with_large_disk, at_most=20, hosts=2, is_slow=True),
     Case("resize-down-here", _shrink, with_large_disk, at_most=20, is_slow=True),
+    Case("resize-more-disks", _more_disks, with_disks, at_most=40, hosts=2, is_slow=True),
     Case("live-migrate-shared", _live_migrate, with_server, at_most=12, earlier="30", hosts=2, pool_size=2, shares_sr=True),
     Case("live-migrate", _live_migrate, with_server, at_most=12, earlier="57", hosts=2),
     Case("live-migrate-in-pool", _live_migrate, with_server, at_most=12, earlier="30", hosts=2, pool_size=2),
