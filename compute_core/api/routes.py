@@ -176,6 +176,7 @@ COMPUTE: tuple[Route, ...] = (
     Route("PUT", "/os-aggregates/{aggregate_id}", aggregates.update, ADMIN, 200, aggregate_bodies.UPDATE),
     Route("DELETE", "/os-aggregates/{aggregate_id}", aggregates.delete, ADMIN),
     Route("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, ADMIN, 200, aggregate_bodies.ACTION),
+    Route("POST", "/os-aggregates/{aggregate_id}/images", aggregates.cache_images, ADMIN, 202, care_bodies.IMAGES_AHEAD, since=81),
     Route("GET", "/extensions", operations.extensions, READER),
     Route("GET", "/extensions/{alias}", operations.extension, READER),
 )

@@ -47,6 +47,13 @@ async def act(call: Call) -> dict[str, Any]:
     return {"aggregate": _whole(call, await ACTIONS[action](call, _number(call), asked))}
 
 
+async def cache_images(call: Call) -> None:
+    """Have all of its hosts fetch images before they are needed; those that are down are left out. Invalid (image)."""
+    aggregate = await call.services.compute.get_aggregate(call.context, _number(call))
+    ids = [image["id"] for image in call.body["cache"]]
+    await call.services.compute.cache_images(call.context, aggregate.hosts, ids)
+
+
 async def _add_host(call: Call, number: int, asked: Mapping[str, Any]) -> Aggregate:
     return await call.services.compute.add_aggregate_host(call.context, number, asked["host"])
 

@@ -23,6 +23,12 @@ BEGIN: tuple[Step, ...] = (
     Step("flavor create m1.lab --ram 256 --disk 1 --vcpus 1 --property quota:disk_io_weight=300 -f value -c name", "m1.lab"),
     Step("server create web --image debian --flavor m1.lab --wait -f value -c status", "ACTIVE"),
 )
+AHEAD: tuple[Step, ...] = (
+    Step("aggregate create everywhere -f value -c name", "everywhere"),
+    Step("aggregate add host everywhere xs00001 -f value -c hosts", "xs00001"),
+    Step("aggregate add host everywhere xs00002 -f value -c hosts", "xs00002"),
+    Step("aggregate cache image everywhere debian"),
+)
 USED: tuple[Step, ...] = (
     Step("server show web --diagnostics -f value -c cpu_details -c memory_details", "maximum"),
     Step("usage list -c Servers -c 'CPU Hours'", r"\|\s*1\s+\|\s*0\.\d+\s+\|"),

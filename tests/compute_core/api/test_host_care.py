@@ -73,6 +73,30 @@ def test_a_host_is_asked_what_is_on_it_and_what_is_to_be_done(tmp_path: Path) ->
     run(tmp_path, test)
 
 
+def test_the_hosts_of_an_aggregate_fetch_images_ahead_since_2_81(tmp_path: Path) -> None:
+    async def test(api: Api) -> None:
+        made = await api.send("POST", "/v2.1/os-aggregates", {"aggregate": {"name": "east"}}, user="admin")
+        one = f"/v2.1/os-aggregates/{made.json['aggregate']['id']}"
+        await api.send("POST", f"{one}/action", {"add_host": {"host": "xen-b"}}, user="admin")
+        body = {"cache": [{"id": await api.image()}]}
+
+        async def cached(path: str, body: Any, version: int = 81, user: str = "admin") -> int:
+            return (await api.send("POST", f"{path}/images", body, version=version, user=user, is_judged=False)).status
+
+        assert await cached(one, body) == 202
+        await asyncio.sleep(1)
+        assert asked(api) == [("xen-b", "cache_images", [body["cache"][0]["id"]])]
+        assert [await cached(one, body, 80), await cached("/v2.1/os-aggregates/9", body), await cached(one, body, user="demo")] == [
+            404,
+            404,
+            403,
+        ]
+        for odd in ({"cache": []}, {"cache": [body["cache"][0]] * 2}, {"cache": [{"id": IMAGE}]}, {"cache": [{"id": "debian"}]}):
+            assert await cached(one, odd) == 400
+
+    run(tmp_path, test)
+
+
 def test_the_last_measurements_of_all_hosts_are_one_list(tmp_path: Path) -> None:
     async def test(api: Api) -> None:
         await api.agents[0].tell("usage_measured", host="xen-a", usage=to_json(USAGE))
