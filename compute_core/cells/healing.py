@@ -20,7 +20,7 @@ from compute_core.cells.placing import Placing
 from compute_core.cells.settings import ComputeCellSettings
 from compute_core.model.clock import iso
 from compute_core.model.errors import BuildFailed, ComputeError, HostUnreachable, NoValidHost
-from compute_core.model.instances import Instance
+from compute_core.model.instances import Fault, Instance
 from compute_core.model.json import to_json
 from compute_core.model.transitions import ACTIONS, BY_TASK_STATE, MOVES, is_being_built, is_unshelving
 from compute_core.networks.port import Networks
@@ -74,7 +74,7 @@ class Healing:
         """A build has failed on a host: another one is tried, up to ``build_attempts``; then the instance is in error."""
         build = (await self.ledger.store.run(builds.among, [uuid])).get(uuid)
         may_retry = build is not None and failure.is_retryable and build.attempt < self.settings.build_attempts
-        outcome = _elsewhere if may_retry else self._given_up(failure)
+        outcome = self._elsewhere(failure) if may_retry else self._given_up(failure)
 
         def also(connection: Connection, before: Instance) -> None:
             hosts.release(connection, before.uuid)
@@ -164,6 +164,16 @@ class Healing:
         error: ComputeError = NoValidHost(words) if failure.is_retryable else BuildFailed(words)
         return failed(error, self.ledger.clock.iso())
 
+    def _elsewhere(self, failure: BuildFailed) -> Outcome:
+        """It looks for another host; why it does is remembered, for when there is none."""
+        fault = Fault(failure.status, failure.message, self.ledger.clock.iso(), kind=type(failure).__name__)
+
+        def outcome(instance: Instance) -> Instance:
+            task_state = instance.task_state if is_unshelving(instance) else SCHEDULING
+            return replace(instance, host=None, hypervisor_hostname=None, task_state=task_state, progress=0, fault=fault)
+
+        return outcome
+
     def _deadline_s(self) -> float:
         return self.ledger.clock.now().timestamp() + self.settings.build_timeout_s
 
@@ -173,8 +183,3 @@ class Healing:
 
 def _is_building_on(instance: Instance, host: str) -> bool:
     return is_being_built(instance) and instance.host is not None and not is_deleting(instance) and is_on(instance, host)
-
-
-def _elsewhere(instance: Instance) -> Instance:
-    task_state = instance.task_state if is_unshelving(instance) else SCHEDULING
-    return replace(instance, host=None, hypervisor_hostname=None, task_state=task_state, progress=0)

@@ -23,7 +23,7 @@ from compute_core.cells.host_table import HostTable
 from compute_core.cells.ledger import Ledger
 from compute_core.cells.outcomes import failed, is_deleting, is_waiting_for_host
 from compute_core.cells.settings import ComputeCellSettings
-from compute_core.model.errors import HostUnreachable, NoValidHost
+from compute_core.model.errors import BuildFailed, HostUnreachable, NoValidHost
 from compute_core.model.hosts import ComputeNode
 from compute_core.model.instances import Instance
 from compute_core.model.json import to_json
@@ -130,11 +130,23 @@ class Placing:
     async def _refuse(self, refusal: Refusal) -> None:
         def also(connection: Connection, before: Instance) -> None:
             builds.end(connection, before.uuid)
-            action_log.end(connection, before, action_log.building(before), str(refusal), "", self._ledger.clock.exact())
+            words = _reason(before, refusal)
+            action_log.end(connection, before, action_log.building(before), words, "", self._ledger.clock.exact())
 
-        error = failed(NoValidHost(str(refusal)), self._ledger.clock.iso())
-        await self._ledger.change(refusal.uuid, lambda now: error(now) if is_waiting_for_host(now) else None, also)
+        def outcome(now: Instance) -> Instance | None:
+            error = failed(NoValidHost(_reason(now, refusal)), self._ledger.clock.iso())
+            return error(now) if is_waiting_for_host(now) else None
+
+        await self._ledger.change(refusal.uuid, outcome, also)
         self.passwords.pop(refusal.uuid, None)
+
+
+def _reason(instance: Instance, refusal: Refusal) -> str:
+    """Why there is no host; where one was tried, what it said is not hidden."""
+    before = instance.fault
+    if before is None or before.kind != BuildFailed.__name__:
+        return str(refusal)
+    return f"{refusal} The last one said: {before.message}"
 
 
 def _wanted(connection: Connection, uuids: Sequence[str]) -> tuple[dict[str, Build], tuple[PlacementRequest, ...]]:

@@ -30,6 +30,7 @@ from compute_core.model.images import Image
 from compute_core.xenapi.errors import TransferFailed
 from compute_core.xenapi.image_stream import Images, checked, stated_bytes, whole
 from compute_core.xenapi.records import GIB
+from compute_core.xenapi.transport import closing
 
 T = TypeVar("T")
 
@@ -161,11 +162,12 @@ async def spool(image: Image, images: Images, path: Path, begin: int = 0) -> Non
     """Write the bytes of an image into a file, from ``begin`` on; what is zeros becomes a hole. BadImage, TransferFailed."""
     with path.open("xb") as file:
         file.seek(begin)
-        async for chunk in whole(image, images.download(image.id)):
-            if chunk.count(0) == len(chunk):
-                file.seek(len(chunk), 1)
-            else:
-                file.write(chunk)
+        async with closing(whole(image, images.download(image.id))) as chunks:
+            async for chunk in chunks:
+                if chunk.count(0) == len(chunk):
+                    file.seek(len(chunk), 1)
+                else:
+                    file.write(chunk)
         file.truncate()
 
 

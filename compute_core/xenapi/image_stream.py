@@ -11,6 +11,7 @@ from compute_core.model.errors import BadImage, BuildFailed
 from compute_core.model.images import Image
 from compute_core.xenapi.errors import TransferFailed
 from compute_core.xenapi.records import GIB
+from compute_core.xenapi.transport import closing
 
 BOOTABLE = ("vhd", "raw", "iso", "ami")
 """The formats of images that servers are built from."""
@@ -35,11 +36,12 @@ async def checked(image: Image, chunks: AsyncIterator[bytes]) -> AsyncIterator[b
     BadImage for bytes that are not the image, TransferFailed for those that cannot be read.
     """
     vhd, held = VhdCheck(), b""
-    async for chunk in whole(image, chunks):
-        vhd.feed(chunk)
-        if held:
-            yield held
-        held = chunk
+    async with closing(whole(image, chunks)) as own:
+        async for chunk in own:
+            vhd.feed(chunk)
+            if held:
+                yield held
+            held = chunk
     vhd.finish()
     yield held
 
@@ -50,14 +52,15 @@ async def whole(image: Image, chunks: AsyncIterator[bytes]) -> AsyncIterator[byt
     BadImage and TransferFailed as ``checked``.
     """
     digest, count, held = hashlib.md5(usedforsecurity=False), 0, b""
-    async for chunk in _readable(image, chunks):
-        digest.update(chunk)
-        count += len(chunk)
-        if count > (image.size_bytes or 0):
-            break
-        if held:
-            yield held
-        held = chunk
+    async with closing(_readable(image, chunks)) as readable:
+        async for chunk in readable:
+            digest.update(chunk)
+            count += len(chunk)
+            if count > (image.size_bytes or 0):
+                break
+            if held:
+                yield held
+            held = chunk
     if count != image.size_bytes:
         raise BadImage(f"Image {image.id} is damaged: {count} bytes where the image service says {image.size_bytes}.")
     if image.checksum_md5 and digest.hexdigest() != image.checksum_md5:
@@ -67,8 +70,9 @@ async def whole(image: Image, chunks: AsyncIterator[bytes]) -> AsyncIterator[byt
 
 async def _readable(image: Image, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     try:
-        async for chunk in chunks:
-            yield chunk
+        async with closing(chunks) as own:
+            async for chunk in own:
+                yield chunk
     except OSError as problem:
         raise TransferFailed(f"image {image.id} cannot be read: {problem}") from problem
 

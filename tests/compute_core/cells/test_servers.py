@@ -104,6 +104,16 @@ def test_at_most_three_hosts_are_tried(within: Within) -> None:
     within(body)
 
 
+def test_where_the_only_hosts_have_been_tried_the_fault_says_what_the_last_one_said(within: Within) -> None:
+    async def body(it: Cloud) -> None:
+        await it.add_host("host1", fails_with="no room in the SR")
+        ended = await it.active()
+        words = "No valid host was found: of 1 hosts 1 have been tried before. The last one said: no room in the SR"
+        assert ended.fault == Fault(500, words, ended.updated_at, kind="NoValidHost")
+
+    within(body)
+
+
 def test_a_failure_that_is_the_same_everywhere_is_not_tried_again(within: Within) -> None:
     async def body(it: Cloud) -> None:
         for number in range(2):
