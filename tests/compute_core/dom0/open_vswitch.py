@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Switch:
     def machine(self) -> Machine:
         """A dom0 that has this switch; its files are in the folder."""
         (self.folder / "root").mkdir(exist_ok=True)
-        return Machine(str(self.folder / "root"), self._runs, time.sleep, time.monotonic)
+        return Machine(str(self.folder / "root"), self._runs, lambda _: None, lambda: 0.0)
 
     def _runs(self, command: tuple[str, ...], limit_s: float) -> Ran:
         """Files of dom0 are named by their real paths to real programs."""
@@ -86,34 +86,21 @@ def switch(folder: Path) -> Iterator[Switch]:
     folder.mkdir()
     made = Switch(folder)
     made.ask("ovsdb-tool", "create", f"{folder}/conf.db", SCHEMA)
-    database = _program("ovsdb-server", f"--remote=punix:{folder}/db.sock", f"--unixctl={folder}/ovsdb.ctl", f"{folder}/conf.db")
-    daemon = _program("ovs-vswitchd", f"unix:{folder}/db.sock", "--enable-dummy", "--disable-system", "--disable-system-route")
-    with _running(database, made.environment(), folder / "ovsdb.log", folder / "db.sock"):
+    with _running(made, "ovsdb-server", f"--remote=punix:{folder}/db.sock", f"{folder}/conf.db"):
         made.ask("ovs-vsctl", "--no-wait", "init")
-        pid_file = f"--pidfile={folder}/ovs-vswitchd.pid"
-        with _running([*daemon, pid_file], made.environment(), folder / "vswitchd.log", folder / "ovs-vswitchd.pid"):
+        with _running(made, "ovs-vswitchd", f"unix:{folder}/db.sock", "--enable-dummy", "--disable-system", "--disable-system-route"):
             made.ask("ovs-vsctl", "add-br", made.bridge, "--", "set", "bridge", made.bridge, "datapath_type=dummy", "fail-mode=standalone")
             made.plug("uplink")
             yield made
 
 
-def _program(name: str, *words: str) -> list[str]:
-    path = find(name)
-    assert path is not None, f"{name} is not installed"
-    return [str(path), *words]
-
-
 @contextmanager
-def _running(command: list[str], environment: Mapping[str, str], log: Path, sign: Path) -> Iterator[None]:
-    """A program while it is needed; it is up when a file is there."""
-    with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
-        try:
-            end_s = time.monotonic() + LIMIT_S
-            while not sign.exists():
-                assert process.poll() is None, log.read_text(encoding="utf-8")
-                assert time.monotonic() < end_s, log.read_text(encoding="utf-8")
-                time.sleep(0.02)  # a real program starts in real time
-            yield
-        finally:
-            process.terminate()
-            process.wait(LIMIT_S)
+def _running(made: Switch, name: str, *words: str) -> Iterator[None]:
+    """A program while it is needed. It goes into the background when it is ready, and says under which number."""
+    path, pid_file = find(name), made.folder / f"{name}.pid"
+    assert path is not None, f"{name} is not installed"
+    made.ask(str(path), "--detach", f"--pidfile={pid_file}", f"--log-file={made.folder}/{name}.log", *words)
+    try:
+        yield
+    finally:
+        os.kill(int(pid_file.read_text(encoding="utf-8")), signal.SIGTERM)
