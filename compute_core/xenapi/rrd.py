@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from html import unescape
 
 Owner = tuple[str, str]
@@ -18,30 +18,19 @@ _VALUE = re.compile(r"<v>([^<]*)</v>")
 
 def last(document: str) -> Table:
     """The newest row, by owner and by the host's own names of its data sources. What was not measured is left out."""
-    return _told(document, lambda values: values[-1:])
-
-
-def means(document: str) -> Table:
-    """As ``last``, the means over all rows in which there is something."""
-    return _told(document, lambda values: values)
-
-
-def _told(document: str, chosen: Callable[[Sequence[str]], Sequence[str]]) -> Table:
     columns = [unescape(entry).split(":", 3) for entry in _ENTRY.findall(document)]
-    rows = {int(row[1]): _VALUE.findall(row[2]) for row in _ROW.finditer(document)}
+    rows = {int(row[1]): row[2] for row in _ROW.finditer(document)}
     found: dict[Owner, dict[str, float]] = {}
-    for parts, cells in zip(columns, zip(*(rows[at] for at in sorted(rows)), strict=False), strict=False):
-        numbers = list(_numbers(chosen(cells)))
-        if len(parts) == 4 and numbers:
-            found.setdefault((parts[1], parts[2]), {})[parts[3]] = sum(numbers) / len(numbers)
+    for parts, text in zip(columns, _VALUE.findall(rows[max(rows)]) if rows else (), strict=False):
+        value = _number(text)
+        if len(parts) == 4 and value is not None:
+            found.setdefault((parts[1], parts[2]), {})[parts[3]] = value
     return found
 
 
-def _numbers(cells: Sequence[str]) -> Iterator[float]:
-    for text in cells:
-        try:
-            value = float(text)
-        except ValueError:
-            continue
-        if abs(value) < float("inf"):
-            yield value
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None

@@ -10,13 +10,15 @@ from typing import Any
 
 from compute_core.model.usage import HostUsage, Rates, ServerUsage
 from compute_core.xenapi import rrd
-from compute_core.xenapi.diagnostics import RECENT_S, moment
+from compute_core.xenapi.diagnostics import moment
 from compute_core.xenapi.disk_usage import Account, Accounts, accounts, disk_usage
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.session import XenApi
 
 CLASSES = ["vm", "vbd", "vdi", "sr"]
 KIB = 1024
+MINUTE_S = 60
+"""Hosts keep means of a minute: one row of them is all that is asked for, for a row of a busy host is long."""
 SOURCES: Mapping[str, re.Pattern[str]] = {
     "cpu": re.compile(r"cpu\d+"),
     "received": re.compile(r"vif_\d+_rx"),
@@ -44,8 +46,8 @@ async def measure(xapi: XenApi, place: Place, url: str, host: str, servers: Mapp
     batch = await xapi.call("event.from", CLASSES, "", 0.0)
     tables = tables_of(batch["events"], CLASSES)
     now = moment(await xapi.call("host.get_servertime", place.host))
-    query = {"start": str(int(now.timestamp()) - RECENT_S if now else 0), "cf": "AVERAGE", "interval": "5", "host": "true"}
-    told = rrd.means(await xapi.get_text(url, "/rrd_updates", query))
+    query = {"start": str(int(now.timestamp()) - 2 * MINUTE_S if now else 0), "cf": "AVERAGE", "interval": str(MINUTE_S), "host": "true"}
+    told = rrd.last(await xapi.get_text(url, "/rrd_updates", query))
     return Measured(_usage(place, host, servers, tables, told, "" if now is None else now.strftime("%Y-%m-%dT%H:%M:%SZ")), now)
 
 

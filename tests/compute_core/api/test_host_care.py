@@ -91,8 +91,8 @@ def test_the_hosts_of_an_aggregate_fetch_images_ahead_since_2_81(tmp_path: Path)
             404,
             403,
         ]
-        for odd in ({"cache": []}, {"cache": [body["cache"][0]] * 2}, {"cache": [{"id": IMAGE}]}, {"cache": [{"id": "debian"}]}):
-            assert await cached(one, odd) == 400
+        for odd in ([], [body["cache"][0]] * 2, [{"id": IMAGE}], [{"id": "debian"}]):
+            assert await cached(one, {"cache": odd}) == 400
 
     run(tmp_path, test)
 

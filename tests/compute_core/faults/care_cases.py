@@ -9,7 +9,8 @@ from typing import Any
 from compute_core.model.errors import ComputeError
 from compute_core.xenapi import marks
 from compute_core.xenapi.records import vbd_record, vdi_record
-from tests.compute_core.faults.case import HELD_S, Case
+from tests.compute_core.faults.awaits import HELD_S
+from tests.compute_core.faults.case import Case
 from tests.compute_core.faults.deeds import with_server
 from tests.compute_core.faults.scene import ADMIN, Scene
 from tests.compute_core.simulated import Wire, session_over

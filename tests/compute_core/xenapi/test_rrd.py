@@ -16,8 +16,3 @@ DOCUMENT = (
 def test_the_newest_row_counts_wherever_it_stands_and_what_was_not_measured_is_left_out() -> None:
     assert rrd.last(DOCUMENT) == {("vm", "u1"): {"cpu0": 0.5}, ("vm", "u2"): {"cpu0": 0.6}, ("host", "h"): {"cpu0": 0.75}}
     assert rrd.last("<xport/>") == {}
-
-
-def test_means_are_of_the_rows_in_which_something_was_measured() -> None:
-    assert rrd.means(DOCUMENT) == {("vm", "u1"): {"cpu0": 0.5, "memory": 1.5}, ("vm", "u2"): {"cpu0": 0.5}, ("host", "h"): {"cpu0": 0.525}}
-    assert rrd.means("<xport/>") == {}
