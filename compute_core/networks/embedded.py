@@ -100,6 +100,8 @@ class EmbeddedNetworks:
 
     async def filters(self, device_ids: Sequence[str]) -> tuple[PortFilter, ...]:
         """See the port."""
+        for project in {port.project_id for port in await self._store.run(ports.of_devices, device_ids)}:
+            await self.groups.default_id(project)  # ports of before there were groups are in it
         return await self._store.run(_filters, device_ids, {network.id: network.bridge for network in await self.list()})
 
     async def changed(self) -> frozenset[str]:

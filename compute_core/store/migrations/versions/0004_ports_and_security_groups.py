@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from ipaddress import ip_network
+from uuid import NAMESPACE_URL, uuid5
 
 import sqlalchemy as sa
 from alembic import op
@@ -64,6 +65,7 @@ def _take_over() -> None:
         "INSERT INTO ports (id, network_id, number, project_id, device_id, document) "
         "VALUES (:id, :network_id, :number, :project_id, :device_id, :document)"
     )
+    joined = sa.text("INSERT INTO port_groups (port_id, group_id) VALUES (:port_id, :group_id)")
     for row in connection.execute(sa.text("SELECT document FROM instances WHERE NOT is_deleted")).all():
         server = json.loads(row.document)
         for vif in server.get("vifs", ()):
@@ -72,6 +74,12 @@ def _take_over() -> None:
             )
             if (vif["network_id"], number) in taken:
                 connection.execute(statement, _port(server, vif, number))
+                connection.execute(joined, {"port_id": vif["id"], "group_id": _default_group(server)})
+
+
+def _default_group(server: dict[str, str]) -> str:
+    """The id of the group that the server's project has as soon as somebody asks for it."""
+    return str(uuid5(NAMESPACE_URL, f"inova:security-group:{server['project_id']}:default"))
 
 
 def _port(server: dict[str, str], vif: dict[str, str], number: int) -> dict[str, object]:
@@ -85,6 +93,7 @@ def _port(server: dict[str, str], vif: dict[str, str], number: int) -> dict[str,
         "updated_at": server["created_at"],
         "device_id": server["uuid"],
         "device": vif.get("device", 0),
+        "security_groups": [_default_group(server)],
     }
     columns = {name: document[name] for name in ("id", "network_id", "project_id", "device_id")}
     return {**columns, "number": number, "document": json.dumps(document)}
