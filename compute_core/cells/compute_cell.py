@@ -18,6 +18,7 @@ from compute_core.cells.announcing import Announcing
 from compute_core.cells.filter_news import tell_of_filters
 from compute_core.cells.healing import CONTEXT, Healing
 from compute_core.cells.heartbeats import Heartbeats
+from compute_core.cells.host_book import HostBook
 from compute_core.cells.host_hands import Hands
 from compute_core.cells.host_questions import HostQuestions
 from compute_core.cells.host_table import HostTable
@@ -106,6 +107,7 @@ class ComputeCell:
         await self._loops.close()
 
     def _endpoints(self) -> Mapping[str, Endpoint]:
+        book = HostBook(self._store, self._table, self._healing)
         return {
             "build_instances": self.build_instances,
             "delete_instance": self.delete_instance,
@@ -117,9 +119,9 @@ class ComputeCell:
             "update_instance": self.update_instance,
             "change_metadata": self.change_metadata,
             "query": self.query,
-            "list_hosts": self.list_hosts,
-            "has_zone": self.has_zone,
-            "set_service": self.set_service,
+            "list_hosts": book.list,
+            "has_zone": book.has_zone,
+            "set_service": book.set_service,
             "take_aggregates": self._aggregates.take,
             "query_host": self._hosts.ask,
             "cache_images": self._hosts.cache_images,
@@ -243,30 +245,6 @@ class ComputeCell:
         instance = await self._store.run(instances.get, uuid)
         asked = {"context": context, "instance": to_json(instance), "question": question, "arguments": arguments}
         return await self._bus.call(f"compute.{self._host_of(instance)}", "query", asked, self._settings.call_timeout_s)
-
-    async def list_hosts(self, names: Sequence[str] | None = None) -> Any:
-        """Every host, or those of these names."""
-        nodes = self._table.nodes() if names is None else map(self._table.get, names)
-        return [to_json(node) for node in nodes if node is not None]
-
-    async def has_zone(self, name: str) -> bool:
-        """Whether a host in use is in a zone."""
-        return any(node.availability_zone == name and node.is_in_use for node in self._table.nodes())
-
-    async def set_service(self, uuid: str, *, is_enabled: bool | None, disabled_reason: str | None, is_forced_down: bool | None) -> Any:
-        """Take an agent in or out of use; its host. NotFound when it is none of this cell's."""
-        node = self._table.by_service(uuid)
-        if node is None:
-            raise NotFound.of("Service", uuid)
-        enabled = node.is_enabled if is_enabled is None else is_enabled
-        forced_down = node.is_forced_down if is_forced_down is None else is_forced_down
-        reason = None if enabled else disabled_reason or node.disabled_reason
-        host = node.report.host
-        await self._store.run(hosts.set_use, host, is_enabled=enabled, disabled_reason=reason, is_forced_down=forced_down)
-        await self._healing.refresh(host)
-        if forced_down and not node.is_forced_down:
-            await self._healing.leave(host)
-        return to_json(self._table.get(host))
 
     # ---- from agents --------------------------------------------------------------------------------------------------
 

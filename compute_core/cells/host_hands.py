@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,8 +17,8 @@ from compute_core.store.port import Store
 
 Act = Callable[..., Awaitable[Any]]
 
-AT_ONCE = frozenset({"state", "enable", "disable", "name_pool"})
-"""Requests that are answered at once, or by nobody."""
+LONG_S: Mapping[str, float] = {"power_on": 900.0, "join": 300.0, "eject": 300.0}
+"""So long a host may be at work for some requests; the others are answered at once, or by nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,7 @@ class Hands:
     async def ask(self, host: str, request: str, **arguments: Any) -> Any:
         """One of the agents' HOST_REQUESTS. HostUnreachable, Conflict."""
         asked = {"request": request, "arguments": arguments}
-        timeout_s = self.settings.call_timeout_s if request in AT_ONCE else self.settings.tend_timeout_s
-        return await self.healing.bus.call(f"compute.{host}", "tend", asked, timeout_s)
+        return await self.healing.bus.call(f"compute.{host}", "tend", asked, LONG_S.get(request, self.settings.call_timeout_s))
 
     async def use(self, host: str, *, is_enabled: bool, reason: str | None) -> None:
         """Have servers come to a host, or not."""

@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 OPERATOR = RequestContext("", "", ("admin",), "")
 """Who asks when the cell itself does."""
 
-STAGES = frozenset({"joining", "ejecting"})
-
 
 @dataclass(frozen=True, slots=True)
 class PoolAggregates:
@@ -57,14 +55,14 @@ class PoolAggregates:
         return await self._asked(context, noted, host, "eject", report.pool)
 
     async def settled(self, aggregate: Aggregate) -> Aggregate | None:
-        """What has become of what is under way; None while it still is."""
+        """What has become of what is under way; None while it still is, or the host's cell does not say."""
         (host,) = aggregate.changing
-        if any(job.host == host and job.stage in STAGES for job in await self.upkeep.list_upkeep(OPERATOR)):
-            return None
         others = [name for name in aggregate.hosts if name != host]
         try:
+            if await self.upkeep.tend_host(OPERATOR, host, "look") is not None:
+                return None
             pools = [(await self._node(OPERATOR, name)).report.pool for name in (host, others[0])]
-        except NotFound:
+        except (NotFound, HostUnreachable):
             return None
         return _over(aggregate, host, is_in=pools[0] == pools[1])
 

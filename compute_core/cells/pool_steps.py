@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from compute_core.cells.host_hands import Hands
@@ -19,9 +21,9 @@ async def join(hands: Hands, job: Upkeep) -> Upkeep | None:
         await _restored(hands, job)
         return None
     master = leader(hands, job.pool)
-    if not await hands.ask(master.report.host, "has_member", uuid=node.report.hypervisor_uuid):
+    if not job.is_asked and not await _is_member(hands, job):
         await _or_restored(hands, job, "join", address=master.report.host_ip)
-    return job
+    return replace(job, is_asked=True)
 
 
 async def eject(hands: Hands, job: Upkeep) -> Upkeep | None:
@@ -29,14 +31,15 @@ async def eject(hands: Hands, job: Upkeep) -> Upkeep | None:
     if hands.node(job.host).report.pool != job.pool:
         await _restored(hands, job)
         return None
-    if not await hands.ask(leader(hands, job.pool).report.host, "has_member", uuid=hands.node(job.host).report.hypervisor_uuid):
-        return job
+    is_gone = job.is_asked or not await _is_member(hands, job)
+    if is_gone:
+        return replace(job, is_asked=True)
     reason = await hands.store.run(_occupied, job.host)
     if reason:
         await _restored(hands, job)
         raise Conflict(reason)
     await _or_restored(hands, job, "eject", pool=job.pool)
-    return job
+    return replace(job, is_asked=True)
 
 
 def leader(hands: Hands, pool: str) -> ComputeNode:
@@ -45,6 +48,12 @@ def leader(hands: Hands, pool: str) -> ComputeNode:
         if node.report.pool == pool and node.report.is_master and hands.table.is_up(node.report.host):
             return node
     raise HostUnreachable(f"The master of the pool {pool} is not heard of.")
+
+
+async def _is_member(hands: Hands, job: Upkeep) -> bool:
+    """Whether the pool's master knows the host, whatever that says itself."""
+    uuid = hands.node(job.host).report.hypervisor_uuid
+    return bool(await hands.ask(leader(hands, job.pool).report.host, "has_member", uuid=uuid))
 
 
 async def _or_restored(hands: Hands, job: Upkeep, request: str, **arguments: str) -> None:

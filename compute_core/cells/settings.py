@@ -27,7 +27,7 @@ class ApiCellSettings:
     mute_cell_after_s: float = 300.0
     cell_attempts: int = 3
     hand_over_batch: int = 100
-    pools_look_s: float = 10.0
+    pools_look_s: float = 5.0
     deletes_softly: bool = False
 
     @property
@@ -67,7 +67,6 @@ class ComputeCellSettings:
     call_timeout_s: float = 60.0
     moves_at_once: int = 4
     upkeep_look_s: float = 5.0
-    tend_timeout_s: float = 900.0
     resume_guests_state_on_host_boot: bool = False
 
     @property

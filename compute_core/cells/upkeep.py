@@ -37,10 +37,12 @@ class HostUpkeep:
         return [to_json(job) for job in await self.hands.store.run(jobs.listed)]
 
     async def tend(self, host: str, request: str, arguments: Mapping[str, Any]) -> Any:
-        """One of ASKED or OFFHAND; the host's upkeep as it is then, None for none. NotFound: another cell's host; Conflict."""
+        """One of ASKED or OFFHAND, or a "look"; the host's upkeep as it is then, None for none. NotFound: another cell's host; Conflict."""
         node = self.hands.node(host)
         async with self._turn(host):
             before = await self.hands.store.run(jobs.find, host)
+            if request == "look":
+                return None if before is None else to_json(before)
             if request in OFFHAND:
                 _check_untended(before)
                 await OFFHAND[request](self.hands, host, **arguments)
@@ -64,9 +66,14 @@ class HostUpkeep:
         except Conflict:
             await self.hands.store.run(jobs.remove, job.host)
             raise
-        if after is None:
-            await self.hands.store.run(jobs.remove, job.host)
+        await self._write(job.host, after)
         return after
+
+    async def _write(self, host: str, job: Upkeep | None) -> None:
+        if job is None:
+            await self.hands.store.run(jobs.remove, host)
+        else:
+            await self.hands.store.run(jobs.put, job)
 
     async def work(self) -> None:
         """Go on with everything as far as it goes; returns when something may have changed, or ``upkeep_look_s`` later."""
@@ -84,11 +91,8 @@ class HostUpkeep:
         async with self._turn(host):
             while (job := await self.hands.store.run(jobs.find, host)) is not None and not job.is_waiting:
                 after = await self._step(job)
-                if after is None:
-                    await self.hands.store.run(jobs.remove, host)
-                    return
-                await self.hands.store.run(jobs.put, after)
-                if after.stage == job.stage:
+                await self._write(host, after)
+                if after is not None and after.stage == job.stage:
                     return
 
     async def _step(self, job: Upkeep) -> Upkeep | None:

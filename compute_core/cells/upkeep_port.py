@@ -17,7 +17,7 @@ class HostTending(Protocol):
     async def tend_host(self, context: RequestContext, host: str, request: str, **arguments: Any) -> Upkeep | None:
         """Ask something of a host.
 
-        disable, enable: at once, ``on_host`` XenServer too, ``reason``
+        look: nothing; disable, enable: at once, ``on_host`` XenServer too, ``reason``
         enter: into maintenance, its servers to other hosts, ``reason``, ``may_halt``; end: back into use
         reboot, shutdown: with its servers moved or stopped (``clearing``); power_on
         join, eject: into the ``pool`` (its uuid), or out of it; Conflict with XenServer's reason. name_pool: its pool, by a ``name``

@@ -41,7 +41,8 @@ class Upkeep:
     ``returns``: it is back in use afterwards as it was before (``was_enabled``, ``was_reason``). ``may_halt``: servers that do not go
     while they run are halted on the way. ``tried`` are the actions that were begun on each server, ``refusals`` why the last one could
     not be; ``stopped`` are the servers that are to run again. ``boot_time`` is when the host had booted before it was told to do so
-    again, in its own words, None before it was asked; ``pool`` where it is to be. ``fault``: why it does not go on.
+    again, in its own words, None before it was asked; ``pool`` is the one that it joins or leaves, ``is_asked`` whether it has heard of
+    that. ``fault``: why it does not go on.
     """
 
     host: str
@@ -56,6 +57,7 @@ class Upkeep:
     was_reason: str | None = None
     boot_time: str | None = None
     pool: str = ""
+    is_asked: bool = False
     tried: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
     stopped: tuple[str, ...] = ()

@@ -38,3 +38,17 @@ EMPTIED: tuple[Step, ...] = (
     Step("server create web --image debian --flavor m1.lab --wait -f value -c OS-EXT-SRV-ATTR:host", "xs00002"),
     Step("compute service set --enable xs00001 nova-compute"),
 )
+
+POOL: tuple[Step, ...] = (
+    Step("aggregate create blue --property hypervisor_pool=true -f value -c name"),
+    Step("aggregate add host blue xs00001 -f value -c hosts", "xs00001"),
+    Step("aggregate add host blue xs00002 -f value -c hosts", "xs00002"),
+    Step("aggregate show blue -f value -c properties", until="'operational_state': 'active'"),
+)
+
+NO_POOL: tuple[Step, ...] = (
+    Step("aggregate remove host blue xs00002 -f value -c name", "blue"),
+    Step("aggregate show blue -f value -c hosts", until="['xs00001']"),
+    Step("aggregate remove host blue xs00001 -f value -c name", "blue"),
+    Step("aggregate delete blue"),
+)

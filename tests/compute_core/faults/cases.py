@@ -21,6 +21,7 @@ from tests.compute_core.faults.backup_cases import BACKUPS
 from tests.compute_core.faults.care_cases import CARE
 from tests.compute_core.faults.case import Case
 from tests.compute_core.faults.guest_cases import GUESTS
+from tests.compute_core.faults.host_cases import HOSTS
 from tests.compute_core.faults.interface_cases import INTERFACES
 from tests.compute_core.faults.move_cases import MOVES
 from tests.compute_core.faults.server_cases import POWER, SERVERS
@@ -38,6 +39,7 @@ CASES: Mapping[str, Case] = {
         *PUT_ASIDE,
         *VOLUMES,
         *CARE,
+        *HOSTS,
         *INTERFACES,
         *GUESTS,
     )

@@ -109,8 +109,11 @@ class Scene:
     async def _busy(self) -> str:
         """What is under way, in words; "" for nothing."""
         await asyncio.gather(*(agent.ready() for agent in self.agents.values()))
-        servers = [f"{server.name}: {server.task_state}" for server in await self.servers() if server.task_state is not None]
-        return ", ".join(servers)
+        api = self.cloud.api_cell
+        busy = [f"{server.name}: {server.task_state}" for server in await self.servers() if server.task_state is not None]
+        busy += [f"{job.host}: {job.stage}" for job in await api.list_upkeep(ADMIN) if not job.is_waiting]
+        busy += [f"{pool.name}: {dict(pool.changing)}" for pool in await api.list_aggregates(ADMIN) if pool.changing]
+        return ", ".join(busy)
 
 
 @asynccontextmanager
