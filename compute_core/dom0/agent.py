@@ -22,8 +22,8 @@ def ask(machine: Machine, given: Arguments) -> List[Dict[str, str]]:
     """What the agent of the domain ``domid`` answers to ``requests``, maps of ``name`` and ``value``, each within ``timeout_s``.
 
     ``id`` names the requests in xenstore; who asks again uses another. A list of ``{"returncode", "message"}`` comes back; it ends at the
-    first answer whose code is not among the request's ``accepts`` ("0" unless given; null: any code). A request may have a ``timeout_s``
-    of its own.
+    first answer whose code is not among the request's ``accepts`` ("0" unless given; null: any code, and that none comes, which is the
+    code TIMEOUT). A request may have a ``timeout_s`` of its own.
     Refusal TIMED_OUT, REBOOTED when the domain goes away, FAILED for an answer that is none; the text says which request it was.
     """
     domid = arguments.number(given, "domid")
@@ -35,7 +35,7 @@ def ask(machine: Machine, given: Arguments) -> List[Dict[str, str]]:
     answers: List[Dict[str, str]] = []
     for place, request in enumerate(requests):
         paths = [path.format(domid, f"{identity}-{place}") for path in (_REQUEST, _ANSWER)]
-        answers.append(_answered(machine, domid, paths, request))
+        answers.append(_whatever(machine, domid, paths, request) if request["accepts"] is None else _answered(machine, domid, paths, request))
         if request["accepts"] is not None and answers[-1]["returncode"] not in request["accepts"]:
             break
     return answers
@@ -49,6 +49,16 @@ def _checked(request: Dict[str, Any], timeout_s: float) -> Dict[str, Any]:
         raise arguments.bad("accepts", "is no list of codes")
     name, own_s = arguments.text(request, "name"), arguments.seconds(request, "timeout_s", timeout_s)
     return {"name": name, "value": request["value"], "accepts": accepts, "timeout_s": own_s}
+
+
+def _whatever(machine: Machine, domid: int, paths: List[str], request: Dict[str, Any]) -> Dict[str, str]:
+    """Agents there are that say nothing to what they do not know."""
+    try:
+        return _answered(machine, domid, paths, request)
+    except Refusal as refusal:
+        if refusal.kind != TIMED_OUT:
+            raise
+        return {"returncode": "TIMEOUT", "message": str(refusal)}
 
 
 def _answered(machine: Machine, domid: int, paths: List[str], request: Dict[str, Any]) -> Dict[str, str]:

@@ -77,8 +77,8 @@ async def reset_network(xapi: XenApi, place: Place, vm: str, rules: AgentRules) 
 async def reset_network_in(xapi: XenApi, place: Place, domid: int, rules: AgentRules) -> None:
     """As ``reset_network``, of a domain that is known to have an agent: one call. GuestGone when it is gone."""
     ask = errands.network(rules.reset_s)
-    replies = await Dom0(xapi, place.host).ask_agent(domid, _name(), requests_of([ask]))
-    if complaint := ask.complaint(replies[0]):
+    [reply] = await Dom0(xapi, place.host).ask_agent(domid, _name(), [AgentRequest("resetnetwork", "", ask.good, rules.reset_s)])
+    if complaint := ask.complaint(reply):
         raise PluginRefusal("agent_ask", "Refused", complaint)
 
 

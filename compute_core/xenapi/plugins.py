@@ -69,7 +69,9 @@ class GuestGone(PluginRefusal):
 
 @dataclass(frozen=True, slots=True)
 class AgentRequest:
-    """``accepts``: the codes with which the next request may follow (None: any). ``timeout_s`` None: the call's.
+    """``accepts``: the codes with which the next request may follow (None: any, and that there is no answer, which is the code TIMEOUT).
+
+    ``timeout_s`` None: the call's.
 
     What it says may be a secret, so it is not shown.
     """

@@ -53,6 +53,19 @@ def test_a_request_has_its_own_time_and_the_next_one_follows_whatever_is_answere
     assert (said, sum(pauses)) == (("TimedOut", "a: no answer from the agent within 1.5 seconds"), 1.5)
 
 
+def test_where_any_answer_will_do_none_is_one_too_but_not_that_the_guest_is_gone(tmp_path: Path) -> None:
+    store = Xenstore()
+    asked = {"name": "features", "value": "", "accepts": None, "timeout_s": 1.5}
+    [reply] = _ask(dom0_in(tmp_path, store), asked)
+    assert reply == {"returncode": "TIMEOUT", "message": "features: no answer from the agent within 1.5 seconds"}
+    assert store.values == {f"{TOP}/domid": "5"}
+
+    def goes(_: float) -> None:
+        store.values.clear()
+
+    assert refused(dom0_in(tmp_path, store, goes), "agent_ask", domid=5, id="r", requests=[asked])[0] == "Rebooted"
+
+
 def test_an_answer_that_is_long_in_coming_is_told_of_by_xenstore(tmp_path: Path) -> None:
     store, pauses, watches = Xenstore(), list[float](), list[tuple[str, ...]]()
 

@@ -125,6 +125,23 @@ def test_an_agent_that_never_answers_costs_as_long_as_a_guest_may_take_to_boot(t
     assert over_dom0(tmp_path, body) == (120, THREE[:2])
 
 
+def test_an_agent_that_falls_silent_is_complained_of_and_what_it_did_is_known(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        vm = await started(site)
+
+        def silences(_: str, number: int) -> None:
+            world = site.xapi.world
+            if number == 3:
+                with world.edit() as edit:
+                    edit.set(world.find_ref(vm), other_config={"sim.agent": "mute"})
+
+        site.wire.before = silences
+        return await introduce(site.session, site.place, vm, Errand(120.0, files=(MOTD,)), Terms(), RULES)
+
+    said = "file /etc/motd: the agent answered 'TIMEOUT', 'file_inject: no answer from the agent within 30 seconds'"
+    assert over_dom0(tmp_path, body) == Heard("1.39.1", complaints=(said,))
+
+
 def test_a_guest_that_reboots_meanwhile_is_told_when_it_is_back(tmp_path: Path) -> None:
     async def body(site: Site) -> Any:
         vm = await started(site, "mute")
