@@ -35,7 +35,8 @@ def ask(machine: Machine, given: Arguments) -> List[Dict[str, str]]:
     answers: List[Dict[str, str]] = []
     for place, request in enumerate(requests):
         paths = [path.format(domid, f"{identity}-{place}") for path in (_REQUEST, _ANSWER)]
-        answers.append(_whatever(machine, domid, paths, request) if request["accepts"] is None else _answered(machine, domid, paths, request))
+        put = _whatever if request["accepts"] is None else _answered
+        answers.append(put(machine, domid, paths, request))
         if request["accepts"] is not None and answers[-1]["returncode"] not in request["accepts"]:
             break
     return answers
