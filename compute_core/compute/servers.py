@@ -26,6 +26,7 @@ from compute_core.model.json import from_json
 from compute_core.model.transitions import ACTIONS
 from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
 from compute_core.xenapi.former import remove_former
+from compute_core.xenapi.marks import NOTE
 from compute_core.xenapi.plugins import PluginRefusal
 from compute_core.xenapi.removal import remove
 from compute_core.xenapi.rescue import remove_rescue
@@ -235,9 +236,21 @@ class Servers:
         if told.is_mute and self.host.settings.guest_agents.is_required:
             await self.give_up(server, BuildFailed(f"{self.name}: {told.note}", is_retryable=False))
             return
-        more = {"changes": {**await built_with(self.host, server), **told.changes}, "note": told.note}
+        note = "; ".join(filter(None, [await self._note_of(server), told.note]))
+        more = {"changes": {**await built_with(self.host, server), **told.changes}, "note": note}
         given = {name: value for name, value in more.items() if value}
         await self.cell.tell("build_succeeded", uuid=server.uuid, power_state=power_state, **given)
+
+    async def _note_of(self, server: Instance) -> str:
+        """Why its root disk was not fitted: one call where no event has told yet."""
+        vm = self.host.vms.get(server.uuid)
+        if vm is None or vm.uuid or server.disk_config != "AUTO":
+            return "" if vm is None else vm.note
+        try:
+            marked: Mapping[str, str] = await self.host.xapi.call("VM.get_other_config", vm.ref)
+        except (XenApiFailure, Unanswered):
+            return ""
+        return marked.get(NOTE, "")
 
     async def give_up(self, server: Instance, failure: BuildFailed) -> None:
         """Remove what a build has left, and tell the cell why."""

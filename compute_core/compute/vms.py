@@ -21,7 +21,7 @@ def _nobody(_: str) -> None: ...
 class Vm:
     """One server's VM. ``told`` is the power state that the cell was last told, or is about to be by the operation under way.
 
-    ``vifs`` are the refs of VIFs, where they are known, by their ports.
+    ``vifs`` are the refs of VIFs, where they are known, by their ports. ``note`` is what its build has left to say.
     """
 
     ref: str
@@ -32,12 +32,14 @@ class Vm:
     last_domid: int = -1
     terms: Terms = UNSAID
     vifs: dict[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def take_in(self, record: Record) -> bool:
         """Whether it has another domain than before. The number of one that is gone is remembered, for its console is still there."""
         before = self.last_domid
         self.power_state = POWER_STATES.get(record["power_state"], NO_STATE)
         self.label, self.uuid, self.terms = record["name_label"], record["uuid"], terms_in(record)
+        self.note = record["other_config"].get(marks.NOTE, "")
         if int(record["domid"]) >= 0:
             self.last_domid = int(record["domid"])
         return self.last_domid != before

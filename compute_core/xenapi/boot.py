@@ -19,6 +19,8 @@ Release = tuple[int, ...]
 KERNELS = "/boot/guest"
 """Where dom0 keeps the kernels of guests that boot from none of their own."""
 PV_ARGS = "root=/dev/xvda1 ro"
+DUNDEE: Release = (7,)
+"""The first release that takes a medium from an SR of disks; those before it want an SR of media, which nobody can fill by XenAPI."""
 KOLKATA: Release = (7, 5)
 """The first release that says of a VM what it is, and that has PVH."""
 NAPLES: Release = (8,)
@@ -69,6 +71,8 @@ def boot_mode(image: Image) -> str:
 def boot_members(image: Image, release: Release) -> dict[str, Any]:
     """The members of the VM's record that say how it boots. BuildFailed for what this release, or any, cannot do."""
     mode = MODES[boot_mode(image)]
+    if image.disk_format == "iso":
+        _require(release, DUNDEE, "takes media from an SR of disks: give the image as a disk, or a host of a newer release")
     _require(release, mode.since, f"boots {boot_mode(image)} guests")
     members: dict[str, Any] = {"PV_kernel": "", "PV_ramdisk": "", "PV_args": "", **mode.members}
     if mode.members is HVM:

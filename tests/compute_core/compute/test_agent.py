@@ -53,6 +53,18 @@ def test_a_heartbeat_asks_twice_however_many_servers_there_are(tmp_path: Path) -
         assert 2 <= beats <= 4
 
 
+def test_a_build_tells_why_a_root_disk_was_left_as_its_image_has_it(tmp_path: Path) -> None:
+    async def body(site: Site) -> Any:
+        await site.build(an_instance(disk_config="AUTO"))
+        await asyncio.sleep(10)
+        return [arguments for name, arguments in site.cell.told if name == "build_succeeded"]
+
+    told = on_site(tmp_path, body)
+
+    assert told
+    assert {arguments["note"].partition(": ")[0] for arguments in told} == {"The root disk is left as the image has it"}
+
+
 def test_a_build_is_reported_and_the_host_is_then_busier(tmp_path: Path) -> None:
     async def body(site: Site) -> Any:
         await site.build(an_instance())

@@ -124,6 +124,26 @@ def test_a_server_is_installed_from_a_medium_that_all_share(tmp_path: Path) -> N
     }
 
 
+def test_a_medium_is_taken_from_an_sr_of_disks_since_dundee(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> tuple[str, str, bytes]:
+        vm = await rig.spawn(an_instance(), await an_image_of(rig, b"CD001" + pattern(3), "iso"))
+        drive = (await disks_of(rig, vm))["1"]
+        return await rig.session.call("VM.get_power_state", vm), drive["type"], content_of(rig, drive["VDI"], 5)
+
+    assert over_rig(tmp_path, body, "dundee") == ("Running", "CD", b"CD001")
+
+
+@pytest.mark.parametrize(("release", "version"), [("boston", "6.0.0"), ("tampa", "6.1.0"), ("clearwater", "6.2.0")])
+def test_releases_that_want_an_sr_of_media_are_not_even_asked(tmp_path: Path, release: str, version: str) -> None:
+    async def body(rig: Rig) -> tuple[str, bool, list[str]]:
+        with pytest.raises(BuildFailed) as failed:
+            await rig.spawn(an_instance(), await an_image_of(rig, b"CD001" + pattern(3), "iso"))
+        return failed.value.message, failed.value.is_retryable, rig.undisturbed()
+
+    words = f"No XenServer {version} takes media from an SR of disks: give the image as a disk, or a host of a newer release."
+    assert over_rig(tmp_path, body, release) == (words, True, [])
+
+
 @pytest.mark.parametrize(
     ("copies_whole", "said", "call"),
     [(False, "", "VDI.clone"), (True, "", "VDI.copy"), (False, "full", "VDI.copy"), (True, "cow", "VDI.clone"), (True, "?", "VDI.copy")],
