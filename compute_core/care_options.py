@@ -13,7 +13,7 @@ PERCENT = click.FloatRange(0, 100)
 
 CARE_OPTIONS = (
     click.option(
-        "--rounds", "usage_s", type=click.FloatRange(0), default=300.0, metavar="SECONDS", show_default=True,
+        "--rounds", "usage_s", type=click.FloatRange(0), default=600.0, metavar="SECONDS", show_default=True,
         help="So often agents measure what servers use, and care for their hosts; 0: never.",
     ),
     click.option(

@@ -100,7 +100,7 @@ class Settings:
     networks: tuple[tuple[str, str, str], ...] = (DEFAULT_NETWORK,)
     filtering: Filtering = "locking"
     rxtx_base_kib_s: int = 0
-    usage_s: float = 300.0
+    usage_s: float = 600.0
     orphans_kept_s: float = 0.0
     eviction: EvictionPolicy = field(default_factory=EvictionPolicy)
     quotas: QuotaLimits = field(default_factory=QuotaLimits)

@@ -28,7 +28,7 @@ class AgentSettings:
     cell: str
     url: str
     heartbeat_s: float = 20.0
-    usage_s: float = 300.0
+    usage_s: float = 600.0
     orphans_kept_s: float = 0.0
     heartbeat_jitter: float = 0.1
     settle_s: float = 2.0

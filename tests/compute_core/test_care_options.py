@@ -27,11 +27,11 @@ def told(*arguments: str) -> tuple[int, dict[str, object], str]:
 @pytest.mark.parametrize(
     ("arguments", "members"),
     [
-        ((), {"usage_s": 300.0, "eviction": EvictionPolicy(), "orphans_kept_s": 0.0}),
+        ((), {"usage_s": 600.0, "eviction": EvictionPolicy(), "orphans_kept_s": 0.0}),
         (("--rounds", "60"), {"usage_s": 60.0, "eviction": EvictionPolicy(), "orphans_kept_s": 0.0}),
-        (("--image-days", "2"), {"usage_s": 300.0, "eviction": EvictionPolicy(keep_s=172_800.0), "orphans_kept_s": 0.0}),
-        (("--image-room", "90", "75"), {"usage_s": 300.0, "eviction": EvictionPolicy(high=0.9, low=0.75), "orphans_kept_s": 0.0}),
-        (("--orphan-hours", "0.5"), {"usage_s": 300.0, "eviction": EvictionPolicy(), "orphans_kept_s": 1800.0}),
+        (("--image-days", "2"), {"usage_s": 600.0, "eviction": EvictionPolicy(keep_s=172_800.0), "orphans_kept_s": 0.0}),
+        (("--image-room", "90", "75"), {"usage_s": 600.0, "eviction": EvictionPolicy(high=0.9, low=0.75), "orphans_kept_s": 0.0}),
+        (("--orphan-hours", "0.5"), {"usage_s": 600.0, "eviction": EvictionPolicy(), "orphans_kept_s": 1800.0}),
     ],
 )
 def test_each_option_is_a_setting(arguments: tuple[str, ...], members: dict[str, object]) -> None:

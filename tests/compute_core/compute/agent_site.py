@@ -30,7 +30,7 @@ from tests.compute_core.world import fresh_fleet, only_host
 
 T = TypeVar("T")
 CONTEXT = to_json(RequestContext("u", "p", ("member",), "req-1"))
-SETTINGS = AgentSettings("xs1", CELL, URL, heartbeat_s=20.0, settle_s=2.0, event_wait_s=30.0)
+SETTINGS = AgentSettings("xs1", CELL, URL, heartbeat_s=20.0, settle_s=2.0, event_wait_s=30.0, usage_s=300.0)
 BEATS_S = 45.0
 """Long enough for two heartbeats."""
 
