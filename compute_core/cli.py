@@ -117,6 +117,10 @@ LIFE_OPTIONS = (
         help="So long a shelved server stays on its host; -1: for ever.",
     ),
     click.option(
+        "--resume-guests", "resumes_guests", is_flag=True,
+        help="Servers that were stopped for their host's reboot are started after it. [default: they stay off]",
+    ),
+    click.option(
         "--whole-copies", "copies_whole", is_flag=True, help="Servers get disks that share nothing with their images. [default: on write]"
     ),
     click.option(

@@ -64,6 +64,7 @@ class Settings:
     ``guest_agents``: the file of what is known of the agents in guests (see `guest_agent_rules`), None: as usual.
 
     ``reclaim_s``: so long a deleted server may be restored, 0: not at all. ``shelved_offload_s``: see the compute cell's settings.
+    ``resumes_guests``: whether servers that were stopped for their host's reboot are started after it.
     ``copies_whole``: whether servers get disks that share nothing with their images. ``eviction``: when the images that hosts keep go.
     ``usage_s``: so often agents make their rounds, 0 never. ``orphans_kept_s``: orphans go so long after they were seen, 0: when asked.
     ``networks``: label, bridge and CIDR of each, the first
@@ -95,6 +96,7 @@ class Settings:
     is_synced: bool = True
     reclaim_s: float = 0.0
     shelved_offload_s: float = 0.0
+    resumes_guests: bool = False
     copies_whole: bool = False
     guest_agents: Path | None = None
     networks: tuple[tuple[str, str, str], ...] = (DEFAULT_NETWORK,)

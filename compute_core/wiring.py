@@ -231,7 +231,10 @@ class CloudApplication:
         self.networks = await EmbeddedNetworks.open(leaf, self.clock, ids, settings.networks, is_watched=settings.filtering == "flows")
         path = f"{settings.api_cell}!{settings.cell}"
         self.compute_cell = ComputeCell(
-            ComputeCellSettings(path=path, shelved_offload_s=settings.shelved_offload_s, reclaim_s=settings.reclaim_s or -1.0),
+            ComputeCellSettings(
+                path=path, shelved_offload_s=settings.shelved_offload_s, reclaim_s=settings.reclaim_s or -1.0,
+                resume_guests_state_on_host_boot=settings.resumes_guests,
+            ),
             leaf, self.bus, self.networks, self.clock, self.chance(settings.cell),
         )  # fmt: skip
         self.api_cell = ApiCell(

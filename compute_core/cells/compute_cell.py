@@ -96,7 +96,7 @@ class ComputeCell:
         self._loops.every(f"{self._settings.path} put aside", self._settings.watchdog_interval_s, self._put_aside.watch)
         self._loops.every(f"{self._settings.path} moves", self._settings.watchdog_interval_s, self._moving.watch)
         self._loops.every(f"{self._settings.path} filters", 0.0, lambda: tell_of_filters(self._networks, self.tell_host))
-        self._loops.every(f"{self._settings.path} upkeep", 0.0, self._upkeep.work)
+        self._loops.every(f"{self._settings.path} upkeep", 1.0, self._upkeep.work)
         self._loops.every(f"{self._settings.path} capacity", self._settings.capacity_interval_s, self._announcing.announce_capacity)
 
     async def close(self) -> None:

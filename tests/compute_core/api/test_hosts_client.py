@@ -78,7 +78,16 @@ def test_a_member_of_a_pool_is_switched_off_and_on(tmp_path: Path) -> None:
         port = str(free_port())
         simulate = f"sim serve --hosts 2 --pool-size 2 --port {port} --profile instant --inventory hosts.json"
         stack.enter_context(tour.serving(simulate.split(), tmp_path))
-        stack.enter_context(tour.serving(["core", "up", "--inventory", "hosts.json", "--port", "0"], tmp_path))
+        stack.enter_context(tour.serving(["core", "up", "--inventory", "hosts.json", "--port", "0", "--resume-guests"], tmp_path))
+        session = stack.enter_context(tour.client(tmp_path))
+        for step in PREPARED:
+            tour.check(session.take(step))
+        tour.check(
+            session.take(Step("server create web --image debian --flavor m1.lab --host xs00002 --wait -f value -c status", "ACTIVE"))
+        )
+        assert core(tmp_path, "hosts", "reboot", "xs00002", "--stop-servers") == (0, "xs00002: enabled\n")
+        tour.check(session.take(state("web", "ACTIVE")))
+        tour.check(session.take(Step("server delete web --wait")))
         assert core(tmp_path, "hosts", "shutdown", "xs00002") == (0, "xs00002: off\n")
         code, output = core(tmp_path, "hosts", "power-on", "xs00002", "--no-wait")
         assert code == 0, output
