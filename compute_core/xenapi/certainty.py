@@ -37,6 +37,12 @@ async def one_of(xapi: XenApi, cls: str, where: Mapping[str, str]) -> str | None
     return next(iter(await all_of(xapi, cls, where)), None)
 
 
+async def named_vm(xapi: XenApi, label: str) -> str | None:
+    """Some VM of that name, None when there is none; its record is not asked for."""
+    refs: Sequence[str] = await xapi.call("VM.get_by_name_label", label)
+    return refs[0] if refs else None
+
+
 async def all_of(xapi: XenApi, cls: str, where: Mapping[str, str]) -> Mapping[str, Any]:
     """The records of a class by the values of columns, with one call. Values here hold no quotes: refs, names that we gave."""
     terms = " and ".join(f'field "{column}"="{value}"' for column, value in where.items())

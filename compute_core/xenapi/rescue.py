@@ -15,7 +15,7 @@ from compute_core.model.instances import RUNNING, Instance
 from compute_core.xenapi import marks, records
 from compute_core.xenapi.boot import release_of
 from compute_core.xenapi.boot_lock import lock, unlock
-from compute_core.xenapi.certainty import all_of, certain, destroy, one_of
+from compute_core.xenapi.certainty import all_of, certain, destroy, named_vm, one_of
 from compute_core.xenapi.errors import TransferFailed
 from compute_core.xenapi.guest_agent_rules import mark_of
 from compute_core.xenapi.image_cache import ImageCache
@@ -130,7 +130,7 @@ async def _root_of(xapi: XenApi, vm: str) -> str:
 
 
 async def _create(xapi: XenApi, record: Mapping[str, Any], label: str) -> str:
-    return await certain(xapi.call("VM.create", record), lambda: one_of(xapi, "VM", {"name__label": label}))
+    return await certain(xapi.call("VM.create", record), lambda: named_vm(xapi, label))
 
 
 async def _attach(xapi: XenApi, vm: str, vdi: str, device: str) -> None:

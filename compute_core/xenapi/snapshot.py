@@ -13,7 +13,7 @@ from uuid import UUID
 
 from compute_core.model.images import Image
 from compute_core.xenapi import marks
-from compute_core.xenapi.certainty import all_of, certain, destroy, one_of
+from compute_core.xenapi.certainty import all_of, certain, destroy, named_vm
 from compute_core.xenapi.disk_chains import Chains, settled
 from compute_core.xenapi.errors import TransferFailed
 from compute_core.xenapi.image_stream import Images
@@ -91,7 +91,7 @@ async def unmarked_copy(xapi: XenApi, root: str) -> str | None:
 async def _quiesced(xapi: XenApi, vm: str, root: str, undo: Undo) -> AsyncGenerator[str]:
     """The whole VM is copied, through the guest: its disks and their snapshots go with it."""
     name = quiesced_label(vm)
-    whole = await certain(xapi.call("VM.snapshot_with_quiesce", vm, name), lambda: one_of(xapi, "VM", {"name__label": name}))
+    whole = await certain(xapi.call("VM.snapshot_with_quiesce", vm, name), lambda: named_vm(xapi, name))
     undo.add("remove the snapshot of the VM", lambda: remove_quiesced(xapi, vm))
     vdis = await _vdis(xapi, whole)
     copy = next((ref for ref, vdi in vdis.items() if vdi["snapshot_of"] == root), None)

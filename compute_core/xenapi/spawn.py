@@ -9,7 +9,7 @@ from compute_core.model.images import Image
 from compute_core.model.instances import Instance
 from compute_core.xenapi import records
 from compute_core.xenapi.boot import boot_members, kernels_of, release_of
-from compute_core.xenapi.certainty import certain, one_of
+from compute_core.xenapi.certainty import certain, named_vm, one_of
 from compute_core.xenapi.grants import give_vgpus, granted, has_wishes
 from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.interfaces import give
@@ -60,7 +60,7 @@ async def spawn(
 async def _create_vm(xapi: XenApi, place: Place, instance: Instance, image: Image, note: str) -> str:
     grants = replace(await granted(xapi, place, instance.flavor), note=note)
     record = records.vm_record(instance, image, place.host, grants)
-    return await certain(xapi.call("VM.create", record), lambda: one_of(xapi, "VM", {"name__label": instance.domain_name}))
+    return await certain(xapi.call("VM.create", record), lambda: named_vm(xapi, instance.domain_name))
 
 
 async def _attach(xapi: XenApi, vm: str, drive: Drive, instance: Instance) -> None:

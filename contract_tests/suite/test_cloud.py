@@ -74,6 +74,22 @@ def test_a_disk_s_other_config_is_replaced_whole(xapi: Any, made: Made) -> None:
     assert xapi.VDI.get_other_config(vdi) == made.mark(new="2")
 
 
+def test_a_device_s_other_config_is_replaced_whole(xapi: Any, made: Made) -> None:
+    """So a device is told whose it is."""
+    vbd = made.vbd(made.vm(), made.vdi(), other_config={"old": "1"})
+    xapi.VBD.set_other_config(vbd, {"new": "2"})
+    assert xapi.VBD.get_other_config(vbd) == {"new": "2"}
+
+
+def test_a_pool_is_called_as_somebody_says(xapi: Any, made: Made) -> None:
+    """Afterwards it is called as before."""
+    (pool,) = xapi.pool.get_all()
+    before, name = xapi.pool.get_name_label(pool), made.name()
+    made.later(xapi.pool.set_name_label, pool, before)
+    xapi.pool.set_name_label(pool, name)
+    assert xapi.pool.get_name_label(pool) == name
+
+
 def test_processor_parameters_are_added_one_by_one(xapi: Any, made: Made) -> None:
     """MAP_DUPLICATE_KEY ["VM", "VCPUs_params", vm, key] for one that is there."""
     vm = made.vm(VCPUs_params={"weight": "64"})

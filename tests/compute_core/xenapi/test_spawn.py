@@ -262,7 +262,7 @@ def test_a_lost_reply_is_looked_up_and_never_repeated(tmp_path: Path) -> None:
         await rig.spawn(an_instance())
         return [name for name in rig.undisturbed() if name.startswith("VM.")]
 
-    assert over_rig(tmp_path, body) == ["VM.create", "VM.get_all_records_where", "VM.start_on"]
+    assert over_rig(tmp_path, body) == ["VM.create", "VM.get_by_name_label", "VM.start_on"]
 
 
 def test_a_request_that_was_never_done_is_not_taken_for_done(tmp_path: Path) -> None:
@@ -276,4 +276,4 @@ def test_a_request_that_was_never_done_is_not_taken_for_done(tmp_path: Path) -> 
             await rig.spawn(an_instance())
         return [name for name in rig.undisturbed() if name.startswith("VM.")], rig.left()
 
-    assert over_rig(tmp_path, body) == (["VM.create", *["VM.get_all_records_where"] * 3], NOTHING)
+    assert over_rig(tmp_path, body) == (["VM.create", *["VM.get_by_name_label"] * 3], NOTHING)
