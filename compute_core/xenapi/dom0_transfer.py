@@ -90,8 +90,8 @@ async def standing_still(xapi: XenApi, place: Place, disks: Sequence[ParcelDisk]
     async with Undo("snapshots of disks that are sent") as undo:
         copies: list[str] = []
         for disk in disks:
+            undo.add("destroy the snapshot", lambda disk=disk: _forget_copy(xapi, disk.vdi))  # type: ignore[misc]
             copy = await certain(xapi.call("VDI.snapshot", disk.vdi, {}), lambda disk=disk: unmarked_copy(xapi, disk.vdi))  # type: ignore[misc]
-            undo.add("destroy the snapshot", lambda copy=copy: destroy(xapi, "VDI", copy))  # type: ignore[misc]
             copies.append(copy)
         for disk, copy in zip(disks, copies, strict=True):
             if before.will_coalesce(disk.vdi):
@@ -99,6 +99,13 @@ async def standing_still(xapi: XenApi, place: Place, disks: Sequence[ParcelDisk]
         yield
         for copy in copies:
             await destroy(xapi, "VDI", copy)
+
+
+async def _forget_copy(xapi: XenApi, vdi: str) -> None:
+    """Its making may have been broken off, so it is looked for."""
+    copy = await unmarked_copy(xapi, vdi)
+    if copy is not None:
+        await destroy(xapi, "VDI", copy)
 
 
 async def forget_snapshots(xapi: XenApi, label: str, instance_uuid: str) -> None:
