@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,6 @@ def test_a_member_of_a_pool_is_switched_off_and_on(tmp_path: Path) -> None:
             fault = listed(tmp_path)["xs00002"]["upkeep"]["fault"] or ""
             if fault:
                 break
-            time.sleep(0.1)
         assert "xs00002 has no power_on_mode" in fault
 
 
