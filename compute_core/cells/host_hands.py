@@ -34,14 +34,11 @@ class Hands:
     async def ask(self, host: str, request: str, **arguments: Any) -> Any:
         """One of the agents' HOST_REQUESTS. HostUnreachable, Conflict."""
         asked = {"request": request, "arguments": arguments}
-        return await self.healing.bus.call(f"compute.{host}", "tend", asked, LONG_S.get(request, self.settings.call_timeout_s))
-
-    async def told(self, host: str, question: str, **arguments: Any) -> Any:
-        """As ``ask``, for what has an answer: an agent that ended over it has told nothing."""
-        answer = await self.ask(host, question, **arguments)
-        if answer is None:
-            raise HostUnreachable(f"The agent of {host} ended before it answered {question}.")
-        return answer
+        timeout_s = LONG_S.get(request, self.settings.call_timeout_s)
+        said = await self.healing.bus.call(f"compute.{host}", "tend", asked, timeout_s)
+        if said is None:
+            raise HostUnreachable(f"The agent of {host} ended before it had done {request}.")
+        return said["answer"]
 
     async def use(self, host: str, *, is_enabled: bool, reason: str | None) -> None:
         """Have servers come to a host, or not."""
@@ -55,13 +52,13 @@ class Hands:
         """Whether it runs, and its boot time is another one than it was. One whose agent is not heard of has not."""
         if not self.table.is_up(host):
             return False
-        state = await self.told(host, "state")
+        state = await self.ask(host, "state")
         return bool(state["is_live"] and state["boot_time"] != since)
 
     async def is_off(self, host: str) -> bool:
         """By the word of its pool, where it still has a voice there, or by its silence."""
         try:
-            return not self.table.is_up(host) or not (await self.told(host, "state"))["is_live"]
+            return not self.table.is_up(host) or not (await self.ask(host, "state"))["is_live"]
         except HostUnreachable:
             return not self.table.is_up(host)
 

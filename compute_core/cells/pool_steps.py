@@ -53,7 +53,7 @@ def leader(hands: Hands, pool: str) -> ComputeNode:
 async def _is_member(hands: Hands, job: Upkeep) -> bool:
     """Whether the pool's master knows the host, whatever that says itself."""
     uuid = hands.node(job.host).report.hypervisor_uuid
-    return bool(await hands.told(leader(hands, job.pool).report.host, "has_member", uuid=uuid))
+    return bool(await hands.ask(leader(hands, job.pool).report.host, "has_member", uuid=uuid))
 
 
 async def _or_restored(hands: Hands, job: Upkeep, request: str, **arguments: str) -> None:

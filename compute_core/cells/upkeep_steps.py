@@ -54,7 +54,7 @@ async def _close(hands: Hands, job: Upkeep) -> Upkeep:
         await hands.ask(job.host, "disable")
         return replace(job, stage="in maintenance", fault="")
     if job.boot_time is None:
-        return replace(job, boot_time=(await hands.told(job.host, "state"))["boot_time"])
+        return replace(job, boot_time=(await hands.ask(job.host, "state"))["boot_time"])
     await hands.ask(job.host, job.then, boot_time=job.boot_time)
     return replace(job, stage="going down", fault="")
 

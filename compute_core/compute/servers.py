@@ -161,10 +161,10 @@ class Servers:
             return answer
 
     async def tend(self, request: str, arguments: Any) -> Any:
-        """One of HOST_REQUESTS, about the host as a whole. Conflict with XenServer's reason when it is refused."""
+        """One of HOST_REQUESTS, about the host as a whole: ``{"answer": ...}``. Conflict with XenServer's reason when it is refused."""
         log.info("%s: %s the host", self.name, request)
         try:
-            return await HOST_REQUESTS[request](self.host, arguments)
+            return {"answer": await HOST_REQUESTS[request](self.host, arguments)}
         except XenApiFailure as failure:
             raise Conflict(f"{self.name}: {request} is refused: {failure}") from failure
         except Unanswered as problem:

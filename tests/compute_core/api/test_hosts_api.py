@@ -26,7 +26,7 @@ class Host:
     async def tend(self, request: str, arguments: Mapping[str, Any]) -> Any:
         self.asked.append((request, arguments))
         self.boots += request == "reboot"
-        return {"is_enabled": True, "is_live": request != "shutdown", "boot_time": str(self.boots), "pool": ""}
+        return {"answer": {"is_enabled": True, "is_live": request != "shutdown", "boot_time": str(self.boots), "pool": ""}}
 
 
 async def with_hosts(api: Api) -> dict[str, Host]:

@@ -42,7 +42,7 @@ class Keeper(Mover):
         self.tended.append(request)
         if request in self.refused:
             raise Conflict(f"{self.host}: {request} is refused: {self.refused[request]}")
-        return await getattr(self, f"_{request}")(arguments)
+        return {"answer": await getattr(self, f"_{request}")(arguments)}
 
     async def _state(self, _: Mapping[str, Any]) -> Any:
         return {"is_enabled": self.is_host_enabled, "is_live": self.is_live, "boot_time": str(self.boots), "pool": self.pool}

@@ -14,7 +14,7 @@ from tests.compute_core.simulated import is_dead
 
 
 async def tend(site: Site, request: str, **arguments: Any) -> Any:
-    return await site.bus.call("compute.xs1", "tend", {"request": request, "arguments": arguments}, 60.0)
+    return (await site.bus.call("compute.xs1", "tend", {"request": request, "arguments": arguments}, 60.0))["answer"]
 
 
 def test_a_host_tells_how_it_is_and_is_put_out_of_use(tmp_path: Path) -> None:
