@@ -16,12 +16,12 @@ import click
 from compute_core.api.backup_commands import ACCESS, backup, logged_in
 from compute_core.api.care_commands import CARE_COMMANDS
 from compute_core.api.host_commands import hosts
-from compute_core.care_options import CARE_OPTIONS, cared
 from compute_core.firstgen.cli import firstgen
-from compute_core.host_options import HOST_OPTIONS, first_line, hosts_of, path_option, with_options
 from compute_core.installer.cli import dom0
-from compute_core.network_options import NETWORK_OPTIONS
-from compute_core.rsync_option import RSYNC_OPTIONS
+from compute_core.options.care import CARE_OPTIONS, cared
+from compute_core.options.hosts import HOST_OPTIONS, first_line, hosts_of, path_option, with_options
+from compute_core.options.networks import NETWORK_OPTIONS
+from compute_core.options.rsync import RSYNC_OPTIONS
 from compute_core.tables import Column, Refused, json_option, show
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from compute_core.bus.seal import Seal, new_key
 from compute_core.cells.api_cell import ApiCell
 from compute_core.cells.compute_cell import ComputeCell
 from compute_core.cells.settings import ApiCellSettings, ComputeCellSettings
-from compute_core.compute.manager import ComputeManager
+from compute_core.compute.manager import AgentServices, ComputeManager
 from compute_core.compute.settings import AgentSettings
 from compute_core.identity.embedded import EmbeddedIdentity
 from compute_core.images.embedded import EmbeddedImageStore
@@ -283,9 +283,8 @@ def host_agent(host: HostEntry, cloud: CloudApplication) -> Agent:
         rsync=cloud.settings.rsync_of(host), filtering=cloud.settings.filtering, rxtx_base_kib_s=cloud.settings.rxtx_base_kib_s,
     )  # fmt: skip
     chance = cloud.chance(f"agent {host.name}")
-    return ComputeManager(
-        settings, session, cloud.bus, cloud.images, chance, volumes=cloud.volumes, networks=cloud.networks, clock=cloud.clock
-    )  # fmt: skip
+    services = AgentServices(cloud.images, cloud.volumes, cloud.networks, cloud.clock)
+    return ComputeManager(settings, session, cloud.bus, services, chance)
 
 
 def _agent_rules(path: Path | None) -> AgentRules:

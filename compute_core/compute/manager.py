@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 
 from compute_core.bus.port import Bus
@@ -45,32 +45,25 @@ SILENCE = (XenApiFailure, Unanswered, HostUnreachable)
 """The host does not answer, or not as it should: tried again later."""
 
 
+@dataclass(frozen=True, slots=True)
+class AgentServices:
+    """Whom an agent asks for what its host has not. Without a ``clock`` it does not know when images were used, and none goes by itself."""
+
+    images: ImageStore
+    volumes: Attachments | None = None
+    networks: PortFilters | None = None
+    clock: Clock | None = None
+
+
 class ComputeManager:
-    """The agent of ``settings.host``. ``chance`` is its stream of chance; the session is closed with it.
+    """The agent of ``settings.host``. ``chance`` is its stream of chance; the session is closed with it."""
 
-    Without a ``clock`` it does not know when images were used, and none goes by itself.
-    """
-
-    def __init__(
-        self,
-        settings: AgentSettings,
-        session: Session,
-        bus: Bus,
-        images: ImageStore,
-        chance: Random,
-        *,
-        volumes: Attachments | None = None,
-        clock: Clock | None = None,
-        networks: PortFilters | None = None,
-    ) -> None:
+    def __init__(self, settings: AgentSettings, session: Session, bus: Bus, services: AgentServices, chance: Random) -> None:
         self._settings = settings
         self._session = session
         self._bus = bus
-        self._images = images
+        self._services = services
         self._chance = chance
-        self._volumes = volumes
-        self._networks = networks
-        self._clock = clock
         self._cell = Cell(bus, settings.cell, settings.host)
         self._vms = Vms()
         self._operations = Operations()
@@ -138,24 +131,24 @@ class ComputeManager:
         cache = self._cache(place)
         peers = BusPeers(self._bus, self._cell)
         host = Host(
-            self._settings, self._session, place, self._images, cache, self._vms, peers, Targets(place.host),
-            volumes=self._volumes, networks=self._networks, filters=self._filtering(place),
+            self._settings, self._session, place, self._services.images, cache, self._vms, peers, Targets(place.host),
+            volumes=self._services.volumes, networks=self._services.networks, filters=self._filtering(place),
         )  # fmt: skip
         return Servers(host, self._cell, self._operations, asyncio.Semaphore(self._settings.concurrent_builds))
 
     def _filtering(self, place: Place) -> Filtering | None:
         """Who keeps servers to their groups, where flows of the switch are to do so."""
-        if self._settings.filtering != "flows" or self._networks is None:
+        if self._settings.filtering != "flows" or self._services.networks is None:
             return None
         dom0 = Dom0(self._session, place.host)
-        filters = Filtering(self._settings.host, dom0, self._vms, self._networks, self._settings.retry_s)
+        filters = Filtering(self._settings.host, dom0, self._vms, self._services.networks, self._settings.retry_s)
         self._vms.on_domain = filters.note
         return filters
 
     def _cache(self, place: Place) -> ImageCache:
         settings = self._settings
         fitting = Plugged(settings.compute_vm) if settings.compute_vm else Streamed()
-        return ImageCache(place, self._images, copies_whole=settings.copies_whole, fitting=fitting, clock=self._clock)
+        return ImageCache(place, self._services.images, copies_whole=settings.copies_whole, fitting=fitting, clock=self._services.clock)
 
     async def _keep_reporting(self, servers: Servers, group: asyncio.TaskGroup) -> None:
         await asyncio.sleep(self._varied(self._settings.settle_s))

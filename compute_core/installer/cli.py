@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compute_core.host_options import HOST_OPTIONS, first_line, hosts_of, path_option, with_options
+from compute_core.options.hosts import HOST_OPTIONS, first_line, hosts_of, path_option, with_options
 from compute_core.tables import Column, Refused, json_option, show
 
 if TYPE_CHECKING:

@@ -72,9 +72,9 @@ class Instance:
     """One server. Its compute cell owns it; every change there raises ``update_seq``, and the API cell keeps the newest copy.
 
     ``locked_by`` is "owner" or "admin", "" while it is not locked. ``new_flavor`` is what it is being resized to, ``old_flavor`` what it
-    was resized from and may be taken back to; both None while neither is so. ``encrypted_password`` is its administrator's, for the owner of
-    its key to read, in base64. ``pending`` are members, in their JSON form, as they will be
-    when what is under way has ended well.
+    was resized from and may be taken back to; both None while neither is so. ``encrypted_password`` is its administrator's, for the
+    owner of its key to read, in base64. ``pending`` are members, in their JSON form, as they will be when what is under way has ended
+    well.
     """
 
     uuid: str

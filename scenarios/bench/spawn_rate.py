@@ -20,7 +20,7 @@ from typing import Any
 import uvloop
 
 from compute_core.bus.in_process import InProcessBus
-from compute_core.compute.manager import ComputeManager
+from compute_core.compute.manager import AgentServices, ComputeManager
 from compute_core.compute.settings import AgentSettings
 from compute_core.images.embedded import EmbeddedImageStore
 from compute_core.model.clock import Clock
@@ -137,7 +137,7 @@ async def _agents(urls: Sequence[str], bus: InProcessBus, images: EmbeddedImageS
 def _agent(name: str, url: str, bus: InProcessBus, images: EmbeddedImageStore) -> ComputeManager:
     session = Session(Login(Account(url, "root", "xenroot"), HttpTransport))
     settings = AgentSettings(name, CELL, url, heartbeat_s=QUIET_S, settle_s=QUIET_S, event_wait_s=QUIET_S)
-    return ComputeManager(settings, session, bus, images, Random(name))
+    return ComputeManager(settings, session, bus, AgentServices(images), Random(name))
 
 
 async def _image(folder: Path) -> tuple[EmbeddedImageStore, Image]:

@@ -49,7 +49,7 @@ def test_hosts_say_how_disks_of_servers_come_and_go(tmp_path: Path) -> None:
     assert [usual.rsync_of(host) for host in hosts] == [None, Rsync(), None]
     assert [told.rsync_of(host) for host in hosts] == [Rsync(port=2222), Rsync(port=2222), None]
     assert refusal(tmp_path, json.dumps([{**GOOD[0], "disks_by": "ftp"}]), password="p") == (
-        "/hosts.json:1: disks_by is 'ftp'. Cure: write \"rsync\" or \"xenapi\", or leave it out."
+        '/hosts.json:1: disks_by is \'ftp\'. Cure: write "rsync" or "xenapi", or leave it out.'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def test_no_password_is_in_a_database_or_a_log(tmp_path: Path, caplog: pytest.Lo
         cloud.agents[0].holds.add("rescue")
         cloud.agents[1].holds.add("rescue")
         assert (await act(cloud, server, {"rescue": secret})).status == 200
-        files = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+        files = await asyncio.to_thread(lambda: {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()})
         assert [file.name for file, content in files.items() if b"Zy7-secret" in content] == []
         assert any(server.encode() in content for file, content in files.items() if ".db" in file.name)
 

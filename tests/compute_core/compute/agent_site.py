@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from compute_core.bus.in_process import InProcessBus
-from compute_core.compute.manager import ComputeManager
+from compute_core.compute.manager import AgentServices, ComputeManager
 from compute_core.compute.settings import AgentSettings
 from compute_core.images.embedded import EmbeddedImageStore
 from compute_core.model.clock import Clock
@@ -123,7 +123,7 @@ class Site:
         """The agent at work; at the end it is killed, as a process is."""
         clock = Clock.starting(EPOCH)
         session = session_over(self.wire, URL)
-        manager = ComputeManager(self.settings, session, self.bus, self.images, Random(1), volumes=self.volumes, clock=clock)
+        manager = ComputeManager(self.settings, session, self.bus, AgentServices(self.images, self.volumes, clock=clock), Random(1))
         work = asyncio.create_task(manager.run())
         try:
             ready = asyncio.create_task(manager.ready())

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from compute_core.compute.manager import ComputeManager
+from compute_core.compute.manager import AgentServices, ComputeManager
 from compute_core.model.instances import RUNNING, SHUTDOWN, Instance, Vif
 from compute_core.model.json import to_json
 from compute_core.model.networks import Passage, PortFilter
@@ -93,7 +93,7 @@ def with_ports(folder: Path, body: Callable[[Site, Ports], Any], **more: Any) ->
 async def agent(site: Site, ports: Ports, **settings: Any) -> AsyncIterator[None]:
     """The agent at work with a network service."""
     told = replace(SETTINGS, **settings)
-    manager = ComputeManager(told, session_over(site.wire, URL), site.bus, site.images, Random(1), networks=ports)
+    manager = ComputeManager(told, session_over(site.wire, URL), site.bus, AgentServices(site.images, networks=ports), Random(1))
     work = asyncio.create_task(manager.run())
     try:
         await manager.ready()

@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from compute_core.bus.port import Bus, Endpoint, Serving
-from compute_core.compute.manager import ComputeManager
+from compute_core.compute.manager import AgentServices, ComputeManager
 from compute_core.compute.settings import AgentSettings
 from compute_core.model.volumes import Attachment, Connection, Volume
+from compute_core.networks.port import PortFilters
 from compute_core.settings import HostEntry
 from compute_core.volumes.port import Attachments, Connector
 from compute_core.wiring import CloudApplication
@@ -242,11 +243,9 @@ class MortalAgent:
         session = Session(Login(Account(host.url, host.user, host.password), self.life.dial))
         settings = AgentSettings(host=host.name, cell=cloud.settings.cell, url=host.url, rsync=cloud.settings.rsync_of(host))
         chance = cloud.chance(f"agent {host.name}")
-        services: dict[str, Any] = {
-            "volumes": LivingVolumes(cloud.volumes, self.life),
-            "networks": LivingNetworks(cloud.networks, self.life),
-        }
-        manager = ComputeManager(settings, session, LifeLine(cloud.bus, self.life), cloud.images, chance, **services)
+        volumes, networks = LivingVolumes(cloud.volumes, self.life), LivingNetworks(cloud.networks, self.life)
+        services = AgentServices(cloud.images, volumes, cast("PortFilters", networks))
+        manager = ComputeManager(settings, session, LifeLine(cloud.bus, self.life), services, chance)
         self._work = asyncio.create_task(manager.run())
         ready = asyncio.create_task(manager.ready())
         ready.add_done_callback(lambda task: None if task.cancelled() else self._is_ready.set())

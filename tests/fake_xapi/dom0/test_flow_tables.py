@@ -14,7 +14,7 @@ ALL = [NORMAL, WEB, DROP]
 
 def test_a_flow_is_read_in_any_order_of_its_words() -> None:
     wanted = Flow(table=61, priority=90, match="in_port=3,ip,nw_src=10.0.0.1", actions="ct(table=62,zone=3)", cookie=0x69)
-    assert WEB == wanted
+    assert wanted == WEB
     assert parsed("in_port=3 nw_src=10.0.0.1,ip,cookie=105, priority=90, table=61, actions=ct(table=62,zone=3)") == wanted
     assert parsed("actions=NORMAL") == {**NORMAL, "priority": 32768}
     assert parsed("ip actions=ct(commit,zone=3),resubmit(,63)")["actions"] == "ct(commit,zone=3),resubmit(,63)"
@@ -49,8 +49,10 @@ def test_flows_are_shown_by_table_and_priority() -> None:
     assert shown([DROP, WEB, NORMAL]).splitlines() == [
         "NXST_FLOW reply (xid=0x4):",
         " cookie=0x0, duration=0.000s, table=0, n_packets=0, n_bytes=0, idle_age=0, priority=0 actions=NORMAL",
-        " cookie=0x69, duration=0.000s, table=61, n_packets=0, n_bytes=0, idle_age=0, "
-        "priority=90,in_port=3,ip,nw_src=10.0.0.1 actions=ct(table=62,zone=3)",
+        (
+            " cookie=0x69, duration=0.000s, table=61, n_packets=0, n_bytes=0, idle_age=0, "
+            "priority=90,in_port=3,ip,nw_src=10.0.0.1 actions=ct(table=62,zone=3)"
+        ),
         " cookie=0x0, duration=0.000s, table=61, n_packets=0, n_bytes=0, idle_age=0, priority=10,in_port=3 actions=drop",
     ]
 

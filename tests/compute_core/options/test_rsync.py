@@ -9,9 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from compute_core.host_options import with_options
 from compute_core.model.rsync import Rsync
-from compute_core.rsync_option import RSYNC_OPTIONS
+from compute_core.options.hosts import with_options
+from compute_core.options.rsync import RSYNC_OPTIONS
 
 
 def given(*words: str) -> tuple[int, str]:
@@ -47,6 +47,6 @@ def test_anything_else_is_refused_with_what_may_be_said(text: str) -> None:
 
 
 def test_what_the_page_shows_may_be_said() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "how-to" / "move-servers.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "move-servers.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"^    \$ \./inova core up .* --rsync (\S+)$", page, re.MULTILINE)
     assert given("--rsync", shown) == (0, repr(Rsync("root", 22, "/root/.ssh/moves", "/root/.ssh/moves_hosts", 50000)))

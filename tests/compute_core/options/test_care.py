@@ -6,9 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from compute_core.care_options import CARE_OPTIONS, cared
-from compute_core.host_options import with_options
 from compute_core.model.cached_images import EvictionPolicy
+from compute_core.options.care import CARE_OPTIONS, cared
+from compute_core.options.hosts import with_options
 from compute_core.settings import Settings
 
 
