@@ -5,6 +5,7 @@ Knows what to tell people; what is done is in `wiring` and behind the REST API.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -221,6 +222,7 @@ async def _serve(settings: Settings, clouds: Path) -> None:
         access = {"url": server.url, "user": admin.user, "project": admin.project, "password": admin.password}
         write_private(settings.state / ACCESS, json.dumps(access))
         await _until_ready(cloud.ready(), ended)
+        gc.freeze()  # the cloud lives as long as the process: the collector need not look through it again and again
         if not ended.is_set():
             click.echo(f"ready {server.url} hosts={len(settings.hosts)} clouds={clouds}")
         await ended.wait()
