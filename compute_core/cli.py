@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 STATE = Path("inova-state")
 ACCOUNTS = "accounts.json"
+COLLECT_AFTER = (20_000, 20, 100)
+"""When garbage is collected of a cloud that is up: it lives as long as the process, and hardly anything of it is garbage in cycles."""
 
 state_option = click.option(
     "--state", type=click.Path(path_type=Path, file_okay=False), default=STATE, show_default=True,
@@ -222,7 +224,8 @@ async def _serve(settings: Settings, clouds: Path) -> None:
         access = {"url": server.url, "user": admin.user, "project": admin.project, "password": admin.password}
         write_private(settings.state / ACCESS, json.dumps(access))
         await _until_ready(cloud.ready(), ended)
-        gc.freeze()  # the cloud lives as long as the process: the collector need not look through it again and again
+        gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
         if not ended.is_set():
             click.echo(f"ready {server.url} hosts={len(settings.hosts)} clouds={clouds}")
         await ended.wait()

@@ -192,7 +192,9 @@ def _refusing() -> Iterator[None]:
 
 
 def _run(order: Order, settings: Settings, saved: Saved | None, wishes: Wishes) -> None:
-    with asyncio.Runner(loop_factory=loop_of(wishes.watch)) as runner:
+    from fake_xapi.fleet.serving import few_collections
+
+    with few_collections(), asyncio.Runner(loop_factory=loop_of(wishes.watch)) as runner:
         runner.run(_serve(order, settings, saved, wishes))
 
 

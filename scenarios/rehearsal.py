@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from random import Random
 
 from fake_xapi.engine.virtual_time import run_virtual
-from fake_xapi.fleet.serving import new_event_loop
+from fake_xapi.fleet.serving import few_collections, new_event_loop
 from scenarios.disturb.hosts import HostDisturber
 from scenarios.figures import Finding, Results
 from scenarios.image import CheckedImages
@@ -33,8 +32,6 @@ PHASES: tuple[tuple[str, Phase], ...] = (
     ("check", settle_and_check),
     ("drain", drain),
 )
-COLLECT_AFTER = (20_000, 20, 100)
-"""Objects until the youngest are looked through, and how often that is done until older ones are as well."""
 MakeBed = Callable[[Scenario, int, Path], AbstractAsyncContextManager[Bed]]
 
 
@@ -48,17 +45,6 @@ def rehearse_virtually(scenario: Scenario, seed: int, journal: Path | None, watc
     """Rehearse without sockets on virtual time: with one seed, every run writes the same journal."""
     with few_collections():
         return run_virtual(_rehearse(scenario, seed, journal, watcher, in_process))
-
-
-@contextmanager
-def few_collections() -> Iterator[None]:
-    """A whole cloud is alive, and hardly anything of it is garbage in cycles: the collector looks through it seldom."""
-    usual = gc.get_threshold()
-    gc.set_threshold(*COLLECT_AFTER)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
 
 
 async def _rehearse(scenario: Scenario, seed: int, path: Path | None, watcher: Watcher, bed_for: MakeBed) -> Results:

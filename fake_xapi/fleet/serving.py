@@ -12,6 +12,9 @@ from contextlib import asynccontextmanager, contextmanager
 from fake_xapi.fleet.fleet import Fleet
 from fake_xapi.transports.http import HttpServer
 
+COLLECT_AFTER = (20_000, 20, 100)
+"""Objects until the youngest are looked through, and how often that is done until older ones are as well."""
+
 
 @asynccontextmanager
 async def served(fleet: Fleet, tls_port: int | None = None) -> AsyncIterator[None]:
@@ -69,3 +72,14 @@ def building() -> Iterator[None]:
     finally:
         gc.enable()
     gc.freeze()
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Where a whole cloud is alive, and hardly anything of it is garbage in cycles: the collector looks through it seldom."""
+    usual = gc.get_threshold()
+    gc.set_threshold(*COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)

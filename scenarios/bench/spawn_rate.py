@@ -21,6 +21,7 @@ from typing import Any
 import uvloop
 
 from compute_core.bus.in_process import InProcessBus
+from compute_core.cli import COLLECT_AFTER
 from compute_core.compute.manager import AgentServices, ComputeManager
 from compute_core.compute.settings import AgentSettings
 from compute_core.images.embedded import EmbeddedImageStore
@@ -123,13 +124,17 @@ async def _build(bus: InProcessBus, cell: Cell, image: Image, numbers: Sequence[
 
 @asynccontextmanager
 async def _agents(urls: Sequence[str], bus: InProcessBus, images: EmbeddedImageStore) -> AsyncIterator[None]:
+    """Agents at work, as `core up` lets them work."""
     agents = [_agent(str(number), url, bus, images) for number, url in enumerate(urls)]
     work = [asyncio.create_task(agent.run()) for agent in agents]
+    usual = gc.get_threshold()
     try:
         await asyncio.gather(*(agent.ready() for agent in agents))
-        gc.freeze()  # as `core up` does
+        gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
         yield
     finally:
+        gc.set_threshold(*usual)
         gc.unfreeze()
         for task in work:
             task.cancel()
