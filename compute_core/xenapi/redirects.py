@@ -32,7 +32,7 @@ async def put(
     try:
         await there.put(path, {**query, **_query(location)}, body.again(), length)
     except Redirected as again:
-        raise TransferFailed(f"PUT {path}: sent on from {location} to {again.location}") from again
+        raise TransferFailed(f"PUT {path}: sent on from {_where(location)} to {_where(again.location)}") from again
     finally:
         await there.close()
 
@@ -53,7 +53,7 @@ async def get(transport: Transport, dial: Dial, url: str, path: str, query: Mapp
             async for chunk in chunks:
                 yield chunk
     except Redirected as again:
-        raise TransferFailed(f"GET {path}: sent on from {location} to {again.location}") from again
+        raise TransferFailed(f"GET {path}: sent on from {_where(location)} to {_where(again.location)}") from again
     finally:
         await there.close()
 
@@ -64,6 +64,12 @@ def target(url: str, location: str) -> str:
     host, port = given.hostname or "", given.port or own.port
     name = f"[{host}]" if ":" in host else host
     return urlunsplit((own.scheme, f"{name}:{port}" if port else name, "", "", ""))
+
+
+def _where(location: str) -> str:
+    """Host and path, for people: the rest of a location has the session in it."""
+    given = urlsplit(location)
+    return f"{given.hostname or ''}{given.path}"
 
 
 def _query(location: str) -> dict[str, str]:

@@ -73,14 +73,16 @@ def test_a_disk_goes_to_where_it_is_sent_with_all_its_bytes() -> None:
     assert (got, asked) == (b"a disk", ["/import_raw_vdi?vdi=x+y", "/export_raw_vdi?vdi=x"])
 
 
-def test_one_that_is_sent_on_twice_goes_nowhere() -> None:
+def test_one_that_is_sent_on_twice_goes_nowhere_and_tells_nobody_the_session() -> None:
     async def run() -> None:
         async with served(sending_on("http://127.0.0.1:9")) as there, served(sending_on(there.url)) as here:
             transport = HttpTransport(here.url)
-            with pytest.raises(TransferFailed, match="PUT /i: sent on from"):
-                await redirects.put(transport, HttpTransport, here.url, "/i", {}, pieces(3), 3000)
-            with pytest.raises(TransferFailed, match="GET /e: sent on from"):
-                _ = [chunk async for chunk in redirects.get(transport, HttpTransport, here.url, "/e", {})]
+            with pytest.raises(TransferFailed) as put:
+                await redirects.put(transport, HttpTransport, here.url, "/i", {"session_id": "secret"}, pieces(3), 3000)
+            with pytest.raises(TransferFailed) as got:
+                _ = [chunk async for chunk in redirects.get(transport, HttpTransport, here.url, "/e", {"session_id": "secret"})]
+            assert str(put.value) == "PUT /i: sent on from 127.0.0.1/i to 127.0.0.1/i"
+            assert str(got.value) == "GET /e: sent on from 127.0.0.1/e to 127.0.0.1/e"
             await transport.close()
 
     asyncio.run(run())
