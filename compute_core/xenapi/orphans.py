@@ -187,7 +187,7 @@ def _srs(sight: Sight, asked: Asked) -> Iterator[Found]:
         if not is_ours(sr) or ref in used or asked.is_held(sr["uuid"]):
             continue
         hosts = {sight.tables["pbd"][pbd]["host"] for pbd in sr["PBDs"] if pbd in sight.tables["pbd"]}
-        if hosts <= {sight.place.host}:
+        if hosts == {sight.place.host} or (sight.place.is_alone and not hosts):
             yield Found(Orphan("SR", sr["uuid"], sr["name_description"], "no VM has a volume of this target"), ref, sr)
 
 

@@ -186,7 +186,8 @@ def test_targets_that_no_vm_uses_are_orphans_unless_another_host_has_them(place:
         "pbd": {"p1": {"host": "host"}, "p2": {"host": "other"}},
         "vdi": {"d": vdi("lun", ("b",), "3")},
     }
-    assert dict.fromkeys(("left", "unplugged"), "no VM has a volume of this target") == seen(tables, place)
+    left = ("left", "unplugged") if place.is_alone else ("left",)  # one that no host has may be another agent's, just introduced
+    assert dict.fromkeys(left, "no VM has a volume of this target") == seen(tables, place)
 
 
 def test_tasks_that_nobody_works_for_and_idle_folders_are_orphans() -> None:
