@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from compute_core.model.instances import domain_name
 from compute_core.model.orphans import Cleaned, Kind
-from compute_core.xenapi import marks
 from compute_core.xenapi.certainty import certain, destroy
 from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
-from compute_core.xenapi.former import remove_former
 from compute_core.xenapi.orphans import FILES_IDLE_S, Found
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.plugins import Dom0, PluginRefusal
-from compute_core.xenapi.removal import remove
-from compute_core.xenapi.rescue import remove_rescue
+from compute_core.xenapi.removal import remove_one
 from compute_core.xenapi.session import XenApi
 from compute_core.xenapi.sweep import end_task
 from compute_core.xenapi.targets import Targets
@@ -36,13 +32,7 @@ async def clean(xapi: XenApi, place: Place, targets: Targets, found: Found) -> C
 
 
 async def _vm(xapi: XenApi, _: Place, __: Targets, found: Found) -> None:
-    server = found.orphan.server
-    if marks.former_of(found.record):
-        await remove_former(xapi, server, domain_name(server))
-    elif marks.rescue_of(found.record):
-        await remove_rescue(xapi, server)
-    else:
-        await remove(xapi, server, domain_name(server), found.orphan.id)
+    await remove_one(xapi, found.ref, found.orphan.server)
 
 
 async def _vdi(xapi: XenApi, _: Place, __: Targets, found: Found) -> None:

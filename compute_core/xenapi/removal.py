@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from compute_core.xenapi import marks
-from compute_core.xenapi.certainty import any_of, destroy
+from compute_core.xenapi.certainty import all_of, any_of, destroy
 from compute_core.xenapi.errors import XenApiFailure
+from compute_core.xenapi.place import NULL
 from compute_core.xenapi.power import reach
 from compute_core.xenapi.session import XenApi
 
@@ -33,6 +34,39 @@ async def remove(xapi: XenApi, instance_uuid: str, label: str, vm_uuid: str = ""
             await destroy(xapi, "VDI", vdi)
     for vm in vms:
         await destroy(xapi, "VM", vm)
+
+
+async def remove_one(xapi: XenApi, vm: str, instance_uuid: str) -> None:
+    """This VM of a server, of however many it has, and those of the server's disks that hang on no other. Again is fine, absent is fine.
+
+    Disks that hang on none stay: they may be of another one that is being built. So does what a rescue VM borrows from its server.
+    """
+    record = await _record(xapi, "VM", vm)
+    if record is None or instance_uuid not in (marks.instance_of(record), marks.former_of(record), marks.rescue_of(record)):
+        return
+    if record["power_state"] != "Halted" or record["current_operations"]:
+        await _halt(xapi, vm)
+    vbds = await all_of(xapi, "VBD", {"VM": vm})
+    for vdi in sorted({vbd["VDI"] for vbd in vbds.values()} - {NULL}):
+        disk = await _record(xapi, "VDI", vdi)
+        if disk is not None and marks.instance_of(disk) == instance_uuid and _is_own(record, disk, vbds):
+            await destroy(xapi, "VDI", vdi)
+    await destroy(xapi, "VM", vm)
+
+
+def _is_own(vm: Mapping[str, Any], vdi: Mapping[str, Any], vbds: Container[str]) -> bool:
+    is_rescue_disk = vdi["other_config"].get(marks.DISK) == "rescue"
+    return all(vbd in vbds for vbd in vdi["VBDs"]) and is_rescue_disk == bool(marks.rescue_of(vm))
+
+
+async def _record(xapi: XenApi, cls: str, ref: str) -> Mapping[str, Any] | None:
+    try:
+        record: Mapping[str, Any] = await xapi.call(f"{cls}.get_record", ref)
+    except XenApiFailure as failure:
+        if failure.code != "HANDLE_INVALID":
+            raise
+        return None
+    return record
 
 
 async def remove_vm(xapi: XenApi, vm: str) -> None:

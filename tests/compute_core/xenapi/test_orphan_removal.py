@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from compute_core.model.orphans import Kind
+from compute_core.model.orphans import Kind, Orphan
 from compute_core.xenapi import marks
 from compute_core.xenapi import orphan_removal as removal_module
 from compute_core.xenapi import orphans as orphan_module
@@ -149,6 +149,35 @@ def test_an_orphan_goes_with_all_that_is_its_own_and_what_is_somebodys_stays(tmp
         assert [each.orphan.kind for each in again] == []
     elif name != "port":
         assert (again, left) == ([], SOMEBODYS)
+
+
+async def _double(rig: Rig, **mark: str) -> Found:
+    """A left-over of the running server with a disk of its own, that has the server's root disk attached as well."""
+    (server,) = await rig.session.call("VM.get_by_name_label", f"instance-{UUID}")
+    (vbd,) = await rig.session.call("VM.get_VBDs", server)
+    root = await rig.session.call("VBD.get_VDI", vbd)
+    vm = await rig.session.call("VM.create", {**VM_RECORD, "name_label": f"instance-{UUID}", "other_config": mark})
+    marked = {marks.INSTANCE: UUID, marks.DISK: "root"}
+    own = await rig.session.call("VDI.create", vdi_record(rig.place.sr, "its own", 1 << 20, marked))
+    await rig.session.call("VDI.create", vdi_record(rig.place.sr, "nobody's yet", 1 << 20, marked))
+    await rig.session.call("VBD.create", vbd_record(vm, own))
+    await rig.session.call("VBD.create", {**vbd_record(vm, root), "userdevice": "1", "mode": "RO"})
+    record = await rig.session.call("VM.get_record", vm)
+    return Found(Orphan("VM", record["uuid"], record["name_label"], "its server is on another host", UUID), vm, record)
+
+
+@pytest.mark.parametrize(("mark", "disks"), [(marks.INSTANCE, []), (marks.FORMER, []), (marks.RESCUE, ["its own"])])
+def test_a_double_goes_alone_and_the_server_with_its_disks_stays(tmp_path: Path, mark: str, disks: list[str]) -> None:
+    async def body(rig: Rig) -> Any:
+        await rig.spawn(an_instance(vifs=()))
+        double = await _double(rig, **{mark: UUID})
+        problems = [(await clean(rig.session, rig.place, Targets(rig.place.host), double)).problem for _ in range(2)]
+        (server,) = await rig.session.call("VM.get_by_name_label", f"instance-{UUID}")
+        return problems, await rig.session.call("VM.get_power_state", server), rig.left()
+
+    label = f"instance-{UUID}"
+    left = {"VM": [label], "VBD": ["0"], "VIF": [], "VDI": sorted([label, "nobody's yet", *disks]), "task": []}
+    assert over_rig(tmp_path, body) == (["", ""], "Running", left)
 
 
 def test_one_that_cannot_go_says_why(tmp_path: Path) -> None:
