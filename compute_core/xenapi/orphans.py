@@ -121,8 +121,20 @@ def _vms(sight: Sight, asked: Asked) -> Iterator[Found]:
         why = lost(asked.known.get(uuid))
         if why and not asked.is_busy(uuid):
             size = sum(disk["physical_utilisation"] for disk in _disks_of(sight, vm))
-            orphan = Orphan("VM", vm["uuid"], vm["name_label"], why, uuid, size, is_certain=uuid in asked.known)
+            orphan = Orphan("VM", vm["uuid"], vm["name_label"], why, uuid, size, is_certain=_is_certain(sight, asked, uuid))
             yield Found(orphan, ref, vm)
+
+
+def _is_certain(sight: Sight, asked: Asked, server: str) -> bool:
+    """In a pool a server that is "on another host" may have been brought here by a person, by HA or WLB: its only VM is no left-over."""
+    known = asked.known.get(server)
+    if known is None:
+        return False
+    return sight.place.is_alone or known.is_gone or any(_is_elsewhere(sight, vm, server) for vm in sight.tables["vm"].values())
+
+
+def _is_elsewhere(sight: Sight, vm: Record, server: str) -> bool:
+    return marks.instance_of(vm) == server and not vm["is_a_template"] and not sight.is_home(vm)
 
 
 def _is_of_another_cell(vm: Record, cell: str) -> bool:

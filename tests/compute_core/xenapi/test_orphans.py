@@ -85,9 +85,16 @@ def test_vms_of_servers_that_are_not_here_are_orphans_and_no_others() -> None:
         "former": "its server was deleted",
         "rescue": "its server was deleted",
     }
-    assert seen({"vm": VMS}, POOLED) == expected
+    assert seen({"vm": VMS}, POOLED) == {**expected, "moved": "its server is on another host (perhaps)"}
     assert seen({"vm": VMS}) == expected | {"another host's": "its server was deleted"}
     assert [lost(KNOWN.get(name)) for name in ("here", "gone")] == ["", "its server was deleted"]
+
+
+@pytest.mark.parametrize("other", [{"instance_uuid": "elsewhere"}, {"former_of": "elsewhere"}, {"instance_uuid": "here"}])
+def test_in_a_pool_the_vm_of_a_server_of_another_host_is_certainly_a_double_only_when_it_has_one_there(other: dict[str, Any]) -> None:
+    tables = {"vm": {"1": vm("double", instance_uuid="elsewhere"), "2": vm("other", home="other", **other)}}
+    perhaps = "" if other == {"instance_uuid": "elsewhere"} else " (perhaps)"
+    assert seen(tables, POOLED) == {"double": f"its server is on another host{perhaps}"}
 
 
 def test_a_vm_weighs_what_its_own_disks_do() -> None:
