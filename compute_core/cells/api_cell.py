@@ -180,6 +180,7 @@ class ApiCell:
             await self._serving.close()
             self._serving = None
         await self._loops.close()
+        await self._servers.close()
 
     async def _updates(self, cell: str, updates: list[dict[str, Any]]) -> list[tuple[str, int]]:
         return await self._servers.take_news(cell, updates)

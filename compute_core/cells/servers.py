@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from compute_core.cells.copies import Taken, delete_here, gone, left_images, take_news
 from compute_core.cells.hand_over import HandOver
+from compute_core.cells.left_volumes import LeftVolumes
 from compute_core.cells.new_servers import check_image, disk_config, hints_of, how_many, new_instances, usage_of
 from compute_core.cells.new_volumes import image_on_disks, image_on_volume, with_volumes
 from compute_core.cells.outcomes import DELETING, failed
@@ -68,7 +69,12 @@ class CellServers:
         self._clock = clock
         self._chance = chance
         self._volumes = volumes
+        self._left = LeftVolumes(volumes)
         self._waiting = Waiting()
+
+    async def close(self) -> None:
+        """Give back no more volumes."""
+        await self._left.close()
 
     async def create_servers(self, context: RequestContext, request: ServerRequest) -> tuple[Instance, ...]:
         """See the port."""
@@ -85,7 +91,7 @@ class CellServers:
         try:
             new = await self._store.run(_add, drafts, max(request.min_count, 1), mapping, self._settings.quotas)
         except Forbidden:
-            await self._release_volumes(drafts)
+            self._left.leave(drafts)
             raise
         if cell:
             await self._hand_over.build(cell, new, sent, request.admin_password)
@@ -140,8 +146,8 @@ class CellServers:
         instance, mapping = await self._store.run(_seen_by, context, uuid)
         self._check_lock(context, instance)
         if not mapping.cell:
-            await self._release_volumes([instance])
             await self._store.run(delete_here, instance, self._clock.iso())
+            self._left.leave([instance])
             return
         await self._store.run(_mark_deleting, uuid, self._clock.iso(), self._clock.now().timestamp())
         await self._hand_over.delete(mapping.cell, instance, to_json(context))
@@ -240,23 +246,18 @@ class CellServers:
         return replace(changed, cell=mapping.cell)
 
     async def _take(self, cell: str, news: Sequence[Instance]) -> Taken:
-        """Take news in. Images that shelved servers no longer need, and volumes of servers that are gone, are given up first.
+        """Take news in. Images that shelved servers no longer need are given up first: so they are even if this is broken off.
 
-        So they are even if this is broken off.
+        Volumes of servers that are gone are given back afterwards, which no news waits for.
         """
-        await self._release_volumes(await self._store.run(gone, cell, news))
+        left = await self._store.run(gone, cell, news)
         for image_id in await self._store.run(left_images, cell, news):
             with contextlib.suppress(NotFound):
                 await self._images.delete(image_id)
         taken = await self._store.run(take_news, cell, news)
         self._waiting.tell(news)
+        self._left.leave(left)
         return taken
-
-    async def _release_volumes(self, left: Sequence[Instance]) -> None:
-        for instance in left:
-            if self._volumes is not None and instance.block_devices:
-                deleted = [device.volume_id for device in instance.block_devices if device.deletes_volume]
-                await self._volumes.release(instance.uuid, deleted)
 
     async def unlocked(self, context: RequestContext, uuid: str) -> Instance:
         """A server with which the caller may do something now. Conflict: it is locked."""

@@ -6,6 +6,7 @@ Which volumes there are is Cinder's affair: its own API makes, extends and delet
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -14,6 +15,8 @@ from compute_core.model.errors import Conflict, Invalid, NotFound
 from compute_core.model.volumes import Attachment, Connection, Snapshot, Volume
 from compute_core.volumes.cinder_views import attachment_of, connection_of, connector_of, is_connected, snapshot_of, volume_of
 from compute_core.volumes.port import Connector
+
+log = logging.getLogger(__name__)
 
 POLL_S = (0.2, 0.5, 1.0, 2.0)
 """Pauses between looks at a volume that Cinder is at work on; the last one repeats."""
@@ -181,17 +184,25 @@ class CinderVolumes:
         found = await self._wire.call("GET", f"/attachments?instance_id={instance_uuid}&all_tenants=1")
         await self._drop(each["id"] for each in found["attachments"])
         for volume_id in delete:
-            with suppress(NotFound):
-                await self._free(volume_id)
+            try:
+                await self._free(volume_id, instance_uuid)
                 await self.delete(volume_id)
+            except NotFound:
+                continue
+            except Conflict as reason:
+                log.warning("volume %s outlives its server: %s", volume_id, reason.message)
 
-    async def _free(self, volume_id: str) -> None:
-        """Wait until Cinder has let a volume go."""
+    async def _free(self, volume_id: str, instance_uuid: str) -> None:
+        """Wait until Cinder has let a volume go. Conflict: another server has it, or Cinder takes too long."""
         pauses, pause_s = iter(POLL_S), POLL_S[-1]
-        async with asyncio.timeout(PATIENCE_S):
-            while (await self.get(volume_id)).status in {"detaching", "in-use"}:
-                pause_s = next(pauses, pause_s)
-                await asyncio.sleep(pause_s)
+        end_s = asyncio.get_running_loop().time() + PATIENCE_S
+        while (volume := await self.get(volume_id)).status in {"detaching", "in-use"}:
+            if any(each.instance_uuid != instance_uuid for each in volume.attachments):
+                raise Conflict(f"Volume {volume_id} is another server's, too.")
+            if asyncio.get_running_loop().time() > end_s:
+                raise Conflict(f"Volume {volume_id} is still {volume.status} after {PATIENCE_S:.0f} s.")
+            pause_s = next(pauses, pause_s)
+            await asyncio.sleep(pause_s)
 
     async def _act(self, volume_id: str, action: str, told: Any = None) -> Any:
         return await self._wire.call("POST", f"/volumes/{volume_id}/action", {action: told})

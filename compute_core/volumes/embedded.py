@@ -5,6 +5,7 @@ A LUN cannot be wiped from here, so one that a project has written on is given t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from compute_core.volumes.copies import Ask, Copies
 from compute_core.volumes.luns import GIB, Lun
 from compute_core.volumes.port import Connector
 from compute_core.volumes.records import Record, RecordFiles
+
+log = logging.getLogger(__name__)
 
 
 class NoRoom(ComputeError):
@@ -226,7 +229,14 @@ class EmbeddedVolumes:
             if left != volume.attachments:
                 self._attached(volume, left)
             if volume.id in delete and not left and not record.is_deleted:
-                await self.delete(volume.id)
+                await self._deleted(volume.id)
+
+    async def _deleted(self, volume_id: str) -> None:
+        """One that need not be there any more; where it has to stay, that is said."""
+        try:
+            await self.delete(volume_id)
+        except Conflict as reason:
+            log.warning("volume %s outlives its server: %s", volume_id, reason.message)
 
     def _begun(self, record: Record) -> Volume:
         """A record that a host is to fill. Conflict: there is nobody who would."""

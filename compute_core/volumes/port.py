@@ -67,7 +67,7 @@ class Attachments(Protocol):
         """The way to it, or to a snapshot, for a host that copies it for the service. Conflict: the service copies by itself."""
 
     async def release(self, instance_uuid: str, delete: Collection[str] = ()) -> None:
-        """The server is gone: so are its attachments, and these of its volumes. Again is fine."""
+        """The server is gone: so are its attachments, and these of its volumes, but for what must stay. Again is fine."""
 
 
 class Volumes(Attachments, Protocol):

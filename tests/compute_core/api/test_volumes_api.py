@@ -202,6 +202,24 @@ def test_a_server_that_is_deleted_gives_its_volumes_back_or_takes_them_along(tmp
     over(tmp_path, body)
 
 
+def test_a_server_whose_volume_cannot_go_with_it_is_gone_and_so_is_the_next_one(tmp_path: Path) -> None:
+    async def body(api: Api) -> None:
+        server, second, made = await api.active(), await api.active(), await volume(api)
+        await attach(api, server, made, 79, delete_on_termination=True)
+        await api.settle()
+        (attachment,) = (await api.cloud.volumes.get(made)).attachments
+        await api.cloud.volumes.complete(attachment.id)
+        await api.cloud.volumes.snapshot(made, "u", forces=True)
+        await api.settle()
+        for each in (server, second):
+            await api.send("DELETE", f"/v2.1/servers/{each}")
+        await api.settle()
+        assert [(await api.send("GET", f"/v2.1/servers/{each}")).status for each in (server, second)] == [404, 404]
+        assert await status(api, made) == "available"
+
+    over(tmp_path, body)
+
+
 def test_nothing_else_of_an_attachment_is_changed(tmp_path: Path) -> None:
     async def body(api: Api) -> None:
         server, made, other = await api.active(), await volume(api), await volume(api)

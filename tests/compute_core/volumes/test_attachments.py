@@ -183,6 +183,35 @@ def test_a_server_that_is_gone_leaves_its_volumes_and_takes_some_along(tmp_path:
 
 
 @BOTH
+def test_a_volume_that_another_server_has_outlives_the_one_that_was_to_take_it_along(tmp_path: Path, kind: str) -> None:
+    async def body(volumes: Volumes, api: Api) -> None:
+        shared, gone = await made(api, is_multiattach=True), await made(api)
+        for server in (SERVER, OTHER):
+            attachment = await volumes.reserve(shared, server)
+            await volumes.connect(attachment.id, XS1, DEVICE)
+            await volumes.complete(attachment.id)
+        await volumes.reserve(gone, SERVER)
+        await volumes.release(SERVER, [shared, gone])
+        assert [(volume.id, volume.status) for volume in await volumes.list()] == [(shared, "in-use")]
+
+    over(tmp_path, kind, body)
+
+
+@BOTH
+def test_a_volume_that_has_a_snapshot_outlives_the_server_that_was_to_take_it_along(tmp_path: Path, kind: str) -> None:
+    async def body(volumes: Volumes, api: Api) -> None:
+        kept, gone = await made(api), await made(api)
+        await api.cloud.volumes.snapshot(kept, "u", forces=False)
+        await api.settle()
+        for volume_id in (kept, gone):
+            await volumes.reserve(volume_id, SERVER)
+        await volumes.release(SERVER, [kept, gone])
+        assert [(volume.id, volume.status) for volume in await volumes.list()] == [(kept, "available")]
+
+    over(tmp_path, kind, body)
+
+
+@BOTH
 def test_what_is_not_there_is_said_to_be_missing(tmp_path: Path, kind: str) -> None:
     async def body(volumes: Volumes, api: Api) -> None:
         for asked in (volumes.get(MISSING), volumes.reserve(MISSING, SERVER), volumes.connect(MISSING, XS1, DEVICE)):
