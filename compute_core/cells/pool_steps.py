@@ -15,30 +15,29 @@ from compute_core.store import migrations_of_servers as migrations
 
 
 async def join(hands: Hands, job: Upkeep) -> Upkeep | None:
-    """Into the pool ``job.pool``. Conflict with XenServer's reason: the host is in use again, where it was."""
+    """Into the pool ``job.pool``. Conflict with XenServer's reason."""
     node = hands.node(job.host)
     if node.report.pool == job.pool:
-        await _restored(hands, job)
+        await restored(hands, job)
         return None
     master = leader(hands, job.pool)
     if not job.is_asked and not await _is_member(hands, job):
-        await _or_restored(hands, job, "join", address=master.report.host_ip)
+        await hands.ask(job.host, "join", address=master.report.host_ip)
     return replace(job, is_asked=True)
 
 
 async def eject(hands: Hands, job: Upkeep) -> Upkeep | None:
     """Out of the pool ``job.pool``. Conflict as above, also while servers are on the host: its disks are lost."""
     if hands.node(job.host).report.pool != job.pool:
-        await _restored(hands, job)
+        await restored(hands, job)
         return None
     is_gone = job.is_asked or not await _is_member(hands, job)
     if is_gone:
         return replace(job, is_asked=True)
     reason = await hands.store.run(_occupied, job.host)
     if reason:
-        await _restored(hands, job)
         raise Conflict(reason)
-    await _or_restored(hands, job, "eject", pool=job.pool)
+    await hands.ask(job.host, "eject", pool=job.pool)
     return replace(job, is_asked=True)
 
 
@@ -56,15 +55,8 @@ async def _is_member(hands: Hands, job: Upkeep) -> bool:
     return bool(await hands.ask(leader(hands, job.pool).report.host, "has_member", uuid=uuid))
 
 
-async def _or_restored(hands: Hands, job: Upkeep, request: str, **arguments: str) -> None:
-    try:
-        await hands.ask(job.host, request, **arguments)
-    except Conflict:
-        await _restored(hands, job)
-        raise
-
-
-async def _restored(hands: Hands, job: Upkeep) -> None:
+async def restored(hands: Hands, job: Upkeep) -> None:
+    """The host is in use as it was before."""
     await hands.use(job.host, is_enabled=job.was_enabled, reason=job.was_reason)
 
 

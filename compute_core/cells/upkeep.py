@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from compute_core.cells import pool_steps
 from compute_core.cells.host_hands import Hands
 from compute_core.cells.upkeep_requests import ASKED, begun
 from compute_core.cells.upkeep_steps import STEPS
@@ -63,11 +64,16 @@ class HostUpkeep:
         except HostUnreachable as absence:
             log.warning("%s is %s: %s", job.host, job.stage, absence.message)
             return job
-        except Conflict:
-            await self.hands.store.run(jobs.remove, job.host)
+        except ComputeError:
+            await self._drop(job)
             raise
         await self._write(job.host, after)
         return after
+
+    async def _drop(self, job: Upkeep) -> None:
+        """What was refused never was: the host is in use again, where it was."""
+        await pool_steps.restored(self.hands, job)
+        await self.hands.store.run(jobs.remove, job.host)
 
     async def _write(self, host: str, job: Upkeep | None) -> None:
         if job is None:
@@ -104,7 +110,10 @@ class HostUpkeep:
             return job
         except ComputeError as refusal:
             log.warning("%s is %s, and does not go on: %s", job.host, job.stage, refusal.message)
-            return None if job.stage in {"joining", "ejecting"} else replace(job, fault=refusal.message)
+            if job.stage not in {"joining", "ejecting"}:
+                return replace(job, fault=refusal.message)
+            await pool_steps.restored(self.hands, job)
+            return None
 
     def _turn(self, host: str) -> asyncio.Lock:
         return self._turns.setdefault(host, asyncio.Lock())

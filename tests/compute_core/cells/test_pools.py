@@ -144,6 +144,28 @@ def test_a_refusal_reaches_who_asked_and_everything_is_as_before(within: Within)
     within(body)
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_the_master_refuses_to_say_leaves_the_host_in_use(within: Within, killed: bool) -> None:
+    async def body(it: Cloud) -> None:
+        hosts = await add_hosts(it, "a", "b")
+        pool = await a_pool(it, "a")
+        hosts["a"].refused["has_member"] = "INTERNAL_ERROR []"
+        if killed:
+            await hosts["a"].stop()
+        asking = asyncio.create_task(it.api.add_aggregate_host(ADMIN, pool.id, "b"))
+        if killed:
+            await asyncio.sleep(100)
+            await asking
+            await hosts["a"].start()
+        else:
+            with pytest.raises(Conflict, match="a: has_member is refused: INTERNAL_ERROR"):
+                await asking
+        await settled(it, pool.id)
+        assert (await it.api.list_upkeep(ADMIN), await in_use(it), hosts["b"].joins) == ((), {"a": True, "b": True}, 0)
+
+    within(body)
+
+
 def test_a_host_leaves_the_pool_when_it_has_no_servers_and_the_master_leaves_last(within: Within) -> None:
     async def body(it: Cloud) -> None:
         hosts = await add_hosts(it, "a", "b")
