@@ -25,7 +25,8 @@ from compute_core.cells.host_table import HostTable
 from compute_core.cells.ledger import Also, Ledger
 from compute_core.cells.loops import Loops
 from compute_core.cells.moving import Moving
-from compute_core.cells.outcomes import Outcome
+from compute_core.cells.outcomes import NOTHING, Outcome
+from compute_core.cells.parts import with_parts
 from compute_core.cells.placing import Placing
 from compute_core.cells.put_aside import PutAside
 from compute_core.cells.routing import Router, topic_of
@@ -48,7 +49,7 @@ from compute_core.store.port import Store
 CHANGEABLE = frozenset(
     {
         "name", "description", "hostname", "disk_config", "access_ip_v4", "access_ip_v6", "tags", "metadata",
-        "is_locked", "locked_by", "locked_reason", "block_devices", "encrypted_password",
+        "is_locked", "locked_by", "locked_reason", "encrypted_password",
     }
 )  # fmt: skip
 """What may be changed of an instance from above."""
@@ -118,6 +119,7 @@ class ComputeCell:
             "list_actions": self.list_actions,
             "update_instance": self.update_instance,
             "change_metadata": self.change_metadata,
+            "change_parts": self.change_parts,
             "query": self.query,
             "list_hosts": book.list,
             "has_zone": book.has_zone,
@@ -174,15 +176,21 @@ class ComputeCell:
             await self._healing.cast(found.host, "destroy", context=context, instance=to_json(found))
 
     async def act(
-        self, context: Any, uuid: str, action: str, arguments: Mapping[str, Any], changes: Mapping[str, Any] = outcomes.NOTHING
-    ) -> Any:  # fmt: skip
+        self,
+        context: Any,
+        uuid: str,
+        action: str,
+        arguments: Mapping[str, Any],
+        changes: Mapping[str, Any] = NOTHING,
+        parts: Mapping[str, Any] = NOTHING,
+    ) -> Any:
         """Begin an action; the instance as it is then. Conflict where its state or its host does not allow it.
 
-        ``changes`` are members of the instance that the beginning changes, in their JSON form.
+        ``changes`` are members of the instance that the beginning changes, in their JSON form; ``parts`` as ``with_parts`` takes them.
         """
         if action in MOVES:
             return await self._moving.begin(context, uuid, action, arguments)
-        begun = await self._begin(context, uuid, action, changes)
+        begun = await self._begin(context, uuid, action, changes, parts)
         await self._bus.cast(
             f"compute.{begun.host}", "act", {"context": context, "instance": to_json(begun), "action": action, "arguments": arguments}
         )
@@ -220,6 +228,16 @@ class ComputeCell:
         if "name" in changes:
             await self.tell_host(CONTEXT, uuid, "renamed", {})
         return to_json(changed)
+
+    async def change_parts(self, uuid: str, parts: Mapping[str, Any]) -> Any:
+        """Change single interfaces or volumes; the instance as it is then. Conflict: what is under way may end with others."""
+
+        def outcome(now: Instance) -> Instance:
+            if now.task_state is not None:
+                raise Conflict(f"Instance {uuid} is in task_state {now.task_state}. Cure: ask again when that has ended.")
+            return with_parts(now, parts)
+
+        return await self._change(uuid, outcome)
 
     async def change_metadata(self, uuid: str, added: Mapping[str, str], removed: Sequence[str], *, replaces: bool) -> Any:
         """Add and remove items, or replace them all; the instance as it is then. NotFound: an item to remove that is not there."""
@@ -321,10 +339,11 @@ class ComputeCell:
             return outcomes.failed(problem, self._clock.iso())(instance) or instance
         return replace(instance, cell=self._settings.path, vifs=tuple(vifs))
 
-    async def _begin(self, context: Any, uuid: str, action: str, changes: Mapping[str, Any]) -> Instance:
+    async def _begin(self, context: Any, uuid: str, action: str, changes: Mapping[str, Any], parts: Mapping[str, Any]) -> Instance:
         def outcome(now: Instance) -> Instance | None:
             self._host_of(now)
-            return outcomes.began(action, changes)(now)
+            begun = outcomes.began(action, changes)(now)
+            return None if begun is None else with_parts(begun, parts)
 
         return await self._changed(uuid, outcome, action_log.noted(context, action, self._clock.exact()))
 

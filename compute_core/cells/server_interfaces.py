@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from compute_core.cells.parts import parts
 from compute_core.cells.servers import CellServers
 from compute_core.model.errors import ComputeError, NotFound
 from compute_core.model.instances import Instance, Vif
-from compute_core.model.json import to_json
 from compute_core.model.networks import Wish
 from compute_core.model.requests import RequestContext
 from compute_core.model.transitions import begin
@@ -35,7 +35,7 @@ class ServerInterfaces:
         networks = self._service(wish)
         made = replace(await networks.allocate(uuid, instance.project_id, wish), state="attaching")
         try:
-            await self._begin(context, instance, "attach_interface", (*instance.vifs, made))
+            await self._servers.begin_with_parts(context, uuid, "attach_interface", parts("vifs", added=[made]))
         except ComputeError:
             await networks.unbind(made.id)
             raise
@@ -47,12 +47,9 @@ class ServerInterfaces:
         instance = await self._servers.unlocked(context, uuid)
         begin(instance, "detach_interface")
         vif = interface(instance, port_id)
-        vifs = tuple(replace(each, state="detaching") if each is vif else each for each in instance.vifs)
-        await self._begin(context, instance, "detach_interface", vifs)
+        going = parts("vifs", changed={vif.id: {"state": "detaching"}})
+        await self._servers.begin_with_parts(context, uuid, "detach_interface", going)
         await self._servers.at_rest(uuid)
-
-    async def _begin(self, context: RequestContext, instance: Instance, action: str, vifs: tuple[Vif, ...]) -> None:
-        await self._servers.begin(context, instance.uuid, action, {}, {"vifs": to_json(vifs)})
 
     def _service(self, wish: Wish) -> Networks:
         if self._networks is None:

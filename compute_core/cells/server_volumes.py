@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from compute_core.cells.disk_names import free_device
+from compute_core.cells.parts import parts
 from compute_core.cells.servers import CellServers
 from compute_core.model.errors import ComputeError, Conflict, Forbidden, Invalid, NotFound
 from compute_core.model.instances import Instance
-from compute_core.model.json import to_json
 from compute_core.model.requests import RequestContext
 from compute_core.model.transitions import begin
 from compute_core.model.volumes import BlockDevice, Volume
@@ -39,7 +40,7 @@ class ServerVolumes:
             raise Invalid(taken.message) from taken
         made = BlockDevice(volume_id, attachment.id, name, deletes_volume=deletes_volume, tag=tag, state="attaching")
         try:
-            await self._begin(context, instance, "attach_volume", (*instance.block_devices, made))
+            await self._begin(context, instance, "attach_volume", added=[made])
         except ComputeError:
             await volumes.disconnect(attachment.id)
             raise
@@ -56,10 +57,8 @@ class ServerVolumes:
             await volumes.begin_detaching(volume_id)
         except Conflict as taken:
             raise Invalid(taken.message) from taken
-        going = replace(device, state="detaching")
-        devices = tuple(going if each is device else each for each in instance.block_devices)
         try:
-            await self._begin(context, instance, "detach_volume", devices)
+            await self._begin(context, instance, "detach_volume", going=device)
         except ComputeError:
             await volumes.roll_detaching(volume_id)
             raise
@@ -74,11 +73,9 @@ class ServerVolumes:
             await self._on_its_way(volume_id, attachment.id)
         except Conflict as taken:
             raise Invalid(taken.message) from taken
-        going = replace(device, state="detaching")
         coming = replace(device, volume_id=new.id, attachment_id=attachment.id, state="replacing", target=None)
-        devices = (*(going if each is device else each for each in instance.block_devices), coming)
         try:
-            await self._begin(context, instance, "swap_volume", devices)
+            await self._begin(context, instance, "swap_volume", added=[coming], going=device)
         except ComputeError:
             await volumes.disconnect(attachment.id)
             await volumes.not_swapped(volume_id, new.id)
@@ -106,12 +103,22 @@ class ServerVolumes:
     async def keep_volume(self, context: RequestContext, uuid: str, volume_id: str, *, deletes_volume: bool) -> None:
         """See the port."""
         instance = await self._servers.unlocked(context, uuid)
-        device = attached(instance, volume_id)
-        devices = tuple(replace(each, deletes_volume=deletes_volume) if each is device else each for each in instance.block_devices)
-        await self._servers.ask_cell(context, uuid, "update_instance", {"changes": {"block_devices": to_json(devices)}})
+        attached(instance, volume_id)
+        kept = parts("block_devices", changed={volume_id: {"deletes_volume": deletes_volume}})
+        await self._servers.ask_cell(context, uuid, "change_parts", {"parts": kept})
 
-    async def _begin(self, context: RequestContext, instance: Instance, action: str, devices: tuple[BlockDevice, ...]) -> None:
-        await self._servers.begin(context, instance.uuid, action, {}, {"block_devices": to_json(devices)})
+    async def _begin(
+        self,
+        context: RequestContext,
+        instance: Instance,
+        action: str,
+        *,
+        added: Sequence[BlockDevice] = (),
+        going: BlockDevice | None = None,
+    ) -> None:
+        changed = {} if going is None else {going.volume_id: {"state": "detaching"}}
+        told = parts("block_devices", added=added, changed=changed)
+        await self._servers.begin_with_parts(context, instance.uuid, action, told)
 
     async def _visible(self, context: RequestContext, volume_id: str) -> Volume:
         with suppress(NotFound):

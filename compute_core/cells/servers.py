@@ -14,7 +14,7 @@ from compute_core.cells.copies import Taken, delete_here, gone, left_images, tak
 from compute_core.cells.hand_over import HandOver
 from compute_core.cells.left_volumes import LeftVolumes
 from compute_core.cells.new_servers import check_image, disk_config, hints_of, how_many, new_instances, usage_of
-from compute_core.cells.new_volumes import image_on_disks, image_on_volume, with_volumes
+from compute_core.cells.new_volumes import give_back, image_on_disks, image_on_volume, with_volumes
 from compute_core.cells.outcomes import DELETING, failed
 from compute_core.cells.routing import Router
 from compute_core.cells.settings import ApiCellSettings
@@ -86,12 +86,12 @@ class CellServers:
         cell = self._hand_over.choose(Ask.of(flavor), request.max_count, request.availability_zone)
         sent = {"context": to_json(context), "image": to_json(image), "hints": hints_of(request)}
         drafts = new_instances(context, request, flavor, key, self._clock.iso(), self._chance)
-        drafts = await with_volumes(self._volumes, context, request, drafts)
+        drafts = await with_volumes(self._volumes, self._left, context, request, drafts)
         mapping = CellMapping("", context.project_id, cell, self._clock.now().timestamp(), sent, is_settled=not cell)
         try:
             new = await self._store.run(_add, drafts, max(request.min_count, 1), mapping, self._settings.quotas)
         except Forbidden:
-            self._left.leave(drafts)
+            give_back(self._left, request, drafts[0])
             raise
         if cell:
             await self._hand_over.build(cell, new, sent, request.admin_password)
@@ -162,6 +162,11 @@ class CellServers:
         """As ``act``, with the members of the instance that are different from now on; the instance as it is then."""
         begin(await self.unlocked(context, uuid), action)
         return await self.ask_cell(context, uuid, "act", _asked(context, action, arguments) | {"changes": dict(changes)})
+
+    async def begin_with_parts(self, context: RequestContext, uuid: str, action: str, told: Mapping[str, Any]) -> Instance:
+        """As ``act``, with what ``parts`` says of interfaces and volumes; the instance as it is then."""
+        begin(await self.unlocked(context, uuid), action)
+        return await self.ask_cell(context, uuid, "act", _asked(context, action, {}) | {"parts": told})
 
     async def call_cell(self, context: RequestContext, uuid: str, method: str, arguments: Mapping[str, Any]) -> Any:
         """Ask the cell that has a server, also one that is gone."""
