@@ -8,15 +8,14 @@ import json
 import os
 import re
 import tempfile
-from typing import Any, Dict, Iterable, List, Mapping, Set
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 from compute_core.dom0 import arguments, flows, xenstore
 from compute_core.dom0.flows import PortFilter
 from compute_core.dom0.machine import Machine
-from compute_core.dom0.refusal import Arguments
+from compute_core.dom0.refusal import Arguments, Refusal
 
 _OVS = ("ovs-vsctl", "--timeout=20")
-_BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _COOKIE = re.compile(r"cookie=(0x[0-9a-f]+)")
 _OURS = f"cookie=0x{flows.TAG:02x}00000000000000/0xff00000000000000"
 
@@ -29,21 +28,23 @@ def apply(machine: Machine, given: Arguments) -> Dict[str, Any]:
 
     ``ports`` and ``gone`` are lists of maps with ``mac`` and ``bridge``; see ``flows.PortFilter``. ``guests`` are maps as of
     ``xenstore_write``: what guests are told of their interfaces with the same call; one whose domain is gone is left out.
-    Returns ``{"absent": [MAC, ...]}``: those that have no port now.
+    A port whose filter cannot be is shut, and a bridge that is gone is left out: neither keeps the others from theirs.
+    Returns ``{"absent": [MAC, ...], "refused": {MAC: why}}``: those that have no port now, and those that have not what was asked.
     """
-    ports = [flows.checked(port) for port in _maps(given, "ports")]
-    gone = [(_mac(port), _bridge(machine, arguments.text(port, "bridge"))) for port in _maps(given, "gone")]
+    ports, refused = _checked(_maps(given, "ports"))
+    gone = [(_mac(port), arguments.text(port, "bridge")) for port in _maps(given, "gone")]
     for guest in _maps(given, "guests"):
         if xenstore.is_domain(machine, arguments.number(guest, "domid")):
             xenstore.write(machine, guest)
     numbers = _ofports(machine) if ports else {}
-    bridges = {name: _bridge(machine, name) for name in sorted({port.bridge for port in ports})}
     is_whole = arguments.is_set(given, "is_whole")
-    for bridge in _all_bridges(machine) if is_whole else sorted({*bridges.values(), *(bridge for _, bridge in gone)}):
-        here = [port for port in ports if bridges[port.bridge] == bridge and port.mac in numbers]
-        left = {mac for mac, where in gone if where == bridge}
+    bridges = _bridges(machine, None if is_whole else {port.bridge for port in ports} | {bridge for _, bridge in gone})
+    for bridge in sorted(set(bridges.values())):
+        here = [port for port in ports if bridges.get(port.bridge) == bridge and port.mac in numbers]
+        left = {mac for mac, where in gone if bridges.get(where) == bridge}
         _write(machine, bridge, here, numbers, None if is_whole else left | {port.mac for port in ports})
-    return {"absent": sorted(port.mac for port in ports if port.mac not in numbers)}
+    lost = {port.mac: f"no bridge named {port.bridge}" for port in ports if port.mac in numbers and port.bridge not in bridges}
+    return {"absent": sorted(port.mac for port in ports if port.mac not in numbers), "refused": {**refused, **lost}}
 
 
 def traffic(machine: Machine, given: Arguments) -> Dict[str, Dict[str, int]]:
@@ -64,6 +65,20 @@ _SEEN: Mapping[str, str] = {
     f"{way}_{what}": f"{seen}_{what}" for way, seen in (("rx", "tx"), ("tx", "rx")) for what in ("bytes", "packets", "errors", "dropped")
 }
 """What the switch receives the guest has sent."""
+
+
+def _checked(given: List[Dict[str, Any]]) -> Tuple[List[PortFilter], Dict[str, str]]:
+    """Filters, and why there are some that let nothing pass instead, by MAC."""
+    ports: List[PortFilter] = []
+    refused: Dict[str, str] = {}
+    for one in given:
+        try:
+            port = flows.checked(one)
+        except Refusal as refusal:
+            port = flows.shut(one)
+            refused[port.mac] = str(refusal)
+        ports.append(port)
+    return ports, refused
 
 
 def _write(machine: Machine, bridge: str, ports: List[PortFilter], numbers: Mapping[str, List[int]], scope: "Set[str] | None") -> None:
@@ -132,16 +147,10 @@ def _value(cell: Any) -> Any:
     return cell
 
 
-def _bridge(machine: Machine, name: str) -> str:
-    """The bridge that has the flows: that of a VLAN is only a part of another."""
-    if not _BRIDGE.fullmatch(name):
-        raise arguments.bad("bridge", f"cannot be {name!r}")
-    return machine.run(*_OVS, "br-to-parent", name).strip()
-
-
-def _all_bridges(machine: Machine) -> List[str]:
-    names = machine.run(*_OVS, "list-br").split()
-    return sorted({_bridge(machine, name) for name in names})
+def _bridges(machine: Machine, wanted: Optional[Set[str]]) -> Dict[str, str]:
+    """The bridge that has the flows, by the name of each (None: of all) that is there: that of a VLAN is only a part of another."""
+    names = machine.run(*_OVS, "list-br").split() if wanted is None or wanted else []
+    return {name: machine.run(*_OVS, "br-to-parent", name).strip() for name in names if wanted is None or name in wanted}
 
 
 def _maps(given: Arguments, name: str) -> List[Dict[str, Any]]:

@@ -1,12 +1,13 @@
 """What may pass a port, as flows of Open vSwitch: pure, from a port's filter to lines that ``ovs-ofctl add-flows`` takes.
 
-What a guest sends goes through EGRESS (is it his address?) and EGRESS_RULES to LOCAL, whence it goes on to other filtered ports of the
+What a guest sends goes through EGRESS (is it its own address?) and EGRESS_RULES to LOCAL, whence it goes on to other filtered ports of the
 same bridge, or out; what is sent to its MAC goes through INGRESS and INGRESS_RULES. Connections are tracked, in a zone of the port's own,
 so that answers pass. Broadcasts of others reach every port, as the switch floods them. Needs Open vSwitch 2.5.
 
 Each flow bears a cookie: TAG, which of our writings it is of, and the port's MAC.
 """
 
+import ipaddress
 import re
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -25,8 +26,9 @@ _KEYWORD = {"IPv4": "ip", "IPv6": "ipv6"}
 _SOURCE = {"IPv4": "nw_src", "IPv6": "ipv6_src"}
 _DESTINATION = {"IPv4": "nw_dst", "IPv6": "ipv6_dst"}
 _ICMP = {"IPv4": "1", "IPv6": "58"}
+_DIGITS = re.compile(r"[0-9]{1,3}")
 _PORTED = {"tcp": "6", "udp": "17", "sctp": "132"}
-_NUMBERS = {"icmp": "", "icmpv6": "58", "ipv6-icmp": "58", "igmp": "2", "gre": "47", "esp": "50", "ah": "51", **_PORTED}
+_NUMBERS = {"icmp": "1", "icmpv6": "58", "ipv6-icmp": "58", "igmp": "2", "gre": "47", "esp": "50", "ah": "51", **_PORTED}
 _NEIGHBOURS = (133, 134, 135, 136)
 """The ICMPv6 types of neighbour discovery."""
 
@@ -43,9 +45,7 @@ class PortFilter(NamedTuple):
 
 def checked(given: Dict[str, Any]) -> PortFilter:
     """A filter as it came over the wire. Refusal BAD_ARGUMENTS."""
-    mac, bridge = arguments.text(given, "mac"), arguments.text(given, "bridge")
-    if not MAC.fullmatch(mac):
-        raise arguments.bad("mac", f"is no MAC: {mac!r}")
+    mac, bridge = _place(given)
     addresses, passages = given.get("addresses"), given.get("passages")
     if not isinstance(addresses, list) or not isinstance(passages, list) or len(passages) > MOST_PASSAGES:
         raise arguments.bad("ports", f"has no lists of addresses and passages at {mac}")
@@ -53,6 +53,12 @@ def checked(given: Dict[str, Any]) -> PortFilter:
     for passage in passages:
         _check(passage)
     return PortFilter(mac, bridge, families, arguments.is_set(given, "is_secured"), passages)
+
+
+def shut(given: Dict[str, Any]) -> PortFilter:
+    """The filter that lets nothing pass the same port. Refusal BAD_ARGUMENTS: it does not say which port."""
+    mac, bridge = _place(given)
+    return PortFilter(mac, bridge, [], True, [])
 
 
 def cookie(mac: str, generation: int) -> str:
@@ -99,7 +105,7 @@ def _leaving(port: PortFilter, ofport: int, zone: int) -> Iterator[str]:
 
 
 def _as_himself(family: str, address: str, here: str, zone: int) -> Iterator[str]:
-    """Under his own address, and no other."""
+    """Under its own address, and no other."""
     if family == "IPv4":
         yield f"table={EGRESS},priority=100,{here},arp,arp_spa={address} actions=resubmit(,{LOCAL})"
     else:
@@ -155,15 +161,20 @@ def _protocol(passage: Dict[str, Any]) -> Iterator[Tuple[str, ...]]:
     if protocol is None:
         yield ()
         return
-    number = (_ICMP[passage["ethertype"]] if protocol == "icmp" else _NUMBERS.get(protocol, protocol)).lower()
+    icmp = _ICMP[passage["ethertype"]]
+    number = icmp if _number(protocol) == _ICMP["IPv4"] else _number(protocol)
     base = (f"nw_proto={number}",)
-    if number in _ICMP.values():
+    if number == icmp:
         kinds = (f"icmp_type={least}" if least is not None else "", f"icmp_code={most}" if most is not None else "")
         yield (*base, *filter(None, kinds))
     elif number in _PORTED.values() and least is not None and most is not None:
         yield from ((*base, f"tp_dst={masked}") for masked in masked_range(least, most))
     else:
         yield base
+
+
+def _number(protocol: str) -> str:
+    return str(int(_NUMBERS.get(protocol, protocol)))
 
 
 def masked_range(least: int, most: int) -> Iterator[str]:
@@ -179,6 +190,14 @@ def masked_range(least: int, most: int) -> Iterator[str]:
 # ---- what came over the wire -----------------------------------------------------------------------------------------------------
 
 
+def _place(given: Dict[str, Any]) -> Tuple[str, str]:
+    """The MAC and the bridge."""
+    mac, bridge = arguments.text(given, "mac"), arguments.text(given, "bridge")
+    if not MAC.fullmatch(mac):
+        raise arguments.bad("mac", f"is no MAC: {mac!r}")
+    return mac, bridge
+
+
 def _family(address: object) -> str:
     for family, pattern in _PREFIX.items():
         if isinstance(address, str) and pattern.fullmatch(address) and "/" not in address and (":" in address) == (family == "IPv6"):
@@ -190,15 +209,30 @@ def _check(passage: object) -> None:
     if not isinstance(passage, dict) or passage.get("direction") not in ("ingress", "egress") or passage.get("ethertype") not in _PREFIX:
         raise arguments.bad("passages", f"has {passage!r}")
     protocol, remotes = passage.get("protocol"), passage.get("remotes")
-    is_known = protocol is None or protocol in _NUMBERS or (isinstance(protocol, str) and protocol.isdigit() and int(protocol) < 256)
-    if not is_known or not isinstance(remotes, list):
+    if not _is_protocol(protocol) or not isinstance(remotes, list):
         raise _bad_passage(passage)
+    most = 255 if protocol is not None and _number(protocol) in _ICMP.values() else 65535
     for number in (passage.get("port_min"), passage.get("port_max")):
-        if number is not None and (not isinstance(number, int) or not 0 <= number <= 65535):
+        if number is not None and (not isinstance(number, int) or not 0 <= number <= most):
             raise _bad_passage(passage)
-    for remote in remotes:
-        if not isinstance(remote, str) or not _PREFIX[passage["ethertype"]].fullmatch(remote):
-            raise _bad_passage(passage)
+    if not all(_is_prefix(remote, passage["ethertype"]) for remote in remotes):
+        raise _bad_passage(passage)
+
+
+def _is_protocol(said: object) -> bool:
+    if not isinstance(said, str):
+        return said is None
+    return said in _NUMBERS or (_DIGITS.fullmatch(said) is not None and int(said) < 256)
+
+
+def _is_prefix(said: object, family: str) -> bool:
+    if not isinstance(said, str) or not _PREFIX[family].fullmatch(said):
+        return False
+    try:
+        ipaddress.ip_network(said, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _bad_passage(passage: Dict[str, Any]) -> Refusal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ from compute_core.model.errors import BadImage, NotFound
 from compute_core.model.json import to_json
 from compute_core.model.networks import PortFilter
 from compute_core.xenapi.errors import ReplyLost, TransferFailed, XenApiFailure
+
+log = logging.getLogger(__name__)
 
 PLUGIN = "inova"
 PAUSES_S = (0.5, 2.0, 5.0)
@@ -351,6 +354,8 @@ class Dom0:
         left = [{"mac": mac, "bridge": bridge} for mac, bridge in gone.items()]
         told = [{"domid": guest.domid, "values": dict(guest.values)} for guest in guests]
         answer = await self.call("network_filter", ports=to_json(ports), gone=left, guests=told, is_whole=is_whole)
+        for mac, reason in answer["refused"].items():
+            log.warning("port %s is not kept to its filter: %s", mac, reason)
         return [str(mac) for mac in answer["absent"]]
 
     async def traffic(self) -> Mapping[str, Mapping[str, int]]:

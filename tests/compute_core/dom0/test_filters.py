@@ -67,7 +67,7 @@ def apply(ovs: Switch, *ports: Mapping[str, Any], **more: Any) -> Any:
 
 def test_what_no_rule_lets_in_stays_out(ovs: Switch) -> None:
     assert ovs.send("uplink", tcp(OUTSIDE, WEB, 22)) == {"vif1.0"}
-    assert apply(ovs, port_filter(WEB, OUT, HTTP)) == {"absent": []}
+    assert apply(ovs, port_filter(WEB, OUT, HTTP)) == {"absent": [], "refused": {}}
     assert ovs.send("uplink", tcp(OUTSIDE, WEB, 22)) == set()
     assert ovs.send("uplink", tcp(OUTSIDE, WEB, 80)) == {"vif1.0"}
     assert ovs.send("uplink", udp(OUTSIDE, WEB, 80)) == set()
@@ -115,6 +115,22 @@ def test_icmp_passes_by_type_and_code(ovs: Switch) -> None:
     assert ovs.send("uplink", ip(OUTSIDE, WEB, "icmp(type=13,code=0)", 1)) == set()
 
 
+def test_protocols_are_taken_in_every_spelling_and_under_either_family(ovs: Switch) -> None:
+    spelled = [{**OUT, "protocol": said, "ethertype": family} for said in ("017", "1", "58", "icmpv6") for family in ("IPv4", "IPv6")]
+    typed = [{**passage, "port_min": 8} for passage in spelled[2:]]
+    assert apply(ovs, port_filter(WEB, *spelled, *typed)) == {"absent": [], "refused": {}}
+    assert ovs.send("vif1.0", udp(WEB, OUTSIDE, 53, 48001)) == {"uplink"}
+
+
+def test_a_port_whose_filter_cannot_be_is_shut_and_the_others_are_kept(ovs: Switch) -> None:
+    wrong = {**HTTP, "port_max": 99999}
+    told = apply(ovs, port_filter(WEB, OUT, wrong), port_filter(DB, OUT, HTTP), gone=[{"mac": OUTSIDE, "bridge": "xenbr9"}])
+    assert told == {"absent": [], "refused": {WEB: f"argument 'passages' has {wrong!r}"}}
+    assert (ovs.send("uplink", tcp(OUTSIDE, WEB, 80)), ovs.send("vif1.0", arp(WEB))) == (set(), set())
+    assert ovs.send("uplink", tcp(OUTSIDE, DB, 80, source_port=48002)) == {"vif2.0"}
+    assert ovs.send("uplink", tcp(OUTSIDE, DB, 22, source_port=48003)) == set()
+
+
 def test_a_port_that_is_not_secured_or_gone_is_open_and_one_that_is_off_is_shut(ovs: Switch) -> None:
     apply(ovs, port_filter(WEB, OUT), port_filter(DB, OUT))
     apply(ovs, port_filter(WEB, is_secured=False), gone=[{"mac": DB, "bridge": "xenbr0"}])
@@ -137,7 +153,7 @@ def test_rules_are_replaced_whole_and_nothing_is_left(ovs: Switch) -> None:
         set(),
         {"vif1.0"},
     )
-    assert filters.apply(ovs.machine(), {"is_whole": True}) == {"absent": []}
+    assert filters.apply(ovs.machine(), {"is_whole": True}) == {"absent": [], "refused": {}}
     assert ovs.flows() == before
 
 
@@ -152,7 +168,7 @@ def test_a_writing_that_was_broken_off_is_made_good(ovs: Switch) -> None:
 
 
 def test_a_port_that_is_not_there_is_named(ovs: Switch) -> None:
-    assert apply(ovs, port_filter(OUTSIDE, OUT), port_filter(WEB, OUT)) == {"absent": [OUTSIDE]}
+    assert apply(ovs, port_filter(OUTSIDE, OUT), port_filter(WEB, OUT)) == {"absent": [OUTSIDE], "refused": {}}
 
 
 def test_a_guest_that_starts_anew_has_another_port(ovs: Switch) -> None:
@@ -206,6 +222,11 @@ def test_ranges_of_ports_become_few_masks(least: int, most: int, masks: list[str
         ({"passages": [{**OUT, "protocol": "all"}]}, f"argument 'passages' has { ({**OUT, 'protocol': 'all'})!r}"),
         ({"passages": [{**OUT, "remotes": ["::1"]}]}, f"argument 'passages' has { ({**OUT, 'remotes': ['::1']})!r}"),
         ({"passages": [{**OUT, "port_min": 70000}]}, f"argument 'passages' has { ({**OUT, 'port_min': 70000})!r}"),
+        ({"passages": [{**OUT, "protocol": "icmp", "port_min": 256}]}, "'port_min': 256, 'port_max': None, 'remotes': []}"),
+        ({"passages": [{**OUT, "remotes": ["10.0.0.0/33"]}]}, "'remotes': ['10.0.0.0/33']}"),
+        ({"passages": [{**OUT, "ethertype": "IPv6", "remotes": ["fe80::%eth0/64"]}]}, "'remotes': ['fe80::%eth0/64']}"),
+        ({"passages": [{**OUT, "protocol": []}]}, "'port_min': None, 'port_max': None, 'remotes': []}"),
+        ({"passages": [{**OUT, "protocol": "²"}]}, "'port_min': None, 'port_max': None, 'remotes': []}"),
     ],
 )
 def test_a_filter_that_cannot_be_is_refused(changes: dict[str, Any], reason: str) -> None:

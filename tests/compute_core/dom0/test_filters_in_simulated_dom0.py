@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from compute_core.model.networks import Passage, PortFilter
-from compute_core.xenapi.plugins import Guest, PluginRefusal
+from compute_core.xenapi.plugins import Guest
 from fake_xapi.dom0.plugins.network_config import STATE
 from fake_xapi.verbs.hosts import dom0_files
 from tests.compute_core.dom0.simulated import Site, over_dom0
@@ -125,9 +125,25 @@ def test_what_has_passed_is_told_by_mac(tmp_path: Path) -> None:
     over_dom0(tmp_path, body)
 
 
-def test_a_bridge_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_bridge_that_is_not_there_keeps_no_other_port_from_its_filter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def body(site: Site) -> None:
-        with pytest.raises(PluginRefusal, match="no bridge named xenbr9"):
-            await site.dom0.filter_ports([replace(WEB, bridge="xenbr9")], {})
+        await running(site, MAC, OTHER)
+        lost = replace(WEB, mac=OTHER, bridge="xenbr9")
+        assert await site.dom0.filter_ports([lost, WEB], {"00:16:3e:00:00:03": "xenbr8"}) == []
+        assert any(flow["table"] == 72 for flow in flows(site))
 
     over_dom0(tmp_path, body)
+    assert f"{OTHER} is not kept to its filter: no bridge named xenbr9" in caplog.text
+
+
+def test_a_filter_that_cannot_be_shuts_its_port_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def body(site: Site) -> None:
+        await running(site, MAC, OTHER)
+        wrong = replace(WEB, mac=OTHER, passages=(replace(HTTP, port_max=99999),))
+        assert await site.dom0.filter_ports([wrong, WEB], {}, is_whole=True) == []
+        shut = [flow["actions"] for flow in flows(site) if flow["cookie"] & 0xFFFFFFFFFFFF == 0x00163E000002]
+        assert set(shut) == {"drop"}
+        assert any("tp_dst=80" in flow["match"] for flow in flows(site))
+
+    over_dom0(tmp_path, body)
+    assert f"{OTHER} is not kept to its filter: argument 'passages' has" in caplog.text
