@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 from uuid import UUID
@@ -137,7 +138,8 @@ class CellAggregates:
         for aggregate in await self._store.run(aggregates.listed):
             settled = await self._pools.settled(aggregate) if aggregate.changing else None
             if settled is not None:
-                await self._written(settled)
+                with suppress(Conflict):  # who asked has heard of the end, and written it
+                    await self._written(settled)
 
     async def _idle(self, number: int) -> Aggregate:
         found = await self._store.run(aggregates.get, number)
@@ -145,7 +147,7 @@ class CellAggregates:
         return found
 
     async def _written(self, aggregate: Aggregate) -> Aggregate:
-        """As it was decided from its newest state; what was written down for it already is only told."""
+        """As it was decided, unless somebody has changed it meanwhile: Conflict. What was written down already is only told."""
         now = await self._store.run(aggregates.get, aggregate.id)
         if now == aggregate:
             return await self._told(now)
@@ -183,7 +185,7 @@ def _add(connection: Connection, new: Aggregate) -> Aggregate:
 
 
 def _change(connection: Connection, number: int, decide: Decide, now: str) -> Aggregate:
-    before = aggregates.get(connection, number)
+    before = aggregates.get_to_change(connection, number)
     check_is_idle(before)
     return aggregates.put(connection, replace(decide(connection, before), updated_at=now))
 

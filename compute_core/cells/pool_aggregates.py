@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection
-
 from compute_core.cells.aggregate_rules import check_hosts_zone
 from compute_core.cells.cell_upkeep import CellUpkeep
 from compute_core.cells.overview import Overview
@@ -86,7 +84,7 @@ class PoolAggregates:
             raise Conflict(f"Cannot {what} host {which} aggregate {aggregate.id}. Reason: {refusal.message}") from refusal
 
     async def _noted(self, aggregate: Aggregate) -> Aggregate:
-        return await self.store.run(_note, aggregate)
+        return await self.store.run(aggregates.put, aggregate)
 
     async def _node(self, context: RequestContext, host: str) -> ComputeNode:
         for node in await self.overview.list_hosts(context, (host,)):
@@ -98,10 +96,3 @@ def _over(aggregate: Aggregate, host: str, *, is_in: bool) -> Aggregate:
     """Nothing is under way any more, and the host is in or out."""
     hosts = tuple(name for name in aggregate.hosts if is_in or name != host)
     return replace(aggregate, hosts=hosts, changing={})
-
-
-def _note(connection: Connection, aggregate: Aggregate) -> Aggregate:
-    """Write it, unless somebody else has changed it meanwhile: Conflict."""
-    if aggregates.get(connection, aggregate.id).generation != aggregate.generation:
-        raise Conflict(f"Aggregate {aggregate.id} has been changed meanwhile. Cure: look, and ask again.")
-    return aggregates.put(connection, aggregate)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, false, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, false, insert, select, update
 
 from compute_core.model.aggregates import Aggregate
-from compute_core.model.errors import NotFound
+from compute_core.model.errors import Conflict, NotFound
 from compute_core.store.schema import aggregates
 
 _encoder = msgspec.json.Encoder()
@@ -20,6 +21,7 @@ _ALL = _ROW.order_by(_A.id)
 _PRESENT = _ROW.where(_A.is_deleted == false()).order_by(_A.id)
 _ONE = _ROW.where(_A.id == bindparam("key"), _A.is_deleted == false())
 _NAMED = _ROW.where(_A.name == bindparam("key"), _A.is_deleted == false())
+_ONE_TO_CHANGE = _ONE.with_for_update()
 _GENERATION = select(_A.generation).where(_A.id == bindparam("key"))
 
 
@@ -35,7 +37,16 @@ def every(connection: Connection) -> tuple[Aggregate, ...]:
 
 def get(connection: Connection, number: int) -> Aggregate:
     """One by its id. NotFound."""
-    row = connection.execute(_ONE, {"key": number}).first()
+    return _found(connection, _ONE, number)
+
+
+def get_to_change(connection: Connection, number: int) -> Aggregate:
+    """The same, which nobody else changes until this transaction ends."""
+    return _found(connection, _ONE_TO_CHANGE, number)
+
+
+def _found(connection: Connection, query: Select[Any], number: int) -> Aggregate:
+    row = connection.execute(query, {"key": number}).first()
     if row is None:
         raise NotFound.of("Aggregate", number)
     return _decode(row.id, row.document)
@@ -54,9 +65,11 @@ def add(connection: Connection, aggregate: Aggregate) -> Aggregate:
 
 
 def put(connection: Connection, aggregate: Aggregate) -> Aggregate:
-    """Write one that is there, as its next generation."""
+    """Write one that is there, as its next generation. Conflict: somebody else has changed it meanwhile."""
     following = replace(aggregate, generation=aggregate.generation + 1)
-    connection.execute(update(aggregates).where(_A.id == aggregate.id).values(_columns(following)))
+    known = update(aggregates).where(_A.id == aggregate.id, _A.generation == aggregate.generation)
+    if not connection.execute(known.values(_columns(following))).rowcount:
+        raise Conflict(f"Aggregate {aggregate.id} has been changed meanwhile. Cure: look, and ask again.")
     return following
 
 
