@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -12,9 +12,9 @@ from compute_core.cells import pool_steps
 from compute_core.cells.clearing import Look, look
 from compute_core.cells.healing import CONTEXT
 from compute_core.cells.host_hands import Hands
-from compute_core.model.errors import ComputeError
+from compute_core.model.errors import ComputeError, HostUnreachable
 from compute_core.model.instances import Instance
-from compute_core.model.upkeep import Stage, Upkeep
+from compute_core.model.upkeep import Stage, Stuck, Upkeep
 from compute_core.store import instances
 
 log = logging.getLogger(__name__)
@@ -29,9 +29,22 @@ async def _leave(hands: Hands, job: Upkeep) -> Upkeep:
     found = look(job, here, gone, hands.settings.moves_at_once)
     if found.is_over:
         return replace(job, stage="stuck" if found.stuck else "closing", stuck=found.stuck)
+    refused = [stuck async for stuck in _confirmed(hands, gone, found)]
+    after = await _begin(hands, job, replace(found, stuck=(*found.stuck, *refused)))
+    goes_on = found.begin or found.is_busy or len(refused) < len(found.confirm)
+    return after if goes_on else replace(after, stage="stuck")
+
+
+async def _confirmed(hands: Hands, gone: Iterable[Instance], found: Look) -> AsyncIterator[Stuck]:
+    """Confirm the moves of those that have left; those whose confirmation is refused, which keeps no other from its way."""
+    names = {server.uuid: server.name for server in gone}
     for uuid in found.confirm:
-        await hands.act(CONTEXT, uuid, "confirm_resize", {})
-    return await _begin(hands, job, found)
+        try:
+            await hands.act(CONTEXT, uuid, "confirm_resize", {})
+        except HostUnreachable as absence:
+            log.info("the move of %s is not confirmed yet: %s", uuid, absence.message)
+        except ComputeError as refusal:
+            yield Stuck(uuid, names[uuid], f"It has left, but its move cannot be confirmed: {refusal.message}")
 
 
 async def _begin(hands: Hands, job: Upkeep, found: Look) -> Upkeep:

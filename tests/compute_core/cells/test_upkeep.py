@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from compute_core.cells.compute_cell import ComputeCell
 from compute_core.cells.settings import ComputeCellSettings
 from compute_core.model.errors import Conflict, Forbidden, NotFound
 from compute_core.model.instances import Instance
@@ -151,6 +152,32 @@ def test_what_cannot_leave_is_told_with_the_reason_and_may_be_tried_again(within
     within(body)
 
 
+def test_a_move_that_cannot_be_confirmed_keeps_no_other_server_back_and_is_told(within: Within, monkeypatch: pytest.MonkeyPatch) -> None:
+    acting, stubborn = ComputeCell.act, list[str]()
+
+    async def refusing(cell: ComputeCell, context: Any, uuid: str, action: str, arguments: Any, **more: Any) -> Any:
+        if action == "confirm_resize":
+            stubborn[:] = stubborn or [uuid]
+            if uuid in stubborn:
+                raise Conflict("It is not at rest.")
+        return await acting(cell, context, uuid, action, arguments, **more)
+
+    monkeypatch.setattr(ComputeCell, "act", refusing)
+
+    async def body(it: Cloud) -> None:
+        await add_keepers(it, "a", "b", refuses=frozenset({"live_migrate"}))
+        built = await servers_on(it, "a", 6)
+        await it.api.tend_host(ADMIN, "a", "enter")
+        job = await reached(it, "a", "stuck")
+        assert {(await seen(it, uuid)).host for uuid in built} == {"b"}
+        assert [(each.uuid, each.reason) for each in job.stuck] == [
+            (stubborn[0], "It has left, but its move cannot be confirmed: It is not at rest.")
+        ]
+        assert [(await seen(it, uuid)).vm_state for uuid in built if uuid not in stubborn] == ["active"] * 5
+
+    within(body)
+
+
 def test_a_cell_that_is_killed_during_maintenance_goes_on_with_it(within: Within) -> None:
     async def body(it: Cloud) -> None:
         await add_keepers(it, "a", "b", part_s=20.0)
@@ -273,5 +300,24 @@ def test_a_host_is_taken_out_of_use_at_once_and_xenserver_is_told_if_that_is_ask
         assert (await status(it, "a"), hosts["a"].is_host_enabled) == ((False, None), False)
         await it.api.tend_host(ADMIN, "a", "enable", on_host=True)
         assert (await status(it, "a"), hosts["a"].is_host_enabled) == ((True, None), True)
+
+    within(body)
+
+
+def test_a_host_that_takes_long_keeps_no_other_waiting(within: Within) -> None:
+    async def body(it: Cloud) -> None:
+        hosts = await add_keepers(it, "a", "b", "c", pool="pool-1")
+        hosts["b"].is_master = hosts["c"].is_master = False
+        await it.api.tend_host(ADMIN, "b", "shutdown")
+        await reached(it, "b", "off")
+        hosts["b"].boot_s = 800.0
+        await it.api.tend_host(ADMIN, "b", "power_on")
+        await asyncio.sleep(5)
+        async with asyncio.timeout(300):
+            await it.api.tend_host(ADMIN, "c", "reboot", clearing="stop")
+            await in_use(it, "c")
+        assert (hosts["c"].boots, hosts["b"].boots) == (2, 1)
+        await in_use(it, "b")
+        assert hosts["b"].boots == 2
 
     within(body)
