@@ -6,6 +6,7 @@ servers stand on it: without it their base would stay, and its next server would
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,10 +17,13 @@ from compute_core.model.clock import iso
 from compute_core.xenapi import marks
 from compute_core.xenapi.certainty import all_of, destroy
 from compute_core.xenapi.disk_usage import Records, chain, needed_by, refs_by_uuid
+from compute_core.xenapi.errors import XenApiFailure
 from compute_core.xenapi.image_cache import ImageCache
 from compute_core.xenapi.place import Place
 from compute_core.xenapi.plugins import Dom0, KeptKernel, PluginMissing
 from compute_core.xenapi.session import XenApi
+
+log = logging.getLogger(__name__)
 
 KERNELS = "/boot/guest/"
 """The folder of dom0 with the kernels and ramdisks of guests."""
@@ -119,7 +123,9 @@ def asked(images: Iterable[CachedImage], wanted: Iterable[str] | None) -> list[D
 
 
 async def evict(xapi: XenApi, place: Place, cache: ImageCache, kept: Kept, going: Iterable[Doomed]) -> list[Evicted]:
-    """Take images away: a call for each disk, one for all kernels. One that a build has come to need meanwhile stays."""
+    """Take images away: a call for each disk, one for all kernels. One that a build has come to need meanwhile stays, as do those
+    that cannot be destroyed: they keep no other.
+    """
     gone, kernels = [], dict[str, Doomed]()
     for image, why in going:
         if cache.is_in_use(image.image_id):
@@ -127,8 +133,12 @@ async def evict(xapi: XenApi, place: Place, cache: ImageCache, kept: Kept, going
         if image.kind == "kernel":
             kernels[image.image_id] = image, why
             continue
-        async with cache.turn(image.image_id):
-            await destroy(xapi, "VDI", kept.refs[image.image_id])
+        try:
+            async with cache.turn(image.image_id):
+                await destroy(xapi, "VDI", kept.refs[image.image_id])
+        except XenApiFailure as failure:
+            log.warning("%s: image %s stays: %s", place.hostname, image.image_id, failure)
+            continue
         gone.append(Evicted(image.image_id, image.kind, image.own_bytes, why))
     names: list[str] = await Dom0(xapi, place.host).forget_kernels(sorted(kernels), IDLE_S) if kernels else []
     return [*gone, *(_evicted(*kernels[name]) for name in names)]

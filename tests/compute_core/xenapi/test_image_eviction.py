@@ -19,7 +19,7 @@ from compute_core.xenapi.removal import remove
 from compute_core.xenapi.spawn import spawn
 from tests.compute_core.dom0.simulated import Site, over_dom0
 from tests.compute_core.rig import EPOCH, Rig, image_store, in_pieces, over_rig
-from tests.compute_core.simulated import loses_reply
+from tests.compute_core.simulated import loses_reply, refuses
 from tests.compute_core.values import UUID, an_instance
 
 NOW = datetime(2012, 8, 31, tzinfo=UTC)
@@ -121,6 +121,22 @@ def test_an_image_that_a_build_came_to_need_meanwhile_stays_and_a_lost_answer_is
         return held, [each.image_id for each in gone] == [rig.image.id], (await listed(rig)).images
 
     assert over_rig(tmp_path, body) == ([], True, ())
+
+
+def test_an_image_that_cannot_be_destroyed_keeps_no_other_and_what_has_gone_is_told(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> Any:
+        other = await _stored(rig.images, b"another" * 1000, "raw")
+        for each in (rig.image, other):
+            await rig.cache.ahead(rig.session, each)
+        kept = await listed(rig)
+        rig.undisturbed()
+        rig.wire.before = refuses(1, "SR_BACKEND_FAILURE_80", "", "busy", "")
+        gone = await evict(rig.session, rig.place, rig.cache, kept, asked(kept.images, None))
+        rig.undisturbed()
+        return [each.image_id for each in kept.images], [each.image_id for each in gone], (await listed(rig)).images
+
+    (first, second), gone, left = over_rig(tmp_path, body)
+    assert (gone, [each.image_id for each in left]) == ([second], [first])
 
 
 def test_what_lies_too_long_goes_by_itself(tmp_path: Path) -> None:
