@@ -47,6 +47,12 @@ class Conflict(ComputeError):
     name = "conflictingRequest"
 
 
+class OverQuota(Conflict):
+    """More of a thing than there may be, as Neutron says it."""
+
+    name = "OverQuota"
+
+
 class NoValidHost(ComputeError):
     """No host passes the scheduler's filters, or the last one tried has failed."""
 

@@ -8,6 +8,8 @@ UNLIMITED = -1
 """As the API writes "no limit"."""
 MOST_FILES, MOST_FILE_BYTES, LONGEST_PATH = 5, 10240, 255
 """Of the files that come with one server: how many, how large, and the longest path in bytes."""
+MOST_RULES = 100
+"""Of one security group, as Neutron's quota of a project."""
 
 
 @dataclass(frozen=True, slots=True)

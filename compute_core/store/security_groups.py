@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import BindParameter, Connection, bindparam, delete, select, update
 
-from compute_core.model.errors import Conflict, NotFound
+from compute_core.model.errors import Conflict, NotFound, OverQuota
+from compute_core.model.limits import MOST_RULES
 from compute_core.model.networks import DEFAULT_GROUP, Rule, SecurityGroup
 from compute_core.store.dialects import insert_or_skip, of
 from compute_core.store.schema import port_groups, security_groups
@@ -63,11 +64,13 @@ def change(connection: Connection, group_id: str, now: str, changes: Mapping[str
 
 
 def add_rule(connection: Connection, group_id: str, rule: Rule, now: str) -> SecurityGroup:
-    """Add a rule. Conflict: it is there."""
+    """Add a rule. Conflict: it is there. OverQuota."""
     group = _to_change(connection, group_id)
     for other in group.rules:
         if replace(other, id="", description="", created_at="") == replace(rule, id="", description="", created_at=""):
             raise Conflict(f"Security group rule already exists. Rule id is {other.id}.")
+    if len(group.rules) >= MOST_RULES:
+        raise OverQuota("Quota exceeded for resources: ['security_group_rule'].")
     return _put(connection, replace(group, rules=(*group.rules, rule)), now)
 
 

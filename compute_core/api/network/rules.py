@@ -12,10 +12,12 @@ from compute_core.model.networks import EtherType, Rule
 PROTOCOLS: Mapping[str, int] = {
     "icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58, "ipv6-icmp": 58, "sctp": 132,
 }  # fmt: skip
-_ICMP = frozenset({"1", "58"})
+_ICMPV6 = "58"
+_ICMP = frozenset({"1", _ICMPV6})
 _PORTED = frozenset({"6", "17", "132"})
 _FAMILIES: Mapping[str, EtherType] = {"ipv4": "IPv4", "ipv6": "IPv6"}
-_MOST_ICMP = 255
+_MOST_PROTOCOL = _MOST_ICMP = 255
+_MOST_PORT = 65535
 
 
 def members(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,7 +26,9 @@ def members(asked: Mapping[str, Any]) -> dict[str, Any]:
     if prefix is not None and asked.get("remote_group_id") is not None:
         raise Invalid("Only remote_ip_prefix or remote_group_id may be provided.")
     ethertype = _FAMILIES[str(asked.get("ethertype") or "IPv4").lower()]
-    protocol, ports = _protocol(asked.get("protocol")), (_number(asked.get("port_range_min")), _number(asked.get("port_range_max")))
+    protocol, ports = _protocol(asked.get("protocol")), (_port(asked.get("port_range_min")), _port(asked.get("port_range_max")))
+    if ethertype == "IPv4" and protocol is not None and _number_of(protocol) == _ICMPV6:
+        raise Invalid(f"Invalid ethertype {ethertype} for protocol {protocol}.")
     _check_ports(protocol, *ports)
     return {
         "direction": asked["direction"],
@@ -63,18 +67,27 @@ def view(rule: Rule, group_id: str, project_id: str) -> dict[str, Any]:
 
 
 def _protocol(said: object) -> str | None:
-    if said is None or str(said).lower() in {"any", "-1", "0", ""}:
+    text = "" if said is None else str(said).lower()
+    if text.isascii() and text.isdigit():
+        text = str(int(text))
+    if text in {"any", "-1", "0", ""}:
         return None
-    text = str(said).lower()
-    if text not in PROTOCOLS and not (text.isascii() and text.isdigit() and int(text) <= _MOST_ICMP):
+    if text not in PROTOCOLS and not (text.isascii() and text.isdigit() and int(text) <= _MOST_PROTOCOL):
         raise Invalid(
             f"Security group rule protocol {said} not supported. Only protocol values {sorted(PROTOCOLS)} and integers to 255 are."
         )
     return text
 
 
-def _number(said: object) -> int | None:
-    return None if said is None else int(str(said))
+def _number_of(protocol: str) -> str:
+    return str(PROTOCOLS.get(protocol, protocol))
+
+
+def _port(said: int | str | None) -> int | None:
+    port = None if said is None else int(said)
+    if port is not None and port > _MOST_PORT:
+        raise Invalid(f"Invalid value for port {port}")
+    return port
 
 
 def _check_ports(protocol: str | None, least: int | None, most: int | None) -> None:
@@ -82,7 +95,7 @@ def _check_ports(protocol: str | None, least: int | None, most: int | None) -> N
         if (least, most) != (None, None):
             raise Invalid("Must also specify protocol if port range is given.")
         return
-    number = str(PROTOCOLS.get(protocol, protocol))
+    number = _number_of(protocol)
     if number in _ICMP:
         _check_icmp(least, most)
     elif number in _PORTED:
@@ -104,7 +117,13 @@ def _prefix(text: str, ethertype: EtherType) -> str:
     try:
         network = ip_network(text, strict=False)
     except ValueError as problem:
-        raise Invalid(f"Invalid input for remote_ip_prefix. Reason: '{text}' is not a valid IP subnet.") from problem
+        raise _no_subnet(text) from problem
+    if "%" in text:  # a scope means something on one host only
+        raise _no_subnet(text)
     if (network.version == 6) != (ethertype == "IPv6"):
         raise Invalid(f"Conflicting value ethertype {ethertype} for CIDR {text}")
     return str(network)
+
+
+def _no_subnet(text: str) -> Invalid:
+    return Invalid(f"Invalid input for remote_ip_prefix. Reason: '{text}' is not a valid IP subnet.")

@@ -52,7 +52,7 @@ _RULE = {
     "security_group_id": UUID,
     "direction": {"enum": ["ingress", "egress"]},
     "ethertype": {"enum": ["IPv4", "IPv6", "ipv4", "ipv6", None]},
-    "protocol": {"type": ["string", "integer", "null"]},
+    "protocol": {"type": ["string", "integer", "null"], "maxLength": 32, "minimum": -1, "maximum": 255},
     "port_range_min": _NUMBER,
     "port_range_max": _NUMBER,
     "remote_ip_prefix": {"type": ["string", "null"], "maxLength": 64},

@@ -83,6 +83,16 @@ def test_rules_are_made_listed_and_deleted(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+@pytest.mark.parametrize(("said", "kept"), [("017", "17"), (17, "17"), ("00", None), ("IPv6-ICMP", "ipv6-icmp")])
+def test_a_protocol_is_kept_in_one_spelling(tmp_path: Path, said: object, kept: str | None) -> None:
+    async def test(api: Api) -> None:
+        group = await made(api, GROUPS, "security_group", name="web")
+        asked = {"security_group_id": group["id"], "direction": "ingress", "ethertype": "IPv6", "protocol": said}
+        assert (await made(api, RULES, "security_group_rule", **asked))["protocol"] == kept
+
+    run(tmp_path, test)
+
+
 BAD_RULES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": NOWHERE}, "Only remote_ip_prefix or remote_group_id may be provided."),
     ({"remote_ip_prefix": "fd00::/8"}, "Conflicting value ethertype IPv4 for CIDR fd00::/8"),
@@ -95,6 +105,12 @@ BAD_RULES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"protocol": "gre", "port_range_min": 2, "port_range_max": 2}, "Invalid port range for protocol gre"),
     ({"protocol": "icmp", "port_range_max": 0}, "ICMP code (port-range-max) 0 is provided but ICMP type (port-range-min) is missing."),
     ({"protocol": "icmp", "port_range_min": 256}, "Invalid value for ICMP type (256)"),
+    ({"protocol": "tcp", "port_range_min": 1, "port_range_max": "99999"}, "Invalid value for port 99999"),
+    ({"protocol": "²"}, "Security group rule protocol ² not supported."),
+    ({"protocol": "9" * 33}, "is too long"),
+    ({"protocol": 256}, "256 is greater than the maximum of 255"),
+    ({"protocol": "icmpv6"}, "Invalid ethertype IPv4 for protocol icmpv6."),
+    ({"ethertype": "IPv6", "remote_ip_prefix": "fe80::%eth0/64"}, "'fe80::%eth0/64' is not a valid IP subnet."),
     ({"direction": "sideways"}, "is not one of"),
     ({"port_range_min": 70000}, "70000 is greater than the maximum of 65535"),
     ({"surprise": 1}, "Additional properties are not allowed"),

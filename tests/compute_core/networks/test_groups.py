@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from compute_core.model.errors import Conflict, NotFound
+from compute_core.model.errors import Conflict, NotFound, OverQuota
 from compute_core.model.networks import Passage, PortFilter, Rule, Wish
 from compute_core.networks.embedded import EmbeddedNetworks
 from tests.compute_core.networks.test_embedded import OTHERS, PROJECT, allocated, database_url, within
@@ -118,6 +118,19 @@ def test_groups_in_use_stay_and_rules_are_added_once(database_url: str) -> None:
             await groups.remove_rule("nothing", None)
 
     within(database_url, body)
+
+
+def test_a_group_has_no_more_rules_than_the_quota() -> None:
+    async def body(networks: EmbeddedNetworks) -> None:
+        web = await networks.groups.create(PROJECT, "web", "")
+        for port in range(98):
+            await networks.groups.add_rule(web.id, direction="ingress", protocol="tcp", port_min=port, port_max=port)
+        with pytest.raises(OverQuota) as caught:
+            await networks.groups.add_rule(web.id, direction="ingress", protocol="tcp", port_min=98, port_max=98)
+        told = "Quota exceeded for resources: ['security_group_rule']."
+        assert (caught.value.status, caught.value.name, caught.value.message) == (409, "OverQuota", told)
+
+    within("sqlite://", body)
 
 
 def test_a_group_is_renamed_and_counts_its_changes() -> None:
