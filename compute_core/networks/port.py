@@ -15,7 +15,7 @@ _SUBNETS = UUID("3f9f37b4-0d8e-5d5e-8f5d-5b0ed7a0a3c4")
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network: how users name it, which bridge of the hosts carries it, which addresses it has. ``ordinal``: the how manieth it is."""
+    """One network: how users name it, which bridge of the hosts carries it, which addresses it has. ``ordinal``: its place in the order."""
 
     id: str
     label: str
@@ -86,7 +86,7 @@ class Groups(Protocol):
         """Delete it. Conflict: it is in use."""
 
     async def add_rule(self, group_id: str, **fields: Any) -> Rule:
-        """Let something pass; ``fields`` are those of ``Rule``. Conflict: it is let pass already."""
+        """Let something pass; ``fields`` are those of ``Rule``. Conflict: it is let pass already. OverQuota."""
 
     async def remove_rule(self, rule_id: str, project_id: str | None) -> None:
         """Let it pass no more; ``project_id`` None: whosever rule it is."""

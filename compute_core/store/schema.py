@@ -256,7 +256,7 @@ networks = Table(
     Column("next_number", BigInteger, nullable=False),
     Column("ordinal", Integer, nullable=False, server_default=text("0")),
 )
-"""``ordinal``: the how manieth network it is; MACs are made of it."""
+"""``ordinal``: its place in the order of networks; MACs are made of it."""
 
 ports = Table(
     "ports",
