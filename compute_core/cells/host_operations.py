@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compute_core.cells.catalogue import must_be_admin
+from compute_core.cells.host_questions import LONG_S
 from compute_core.cells.routing import Router
 from compute_core.images.port import ImageStore
 from compute_core.model.errors import HostUnreachable, Invalid, NotFound
@@ -42,7 +43,7 @@ class HostOperations:
         asked = {"context": to_json(context), "host": host, "question": question, "arguments": arguments}
         for path in self._paths:
             try:
-                return await self._router.call(path, "query_host", asked, self._timeout_s)
+                return await self._router.call(path, "query_host", asked, LONG_S.get(question, self._timeout_s))
             except NotFound:
                 continue
         raise NotFound.of("Host", host)

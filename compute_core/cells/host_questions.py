@@ -15,9 +15,12 @@ from compute_core.store import instances
 from compute_core.store import migrations_of_servers as migrations
 from compute_core.store.port import Store
 
+LONG_S: Mapping[str, float] = {"clean_orphans": 900.0, "evict_images": 900.0}
+"""So long a host may be at work for some questions, which remove many things one by one; the others are answered at once."""
+
 
 class HostQuestions:
-    """``timeout_s``: so long an answer may take."""
+    """``timeout_s``: so long an answer may take, but for those of LONG_S."""
 
     def __init__(self, table: HostTable, store: Store, bus: Bus, timeout_s: float) -> None:
         self._table = table
@@ -32,7 +35,7 @@ class HostQuestions:
         if not self._table.is_up(host):
             raise Conflict(f"Host {host} is down.")
         asked = {"context": context, "question": question, "arguments": arguments}
-        return await self._bus.call(f"compute.{host}", "query_host", asked, self._timeout_s)
+        return await self._bus.call(f"compute.{host}", "query_host", asked, LONG_S.get(question, self._timeout_s))
 
     async def cache_images(self, context: Any, hosts: Sequence[str], images: Sequence[Any]) -> list[str]:
         """Have images fetched to those of the hosts that are this cell's and in use; these. Nobody waits for it."""

@@ -39,12 +39,14 @@ class CaringAgent(Agent):
     """An agent that is asked about its host, and told to fetch images."""
 
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    takes_s: float = 0.0
 
     def endpoints(self) -> dict[str, Any]:
         return {**super().endpoints(), "query_host": self.query_host, "cache_images": self.cache_images}
 
     async def query_host(self, context: Any, question: str, arguments: Any) -> Any:
         self.asked.append((question, arguments))
+        await asyncio.sleep(self.takes_s)
         return question.upper()
 
     async def cache_images(self, context: Any, images: Any) -> None:
@@ -69,6 +71,16 @@ def test_a_question_goes_to_the_host_that_it_is_about(within: Within) -> None:
         await asyncio.sleep(100)
         with pytest.raises(Conflict, match=r"Host host2 is down\."):
             await it.api.ask_host(ADMIN, "host2", "list_images")
+
+    within(body)
+
+
+@pytest.mark.parametrize("question", ["clean_orphans", "evict_images"])
+def test_what_removes_many_things_is_waited_for_longer_than_a_call(within: Within, question: str) -> None:
+    async def body(it: Cloud) -> None:
+        (one,) = await hosts(it, "host1")
+        one.takes_s = 600.0
+        assert await it.api.ask_host(ADMIN, "host1", question) == question.upper()
 
     within(body)
 
