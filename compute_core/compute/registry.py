@@ -49,9 +49,9 @@ QUERIES: Mapping[str, Query] = {
     **GUEST_COMMANDS,
     **IO_WEIGHTS,
 }
-"""Each answers at once, whatever is under way. All but those of STEERING and GUEST_COMMANDS change nothing.
+"""Each answers at once, whatever is under way. All but those of STEERING, GUEST_COMMANDS and ``set_io_weight`` change nothing.
 
-These bend what is under way, or do something with the guest.
+These bend what is under way, or do something with the guest or its disks; who may ask for that, and when, is checked above.
 """
 
 HOST_QUERIES: Mapping[str, HostQuery] = {
