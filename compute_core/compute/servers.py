@@ -28,7 +28,7 @@ from compute_core.xenapi.errors import TransferFailed, Unanswered, XenApiFailure
 from compute_core.xenapi.former import remove_former
 from compute_core.xenapi.marks import NOTE
 from compute_core.xenapi.plugins import PluginRefusal
-from compute_core.xenapi.removal import remove
+from compute_core.xenapi.removal import has_other, remove, remove_one
 from compute_core.xenapi.rescue import remove_rescue
 from compute_core.xenapi.spawn import spawn
 from compute_core.xenapi.sweep import sweep
@@ -190,8 +190,23 @@ class Servers:
     async def reap(self, uuid: str) -> None:
         """Remove a server that the cell does not know on this host; nobody is told. Its volumes' targets are looked for soon."""
         vm = self.host.vms.get(uuid)
-        await self._remove(uuid, domain_name(uuid) if vm is None else vm.label)
+        if vm is not None and not self.host.place.is_alone:
+            await self._reap_one(uuid, vm.ref)
+        else:
+            await self._remove(uuid, domain_name(uuid) if vm is None else vm.label)
         self.operations.is_untidy = True
+
+    async def _reap_one(self, uuid: str, vm: str) -> None:
+        """In a pool the server may have another VM, which stays; one that was only brought here, by hand or by HA, is no left-over."""
+        told = await self.cell.ask("known", self.host.settings.call_timeout_s, host=self.name, uuids=[uuid])
+        try:
+            if not told[uuid]["is_gone"] and not await has_other(self.host.xapi, uuid, vm):
+                log.warning("%s: the only VM of %s is here, and not where its cell has it: it stays", self.name, uuid)
+                return
+            await remove_one(self.host.xapi, vm, uuid)
+        except (XenApiFailure, Unanswered) as problem:
+            raise HostUnreachable(f"{self.name} did not remove {uuid}: {problem}") from problem
+        self.host.vms.forget(vm)
 
     async def discard_former(self, uuid: str) -> None:
         """Remove a VM that was set aside, and its disks; nobody is told."""

@@ -54,6 +54,12 @@ async def remove_one(xapi: XenApi, vm: str, instance_uuid: str) -> None:
     await destroy(xapi, "VM", vm)
 
 
+async def has_other(xapi: XenApi, instance_uuid: str, vm: str) -> bool:
+    """Whether the server has another VM in the pool than this one."""
+    others = await all_of(xapi, "VM", {"is_a_template": "false", "is_control_domain": "false"})
+    return any(ref != vm and marks.instance_of(record) == instance_uuid for ref, record in others.items())
+
+
 def _is_own(vm: Mapping[str, Any], vdi: Mapping[str, Any], vbds: Container[str]) -> bool:
     is_rescue_disk = vdi["other_config"].get(marks.DISK) == "rescue"
     return all(vbd in vbds for vbd in vdi["VBDs"]) and is_rescue_disk == bool(marks.rescue_of(vm))

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compute_core.bus.in_process import InProcessBus
+from compute_core.compute import manager
 from compute_core.model.instances import PAUSED, RUNNING, SHUTDOWN
 from compute_core.xenapi.errors import ReplyLost
-from tests.compute_core.compute.agent_site import BEATS_S, Site, on_site
+from compute_core.xenapi.marks import INSTANCE
+from compute_core.xenapi.place import Place, learn
+from compute_core.xenapi.session import Session
+from tests.compute_core.compute.agent_site import BEATS_S, FakeCell, Site, on_site
 from tests.compute_core.rig import NOTHING
 from tests.compute_core.simulated import holds, is_dead
 from tests.compute_core.values import CELL, UUID, an_instance
+from tests.fake_xapi.verbs.kit.hosts import VM_RECORD
 
 KILLED_AT = [
     "VDI.create",
@@ -69,6 +75,32 @@ def test_what_a_killed_agent_left_is_removed_when_the_cell_has_sent_the_server_e
         return site.left()
 
     assert on_site(tmp_path, body, with_agent=False) == NOTHING
+
+
+@pytest.mark.parametrize("state", ["deleted", "only VM", "double"])
+def test_in_a_pool_what_the_cell_has_elsewhere_goes_alone_and_only_if_it_is_not_the_servers_only_vm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:  # fmt: skip
+    async def pooled(session: Session, url: str) -> Place:
+        return replace(await learn(session, url), is_alone=False)
+
+    async def known(_: FakeCell, host: str, uuids: list[str]) -> Any:
+        return {uuid: {"is_here": False, "is_gone": state == "deleted", "ports": [], "volumes": []} for uuid in uuids}
+
+    monkeypatch.setattr(manager, "learn", pooled)
+    monkeypatch.setattr(FakeCell, "known", known)
+
+    async def body(site: Site) -> Any:
+        async with site.agent():
+            await site.built()
+            if state != "only VM":
+                await site.operator("VM.create", {**VM_RECORD, "name_label": f"instance-{UUID}", "other_config": {INSTANCE: UUID}})
+            site.cell.instances.clear()
+            await asyncio.sleep(BEATS_S)
+            return site.left()["VM"], site.left()["VDI"]
+
+    label = [f"instance-{UUID}"]
+    assert on_site(tmp_path, body, with_agent=False) == (label, label if state == "only VM" else [])
 
 
 def test_a_build_whose_message_is_lost_with_the_agent_is_given_back_to_the_cell(tmp_path: Path) -> None:
