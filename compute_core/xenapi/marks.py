@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_PREFIX = "inova-"
 INSTANCE = "inova-instance-uuid"
 """On VMs and their VDIs: the server that they belong to."""
 DISK = "inova-disk"
@@ -106,3 +107,8 @@ def is_cached_image(vdi: Mapping[str, Any]) -> bool:
     """Whether a VDI is a whole image, ready to be cloned."""
     uuid: str = vdi["uuid"]
     return bool(vdi["other_config"].get(IMAGE_VDI) == uuid)
+
+
+def is_marked(record: Mapping[str, Any]) -> bool:
+    """Whether a VM or VDI bears any mark of ours."""
+    return any(key.startswith(_PREFIX) for key in record["other_config"])

@@ -14,6 +14,7 @@ from compute_core.model.errors import Conflict, HostUnreachable
 from compute_core.xenapi import pooling
 from compute_core.xenapi.errors import XenApiFailure
 from compute_core.xenapi.place import NULL, learn
+from compute_core.xenapi.records import vdi_record
 from compute_core.xenapi.session import Account, Login, Session
 from fake_xapi.engine.virtual_time import run_virtual
 from fake_xapi.fleet.fleet import Fleet, Order
@@ -87,6 +88,19 @@ def test_an_account_that_the_master_does_not_know_is_told_with_a_cure() -> None:
         with pytest.raises(Conflict, match="same user and password in the inventory"):
             await pooling.join(stranger, "127.0.1.1")
         await stranger.close()
+
+    over(body)
+
+
+def test_a_host_whose_own_disks_hold_what_is_somebodys_is_not_ejected() -> None:
+    async def body(pair: Pair) -> None:
+        alone = await learn(pair.joiner, JOINER)
+        somebodys = vdi_record(alone.sr, "a database", 1 << 20, {})
+        ours = vdi_record(alone.sr, "a server's", 1 << 20, {"inova-instance-uuid": "u"})
+        for record in (ours, somebodys):
+            await pair.joiner.call("VDI.create", record)
+        with pytest.raises(Conflict, match=r"would be lost and is not ours: a database\. Cure"):
+            await pooling.eject(pair.joiner, alone.host)
 
     over(body)
 
