@@ -84,16 +84,15 @@ def remove_rule(connection: Connection, rule_id: str, now: str, project_id: str 
 
 
 def remove(connection: Connection, group_id: str) -> None:
-    """Delete a group. Conflict: ports are in it, or rules of others name it."""
+    """Delete a group, and the rules of others that name it. Conflict: ports are in it, or it is a project's default one."""
     group = _to_change(connection, group_id)
     is_used = connection.scalar(select(port_groups.c.port_id).where(port_groups.c.group_id == group_id).limit(1)) is not None
     if is_used or group.name == DEFAULT_GROUP:
         raise Conflict(f"Security Group {group_id} in use." if is_used else "Cannot delete the default security group.")
     connection.execute(delete(security_groups).where(_S.id == group_id))
-    for other in listed(connection):
-        kept = tuple(rule for rule in other.rules if rule.remote_group != group_id)
-        if kept != other.rules:
-            _put(connection, replace(other, rules=kept), other.updated_at)
+    for named in sorted(other.id for other in listed(connection) if any(rule.remote_group == group_id for rule in other.rules)):
+        other = _to_change(connection, named)
+        _put(connection, replace(other, rules=tuple(rule for rule in other.rules if rule.remote_group != group_id)), other.updated_at)
 
 
 def _to_change(connection: Connection, group_id: str) -> SecurityGroup:

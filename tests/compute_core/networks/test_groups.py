@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import Connection
 
 from compute_core.model.errors import Conflict, NotFound, OverQuota
-from compute_core.model.networks import Passage, PortFilter, Rule, Wish
+from compute_core.model.networks import Passage, PortFilter, Rule, SecurityGroup, Wish
 from compute_core.networks.embedded import EmbeddedNetworks
+from compute_core.store import security_groups
 from tests.compute_core.networks.test_embedded import OTHERS, PROJECT, allocated, database_url, within
 
 __all__ = ["database_url"]
@@ -118,6 +120,26 @@ def test_groups_in_use_stay_and_rules_are_added_once(database_url: str) -> None:
             await groups.remove_rule("nothing", None)
 
     within(database_url, body)
+
+
+def test_a_rule_that_comes_while_another_group_is_deleted_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(networks: EmbeddedNetworks) -> None:
+        groups = networks.groups
+        web, db = await groups.create(PROJECT, "web", ""), await groups.create(PROJECT, "db", "")
+        named = await groups.add_rule(db.id, direction="ingress", remote_group=web.id)
+        late, listed = Rule("late", "ingress", protocol="tcp"), security_groups.listed
+
+        def and_then_another_adds(connection: Connection, project_id: str | None = None) -> tuple[SecurityGroup, ...]:
+            found = listed(connection, project_id)
+            security_groups.add_rule(connection, db.id, late, "")
+            return found
+
+        monkeypatch.setattr(security_groups, "listed", and_then_another_adds)
+        await groups.delete(web.id)
+        kept = (await groups.get(db.id)).rules
+        assert (late in kept, named in kept) == (True, False)
+
+    within("sqlite://", body)
 
 
 def test_a_group_has_no_more_rules_than_the_quota() -> None:
