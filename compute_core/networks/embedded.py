@@ -178,7 +178,7 @@ def _terms(port: Port) -> tuple[object, ...]:
 
 
 def _changed(connection: Connection, port_id: str, changes: dict[str, Any]) -> Port:
-    return ports.put(connection, replace(ports.get(connection, port_id), **changes))
+    return ports.put(connection, replace(ports.get_to_change(connection, port_id), **changes))
 
 
 def _groups_of(connection: Connection, device_ids: Sequence[str]) -> dict[str, tuple[SecurityGroup, ...]]:

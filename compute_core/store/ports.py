@@ -52,6 +52,11 @@ def get(connection: Connection, port_id: str) -> Port:
     return _one(connection, _GET, port_id)
 
 
+def get_to_change(connection: Connection, port_id: str) -> Port:
+    """One port, whose row is locked from now on. NotFound."""
+    return _one(connection, _GET_TO_CHANGE, port_id)
+
+
 def listed(connection: Connection, project_id: str | None = None) -> tuple[Port, ...]:
     """A project's ports, or everybody's, by id."""
     wanted = select(_P.document).order_by(_P.id)
@@ -66,7 +71,7 @@ def of_devices(connection: Connection, device_ids: Sequence[str]) -> tuple[Port,
 
 def bind(connection: Connection, port_id: str, device_id: str, now: str) -> Port:
     """Give a port to a server; that has it already is fine. Conflict: another has it."""
-    port = _one(connection, _GET_TO_CHANGE, port_id)
+    port = get_to_change(connection, port_id)
     if port.device_id == device_id:
         return port
     if port.device_id:
@@ -79,7 +84,7 @@ def bind(connection: Connection, port_id: str, device_id: str, now: str) -> Port
 def unbind(connection: Connection, port_id: str, now: str) -> Port | None:
     """Take a port from its server: one that the core has made is gone then. The port as it was, None when there is none."""
     try:
-        port = _one(connection, _GET_TO_CHANGE, port_id)
+        port = get_to_change(connection, port_id)
     except NotFound:
         return None
     _part(connection, [port], now)
@@ -95,7 +100,7 @@ def release(connection: Connection, device_id: str, now: str) -> tuple[Port, ...
 
 def remove(connection: Connection, port_id: str) -> Port:
     """Delete a port; as it was. NotFound. Conflict: a server has it."""
-    port = _one(connection, _GET_TO_CHANGE, port_id)
+    port = get_to_change(connection, port_id)
     if port.device_id:
         raise Conflict(f"Port {port_id} cannot be deleted: server {port.device_id} has it. Cure: detach it there.")
     _delete(connection, [port_id])

@@ -157,6 +157,17 @@ def test_an_address_that_is_asked_for_is_given_to_nobody_else(database_url: str)
     within(database_url, body, TINY)
 
 
+def test_changes_of_one_port_at_once_are_all_kept(database_url: str) -> None:
+    async def body(networks: EmbeddedNetworks) -> None:
+        port = await networks.create_port(PROJECT, NO_WISH)
+        for said in map(str, range(10)):
+            await asyncio.gather(networks.update_port(port.id, name=said), networks.update_port(port.id, description=said))
+            changed = await networks.port(port.id)
+            assert (changed.name, changed.description) == (said, said)
+
+    within(database_url, body)
+
+
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
