@@ -106,6 +106,7 @@ class ComputeCell:
             await self._serving.close()
             self._serving = None
         await self._loops.close()
+        await self._upkeep.close()
 
     def _endpoints(self) -> Mapping[str, Endpoint]:
         book = HostBook(self._store, self._table, self._healing)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from compute_core.cells import pool_steps
@@ -32,6 +33,8 @@ class HostUpkeep:
     clock: Clock
     poked: asyncio.Event = field(default_factory=asyncio.Event)
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _missed: set[str] = field(default_factory=set)
 
     async def list(self) -> Any:
         """What is being done with which host."""
@@ -82,15 +85,41 @@ class HostUpkeep:
             await self.hands.store.run(jobs.put, job)
 
     async def work(self) -> None:
-        """Go on with everything as far as it goes; returns when something may have changed, or ``upkeep_look_s`` later."""
+        """Have everything go on, each host for itself; returns when something may have changed, or ``upkeep_look_s`` later."""
         under_way = [job for job in await self.hands.store.run(jobs.listed) if not job.is_waiting]
+        was_poked = self.poked.is_set()
         self.poked.clear()
-        await asyncio.gather(*(self._go_on(job.host) for job in under_way))
+        for job in under_way:
+            if job.host not in self._tasks:
+                self._begin(job.host)
+            elif was_poked:
+                self._missed.add(job.host)
         try:
             async with asyncio.timeout(self.hands.settings.upkeep_look_s if under_way else None):
                 await self.poked.wait()
         except TimeoutError:
             return
+
+    async def close(self) -> None:
+        """Leave everything where it is."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _begin(self, host: str) -> None:
+        self._tasks[host] = task = asyncio.create_task(self._go_on(host), name=f"upkeep of {host}")
+        task.add_done_callback(partial(self._ended, host))
+
+    def _ended(self, host: str, task: asyncio.Task[None]) -> None:
+        """Go on with it once more where something may have changed meanwhile."""
+        del self._tasks[host]
+        if task.cancelled():
+            return
+        if (problem := task.exception()) is not None:
+            log.error("the upkeep of %s broke and goes on", host, exc_info=problem)
+        elif host in self._missed:
+            self._begin(host)
+        self._missed.discard(host)
 
     async def _go_on(self, host: str) -> None:
         """Step by step, until something is waited for."""
