@@ -14,6 +14,7 @@ from compute_core.store.schema import networks
 _N = networks.c
 _COLUMNS = (_N.id, _N.label, _N.bridge, _N.cidr, _N.gateway, _N.ordinal)
 _ADVANCE = update(networks).where(_N.id == bindparam("key")).values(next_number=_N.next_number + 1).returning(_N.next_number)
+_LOCK = select(_N.id).where(_N.id == bindparam("key")).with_for_update()
 _INSERT = insert_or_skip(networks, "id")
 
 
@@ -34,6 +35,11 @@ def get(connection: Connection, name: str) -> dict[str, Any]:
     if row is None:
         raise NotFound.of("Network", name)
     return dict(row)
+
+
+def lock(connection: Connection, network_id: str) -> None:
+    """Nobody else gives out a number of this network from now on."""
+    connection.execute(_LOCK, {"key": network_id})
 
 
 def next_number(connection: Connection, network_id: str) -> int:

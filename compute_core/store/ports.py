@@ -165,6 +165,7 @@ def _free_number(connection: Connection, network_id: str, count: int) -> int:
 
 
 def _unused(connection: Connection, network_id: str, number: int) -> int:
+    networks_table.lock(connection, network_id)
     if connection.scalar(_HAS_NUMBER, {"network": network_id, "number": number}) is not None:
         raise Conflict("The address is in use by another port of its network.")
     return number

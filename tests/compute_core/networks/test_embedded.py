@@ -13,7 +13,7 @@ import pytest
 from compute_core.model.clock import Clock
 from compute_core.model.errors import Conflict, Invalid, NotFound
 from compute_core.model.instances import Vif
-from compute_core.model.networks import Wish
+from compute_core.model.networks import Port, Wish
 from compute_core.networks.embedded import EmbeddedNetworks
 from compute_core.networks.port import Network
 from compute_core.settings import DEFAULT_NETWORK
@@ -155,6 +155,17 @@ def test_an_address_that_is_asked_for_is_given_to_nobody_else(database_url: str)
         assert [(await allocated(networks, f"i{number}")).ip[-2:] for number in range(4)] == ["10", "12", "13", "14"]
 
     within(database_url, body, TINY)
+
+
+def test_an_address_that_several_ask_for_at_once_is_given_to_one(database_url: str) -> None:
+    async def body(networks: EmbeddedNetworks) -> None:
+        await networks.groups.default(PROJECT)
+        for number in range(40, 45):
+            wish = Wish("private", address=f"10.0.0.{number}")
+            told = await asyncio.gather(*(networks.create_port(PROJECT, wish) for _ in range(5)), return_exceptions=True)
+            assert [type(each) for each in told if not isinstance(each, Port)] == [Conflict] * 4
+
+    within(database_url, body)
 
 
 def test_changes_of_one_port_at_once_are_all_kept(database_url: str) -> None:
