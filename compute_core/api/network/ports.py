@@ -9,7 +9,7 @@ from compute_core.api.call import Call
 from compute_core.api.network.bindings import bound
 from compute_core.api.network.choice import chosen, project_of, whose
 from compute_core.api.texts import is_true
-from compute_core.model.errors import Invalid, NotFound
+from compute_core.model.errors import Forbidden, Invalid, NotFound
 from compute_core.model.networks import Port, Wish
 from compute_core.networks.port import subnet_of
 
@@ -74,7 +74,7 @@ async def create(call: Call) -> dict[str, Any]:
         raise Invalid(
             f"Invalid input for operation: Failed to create port on network {network}, because fixed_ips included invalid subnet."
         )
-    changes = _changes(asked)
+    changes = _changes(call, asked)
     groups = changes.pop("security_groups", ())
     wish = Wish(network=network, address=fixed.get("ip_address"), groups=groups)
     (shown,) = await _views(call, [await call.services.networks.create_port(project, wish, **changes)])
@@ -83,7 +83,7 @@ async def create(call: Call) -> dict[str, Any]:
 
 async def update(call: Call) -> dict[str, Any]:
     """Change one. Invalid: without security it cannot be in groups."""
-    port, changes = await visible(call, call.path["port_id"]), _changes(call.body["port"])
+    port, changes = await visible(call, call.path["port_id"]), _changes(call, call.body["port"])
     if not changes.get("is_secured", port.is_secured) and changes.get("security_groups", port.security_groups):
         raise Invalid("Port Security must be enabled in order to have allowed address pairs or security groups on a port.")
     (shown,) = await _views(call, [await call.services.networks.update_port(port.id, **changes)])
@@ -108,8 +108,11 @@ async def visible(call: Call, port_id: str) -> Port:
     return port
 
 
-def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
+def _changes(call: Call, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a body asks for, by our names. Forbidden: the networks are the operator's, so who opens a port must be an admin."""
     changes = {ours: asked[theirs] for theirs, ours in _MEMBERS.items() if theirs in asked}
     truths: dict[str, Any] = {name: is_true(changes[name]) for name in ("is_up", "is_secured") if name in changes}
+    if not truths.get("is_secured", True) and not call.context.is_admin:
+        raise Forbidden("Only an administrator may set port_security_enabled to False on a shared network.")
     groups = {"security_groups": tuple(changes["security_groups"])} if "security_groups" in changes else {}
     return {**changes, **truths, **groups}

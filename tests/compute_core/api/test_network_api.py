@@ -155,12 +155,30 @@ def test_ports_are_made_chosen_changed_and_deleted(tmp_path: Path) -> None:
         path, changes = f"{PORTS}/{port['id']}", {"name": "q", "admin_state_up": False}
         changed = (await api.send("PUT", path, {"port": changes})).json["port"]
         assert {name: changed[name] for name in changes} == changes
-        refused = await api.send("PUT", path, {"port": {"port_security_enabled": False}})
+        refused = await api.send("PUT", path, {"port": {"port_security_enabled": False}}, user="admin")
         assert (refused.status, "Port Security must be enabled" in refused.json["NeutronError"]["message"]) == (400, True)
-        opened = (await api.send("PUT", path, {"port": {"port_security_enabled": False, "security_groups": []}})).json["port"]
+        open_it = {"port": {"port_security_enabled": False, "security_groups": []}}
+        opened = (await api.send("PUT", path, open_it, user="admin")).json["port"]
         assert (opened["port_security_enabled"], opened["security_groups"]) == (False, [])
         assert {(await api.send(method, path, user="other")).status for method in ("GET", "DELETE")} == {404}
         assert [(await api.send("DELETE", path)).status for _ in range(2)] == [204, 404]
+
+    run(tmp_path, test)
+
+
+def test_only_an_administrator_opens_a_port_of_a_shared_network(tmp_path: Path) -> None:
+    async def test(api: Api) -> None:
+        network = await network_id(api)
+        port = await made(api, PORTS, "port", network_id=network, port_security_enabled=True)
+        asked = {"port_security_enabled": "False", "security_groups": []}
+        for refused in (
+            await api.send("PUT", f"{PORTS}/{port['id']}", {"port": asked}),
+            await api.send("POST", PORTS, {"port": {**asked, "network_id": network}}),
+        ):
+            assert (refused.status, refused.json["NeutronError"]["type"]) == (403, "forbidden")
+        assert (await api.get(PORTS))["ports"] == [port]
+        opened = await made(api, PORTS, "port", "admin", network_id=network, **asked)
+        assert opened["port_security_enabled"] is False
 
     run(tmp_path, test)
 
