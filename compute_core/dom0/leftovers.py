@@ -60,13 +60,27 @@ def _names(machine: Machine, folder: str) -> List[str]:
 
 
 def _described(machine: Machine, path: str) -> Dict[str, Any]:
-    here = machine.path(path)
+    size = _summed(machine.path(path))[0]
+    newest = max(_summed(machine.path(each))[1] for each in _travelling_with(machine, path))
+    return {"path": path, "size": size, "idle_s": max(machine.now_s() - newest, 0.0)}
+
+
+def _travelling_with(machine: Machine, path: str) -> List[str]:
+    """A folder, and those of the other disks of its VM: what has come waits for what has yet to come."""
+    folder, name = os.path.split(path)
+    mark = name.rpartition("-")[0]
+    if os.path.basename(folder) != transfer.INCOMING or not mark:
+        return [path]
+    return [path] + [os.path.join(folder, other) for other in _names(machine, folder) if other.rpartition("-")[0] == mark]
+
+
+def _summed(here: str) -> Tuple[int, float]:
     size, newest = _weighed(here)
     for folder, _, names in os.walk(here):
         for name in names:
             inner = _weighed(os.path.join(folder, name))
             size, newest = size + inner[0], max(newest, inner[1])
-    return {"path": path, "size": size, "idle_s": max(machine.now_s() - newest, 0.0)}
+    return size, newest
 
 
 def _weighed(path: str) -> Tuple[int, float]:

@@ -71,7 +71,10 @@ def _hold(folder: str, here: str, vdi: str, place: int) -> None:
 
 
 def _options(given: Arguments) -> List[str]:
-    """rsync's: in place, so that a second run sends what has changed; without its own compression, since VHDs go over fast networks."""
+    """rsync's: in place, so that a second run sends what has changed; without its own compression, since VHDs go over fast networks.
+
+    Files are dated by when they come, and not as where they come from: by that it is seen whether a folder is a left-over.
+    """
     most = arguments.number(given, "most_kib_s", 0)
     ssh = [
         "ssh", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oConnectTimeout=20", "-oServerAliveInterval=15",
@@ -80,7 +83,7 @@ def _options(given: Arguments) -> List[str]:
     for name, option in (("identity_file", "-i{}"), ("known_hosts_file", "-oUserKnownHostsFile={}")):
         if given.get(name):
             ssh.append(option.format(_plain_path(given, name)))
-    return ["--inplace", "--times", "--timeout=120", f"--bwlimit={most}", "--rsh={}".format(" ".join(ssh))]
+    return ["--inplace", "--timeout=120", f"--bwlimit={most}", "--rsh={}".format(" ".join(ssh))]
 
 
 def _plain_path(given: Arguments, name: str) -> str:

@@ -53,6 +53,18 @@ def test_what_was_changed_lately_or_is_held_or_is_no_leftover_stays(tmp_path: Pa
     assert (tmp_path / "boot/guest" / KERNEL).read_bytes() == b"whole"
 
 
+def test_the_folder_of_a_disk_that_has_come_waits_for_the_other_disks_of_its_vm(tmp_path: Path) -> None:
+    dom0_with_leftovers(tmp_path)
+    come, others = f"{COMING[:-1]}1", f"{COMING[:-3]}n-0"
+    for path in (come, others):
+        laid(tmp_path, f"{path}/0.vhd", b"y", 7200.0)
+
+    seen = {each["path"]: each["idle_s"] for each in call(dom0_in(tmp_path), "leftovers")}
+    gone = call(dom0_in(tmp_path), "leftovers_remove", paths=[come, others], idle_s=3600)
+
+    assert (seen[COMING], seen[come], seen[others], gone) == (60.0, 60.0, 7200.0, [others])
+
+
 def test_a_fresh_dom0_has_none_and_odd_arguments_are_refused(tmp_path: Path) -> None:
     assert call(dom0_in(tmp_path), "leftovers") == []
     assert refused(dom0_in(tmp_path), "leftovers_remove", paths="all", idle_s=0)[0] == "BadArguments"
