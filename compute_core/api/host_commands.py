@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -135,7 +136,7 @@ def power_on(*, state: Path, host: str, no_wait: bool) -> None:
 
 def _ask(state: Path, host: str, action: str, asked: Any) -> None:
     with logged_in(state) as client:
-        client.send("POST", f"{HOSTS}/{host}/action", {action: asked})
+        client.send("POST", f"{HOSTS}/{quote(host, safe='')}/action", {action: asked})
 
 
 def _wait(state: Path, host: str, *, no_wait: bool) -> None:
@@ -149,7 +150,7 @@ def _wait(state: Path, host: str, *, no_wait: bool) -> None:
 
 
 def _look(client: Client, host: str) -> dict[str, Any]:
-    found: dict[str, Any] = client.send("GET", f"{HOSTS}/{host}")["host"]
+    found: dict[str, Any] = client.send("GET", f"{HOSTS}/{quote(host, safe='')}")["host"]
     return found
 
 
