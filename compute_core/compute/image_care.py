@@ -33,6 +33,8 @@ async def _list(work: HostWork) -> Any:
 
 async def _evict(work: HostWork) -> Any:
     """``images``: their ids, None for all that are not in use. What stays is told as well: see ``CachedImage.in_use``."""
+    if not work.host.place.is_alone:
+        log.warning("%s: images are evicted in a pool: what builds of its other hosts need is not known", work.host.settings.host)
     kept = await _kept(work)
     gone = await evict(work.host.xapi, work.host.place, work.host.cache, kept, asked(kept.images, work.arguments["images"]))
     return {"evicted": to_json(gone), "kept": to_json([image for image in kept.images if image.in_use])}

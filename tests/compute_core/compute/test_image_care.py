@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from compute_core.compute import manager
 from compute_core.model.cached_images import EvictionPolicy
 from compute_core.model.instances import RUNNING
 from compute_core.model.json import to_json
+from compute_core.xenapi.place import Place, learn
+from compute_core.xenapi.session import Session
 from tests.compute_core.compute.agent_site import CONTEXT, SETTINGS, Site, on_site
 from tests.compute_core.values import an_image, an_instance
 
@@ -55,6 +58,21 @@ def test_what_is_in_use_is_kept_and_said_to_be_when_somebody_wants_images_evicte
     kept, evicted, left = on_site(tmp_path, body)
     assert (kept["evicted"], [image["in_use"] for image in kept["kept"]]) == ([], ["disks that stand on it: 1"])
     assert ([image["why"] for image in evicted["evicted"]], evicted["kept"], left) == (["asked for"], [], [])
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_who_has_images_evicted_in_a_pool_is_warned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_alone: bool
+) -> None:  # fmt: skip
+    async def placed(session: Session, url: str) -> Place:
+        return replace(await learn(session, url), is_alone=is_alone)
+
+    async def body(site: Site) -> Any:
+        return await ask(site, "evict_images", images=None)
+
+    monkeypatch.setattr(manager, "learn", placed)
+    assert on_site(tmp_path, body) == {"evicted": [], "kept": []}
+    assert ("what builds of its other hosts need is not known" in caplog.text) is not is_alone
 
 
 @pytest.mark.parametrize(("keep_s", "left"), [(0.0, 1), (1200.0, 0)])
