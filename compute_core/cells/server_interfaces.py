@@ -34,12 +34,13 @@ class ServerInterfaces:
         begin(instance, "attach_interface")
         networks = self._service(wish)
         made = replace(await networks.allocate(uuid, instance.project_id, wish), state="attaching")
-        try:
-            await self._servers.begin_with_parts(context, uuid, "attach_interface", parts("vifs", added=[made]))
-        except ComputeError:
-            await networks.unbind(made.id)
-            raise
-        ended = await self._servers.at_rest(uuid)
+        with self._servers.watch(uuid) as watch:
+            try:
+                begun = await self._servers.begin_with_parts(context, uuid, "attach_interface", parts("vifs", added=[made]))
+            except ComputeError:
+                await networks.unbind(made.id)
+                raise
+            ended = await watch.at_rest(begun)
         return made if ended is None else _attached(ended, made.id)
 
     async def detach_interface(self, context: RequestContext, uuid: str, port_id: str) -> None:
@@ -48,8 +49,8 @@ class ServerInterfaces:
         begin(instance, "detach_interface")
         vif = interface(instance, port_id)
         going = parts("vifs", changed={vif.id: {"state": "detaching"}})
-        await self._servers.begin_with_parts(context, uuid, "detach_interface", going)
-        await self._servers.at_rest(uuid)
+        with self._servers.watch(uuid) as watch:
+            await watch.at_rest(await self._servers.begin_with_parts(context, uuid, "detach_interface", going))
 
     def _service(self, wish: Wish) -> Networks:
         if self._networks is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -19,7 +20,7 @@ from compute_core.cells.outcomes import DELETING, failed
 from compute_core.cells.routing import Router
 from compute_core.cells.settings import ApiCellSettings
 from compute_core.cells.volume_images import image_of_volumes, unfolded
-from compute_core.cells.waiting import Waiting
+from compute_core.cells.waiting import Waiting, Watch
 from compute_core.images.port import ImageStore
 from compute_core.model.backups import OWN_PROPERTIES
 from compute_core.model.clock import Clock
@@ -91,7 +92,7 @@ class CellServers:
         try:
             new = await self._store.run(_add, drafts, max(request.min_count, 1), mapping, self._settings.quotas)
         except Forbidden:
-            give_back(self._left, request, drafts[0])
+            await give_back(self._volumes, self._left, request, drafts[0])
             raise
         if cell:
             await self._hand_over.build(cell, new, sent, request.admin_password)
@@ -175,9 +176,9 @@ class CellServers:
             return None
         return await self._router.call(mapping.cell, method, {"uuid": uuid, **arguments}, self._settings.call_timeout_s)
 
-    async def at_rest(self, uuid: str) -> Instance | None:
-        """The server when what was just begun has come to its end; None when that takes longer than calls do."""
-        return await self._waiting.at_rest(uuid, self._settings.call_timeout_s)
+    def watch(self, uuid: str) -> AbstractContextManager[Watch]:
+        """Hear of a server until what is begun with it meanwhile has come to its end, or takes longer than calls do."""
+        return self._waiting.watch(uuid, self._settings.call_timeout_s)
 
     async def create_image(self, context: RequestContext, uuid: str, name: str, properties: Mapping[str, str]) -> str:
         """See the port."""

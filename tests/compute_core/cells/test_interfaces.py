@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from compute_core.cells.server_interfaces import AttachmentFailed
+from compute_core.cells.servers import CellServers
 from compute_core.cells.settings import ApiCellSettings
 from compute_core.cells.waiting import Waiting
 from compute_core.model.errors import Conflict, NotFound
@@ -99,17 +100,32 @@ def test_what_may_not_be_leaves_no_port(tmp_path: Path) -> None:
     within(tmp_path, body)
 
 
-def test_news_of_a_server_that_is_busy_or_of_another_wake_nobody() -> None:
+def test_news_that_come_before_who_attaches_knows_that_it_has_begun_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin_with_parts = CellServers.begin_with_parts
+
+    async def slowly(servers: CellServers, *asked: Any) -> Any:
+        begun = await begin_with_parts(servers, *asked)
+        await asyncio.sleep(10.0)
+        return begun
+
+    monkeypatch.setattr(CellServers, "begin_with_parts", slowly)
+
+    async def body(there: Cloud) -> None:
+        _, uuid = await served(there)
+        assert (await there.api.attach_interface(USER, uuid, Wish("private"))).state == "attached"
+
+    within(tmp_path, body)
+
+
+def test_news_of_a_server_that_is_busy_or_of_another_or_of_before_wake_nobody() -> None:
     async def main() -> None:
-        waiting = Waiting()
-        asked = asyncio.ensure_future(waiting.at_rest("a", 10.0))
-        also = asyncio.ensure_future(waiting.at_rest("a", 1.0))
-        await asyncio.sleep(0)
-        waiting.tell([an_instance("a", task_state="attaching_interface"), an_instance("b", task_state=None)])
-        assert await also is None
-        done = an_instance("a", task_state=None)
-        waiting.tell([done])
-        assert await asked == done
+        waiting, begun = Waiting(), an_instance("a", task_state="attaching_interface", update_seq=7)
+        with waiting.watch("a", 10.0) as watch, waiting.watch("a", 1.0) as also:
+            waiting.tell([an_instance("a", task_state=None, update_seq=6), an_instance("b", task_state=None, update_seq=9), begun])
+            assert await also.at_rest(begun) is None
+            done = an_instance("a", task_state=None, update_seq=8)
+            waiting.tell([done])
+            assert await watch.at_rest(begun) == done
         waiting.tell([done])
 
     run_virtual(main())
