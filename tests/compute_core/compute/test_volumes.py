@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from compute_core.compute.volumes_copying import COPYING
 from compute_core.model.instances import RUNNING, SHUTDOWN, Instance
 from compute_core.model.json import to_json
 from compute_core.model.volumes import Attachment, BlockDevice, Connection, Target, Volume
 from compute_core.volumes.port import Connector
 from compute_core.xenapi import marks
 from compute_core.xenapi.errors import XenApiFailure
-from tests.compute_core.compute.agent_site import Site, on_site
+from tests.compute_core.compute.agent_site import CONTEXT, Site, on_site
 from tests.compute_core.simulated import Disturbance
 from tests.compute_core.values import DATE, UUID, an_instance
 
@@ -71,6 +72,21 @@ class Service:
 
     async def release(self, instance_uuid: str, delete: Any = ()) -> None:
         self.told.append(("release", instance_uuid))
+
+
+def test_how_a_copy_has_ended_is_not_kept_for_ever_for_who_does_not_ask(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        asked = {"context": CONTEXT, "question": "copy_volume", "arguments": {"source": "volume-1", "target": "volume-2"}}
+
+        async def answer(after_s: float) -> str:
+            await asyncio.sleep(after_s)
+            return str(await site.bus.call("compute.xs1", "query_host", asked, 30.0))
+
+        assert await answer(0) == COPYING
+        assert await answer(600) != COPYING
+        assert [await answer(0), await answer(1200)] == [COPYING, COPYING]
+
+    on_site(tmp_path, body, volumes=Service())
 
 
 def server(device: BlockDevice, **changes: Any) -> Instance:
