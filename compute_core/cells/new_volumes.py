@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from compute_core.cells.disk_names import free_device
+from compute_core.cells.left_volumes import LeftVolumes
 from compute_core.model.errors import ComputeError, Conflict, Invalid, NotFound
 from compute_core.model.images import Image
 from compute_core.model.instances import Instance
@@ -16,9 +17,9 @@ from compute_core.volumes.port import Volumes
 
 
 async def with_volumes(
-    volumes: Volumes | None, context: RequestContext, request: ServerRequest, drafts: Sequence[Instance]
+    volumes: Volumes | None, left: LeftVolumes, context: RequestContext, request: ServerRequest, drafts: Sequence[Instance]
 ) -> tuple[Instance, ...]:  # fmt: skip
-    """The servers with their volumes. Invalid: a volume is not there, is taken, or would be several servers'. What fails reserves none."""
+    """The servers with their volumes. Invalid: a volume is not there, is taken, or would be several servers'. What fails leaves none."""
     if not request.disks:
         return tuple(drafts)
     if volumes is None:
@@ -30,9 +31,18 @@ async def with_volumes(
         for disk in request.disks:
             server = replace(server, block_devices=(*server.block_devices, await _reserved(volumes, context, server, disk)))
     except ComputeError:
-        await volumes.release(server.uuid)
+        await give_back(volumes, left, request, server)
         raise
     return (server,)
+
+
+async def give_back(volumes: Volumes | None, left: LeftVolumes, request: ServerRequest, server: Instance) -> None:
+    """The server comes to nothing: its volumes are free, and those that were made for it are deleted, once they are filled."""
+    made = [device.volume_id for disk, device in zip(request.disks, server.block_devices, strict=False) if disk.volume_id is None]
+    if volumes is not None and server.block_devices:
+        await volumes.release(server.uuid)
+    if made:
+        left.give_back(server.uuid, made)
 
 
 async def _reserved(volumes: Volumes, context: RequestContext, server: Instance, disk: NewDisk) -> BlockDevice:
