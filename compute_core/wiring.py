@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from random import Random, SystemRandom
 from types import TracebackType
@@ -188,16 +188,22 @@ class CloudApplication:
     def _copy_volumes(self, exit_stack: AsyncExitStack) -> None:
         """Have hosts copy LUNs for the service from now on."""
         if isinstance(self.volumes, EmbeddedVolumes):
-            exit_stack.push_async_callback(self.volumes.copy_by(self._copy_of).close)
+            exit_stack.push_async_callback(self.volumes.copy_by(partial(self._copy_of, self.volumes)).close)
 
-    async def _copy_of(self, source: str, target: str) -> str:
-        """How the copy stands, on the host that always has it. HostUnreachable: there is none."""
+    async def _copy_of(self, volumes: EmbeddedVolumes, source: str, target: str) -> str:
+        """How the copy stands, on the host that has it from its beginning to its end. HostUnreachable, NotFound, Conflict: it is away."""
+        host = volumes.copier(target)
+        if not host:
+            host = await self._copier_for(target)
+            volumes.choose_copier(target, host)
+        told: str = await self.api_cell.ask_host(PROXY, host, "copy_volume", source=source, target=target)
+        return told
+
+    async def _copier_for(self, target: str) -> str:
         hosts = sorted(node.report.host for node in await self.api_cell.list_hosts(PROXY) if node.is_up)
         if not hosts:
             raise HostUnreachable("no host is up")
-        host = hosts[uuid.UUID(target).int % len(hosts)]
-        told: str = await self.api_cell.ask_host(PROXY, host, "copy_volume", source=source, target=target)
-        return told
+        return hosts[uuid.UUID(target).int % len(hosts)]
 
     async def _connect(self) -> Bus:
         broker = self.settings.broker

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-VolumeStatus = Literal["creating", "available", "reserved", "attaching", "in-use", "detaching", "error"]
+VolumeStatus = Literal["creating", "available", "reserved", "attaching", "in-use", "detaching", "backing-up", "error"]
 DeviceState = Literal["attaching", "attached", "detaching", "replacing"]
 AttachmentStatus = Literal["reserved", "attaching", "attached"]
 

@@ -35,7 +35,13 @@ class Copies:
     def begin(self, source: str, target: str) -> None:
         """Begin one."""
         task = self._tasks[target] = asyncio.create_task(self._follow(source, target))
-        task.add_done_callback(lambda _: self._tasks.pop(target, None))
+        task.add_done_callback(lambda ended: self._forget(target, ended))
+
+    def _forget(self, target: str, ended: asyncio.Task[None]) -> None:
+        """What broke off is not said to have ended: it begins anew in the next life."""
+        self._tasks.pop(target, None)
+        if not ended.cancelled() and (problem := ended.exception()) is not None:
+            log.error("how the copy onto %s has ended is not known", target, exc_info=problem)
 
     async def over(self, target: str) -> None:
         """Wait until a copy onto it is over, if one is under way."""

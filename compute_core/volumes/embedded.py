@@ -49,15 +49,25 @@ class EmbeddedVolumes:
                 self._copies.begin(record.copied_from, record.volume.id)
         return self._copies
 
+    def copier(self, record_id: str) -> str:
+        """The host that copies onto this one; "" while none is chosen."""
+        return next((record.copied_by for record in self._records.values() if record.volume.id == record_id), "")
+
+    def choose_copier(self, record_id: str, host: str) -> None:
+        """This host copies onto it and no other, however hosts come and go: nobody knows that what a host has begun is over."""
+        for record in list(self._records.values()):
+            if record.volume.id == record_id:
+                self._keep(replace(record, copied_by=host))
+
     async def list(self, project_id: str | None = None) -> tuple[Volume, ...]:
         """See the port."""
-        volumes = [record.volume for record in self._records.values() if not record.is_deleted and not record.snapshot_of]
+        volumes = [self._shown(record) for record in self._records.values() if not record.is_deleted and not record.snapshot_of]
         mine = [volume for volume in volumes if project_id in (None, volume.project_id)]
         return tuple(sorted(mine, key=lambda volume: (volume.created_at, volume.id), reverse=True))
 
     async def get(self, volume_id: str) -> Volume:
         """See the port."""
-        return self._record(volume_id).volume
+        return self._shown(self._record(volume_id))
 
     async def create(self, project_id: str, user_id: str, size_gb: int, *, snapshot_id: str | None = None, **fields: Any) -> Volume:
         """See the port."""
@@ -81,7 +91,7 @@ class EmbeddedVolumes:
     async def snapshot(self, volume_id: str, user_id: str, *, forces: bool, **fields: Any) -> Snapshot:
         """See the port."""
         source = self._record(volume_id)
-        volume, allowed = source.volume, {"available", "in-use"} if forces else {"available"}
+        volume, allowed = self._shown(source), {"available", "in-use"} if forces else {"available"}
         if volume.status not in allowed:
             raise Conflict(f"Invalid volume: Volume {volume_id} status must be available, but current status is: {volume.status}.")
         lun, now = self._free_lun(volume.project_id, volume.size_gb, self._luns[source.lun].size_bytes), self._clock.iso()
@@ -101,7 +111,10 @@ class EmbeddedVolumes:
 
     async def delete_snapshot(self, snapshot_id: str) -> None:
         """See the port."""
-        self._keep(replace(self._snapshot(snapshot_id), is_deleted=True))
+        record = self._snapshot(snapshot_id)
+        if record.copied_from or self._is_copied(snapshot_id):
+            raise Conflict(f"Volume Snapshot status must be available or error: snapshot {snapshot_id} is being copied.")
+        self._keep(replace(record, is_deleted=True))
 
     async def reach(self, volume_id: str) -> Connection:
         """See the port."""
@@ -133,13 +146,16 @@ class EmbeddedVolumes:
         snapshots = [each for each in self._records.values() if each.snapshot_of == volume_id and not each.is_deleted]
         if snapshots:
             raise Conflict(f"Volume {volume_id} still has {len(snapshots)} dependent snapshots.")
+        if record.copied_from:
+            raise Conflict(f"Volume status must be available or error, but volume {volume_id} is {record.volume.status}.")
         self._keep(replace(record, is_deleted=True))
 
     async def reserve(self, volume_id: str, instance_uuid: str) -> Attachment:
         """See the port."""
         volume = await self.get(volume_id)
         may_share = bool(_of_server(volume, instance_uuid)) or (volume.is_multiattach and volume.status == "in-use")
-        if volume.status not in {"available", "creating"} and not may_share:
+        is_free = volume.status == "available" or (volume.status == "creating" and not volume.attachments)
+        if volume.status == "backing-up" or not (is_free or may_share):
             raise Conflict(f"Invalid volume: status must be available, but it is {volume.status}.")
         made = Attachment(self._new_id(), volume_id, instance_uuid)
         self._attached(volume, (*volume.attachments, made))
@@ -154,6 +170,7 @@ class EmbeddedVolumes:
         if lun is None:
             raise Conflict(f"The array has no LUN of volume {volume.id} any more.")
         if attachment.status == "reserved":
+            self._must_not_be_copied(volume.id)
             self._replaced(volume, replace(attachment, status="attaching", device=device, host=connector.host))
         return replace(lun.connection, is_shared=volume.is_multiattach)
 
@@ -228,13 +245,17 @@ class EmbeddedVolumes:
             left = tuple(each for each in volume.attachments if each.instance_uuid != instance_uuid)
             if left != volume.attachments:
                 self._attached(volume, left)
-            if volume.id in delete and not left and not record.is_deleted:
-                await self._deleted(volume.id)
+        for volume_id in delete:
+            await self._deleted(volume_id)
 
     async def _deleted(self, volume_id: str) -> None:
-        """One that need not be there any more; where it has to stay, that is said."""
+        """One that need not be there any more, once it is filled; where it has to stay, that is said."""
+        if self._copies is not None:
+            await self._copies.over(volume_id)
         try:
             await self.delete(volume_id)
+        except NotFound:
+            return
         except Conflict as reason:
             log.warning("volume %s outlives its server: %s", volume_id, reason.message)
 
@@ -252,14 +273,26 @@ class EmbeddedVolumes:
             if record.volume.id == record_id and not record.is_deleted:
                 status: VolumeStatus = _status(record.volume.attachments) if is_whole else "error"
                 volume = replace(record.volume, status=status, updated_at=self._clock.iso())
-                self._keep(replace(record, volume=volume, copied_from=""))
+                self._keep(replace(record, volume=volume, copied_from="", copied_by=""))
 
     async def _filled_up(self, volume_id: str) -> None:
-        """Wait until a volume holds what it is to. Conflict: it never will."""
+        """Wait until a volume holds what it is to. Conflict: it never will, or whether it does is not known."""
         if self._copies is not None and self._record(volume_id).copied_from:
             await self._copies.over(volume_id)
-        if self._record(volume_id).volume.status == "error":
-            raise Conflict(f"Volume {volume_id} is in error.")
+        record = self._record(volume_id)
+        if record.copied_from or record.volume.status == "error":
+            raise Conflict(f"Volume {volume_id} is {'not filled yet' if record.copied_from else 'in error'}.")
+
+    def _must_not_be_copied(self, volume_id: str) -> None:
+        if self._is_copied(volume_id):
+            raise Conflict(f"Volume {volume_id} is being copied.")
+
+    def _is_copied(self, record_id: str) -> bool:
+        return any(record.copied_from == record_id and not record.is_deleted for record in self._records.values())
+
+    def _shown(self, record: Record) -> Volume:
+        """As its users see it: what is copied from it is as it was when that began, so nobody may have it meanwhile."""
+        return replace(record.volume, status="backing-up") if self._is_copied(record.volume.id) else record.volume
 
     def _free_lun(self, project_id: str, size_gb: int, least_bytes: int = 0) -> Lun:
         """The smallest that would do. NoRoom."""
@@ -296,7 +329,10 @@ class EmbeddedVolumes:
         self._attached(volume, tuple(attachment if each.id == attachment.id else each for each in volume.attachments))
 
     def _attached(self, volume: Volume, attachments: tuple[Attachment, ...]) -> None:
-        self._changed(volume.id, attachments=attachments, status=_status(attachments))
+        """A volume that is not filled yet, or never will be, stays so whoever has it."""
+        before = self._record(volume.id).volume.status
+        status: VolumeStatus = before if before in {"creating", "error"} else _status(attachments)
+        self._changed(volume.id, attachments=attachments, status=status)
 
     def _changed(self, volume_id: str, **changes: Any) -> Volume:
         record = self._record(volume_id)

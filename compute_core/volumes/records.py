@@ -16,7 +16,8 @@ from compute_core.model.volumes import Volume
 class Record:
     """A volume and the LUN that it is. ``is_deleted``: the LUN is free again, for the project that has written on it.
 
-    ``snapshot_of``: it is a snapshot of that volume; ``copied_from``: what it is being filled with, "" when that is over.
+    ``snapshot_of``: it is a snapshot of that volume; ``copied_from``: what it is being filled with, "" when that is over,
+    and ``copied_by`` the host that does it, "" until one is chosen.
     """
 
     volume: Volume
@@ -24,6 +25,7 @@ class Record:
     is_deleted: bool = False
     snapshot_of: str = ""
     copied_from: str = ""
+    copied_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

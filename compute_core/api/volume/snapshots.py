@@ -62,8 +62,12 @@ async def show(call: Call) -> dict[str, Any]:
 
 
 async def delete(call: Call) -> None:
-    """Delete one."""
-    await service_of(call).delete_snapshot((await _visible(call)).id)
+    """Delete one. Cinder says 400 of one that is being copied."""
+    snapshot = await _visible(call)
+    try:
+        await service_of(call).delete_snapshot(snapshot.id)
+    except Conflict as busy:
+        raise Invalid(f"Invalid snapshot: {busy.message}") from busy
 
 
 async def _refuse_running(call: Call, volume: Volume) -> None:
@@ -84,7 +88,12 @@ async def _volume(call: Call, volume_id: str) -> Volume:
 
 
 async def _visible(call: Call) -> Snapshot:
-    snapshot = await service_of(call).get_snapshot(call.path["snapshot_id"])
+    return await visible_snapshot(call, call.path["snapshot_id"])
+
+
+async def visible_snapshot(call: Call, snapshot_id: str) -> Snapshot:
+    """A snapshot that the caller may see. NotFound."""
+    snapshot = await service_of(call).get_snapshot(snapshot_id)
     if not call.context.is_admin and snapshot.project_id != call.context.project_id:
         raise NotFound.of("Snapshot", snapshot.id)
     return snapshot

@@ -11,12 +11,13 @@ import pytest
 
 from compute_core.model.errors import Conflict, Invalid, NotFound
 from compute_core.model.volumes import Volume
+from compute_core.volumes.copies import COPYING
 from compute_core.volumes.embedded import NoRoom
 from compute_core.xenapi import marks
 from fake_xapi.dom0.arrays import GIB
 from fake_xapi.engine.virtual_time import run_virtual
 from tests.compute_core.faults.digest import discord
-from tests.compute_core.faults.scene import USER, Scene, scene
+from tests.compute_core.faults.scene import ADMIN, USER, Scene, scene
 
 TEXT = b"what the guest wrote"
 
@@ -118,6 +119,29 @@ def test_a_copy_goes_on_when_its_agent_was_killed(tmp_path: Path) -> None:
         assert (await there.cloud.volumes.get_snapshot(made.id)).status == "available"
 
     with_server(tmp_path, body)
+
+
+def test_no_second_host_begins_a_copy_when_hosts_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with scene(tmp_path, hosts=2) as there:
+            api, volumes, asked = there.cloud.api_cell, there.cloud.volumes, list[str]()
+            nodes = await api.list_hosts(ADMIN)
+
+            async def hosts(_: Any) -> Any:
+                return [node for node in nodes if node.report.host not in asked]
+
+            async def copying(_: Any, host: str, __: str, **___: Any) -> str:
+                asked.append(host)
+                return "" if len(asked) > 2 else COPYING
+
+            monkeypatch.setattr(api, "list_hosts", hosts)
+            monkeypatch.setattr(api, "ask_host", copying)
+            volume = await volumes.create("p", "u", 5)
+            made = await volumes.snapshot(volume.id, "u", forces=False)
+            await asyncio.sleep(120)
+            assert (asked, (await volumes.get_snapshot(made.id)).status) == ([asked[0]] * 3, "available")
+
+    run_virtual(main(), limit_s=100_000)
 
 
 def test_snapshots_keep_their_volume_and_take_room(tmp_path: Path) -> None:
