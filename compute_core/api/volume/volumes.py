@@ -11,6 +11,7 @@ from compute_core.api.schemas.types import Schema
 from compute_core.api.schemas.volumes import BOOTABLE, DETACHING, EXTEND, MIGRATED, STAYING
 from compute_core.api.texts import is_true
 from compute_core.api.validation import check_body
+from compute_core.api.volume.snapshots import visible_snapshot
 from compute_core.model.errors import Conflict, Forbidden, Invalid, NotFound
 from compute_core.model.volumes import Attachment, Volume
 from compute_core.volumes.port import Volumes
@@ -113,6 +114,8 @@ async def _select(call: Call) -> list[Volume]:
 async def create(call: Call) -> dict[str, Any]:
     """Make one."""
     asked = call.body["volume"]
+    if asked.get("snapshot_id"):
+        await visible_snapshot(call, asked["snapshot_id"])
     volume = await _service(call).create(
         call.context.project_id,
         call.context.user_id,

@@ -321,6 +321,11 @@ def test_what_no_server_can_be_built_from_is_refused_and_reserves_nothing(tmp_pa
         other = [disk(source_type="image", destination_type="local", uuid=MISSING)]
         assert await refusal(api, imageRef=image, block_device_mapping_v2=other) == f"{invalid}the image of the boot disk is not imageRef."
         assert await status(api, root) == "available"
+        blank = disk(source_type="blank", volume_size=7, boot_index=-1)
+        absent = disk(uuid=MISSING, boot_index=None)
+        assert await refusal(api, block_device_mapping_v2=[disk(uuid=root), blank, absent]) == f"{invalid}failed to get volume {MISSING}."
+        await api.settle()
+        assert [(volume.id, volume.status) for volume in await api.cloud.volumes.list()] == [(root, "available")]
 
     over(tmp_path, body)
 
@@ -333,6 +338,7 @@ def test_a_snapshot_is_made_shown_and_deleted_and_volumes_are_made_of_it(tmp_pat
         wanted = {**asked, "size": 5, "status": "creating"}
         assert (reply.status, {name: reply.json["snapshot"][name] for name in wanted}) == (202, wanted)
         path = f"/volume/v3/snapshots/{reply.json['snapshot']['id']}"
+        assert (await api.send("DELETE", path)).status == 400
         await api.settle()
         assert (await api.get(path))["snapshot"]["status"] == "available"
         assert [each["name"] for each in (await api.get("/volume/v3/snapshots/detail?name=before"))["snapshots"]] == ["before"]
@@ -340,6 +346,8 @@ def test_a_snapshot_is_made_shown_and_deleted_and_volumes_are_made_of_it(tmp_pat
         assert (await api.get("/volume/v3/snapshots", user="other")) == {"snapshots": []}
         assert (await api.send("GET", path, user="other")).status == 404
         assert (await api.get("/volume/v3/limits"))["limits"]["absolute"]["totalSnapshotsUsed"] == 1
+        stolen = {"volume": {"size": 5, "snapshot_id": reply.json["snapshot"]["id"]}}
+        assert (await api.send("POST", "/volume/v3/volumes", stolen, user="other")).status == 404
         again = await volume(api, snapshot_id=reply.json["snapshot"]["id"])
         await api.settle()
         assert await status(api, again) == "available"
