@@ -249,16 +249,6 @@ class Dom0:
         replies = await self.call("agent_ask", domid=domid, id=request_id, requests=asked, timeout_s=timeout_s)
         return [AgentReply(reply["returncode"], reply["message"]) for reply in replies]
 
-    async def read_xenstore(self, domid: int, path: str) -> str | None:
-        """A value below ``/local/domain/N``; None when there is none."""
-        found: str | None = await self.call("xenstore_read", domid=domid, path=path)
-        return found
-
-    async def list_xenstore(self, domid: int, path: str) -> Mapping[str, str]:
-        """All values below a path, by their paths relative to it."""
-        found: Mapping[str, str] = await self.call("xenstore_list", domid=domid, path=path)
-        return found
-
     async def write_xenstore(self, domid: int, values: Mapping[str, str | None]) -> None:
         """Write values while the guest runs, all with one call; None removes a path and all below it. NotFound without the domain."""
         await self.call("xenstore_write", domid=domid, values=dict(values))

@@ -108,7 +108,7 @@ def test_a_guest_is_told_with_the_same_call_and_one_that_is_gone_is_left_out(tmp
         told = [Guest(domid, {"vm-data/networking/x": "{}"}), Guest(77, {"vm-data/networking/x": "{}"})]
         assert await site.dom0.filter_ports([replace(WEB, mac=OTHER)], {}, told) == [OTHER]
         assert site.wire.requests == ["host.call_plugin"]
-        assert await site.dom0.read_xenstore(domid, "vm-data/networking/x") == "{}"
+        assert await site.dom0.call("xenstore_read", domid=domid, path="vm-data/networking/x") == "{}"
 
     over_dom0(tmp_path, body)
 

@@ -70,7 +70,11 @@ def test_an_agent_answers_several_requests_in_one_call(tmp_path: Path) -> None:
         version, nonsense, key = await site.dom0.ask_agent(domid, "first", asked)
         assert (version, nonsense) == (AgentReply("0", "1.39.1"), AgentReply("404", "No such command: nonsense"))
         assert (key.returncode, key.message.isdecimal()) == ("D0", True)
-        assert await site.dom0.list_xenstore(domid, "data/host") == await site.dom0.list_xenstore(domid, "data/guest") == {}
+        assert (
+            await site.dom0.call("xenstore_list", domid=domid, path="data/host")
+            == await site.dom0.call("xenstore_list", domid=domid, path="data/guest")
+            == {}
+        )
 
     over_dom0(tmp_path, body)
 
@@ -90,7 +94,9 @@ def test_an_agent_that_is_mute_is_waited_for_in_the_simulators_own_time(tmp_path
         with pytest.raises(AgentTimedOut, match=r"version: no answer from the agent within 3 seconds"):
             await site.dom0.ask_agent(domid, "r", [AgentRequest("version", "agent")], timeout_s=3)
         assert round(asyncio.get_running_loop().time() - before_s, 6) == 3
-        assert [path for path in await site.dom0.list_xenstore(domid, "data") if path.startswith(("host/", "guest/"))] == []
+        assert [
+            path for path in await site.dom0.call("xenstore_list", domid=domid, path="data") if path.startswith(("host/", "guest/"))
+        ] == []
 
     over_dom0(tmp_path, body)
 
@@ -114,11 +120,15 @@ def test_xenstore_is_written_read_and_listed_while_the_guest_runs(tmp_path: Path
     async def body(site: Site) -> None:
         domid = await _guest(site)
         await site.dom0.write_xenstore(domid, {"vm-data/a": "1", "vm-data/b/c": '{"x": "ä"}', "vm-data/d": "two\nlines"})
-        listed = await site.dom0.list_xenstore(domid, "vm-data")
+        listed = await site.dom0.call("xenstore_list", domid=domid, path="vm-data")
         assert listed == {**listed, "a": "1", "b/c": '{"x": "ä"}', "d": "two\nlines"}
         await site.dom0.write_xenstore(domid, {"vm-data/a": None, "vm-data/never": None, "vm-data/b": None})
-        assert await site.dom0.read_xenstore(domid, "vm-data/b/c") is await site.dom0.read_xenstore(domid, "vm-data/a") is None
-        assert await site.dom0.read_xenstore(domid, "vm-data/d") == "two\nlines"
+        assert (
+            await site.dom0.call("xenstore_read", domid=domid, path="vm-data/b/c")
+            is await site.dom0.call("xenstore_read", domid=domid, path="vm-data/a")
+            is None
+        )
+        assert await site.dom0.call("xenstore_read", domid=domid, path="vm-data/d") == "two\nlines"
         with pytest.raises(NotFound, match=r"There is no domain 77 on this host\."):
             await site.dom0.write_xenstore(77, {"vm-data/a": "1"})
 

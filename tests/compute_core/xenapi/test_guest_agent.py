@@ -52,7 +52,11 @@ def told(folder: Path, errand: Errand, agent: str = "new", terms: Terms = UNSAID
         vm = await started(site, agent)
         heard = await introduce(site.session, site.place, vm, errand, terms, rules)
         domid = int(await site.session.call("VM.get_domid", vm))
-        assert await site.dom0.list_xenstore(domid, "data/host") == await site.dom0.list_xenstore(domid, "data/guest") == {}
+        assert (
+            await site.dom0.call("xenstore_list", domid=domid, path="data/host")
+            == await site.dom0.call("xenstore_list", domid=domid, path="data/guest")
+            == {}
+        )
         return heard, guest(site, vm), site.wire.requests[: site.wire.requests.index("VM.get_domid", 1)]
 
     return over_dom0(folder, body)

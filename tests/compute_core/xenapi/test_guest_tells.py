@@ -53,7 +53,7 @@ def test_addresses_are_written_for_the_running_guest_and_for_the_next_boot(tmp_p
         asked = list(site.wire.requests)
         domid = await site.session.call("VM.get_domid", vm)
         stored = await site.session.call("VM.get_xenstore_data", vm)
-        live = [await site.dom0.read_xenstore(domid, path) for path in (HERE, "vm-data/networking/gone")]
+        live = [await site.dom0.call("xenstore_read", domid=domid, path=path) for path in (HERE, "vm-data/networking/gone")]
         return asked, sorted(stored), live[0] == stored[HERE], live[1]
 
     asked, stored, is_live, gone = over_dom0(tmp_path, body)
@@ -70,7 +70,7 @@ def test_a_running_guest_sees_changes_of_its_metadata_at_once_and_what_others_wr
         asked = list(site.wire.requests)
         domid = await site.session.call("VM.get_domid", vm)
         stored = await site.session.call("VM.get_xenstore_data", vm)
-        return asked, stored, [await site.dom0.read_xenstore(domid, path) for path in (role, gone, others)]
+        return asked, stored, [await site.dom0.call("xenstore_read", domid=domid, path=path) for path in (role, gone, others)]
 
     asked, stored, live = over_dom0(tmp_path, body)
     assert asked == ["VM.remove_from_xenstore_data", "VM.add_to_xenstore_data", "VM.remove_from_xenstore_data"]
