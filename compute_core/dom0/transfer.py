@@ -25,17 +25,22 @@ _SAID = (
 def prepare(machine: Machine, given: Arguments) -> Dict[str, Any]:
     """Make the folder ``label`` in the SR ``sr`` for what comes; one that is there is kept, with what has come before.
 
-    Refusal FULL when the SR has not ``needed_bytes``. Returns ``{"free_bytes", "files"}``: the sizes of what is there.
+    Refusal FULL when the SR has not ``needed_bytes`` beside what has come. Returns ``{"free_bytes", "files"}``: the sizes of what is there.
     """
     folder = chain.require_sr(machine, arguments.uuid(given, "sr"))
     here = _incoming(folder, given)
     room = os.statvfs(folder)
     free, needed = room.f_bavail * room.f_frsize, arguments.number(given, "needed_bytes", 0)
-    if needed > free:
+    sizes = _sizes(here)
+    if needed - sum(sizes.values()) > free:
         raise Refusal(FULL, f"{needed} bytes are needed, the SR has {free}")
     os.makedirs(here, mode=0o700, exist_ok=True)
-    sizes = {name: os.path.getsize(os.path.join(here, name)) for name in sorted(os.listdir(here))}
     return {"free_bytes": free, "files": sizes}
+
+
+def _sizes(folder: str) -> Dict[str, int]:
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return {name: os.path.getsize(os.path.join(folder, name)) for name in names}
 
 
 def send(machine: Machine, given: Arguments) -> Dict[str, Any]:

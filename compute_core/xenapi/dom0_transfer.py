@@ -120,12 +120,15 @@ async def forget_snapshots(xapi: XenApi, label: str, instance_uuid: str) -> None
 
 
 async def prepared(xapi: XenApi, place: Place, disks: Sequence[ParcelDisk], mark: str) -> str:
-    """Make folders for the disks: one call for each, and one more. The uuid of their SR; "" where none can come in this way."""
+    """Make folders for the disks: one call for each, and one more. The uuid of their SR; "" where none can come in this way.
+
+    SR_FULL when the SR has no room for what one of them takes.
+    """
     sr: str = await xapi.call("SR.get_uuid", place.sr)
     with as_failed_transfer():
         try:
             for disk in disks:
-                await Dom0(xapi, place.host).prepare_transfer(sr, label_of(mark, disk.userdevice))
+                await Dom0(xapi, place.host).prepare_transfer(sr, label_of(mark, disk.userdevice), disk.used_bytes)
         except (PluginMissing, NotFound):
             return ""
     return sr

@@ -51,7 +51,10 @@ ROOT = "0"
 
 @dataclass(frozen=True, slots=True)
 class ParcelDisk:
-    """One disk, or an empty drive when ``vdi`` is "". ``vdi`` and ``uuid`` are the source's; ``cut_bytes``: it is to become so small."""
+    """One disk, or an empty drive when ``vdi`` is "". ``vdi`` and ``uuid`` are the source's; ``cut_bytes``: it is to become so small.
+
+    ``used_bytes``: what it takes of its SR by itself, without what it is made on.
+    """
 
     vdi: str
     uuid: str
@@ -64,6 +67,7 @@ class ParcelDisk:
     other_config: Mapping[str, str] | None = None
     vbd_other_config: Mapping[str, str] | None = None
     cut_bytes: int = 0
+    used_bytes: int = 0
 
     @property
     def going_bytes(self) -> int:
@@ -154,5 +158,5 @@ def _disk(vbd: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]) -> Parce
     vdi = own.get(vbd["VDI"])
     if vdi is None:
         return None
-    size_bytes, other_config = vdi["virtual_size"], vdi["other_config"]
-    return replace(place, vdi=vbd["VDI"], uuid=vdi["uuid"], size_bytes=size_bytes, vdi_type=vdi["type"], other_config=other_config)
+    sizes = {"size_bytes": vdi["virtual_size"], "used_bytes": vdi["physical_utilisation"]}
+    return replace(place, vdi=vbd["VDI"], uuid=vdi["uuid"], vdi_type=vdi["type"], other_config=vdi["other_config"], **sizes)
