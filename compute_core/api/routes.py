@@ -147,6 +147,7 @@ COMPUTE: tuple[Route, ...] = (
     Route("GET", "/os-hypervisors/detail", hypervisors.detail, ADMIN, query=resources.hypervisors),
     Route("GET", "/os-hypervisors/statistics", hypervisors.statistics, ADMIN),
     Route("GET", "/os-hypervisors/{hypervisor_id}", hypervisors.show, ADMIN),
+    Route("GET", "/os-hypervisors/{hypervisor_id}/uptime", hypervisors.uptime, ADMIN),
     Route("GET", "/os-hypervisors/{pattern}/search", hypervisors.search, ADMIN, until=52),
     Route("GET", "/os-hypervisors/{pattern}/servers", hypervisors.servers, ADMIN, until=52),
     Route("GET", "/os-migrations", migrations.index, ADMIN, query=moves.migrations),

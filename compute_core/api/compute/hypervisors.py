@@ -11,12 +11,19 @@ from compute_core.api.call import Call
 from compute_core.api.compute.operations import number_of
 from compute_core.api.paging import limit_of, next_link, page
 from compute_core.api.texts import truth
-from compute_core.model.errors import Invalid, NotFound
+from compute_core.model.errors import ComputeError, Invalid, NotFound
 from compute_core.model.hosts import ComputeNode
 from compute_core.model.instances import Instance
 from compute_core.model.requests import ServerFilters
 
 PAGED_SINCE, UUID_SINCE, ALWAYS_SERVERS_SINCE = 33, 53, 75
+
+
+class UptimeUnknown(ComputeError):
+    """What Nova says for drivers that cannot tell."""
+
+    status = 501
+    name = "notImplemented"
 
 
 def identity_of(call: Call, node: ComputeNode) -> str | int:
@@ -146,6 +153,12 @@ async def show(call: Call) -> dict[str, Any]:
     """One host."""
     node = await _find(call)
     return {"hypervisor": _with_servers(call, _whole(call, node), node, await _servers_of(call))}
+
+
+async def uptime(call: Call) -> dict[str, Any]:
+    """How long one host has been up. UptimeUnknown: XenServer does not say so in the words of Linux's ``uptime``."""
+    await _find(call)
+    raise UptimeUnknown("The requested functionality is not supported.")
 
 
 async def search(call: Call) -> dict[str, Any]:

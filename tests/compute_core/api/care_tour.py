@@ -34,6 +34,7 @@ USED: tuple[Step, ...] = (
     Step("usage list -c Servers -c 'CPU Hours'", r"\|\s*1\s+\|\s*0\.\d+\s+\|"),
     Step("usage show -c Servers -c 'Disk GB-Hours'", r"Servers\s+\|\s*1\s"),
     Step("hypervisor stats show -f value -c vcpus_used", "^1"),
+    Step("hypervisor show xs00001 -f value -c hypervisor_hostname -c aggregates", "xs00001"),
 )
 END: tuple[Step, ...] = (
     Step("server delete web --wait"),

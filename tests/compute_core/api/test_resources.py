@@ -10,6 +10,7 @@ import pytest
 from tests.compute_core.api.harness import VERSIONS, Api, run
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl demo@laptop"
+UNSUPPORTED = "The requested functionality is not supported."
 FLAVOR = {"name": "c1.mini", "ram": 256, "vcpus": "2", "disk": 3}
 
 
@@ -163,6 +164,11 @@ def test_hosts_are_found_by_name_and_with_their_servers(tmp_path: Path) -> None:
         assert (await api.send("GET", "/v2.1/os-hypervisors/xen-b/search", user="admin", version=53)).status == 404
         assert (await api.send("GET", "/v2.1/os-hypervisors/xen-b", user="admin", version=87)).status == 400
         assert (await api.send("GET", "/v2.1/os-hypervisors/nope/search", user="admin")).status == 404
+        for version in (1, 53, 87):
+            host = (await api.get("/v2.1/os-hypervisors", user="admin", version=version))["hypervisors"][0]["id"]
+            told = await api.send("GET", f"/v2.1/os-hypervisors/{host}/uptime", user="admin", version=version)
+            assert (told.status, told.json) == (501, {"notImplemented": {"code": 501, "message": UNSUPPORTED}})
+        assert (await api.send("GET", "/v2.1/os-hypervisors/9/uptime", user="admin")).status == 404
         page = await api.get("/v2.1/os-hypervisors?limit=1", user="admin", version=33)
         assert (len(page["hypervisors"]), page["hypervisors_links"][0]["rel"]) == (1, "next")
 
