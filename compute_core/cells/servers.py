@@ -43,6 +43,8 @@ COMMANDED = frozenset({"active", "paused", "rescued", "error"})
 """The states in which a host may be told to do something at once with a guest."""
 COMMANDED_LESS: Mapping[str, frozenset[str]] = {"change_password": frozenset({"active"})}
 """Where a certain thing may be told in fewer."""
+BOOTED = frozenset({"start", "reboot_hard", "rescue", "rebuild"})
+"""What begins to run a guest that may have been stopped."""
 SNAPSHOT_FORMAT = {"disk_format": "vhd", "container_format": "ovf"}
 """A tar of numbered VHDs."""
 
@@ -161,8 +163,17 @@ class CellServers:
         self, context: RequestContext, uuid: str, action: str, arguments: Mapping[str, Any], changes: Mapping[str, Any]
     ) -> Instance:  # fmt: skip
         """As ``act``, with the members of the instance that are different from now on; the instance as it is then."""
-        begin(await self.unlocked(context, uuid), action)
+        instance = await self.unlocked(context, uuid)
+        begin(instance, action)
+        if action in BOOTED:
+            await self._must_not_be_copied(instance)
         return await self.ask_cell(context, uuid, "act", _asked(context, action, arguments) | {"changes": dict(changes)})
+
+    async def _must_not_be_copied(self, instance: Instance) -> None:
+        """No guest may write on a volume from which a host copies. Conflict."""
+        for device in instance.block_devices:
+            if self._volumes is not None and (await self._volumes.get(device.volume_id)).status == "backing-up":
+                raise Conflict(f"Volume {device.volume_id} of instance {instance.uuid} is being copied. Cure: wait until it is not.")
 
     async def begin_with_parts(self, context: RequestContext, uuid: str, action: str, told: Mapping[str, Any]) -> Instance:
         """As ``act``, with what ``parts`` says of interfaces and volumes; the instance as it is then."""

@@ -87,6 +87,19 @@ def test_a_server_is_built_of_the_snapshots_that_an_image_names(tmp_path: Path) 
     booted(tmp_path, body)
 
 
+def test_a_server_is_not_started_while_its_volume_is_copied(tmp_path: Path) -> None:
+    async def body(there: Scene) -> None:
+        await image_of(there)
+        with pytest.raises(Conflict, match="Cure: wait until it is not"):
+            await there.act("start")
+        await there.quiet()
+        await there.act("start")
+        await there.quiet()
+        assert (await server(there, "web")).power_state == RUNNING
+
+    booted(tmp_path, body)
+
+
 def test_a_server_is_built_from_a_snapshot_that_its_request_names(tmp_path: Path) -> None:
     async def body(there: Scene) -> None:
         await image_of(there)
