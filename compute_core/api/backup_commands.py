@@ -67,7 +67,7 @@ def backup() -> None:
 def create(*, state: Path, server: str, name: str, rotation: int, is_full: bool, is_json: bool) -> None:
     """Back up SERVER, an id or a name, and wait until it is done."""
     with logged_in(state) as client:
-        uuid = _server(client, server)
+        uuid = server_named(client, server)
         asked = {"createIncrementalBackup": {"name": name, "rotation": rotation, "full": is_full}}
         point = client.send("POST", f"/v2.1/servers/{uuid}/action", asked)["image_id"]
         while client.send("GET", f"/v2.1/servers/{uuid}")["server"]["OS-EXT-STS:task_state"] is not None:
@@ -85,7 +85,7 @@ def create(*, state: Path, server: str, name: str, rotation: int, is_full: bool,
 def list_points(*, state: Path, server: str | None, is_json: bool) -> None:
     """List the points, and what was moved for each beside what a full copy would have moved."""
     with logged_in(state) as client:
-        show(_points(client, "" if server is None else _server(client, server)), POINTS, is_json=is_json)
+        show(_points(client, "" if server is None else server_named(client, server)), POINTS, is_json=is_json)
 
 
 @backup.command()
@@ -100,7 +100,7 @@ def restore(*, state: Path, point: str, server: str | None, name: str | None, fl
         raise Refused("Into what? Cure: give either --into SERVER, or --new NAME and --flavor FLAVOR.")
     with logged_in(state) as client:
         if server is not None:
-            uuid = _server(client, server)
+            uuid = server_named(client, server)
             client.send("POST", f"/v2.1/servers/{uuid}/action", {"rebuild": {"imageRef": point}})
         else:
             flavor_id = named(client.pages("/v2.1/flavors?is_public=None", "flavors"), "flavor", flavor or "")
@@ -132,7 +132,8 @@ def _points(client: Client, server: str = "") -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (row["instance_uuid"], int(row.get(SEQUENCE) or 0)))
 
 
-def _server(client: Client, wanted: str) -> str:
+def server_named(client: Client, wanted: str) -> str:
+    """The id of the server that has this id or this name."""
     return named(client.pages("/v2.1/servers?all_tenants=1", "servers"), "server", wanted)
 
 

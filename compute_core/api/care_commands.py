@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import click
 
-from compute_core.api.backup_commands import logged_in, named, state_option
-from compute_core.api.client import Client
+from compute_core.api.backup_commands import logged_in, named, server_named, state_option
+from compute_core.api.client import LONG_S, Client
 from compute_core.tables import Column, Refused, json_option, show
 
 TOP = "/operator/v1"
@@ -98,7 +98,7 @@ def evict(*, state: Path, host: str | None, wanted: Sequence[str], is_json: bool
         ids = [_image(client, name) for name in wanted] or None
         gone: list[dict[str, Any]] = []
         for name in _hosts(client, host):
-            answer = client.send("POST", f"{TOP}/hosts/{quote(name)}/images/evict", {"evict": {"images": ids}})
+            answer = client.send("POST", f"{TOP}/hosts/{quote(name)}/images/evict", {"evict": {"images": ids}}, LONG_S)
             gone += [{"host": name, **row} for row in answer["evicted"]]
     show(gone, EVICTED, is_json=is_json)
 
@@ -165,7 +165,7 @@ def clean(*, state: Path, host: str | None, older_than_s: float, ids: Sequence[s
         done = [
             {"host": name, **row}
             for name in _hosts(client, host)
-            for row in client.send("POST", f"{TOP}/hosts/{quote(name)}/orphans/clean", asked)["cleaned"]
+            for row in client.send("POST", f"{TOP}/hosts/{quote(name)}/orphans/clean", asked, LONG_S)["cleaned"]
         ]
     show(done, CLEANED, is_json=is_json)
     if any(row["problem"] for row in done):
@@ -255,7 +255,7 @@ def io_weight() -> None:
 def list_weights(*, state: Path, server: str, is_json: bool) -> None:
     """List the levels of SERVER's disks, an id or a name: 0 has the most, 7 the least."""
     with logged_in(state) as client:
-        show(client.send("GET", f"{TOP}/servers/{_server(client, server)}/io-weights")["disks"], DISKS, is_json=is_json)
+        show(client.send("GET", f"{TOP}/servers/{server_named(client, server)}/io-weights")["disks"], DISKS, is_json=is_json)
 
 
 @io_weight.command("set")
@@ -269,12 +269,8 @@ def set_weight(*, state: Path, devices: Sequence[str], server: str, weight: int)
         raise Refused("A disk is a number. Cure: see `core io-weight list`.")
     asked = {"io_weight": {"weight": weight, "devices": list(devices) or None}}
     with logged_in(state) as client:
-        done = client.send("PUT", f"{TOP}/servers/{_server(client, server)}/io-weights", asked)["devices"]
+        done = client.send("PUT", f"{TOP}/servers/{server_named(client, server)}/io-weights", asked)["devices"]
     click.echo(f"disks {', '.join(done)}: weight {weight}")
-
-
-def _server(client: Client, wanted: str) -> str:
-    return named(client.pages("/v2.1/servers?all_tenants=1", "servers"), "server", wanted)
 
 
 CARE_COMMANDS = (images, orphans, usage, io_weight)

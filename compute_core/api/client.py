@@ -8,7 +8,8 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-TIMEOUT_S = 60.0
+TIMEOUT_S, LONG_S = 60.0, 960.0
+"""So long an answer is waited for, and one that comes after many removals."""
 MICROVERSION = "compute 2.87"
 
 
@@ -42,16 +43,18 @@ class Client:
             url = next((link["href"] for link in body.get(f"{member}_links", ()) if link["rel"] == "next"), None)
         return found
 
-    def send(self, method: str, path: str, body: Any = None) -> Any:
+    def send(self, method: str, path: str, body: Any = None, timeout_s: float = TIMEOUT_S) -> Any:
         """One request; what it is answered with, None when that is nothing."""
         headers = {"X-Auth-Token": self._token, "OpenStack-API-Version": MICROVERSION, "Content-Type": "application/json"}
-        return _exchange(self._url + path, headers, None if body is None else json.dumps(body).encode(), method)[1]
+        return _exchange(self._url + path, headers, None if body is None else json.dumps(body).encode(), method, timeout_s)[1]
 
 
-def _exchange(url: str, headers: Mapping[str, str], content: bytes | None, method: str | None = None) -> tuple[Mapping[str, str], Any]:
+def _exchange(
+    url: str, headers: Mapping[str, str], content: bytes | None, method: str | None = None, timeout_s: float = TIMEOUT_S
+) -> tuple[Mapping[str, str], Any]:  # fmt: skip
     request = urllib.request.Request(url, content, dict(headers), method=method)  # noqa: S310 - http to where our own state says
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310 - as above
             said = answer.read()
             return answer.headers, json.loads(said) if said else None
     except urllib.error.HTTPError as problem:
