@@ -28,12 +28,8 @@ async def _evacuate(work: Work) -> Ending:
             await _build(work, has_left=there is not None)
     vm = host.vms.get(work.instance.uuid)
     image = from_json(work.arguments["image"], Image)
-    told = UNTOLD if vm is None else await first_told(host, vm.ref, work.instance, image, _password(work))
+    told = UNTOLD if vm is None else await first_told(host, vm.ref, work.instance, image, work.admin_password)
     return Ending(RUNNING, {**await built_with(host, work.instance), **told.changes}, told.note)
-
-
-def _password(work: Work) -> str:
-    return str(work.arguments.get("admin_password", ""))
 
 
 async def _build(work: Work, *, has_left: bool) -> None:
@@ -42,7 +38,7 @@ async def _build(work: Work, *, has_left: bool) -> None:
         if has_left:
             await remove(host.xapi, work.instance.uuid, work.instance.domain_name)
         image = from_json(work.arguments["image"], Image)
-        vm = await spawn(host.xapi, host.place, host.cache, work.instance, image, _password(work), volumes)
+        vm = await spawn(host.xapi, host.place, host.cache, work.instance, image, work.admin_password, volumes)
     host.vms.built(work.instance, vm)
 
 

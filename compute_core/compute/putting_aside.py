@@ -94,7 +94,7 @@ async def _rebuild(work: Work) -> Ending:
     if vm is None or state == SHUTDOWN:
         told = UNTOLD
     else:
-        told = await first_told(host, vm.ref, wanted, await host.images.get(wanted.image_ref), _password(work))
+        told = await first_told(host, vm.ref, wanted, await host.images.get(wanted.image_ref), work.admin_password)
     return Ending(state, {"vm_state": vm_state, **told.changes}, told.note)
 
 
@@ -103,14 +103,9 @@ async def _build_anew(work: Work, wanted: Instance) -> None:
     with as_build_failure(host.settings.host):
         vm = await _own_vm(work, wanted)
         image = await host.images.get(wanted.image_ref)
-        built = await rebuild(host.xapi, host.place, host.cache, vm, wanted, image, _password(work))
+        built = await rebuild(host.xapi, host.place, host.cache, vm, wanted, image, work.admin_password)
     host.vms.set_aside(wanted.uuid)
     host.vms.built(wanted, built)
-
-
-def _password(work: Work) -> str:
-    """Of the guest's administrator: "" for an operation that goes on after its agent was killed."""
-    return str(work.arguments.get("admin_password", ""))
 
 
 async def _own_vm(work: Work, wanted: Instance) -> str | None:

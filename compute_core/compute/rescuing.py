@@ -23,7 +23,7 @@ async def _rescue(work: Work) -> Ending:
     host, instance = work.host, work.instance
     image = await host.images.get(instance.rescue_image_ref or instance.image_ref)
     helper = await _rescue_vm(work, image)
-    told = await rescuer_told(host, helper, instance, image, str(work.arguments.get("admin_password", "")))
+    told = await rescuer_told(host, helper, instance, image, work.admin_password)
     return Ending(RUNNING, note=told.note)
 
 

@@ -73,6 +73,11 @@ class Work:
         """The ref of the server's VM. NotFound when it has none here."""
         return self.host.vm(self.instance.uuid).ref
 
+    @property
+    def admin_password(self) -> str:
+        """Of the guest's administrator: "" for an operation that goes on after its agent was killed."""
+        return str(self.arguments.get("admin_password", ""))
+
 
 class LeftAs(ComputeError):
     """An operation has failed, and members of the instance are different for it; ``changes`` has them in their JSON form."""

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute_core.api.call import Call
+from compute_core.api.compute.asked import asked_server
 from compute_core.api.network.ports import visible
 from compute_core.model.errors import Conflict, Invalid, NotFound
-from compute_core.model.instances import Instance, Vif
+from compute_core.model.instances import Vif
 from compute_core.model.networks import Wish
 from compute_core.networks.port import subnet_of
 
@@ -31,13 +32,13 @@ def view(call: Call, vif: Vif) -> dict[str, Any]:
 
 async def index(call: Call) -> dict[str, Any]:
     """All of them."""
-    server = await _server(call)
+    server = await asked_server(call)
     return {"interfaceAttachments": [view(call, vif) for vif in server.vifs]}
 
 
 async def show(call: Call) -> dict[str, Any]:
     """One of them."""
-    server, port_id = await _server(call), call.path["port_id"]
+    server, port_id = await asked_server(call), call.path["port_id"]
     for vif in server.vifs:
         if vif.id == port_id:
             return {"interfaceAttachment": view(call, vif)}
@@ -46,7 +47,7 @@ async def show(call: Call) -> dict[str, Any]:
 
 async def attach(call: Call) -> dict[str, Any]:
     """Begin to plug the server into a network, or to give it a port that is there."""
-    server, wish = await _server(call), await _wish(call, (call.body or {}).get("interfaceAttachment", {}))
+    server, wish = await asked_server(call), await _wish(call, (call.body or {}).get("interfaceAttachment", {}))
     made = await call.services.compute.attach_interface(call.context, server.uuid, wish)
     return {"interfaceAttachment": view(call, made)}
 
@@ -84,7 +85,3 @@ def _only(known: set[str]) -> str:
     if len(known) > 1:
         raise Invalid("Multiple possible networks found, use a Network ID to be more specific.")
     return next(iter(known))
-
-
-async def _server(call: Call) -> Instance:
-    return await call.services.compute.get_server(call.context, call.path["server_id"])

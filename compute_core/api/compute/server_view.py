@@ -9,6 +9,7 @@ from typing import Any
 
 from compute_core.api.call import Call
 from compute_core.api.compute.links import links_of
+from compute_core.api.compute.operations import date_of
 from compute_core.api.schemas.types import LAST
 from compute_core.model.hosts import ComputeNode
 from compute_core.model.instances import Instance
@@ -160,8 +161,8 @@ FIELDS: tuple[Field, ...] = (
     Field("config_drive", lambda v: "True" if v.server.has_config_drive else ""),
     Field("key_name", lambda v: v.server.key_name),
     Field("security_groups", _security_groups, when=lambda server: bool(server.vifs)),
-    Field("OS-SRV-USG:launched_at", lambda v: _usage_date(v.server.launched_at)),
-    Field("OS-SRV-USG:terminated_at", lambda v: _usage_date(v.server.terminated_at)),
+    Field("OS-SRV-USG:launched_at", lambda v: date_of(v.server.launched_at)),
+    Field("OS-SRV-USG:terminated_at", lambda v: date_of(v.server.terminated_at)),
     Field("OS-EXT-STS:task_state", lambda v: v.server.task_state),
     Field("OS-EXT-STS:vm_state", lambda v: v.server.vm_state),
     Field("OS-EXT-STS:power_state", lambda v: v.server.power_state),
@@ -184,10 +185,6 @@ FIELDS: tuple[Field, ...] = (
     Field("server_groups", lambda _: [], since=71, in_list=False, in_update=True),
     Field("locked_reason", lambda v: v.server.locked_reason, since=73, in_update=True),
 )
-
-
-def _usage_date(date: str | None) -> str | None:
-    return None if date is None else f"{date.removesuffix('Z')}.000000"
 
 
 def brief(call: Call, server: Instance) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compute_core.api.call import Call
+from compute_core.api.compute.asked import asked_server
 from compute_core.api.paging import limit_of
 from compute_core.api.texts import is_true
 from compute_core.model.errors import Forbidden, Invalid, NotFound
@@ -21,7 +22,7 @@ def view(call: Call, server: str, device: BlockDevice) -> dict[str, Any]:
 
 async def index(call: Call) -> dict[str, Any]:
     """All of them."""
-    server = await _server(call)
+    server = await asked_server(call)
     start = int(call.query.get("offset") or 0)
     devices = [device for device in server.block_devices if device.is_shown][start : start + limit_of(call.query)]
     return {"volumeAttachments": [view(call, server.uuid, device) for device in devices]}
@@ -29,7 +30,7 @@ async def index(call: Call) -> dict[str, Any]:
 
 async def show(call: Call) -> dict[str, Any]:
     """One of them."""
-    server = await _server(call)
+    server = await asked_server(call)
     return {"volumeAttachment": view(call, server.uuid, _device(server, call.path["volume_id"]))}
 
 
@@ -51,7 +52,7 @@ async def attach(call: Call) -> dict[str, Any]:
 async def change(call: Call) -> None:
     """Say whether the volume is deleted with the server, or, as an admin, begin to put another volume in its place."""
     asked, volume_id = call.body["volumeAttachment"], call.path["volume_id"]
-    device = _device(await _server(call), volume_id)
+    device = _device(await asked_server(call), volume_id)
     if asked["volumeId"] != volume_id:
         if not call.context.is_admin:
             raise Forbidden("Policy doesn't allow os_compute_api:os-volumes-attachments:swap to be performed.")
@@ -67,10 +68,6 @@ async def change(call: Call) -> None:
 async def detach(call: Call) -> None:
     """Begin to detach a volume."""
     await call.services.compute.detach_volume(call.context, call.path["server_id"], call.path["volume_id"])
-
-
-async def _server(call: Call) -> Instance:
-    return await call.services.compute.get_server(call.context, call.path["server_id"])
 
 
 def _device(server: Instance, volume_id: str) -> BlockDevice:
