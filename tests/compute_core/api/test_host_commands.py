@@ -18,7 +18,7 @@ def test_the_name_of_a_host_is_one_part_of_the_path_whatever_is_in_it(tmp_path: 
     asked: list[tuple[str, str]] = []
 
     class Noted(Client):
-        def send(self, method: str, path: str, body: Any = None) -> Any:
+        def send(self, method: str, path: str, body: Any = None, timeout_s: float = 0.0) -> Any:
             asked.append((method, path))
             return {"host": {"upkeep": None, "status": "enabled"}}
 
