@@ -68,5 +68,5 @@ HOSTS = (
     Case("host-maintenance", _enter, with_server, hosts=2, at_most=14, also=(_moved_cold,)),
     Case("host-reboot", _reboot, with_server, at_most=10),
     Case("pool-join", _join, _pool_of_one, hosts=2, at_most=2),
-    Case("pool-eject", _eject, _pool_of_two, hosts=2, at_most=2),
+    Case("pool-eject", _eject, _pool_of_two, hosts=2, at_most=5),
 )
