@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,6 +103,3 @@ async def add_movers(it: Cloud, *names: str, **options: Any) -> dict[str, Mover]
         it.agents[name] = mover
         await mover.start()
     return movers
-
-
-Body = Callable[[Cloud], Awaitable[None]]

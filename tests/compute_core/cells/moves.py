@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from compute_core.model.instances import Instance
 from compute_core.model.migrations import Migration, MigrationFilters
-from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.cells.cloud import ADMIN, USER, Cloud, cloud, is_at_rest
-from tests.compute_core.cells.movers import Body
-
-Within = Callable[..., None]
-
-
-def runner(folder: Path) -> Within:
-    """Runs a test's body in a cloud on virtual time."""
-
-    def run(body: Body, **options: Any) -> None:
-        async def main() -> None:
-            async with cloud(folder, **options) as whole:
-                await body(whole)
-
-        run_virtual(main(), limit_s=20000)
-
-    return run
+from tests.compute_core.cells.cloud import ADMIN, USER, Cloud, is_at_rest
 
 
 def seen(instance: Instance) -> tuple[Any, ...]:

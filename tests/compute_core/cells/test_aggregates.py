@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from compute_core.model.errors import Conflict, Forbidden, Invalid, NotFound
 from compute_core.model.flavors import Flavor
 from compute_core.model.hosts import AvailabilityZone
-from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.cells.cloud import ADMIN, USER, Cloud, cloud
+from tests.compute_core.cells.cloud import ADMIN, USER, Cloud
+from tests.compute_core.cells.running import Within, runner
 
-Body = Callable[[Cloud], Awaitable[None]]
-Within = Callable[..., None]
+
+async def _hosts(whole: Cloud) -> None:
+    await whole.add_host("host1")
+    await whole.add_host("host2")
 
 
 @pytest.fixture
 def within(tmp_path: Path) -> Within:
     """Runs a test's body in a cloud of two hosts on virtual time."""
-
-    def run(body: Body, **options: Any) -> None:
-        async def main() -> None:
-            async with cloud(tmp_path, **options) as whole:
-                await whole.add_host("host1")
-                await whole.add_host("host2")
-                await body(whole)
-
-        run_virtual(main(), limit_s=7200)
-
-    return run
+    return runner(tmp_path, before=_hosts)
 
 
 async def _aggregate(it: Cloud, name: str, *hosts: str, zone: str | None = None, **metadata: str) -> int:

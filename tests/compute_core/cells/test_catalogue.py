@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from compute_core.model.errors import Conflict, Forbidden, NotFound
 from compute_core.model.flavors import DEFAULT_FLAVORS, Flavor
 from compute_core.model.hosts import AvailabilityZone
-from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.cells.cloud import ADMIN, OTHER, USER, Cloud, cloud
-
-Within = Callable[[Callable[[Cloud], Awaitable[None]]], None]
-
-
-@pytest.fixture
-def within(tmp_path: Path) -> Within:
-    """Runs a test's body in a cloud on virtual time."""
-
-    def run(body: Callable[[Cloud], Awaitable[None]]) -> None:
-        async def main() -> None:
-            async with cloud(tmp_path) as whole:
-                await body(whole)
-
-        run_virtual(main(), limit_s=7200)
-
-    return run
+from tests.compute_core.cells.cloud import ADMIN, OTHER, USER, Cloud
+from tests.compute_core.cells.running import Within
 
 
 def test_the_usual_flavors_are_there_and_others_can_be_added(within: Within) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -22,9 +22,7 @@ from compute_core.store.adapters import open_store
 from fake_xapi.engine.virtual_time import run_virtual
 from tests.compute_core.cells.books import check_books
 from tests.compute_core.cells.cloud import ADMIN, USER, Cloud, cloud, embedded_networks, is_at_rest
-
-Body = Callable[[Cloud], Awaitable[None]]
-Within = Callable[..., None]
+from tests.compute_core.cells.running import Within, runner
 
 
 class LossyBus(InProcessBus):
@@ -44,16 +42,7 @@ class LossyBus(InProcessBus):
 @pytest.fixture
 def within(tmp_path: Path) -> Within:
     """Runs a test's body in a cloud on virtual time, and checks the books at the end."""
-
-    def run(body: Body, **options: Any) -> None:
-        async def main() -> None:
-            async with cloud(tmp_path, **options) as whole:
-                await body(whole)
-                await check_books(whole)
-
-        run_virtual(main(), limit_s=14400)
-
-    return run
+    return runner(tmp_path, after=check_books)
 
 
 def test_a_deleted_server_gives_back_what_it_had(within: Within) -> None:

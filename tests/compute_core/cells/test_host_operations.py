@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,24 +12,8 @@ from compute_core.model.errors import Conflict, Forbidden, Invalid, NotFound
 from compute_core.model.hosts import HostReport
 from compute_core.model.json import to_json
 from compute_core.model.usage import DiskUsage, HostUsage
-from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.cells.cloud import ADMIN, USER, Agent, Cloud, cloud
-
-Within = Callable[[Callable[[Cloud], Awaitable[None]]], None]
-
-
-@pytest.fixture
-def within(tmp_path: Path) -> Within:
-    """Runs a test's body in a cloud on virtual time."""
-
-    def run(body: Callable[[Cloud], Awaitable[None]]) -> None:
-        async def main() -> None:
-            async with cloud(tmp_path) as whole:
-                await body(whole)
-
-        run_virtual(main(), limit_s=7200)
-
-    return run
+from tests.compute_core.cells.cloud import ADMIN, USER, Agent, Cloud
+from tests.compute_core.cells.running import Within
 
 
 @dataclass

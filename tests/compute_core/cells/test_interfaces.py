@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,8 @@ from compute_core.cells.waiting import Waiting
 from compute_core.model.errors import Conflict, NotFound
 from compute_core.model.networks import Wish
 from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.cells.cloud import ADMIN, OTHER, USER, Agent, Cloud, cloud
+from tests.compute_core.cells.cloud import ADMIN, OTHER, USER, Agent, Cloud
+from tests.compute_core.cells.running import Within
 from tests.compute_core.values import an_instance
 
 
@@ -41,15 +41,7 @@ async def served(there: Cloud, **options: Any) -> tuple[Plugging, str]:
     return agent, (await there.active()).uuid
 
 
-def within(folder: Path, body: Any, **options: Any) -> None:
-    async def main() -> None:
-        async with cloud(folder, **options) as there:
-            await body(there)
-
-    run_virtual(main())
-
-
-def test_who_attaches_or_detaches_waits_for_the_end(tmp_path: Path) -> None:
+def test_who_attaches_or_detaches_waits_for_the_end(within: Within) -> None:
     async def body(there: Cloud) -> None:
         _, uuid = await served(there)
         made = await there.api.attach_interface(USER, uuid, Wish("private"))
@@ -58,28 +50,28 @@ def test_who_attaches_or_detaches_waits_for_the_end(tmp_path: Path) -> None:
         await there.api.detach_interface(USER, uuid, made.id)
         assert [vif.id == made.id for vif in (await there.api.get_server(USER, uuid)).vifs] == [False]
 
-    within(tmp_path, body)
+    within(body)
 
 
-def test_an_end_that_takes_longer_than_calls_do_is_not_waited_for(tmp_path: Path) -> None:
+def test_an_end_that_takes_longer_than_calls_do_is_not_waited_for(within: Within) -> None:
     async def body(there: Cloud) -> None:
         _, uuid = await served(there, takes_s=30.0)
         assert (await there.api.attach_interface(USER, uuid, Wish("private"))).state == "attaching"
 
-    within(tmp_path, body, api_settings=ApiCellSettings(call_timeout_s=5.0))
+    within(body, api_settings=ApiCellSettings(call_timeout_s=5.0))
 
 
-def test_an_attachment_that_has_failed_is_told(tmp_path: Path) -> None:
+def test_an_attachment_that_has_failed_is_told(within: Within) -> None:
     async def body(there: Cloud) -> None:
         _, uuid = await served(there, can=False)
         with pytest.raises(AttachmentFailed, match=f"Failed to attach network adapter device to {uuid}"):
             await there.api.attach_interface(USER, uuid, Wish("private"))
         assert (await there.api.get_server(USER, uuid)).task_state is None
 
-    within(tmp_path, body)
+    within(body)
 
 
-def test_what_may_not_be_leaves_no_port(tmp_path: Path) -> None:
+def test_what_may_not_be_leaves_no_port(within: Within) -> None:
     async def body(there: Cloud) -> None:
         _, uuid = await served(there)
         await there.api.lock_server(ADMIN, uuid, None)
@@ -97,10 +89,10 @@ def test_what_may_not_be_leaves_no_port(tmp_path: Path) -> None:
                 await absent
         assert (await there.api.get_server(USER, uuid)).vifs == (one,)
 
-    within(tmp_path, body)
+    within(body)
 
 
-def test_news_that_come_before_who_attaches_knows_that_it_has_begun_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_news_that_come_before_who_attaches_knows_that_it_has_begun_count(within: Within, monkeypatch: pytest.MonkeyPatch) -> None:
     begin_with_parts = CellServers.begin_with_parts
 
     async def slowly(servers: CellServers, *asked: Any) -> Any:
@@ -114,7 +106,7 @@ def test_news_that_come_before_who_attaches_knows_that_it_has_begun_count(tmp_pa
         _, uuid = await served(there)
         assert (await there.api.attach_interface(USER, uuid, Wish("private"))).state == "attached"
 
-    within(tmp_path, body)
+    within(body)
 
 
 def test_news_of_a_server_that_is_busy_or_of_another_or_of_before_wake_nobody() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +14,8 @@ from compute_core.store import hosts
 from tests.compute_core.cells.books import check_books
 from tests.compute_core.cells.cloud import ADMIN, USER, Cloud, is_at_rest
 from tests.compute_core.cells.movers import add_movers
-from tests.compute_core.cells.moves import Within, resized, rest, runner, seen, statuses
-
-
-@pytest.fixture
-def within(tmp_path: Path) -> Within:
-    return runner(tmp_path)
+from tests.compute_core.cells.moves import resized, rest, seen, statuses
+from tests.compute_core.cells.running import Within
 
 
 def test_a_resize_holds_room_on_both_hosts_until_it_is_confirmed(within: Within) -> None:

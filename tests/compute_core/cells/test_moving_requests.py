@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +15,8 @@ from compute_core.store import usages
 from tests.compute_core.cells.books import check_books
 from tests.compute_core.cells.cloud import ADMIN, USER, Cloud
 from tests.compute_core.cells.movers import add_movers
-from tests.compute_core.cells.moves import Within, records, resized, rest, runner, seen
-
-
-@pytest.fixture
-def within(tmp_path: Path) -> Within:
-    return runner(tmp_path)
+from tests.compute_core.cells.moves import records, resized, rest, seen
+from tests.compute_core.cells.running import Within
 
 
 def test_a_resize_takes_the_quota_of_the_larger_size_at_once_and_gives_back_what_it_does_not_keep(within: Within) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from compute_core.model.json import to_json
 from compute_core.model.networks import Wish
 from compute_core.model.volumes import BlockDevice
 from compute_core.store import instances
-from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.cells.cloud import USER, Cloud, cloud
+from tests.compute_core.cells.cloud import USER, Cloud
+from tests.compute_core.cells.running import Within
 from tests.compute_core.cells.test_interfaces import served
 from tests.compute_core.values import an_instance
 
@@ -48,14 +47,6 @@ def test_what_does_not_fit_what_is_there_now_is_refused(told: Any, kind: type[Co
     assert refusal.value.message == words
 
 
-def within(folder: Path, body: Any) -> None:
-    async def main() -> None:
-        async with cloud(folder) as there:
-            await body(there)
-
-    run_virtual(main())
-
-
 async def behind(there: Cloud, uuid: str, member: str) -> Any:
     """Make the top's copy one without the newest part, as it is while news of it are on their way; the newest part."""
     copy = await there.top.run(instances.get, uuid)
@@ -64,7 +55,7 @@ async def behind(there: Cloud, uuid: str, member: str) -> Any:
     return newest
 
 
-def test_an_interface_that_the_top_has_not_heard_of_stays(tmp_path: Path) -> None:
+def test_an_interface_that_the_top_has_not_heard_of_stays(within: Within) -> None:
     async def body(there: Cloud) -> None:
         _, uuid = await served(there)
         (first,) = (await there.api.get_server(USER, uuid)).vifs
@@ -76,10 +67,10 @@ def test_an_interface_that_the_top_has_not_heard_of_stays(tmp_path: Path) -> Non
         await there.api.detach_interface(USER, uuid, first.id)
         assert (await there.api.get_server(USER, uuid)).vifs == (second, third)
 
-    within(tmp_path, body)
+    within(body)
 
 
-def test_a_volume_is_kept_without_a_word_of_others_and_not_while_something_is_under_way(tmp_path: Path) -> None:
+def test_a_volume_is_kept_without_a_word_of_others_and_not_while_something_is_under_way(within: Within) -> None:
     kept = parts("block_devices", changed={"v-1": {"deletes_volume": True}})
 
     async def body(there: Cloud) -> None:
@@ -97,4 +88,4 @@ def test_a_volume_is_kept_without_a_word_of_others_and_not_while_something_is_un
         assert refusal.value.message == f"Instance {uuid} is in task_state attaching_interface. Cure: ask again when that has ended."
         await busy
 
-    within(tmp_path, body)
+    within(body)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compute_core.model.aggregates import Aggregate
 from compute_core.model.errors import Conflict
-from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.cells.cloud import ADMIN, Cloud, cloud
+from tests.compute_core.cells.cloud import ADMIN, Cloud
 from tests.compute_core.cells.keepers import Keeper
-
-Body = Callable[[Cloud], Awaitable[None]]
-Within = Callable[..., None]
+from tests.compute_core.cells.running import Within
 
 
 @dataclass
@@ -59,20 +55,6 @@ async def add_hosts(it: Cloud, *names: str) -> dict[str, Poolable]:
         it.agents[name] = host
         await host.start()
     return hosts
-
-
-@pytest.fixture
-def within(tmp_path: Path) -> Within:
-    """Runs a test's body in a cloud without hosts on virtual time."""
-
-    def run(body: Body, **options: Any) -> None:
-        async def main() -> None:
-            async with cloud(tmp_path, **options) as whole:
-                await body(whole)
-
-        run_virtual(main(), limit_s=20000)
-
-    return run
 
 
 async def a_pool(it: Cloud, *hosts: str) -> Aggregate:

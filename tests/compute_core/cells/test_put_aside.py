@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,26 +11,10 @@ from compute_core.model.errors import Conflict, Forbidden, NotFound
 from compute_core.model.instances import NO_STATE, RUNNING, SHUTDOWN, Instance
 from compute_core.model.limits import QuotaLimits, Usage
 from compute_core.model.requests import ServerFilters
-from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.cells.cloud import USER, Cloud, cloud, is_at_rest
+from tests.compute_core.cells.cloud import USER, Cloud, is_at_rest
+from tests.compute_core.cells.running import Within
 
-Body = Callable[[Cloud], Awaitable[None]]
-Within = Callable[..., None]
 SOFTLY = {"api_settings": ApiCellSettings(deletes_softly=True), "cell_settings": ComputeCellSettings(reclaim_s=600.0)}
-
-
-@pytest.fixture
-def within(tmp_path: Path) -> Within:
-    """Runs a test's body in a cloud on virtual time."""
-
-    def run(body: Body, **options: Any) -> None:
-        async def main() -> None:
-            async with cloud(tmp_path, **options) as whole:
-                await body(whole)
-
-        run_virtual(main(), limit_s=7200)
-
-    return run
 
 
 def state(instance: Instance) -> tuple[str, str | None, int, str | None]:

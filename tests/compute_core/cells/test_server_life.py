@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,24 +10,8 @@ from compute_core.model.errors import Conflict, Forbidden, Invalid, NotFound
 from compute_core.model.instance_actions import ActionEvent, InstanceAction
 from compute_core.model.instances import RUNNING
 from compute_core.model.requests import RebuildRequest
-from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.cells.cloud import ADMIN, OTHER, USER, Cloud, cloud, is_at_rest
-
-Within = Callable[[Callable[[Cloud], Awaitable[None]]], None]
-
-
-@pytest.fixture
-def within(tmp_path: Path) -> Within:
-    """Runs a test's body in a cloud on virtual time."""
-
-    def run(body: Callable[[Cloud], Awaitable[None]]) -> None:
-        async def main() -> None:
-            async with cloud(tmp_path) as whole:
-                await body(whole)
-
-        run_virtual(main(), limit_s=7200)
-
-    return run
+from tests.compute_core.cells.cloud import ADMIN, OTHER, USER, Cloud, is_at_rest
+from tests.compute_core.cells.running import Within
 
 
 def test_an_admins_lock_is_not_the_owners_to_open(within: Within) -> None:

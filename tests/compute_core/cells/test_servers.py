@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,23 +14,7 @@ from compute_core.model.limits import Limits, QuotaLimits, Usage
 from compute_core.model.requests import ServerFilters
 from fake_xapi.engine.virtual_time import run_virtual
 from tests.compute_core.cells.cloud import ADMIN, OTHER, USER, Cloud, cloud, is_at_rest
-
-Body = Callable[[Cloud], Awaitable[None]]
-Within = Callable[..., None]
-
-
-@pytest.fixture
-def within(tmp_path: Path) -> Within:
-    """Runs a test's body in a cloud on virtual time."""
-
-    def run(body: Body, **options: Any) -> None:
-        async def main() -> None:
-            async with cloud(tmp_path, **options) as whole:
-                await body(whole)
-
-        run_virtual(main(), limit_s=7200)
-
-    return run
+from tests.compute_core.cells.running import Within
 
 
 def test_a_server_is_built_on_a_host_and_both_databases_say_so(within: Within) -> None:

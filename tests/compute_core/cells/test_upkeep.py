@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,27 +14,11 @@ from compute_core.model.errors import Conflict, Forbidden, NotFound
 from compute_core.model.instances import Instance
 from compute_core.model.upkeep import Upkeep
 from compute_core.store import instances
-from fake_xapi.engine.virtual_time import run_virtual
-from tests.compute_core.cells.cloud import ADMIN, USER, Cloud, cloud, is_at_rest
+from tests.compute_core.cells.cloud import ADMIN, USER, Cloud, is_at_rest
 from tests.compute_core.cells.keepers import add_keepers
+from tests.compute_core.cells.running import Within
 
-Body = Callable[[Cloud], Awaitable[None]]
-Within = Callable[..., None]
 RESUMES = {"cell_settings": ComputeCellSettings(resume_guests_state_on_host_boot=True)}
-
-
-@pytest.fixture
-def within(tmp_path: Path) -> Within:
-    """Runs a test's body in a cloud without hosts on virtual time."""
-
-    def run(body: Body, **options: Any) -> None:
-        async def main() -> None:
-            async with cloud(tmp_path, **options) as whole:
-                await body(whole)
-
-        run_virtual(main(), limit_s=20000)
-
-    return run
 
 
 async def servers_on(it: Cloud, host: str, count: int) -> list[str]:
