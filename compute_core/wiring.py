@@ -29,7 +29,7 @@ from compute_core.api.server import HttpServer
 from compute_core.bus.in_process import InProcessBus
 from compute_core.bus.port import Bus
 from compute_core.bus.seal import Seal, new_key
-from compute_core.cells.api_cell import ApiCell
+from compute_core.cells.api_cell import ApiCell, BackingServices
 from compute_core.cells.compute_cell import ComputeCell
 from compute_core.cells.settings import ApiCellSettings, ComputeCellSettings
 from compute_core.compute.manager import AgentServices, ComputeManager
@@ -247,7 +247,7 @@ class CloudApplication:
             ApiCellSettings(
                 name=settings.api_cell, children=(settings.cell,), quotas=settings.quotas, deletes_softly=settings.reclaim_s > 0
             ),
-            top, self.bus, self.images, self.clock, self.chance(settings.api_cell), volumes=self.volumes, networks=self.networks,
+            top, self.bus, BackingServices(self.images, self.volumes, self.networks), self.clock, self.chance(settings.api_cell),
         )  # fmt: skip
         for cell in (self.compute_cell, self.api_cell):
             await cell.start()

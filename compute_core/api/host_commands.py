@@ -108,8 +108,7 @@ def maintenance(*, state: Path, host: str, is_over: bool, reason: str | None, li
 @no_wait_option
 def reboot(*, state: Path, host: str, stop_servers: bool, live_only: bool, no_wait: bool) -> None:
     """Boot HOST again once its servers have made way. One in maintenance stays there, others are in use then as before."""
-    _ask(state, host, "reboot", {"clearing": "stop" if stop_servers else "move", "may_halt": not live_only})
-    _wait(state, host, no_wait=no_wait)
+    _clear(state, host, "reboot", stop_servers=stop_servers, live_only=live_only, no_wait=no_wait)
 
 
 @hosts.command()
@@ -120,8 +119,7 @@ def reboot(*, state: Path, host: str, stop_servers: bool, live_only: bool, no_wa
 @no_wait_option
 def shutdown(*, state: Path, host: str, stop_servers: bool, live_only: bool, no_wait: bool) -> None:
     """Switch HOST off once its servers have made way."""
-    _ask(state, host, "shutdown", {"clearing": "stop" if stop_servers else "move", "may_halt": not live_only})
-    _wait(state, host, no_wait=no_wait)
+    _clear(state, host, "shutdown", stop_servers=stop_servers, live_only=live_only, no_wait=no_wait)
 
 
 @hosts.command("power-on")
@@ -137,6 +135,12 @@ def power_on(*, state: Path, host: str, no_wait: bool) -> None:
 def _ask(state: Path, host: str, action: str, asked: Any) -> None:
     with logged_in(state) as client:
         client.send("POST", f"{HOSTS}/{quote(host, safe='')}/action", {action: asked})
+
+
+def _clear(state: Path, host: str, action: str, *, stop_servers: bool, live_only: bool, no_wait: bool) -> None:
+    """Have something done with a host as soon as its servers have made way."""
+    _ask(state, host, action, {"clearing": "stop" if stop_servers else "move", "may_halt": not live_only})
+    _wait(state, host, no_wait=no_wait)
 
 
 def _wait(state: Path, host: str, *, no_wait: bool) -> None:

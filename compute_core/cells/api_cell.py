@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -32,21 +33,22 @@ from compute_core.store.port import Store
 from compute_core.volumes.port import Volumes
 
 
+@dataclass(frozen=True, slots=True)
+class BackingServices:
+    """What the top of the tree stands on beside its cells; None: there is none."""
+
+    images: ImageStore
+    volumes: Volumes | None = None
+    networks: Networks | None = None
+
+
 class ApiCell:
     """The top; ``start`` before use, ``close`` after. ``chance`` makes uuids and draws among cells; see ``port.ComputeApi``."""
 
-    def __init__(  # noqa: PLR0913  # the services that the top of the tree stands on
-        self,
-        settings: ApiCellSettings,
-        store: Store,
-        bus: Bus,
-        images: ImageStore,
-        clock: Clock,
-        chance: Random,
-        *,
-        volumes: Volumes | None = None,
-        networks: Networks | None = None,
-    ) -> None:
+    def __init__(
+        self, settings: ApiCellSettings, store: Store, bus: Bus, services: BackingServices, clock: Clock, chance: Random
+    ) -> None:  # fmt: skip
+        images, volumes, networks = services.images, services.volumes, services.networks
         self._settings = settings
         self._bus = bus
         self._router = Router(bus, settings.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import click
 
@@ -23,28 +24,27 @@ def _port(text: str) -> int:
     return int(text)
 
 
-_WORDS: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
-    "user": ("user", str),
-    "port": ("port", _port),
-    "key": ("identity_file", str),
-    "known-hosts": ("known_hosts_file", str),
-    "kib-s": ("most_kib_s", _number),
+_WORDS: Mapping[str, Callable[[Rsync, str], Rsync]] = {
+    "user": lambda rsync, text: replace(rsync, user=text),
+    "port": lambda rsync, text: replace(rsync, port=_port(text)),
+    "key": lambda rsync, text: replace(rsync, identity_file=text),
+    "known-hosts": lambda rsync, text: replace(rsync, known_hosts_file=text),
+    "kib-s": lambda rsync, text: replace(rsync, most_kib_s=_number(text)),
 }
-"""By the words of the option: the member of ``Rsync``, and what is made of the text."""
+"""What each word of the option changes. ValueError for a text that is none of its values."""
 
 
 def _rsync(_: click.Context, __: click.Parameter, given: str | None) -> Rsync | None:
     if given is None:
         return None
-    members = {}
+    rsync = Rsync()
     for word in given.split(","):
         name, value = [*word.split("=", 1), ""][:2]
         try:
-            member, kind = _WORDS[name]
-            members[member] = kind(value)
+            rsync = _WORDS[name](rsync, value)
         except (KeyError, ValueError):
             raise click.BadParameter(f"{word!r} is none of {', '.join(f'{each}=...' for each in _WORDS)}.") from None
-    return Rsync(**members)  # type: ignore[arg-type]
+    return rsync
 
 
 RSYNC_OPTIONS = (

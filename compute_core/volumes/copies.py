@@ -18,8 +18,8 @@ SILENCES = 20
 
 Ask = Callable[[str, str], Awaitable[str]]
 """Have a record copied onto another: COPYING, "" when it is done, or why it has failed. ComputeError: nobody answers."""
-Ended = Callable[[str, bool], None]
-"""A record holds a copy now, or will not."""
+Ended = Callable[[str, str], None]
+"""A record holds a copy now, or will not, and why: "" for one that does."""
 
 
 class Copies:
@@ -62,7 +62,7 @@ class Copies:
             await asyncio.sleep(pause_s)
         if problem:
             log.warning("%s was not copied onto %s: %s", source, target, problem)
-        self._ended(target, not problem)
+        self._ended(target, problem)
 
     async def _asked(self, source: str, target: str) -> str:
         for _ in range(SILENCES):

@@ -267,11 +267,11 @@ class EmbeddedVolumes:
         self._copies.begin(record.copied_from, kept.id)
         return kept
 
-    def _copied(self, record_id: str, is_whole: bool) -> None:  # noqa: FBT001  # as `copies.Ended` has it
-        """A copy has ended; what it was for may be gone by now."""
+    def _copied(self, record_id: str, problem: str) -> None:
+        """A copy has ended, well or with a problem; what it was for may be gone by now."""
         for record in list(self._records.values()):
             if record.volume.id == record_id and not record.is_deleted:
-                status: VolumeStatus = _status(record.volume.attachments) if is_whole else "error"
+                status: VolumeStatus = "error" if problem else _status(record.volume.attachments)
                 volume = replace(record.volume, status=status, updated_at=self._clock.iso())
                 self._keep(replace(record, volume=volume, copied_from="", copied_by=""))
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from compute_core.bus.in_process import InProcessBus
 from compute_core.bus.port import Bus, Serving
-from compute_core.cells.api_cell import ApiCell
+from compute_core.cells.api_cell import ApiCell, BackingServices
 from compute_core.cells.compute_cell import ComputeCell
 from compute_core.cells.settings import ApiCellSettings, ComputeCellSettings
 from compute_core.images.embedded import EmbeddedImageStore
@@ -202,7 +202,7 @@ async def cloud(
     top, leaf = await open_store(databases[0]), await open_store(databases[1])
     images, image = await active_image(folder, clock)
     networks = await embedded_networks(leaf, clock)
-    api = ApiCell(api_settings or ApiCellSettings(), top, line, images, clock, Random(1), networks=networks)
+    api = ApiCell(api_settings or ApiCellSettings(), top, line, BackingServices(images, networks=networks), clock, Random(1))
     cell = ComputeCell(cell_settings or ComputeCellSettings(), leaf, line, networks, clock, Random(2))
     await api.start()
     await cell.start()
