@@ -126,6 +126,18 @@ def refuses(at: int, *details: str) -> Disturbance:
     return disturb
 
 
+def refuses_once(method: str, *details: str) -> Disturbance:
+    """The first request of that name is refused."""
+    refused: list[str] = []
+
+    def disturb(name: str, _: int) -> None:
+        if name == method and not refused:
+            refused.append(name)
+            raise XenApiFailure(details)
+
+    return disturb
+
+
 def is_dead(since: int) -> Disturbance:
     """From that request on, nobody is there."""
 

@@ -52,6 +52,8 @@ class StandIn:
     cell: str
     asked: list[tuple[str, Any]] = field(default_factory=list)
     holds: set[str] = field(default_factory=set)
+    tended: list[tuple[str, Any]] = field(default_factory=list)
+    boots: int = 1
 
     async def run(self) -> None:
         """Register and answer until cancelled."""
@@ -77,6 +79,7 @@ class StandIn:
             "hear": self.hear,
             "query_host": self.query_host,
             "cache_images": self.cache_images,
+            "tend": self.tend,
         }
         serving = await self.bus.serve(f"compute.{self.host}", endpoints)
         try:
@@ -116,6 +119,11 @@ class StandIn:
     async def query_host(self, question: str, arguments: Mapping[str, Any], **_: Any) -> Any:
         self.asked.append((question, arguments))
         return ANSWERS.get(question)
+
+    async def tend(self, request: str, arguments: Mapping[str, Any]) -> Any:
+        self.tended.append((request, arguments))
+        self.boots += request == "reboot"
+        return {"answer": {"is_enabled": True, "is_live": request != "shutdown", "boot_time": str(self.boots), "pool": ""}}
 
     async def cache_images(self, images: Any, **_: Any) -> None:
         self.asked.append(("cache_images", [image["id"] for image in images]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +14,8 @@ HOSTS = "/v2.1/os-hosts"
 OWN = "/operator/v1/hosts"
 
 
-@dataclass
-class Host:
-    """What stands in for a host answers requests about it."""
-
-    asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
-    boots: int = 1
-
-    async def tend(self, request: str, arguments: Mapping[str, Any]) -> Any:
-        self.asked.append((request, arguments))
-        self.boots += request == "reboot"
-        return {"answer": {"is_enabled": True, "is_live": request != "shutdown", "boot_time": str(self.boots), "pool": ""}}
-
-
-async def with_hosts(api: Api) -> dict[str, Host]:
-    """Let every stand-in answer for a host as well."""
-    hosts = {}
-    for agent in api.agents:
-        host = hosts[agent.host] = Host()
-        topic = api.cloud.bus._topic(f"compute.{agent.host}")  # type: ignore[attr-defined]
-        topic._endpoints = {**topic._endpoints, "tend": host.tend}
-    return hosts
-
-
-Test = Callable[[Api, dict[str, Host]], Any]
-
-
-def over(folder: Path, test: Test) -> None:
-    async def body(api: Api) -> None:
-        await test(api, await with_hosts(api))
-
-    run(folder, body)
-
-
 def test_old_clients_list_hosts_and_what_is_used_of_them(tmp_path: Path) -> None:
-    async def test(api: Api, _: dict[str, Host]) -> None:
+    async def test(api: Api) -> None:
         await api.active()
         listed = (await api.get(HOSTS, **ADMIN))["hosts"]
         assert listed == [{"host_name": name, "service": "compute", "zone": "nova"} for name in ("xen-a", "xen-b")]
@@ -64,17 +29,17 @@ def test_old_clients_list_hosts_and_what_is_used_of_them(tmp_path: Path) -> None
         assert (await api.send("GET", HOSTS, version=43, **ADMIN)).status == 404
         assert (await api.send("GET", f"{HOSTS}/nobody", **ADMIN)).status == 404
 
-    over(tmp_path, test)
+    run(tmp_path, test)
 
 
 def test_old_clients_put_hosts_out_of_use_and_into_maintenance(tmp_path: Path) -> None:
-    async def test(api: Api, hosts: dict[str, Host]) -> None:
+    async def test(api: Api) -> None:
         async def put(**wishes: str) -> Any:
             return (await api.send("PUT", f"{HOSTS}/xen-a", wishes, **ADMIN)).json
 
         assert await put(status="disable") == {"host": "xen-a", "status": "disabled"}
         assert await put(status="enable") == {"host": "xen-a", "status": "enabled"}
-        assert hosts["xen-a"].asked == [("disable", {}), ("enable", {})]
+        assert api.agents[0].tended == [("disable", {}), ("enable", {})]
         assert await put(maintenance_mode="enable") == {"host": "xen-a", "maintenance_mode": "on_maintenance"}
         await api.settle()
         assert (await api.get(f"{OWN}/xen-a", **ADMIN))["host"]["upkeep"]["stage"] == "in maintenance"
@@ -83,26 +48,28 @@ def test_old_clients_put_hosts_out_of_use_and_into_maintenance(tmp_path: Path) -
             assert (await api.send("PUT", f"{HOSTS}/xen-a", wishes, **ADMIN)).status == 400
         assert (await api.send("PUT", f"{HOSTS}/nobody", {"status": "enable"}, **ADMIN)).status == 404
 
-    over(tmp_path, test)
+    run(tmp_path, test)
 
 
 def test_old_clients_boot_hosts_and_stop_their_servers_for_it(tmp_path: Path) -> None:
-    async def test(api: Api, hosts: dict[str, Host]) -> None:
+    async def test(api: Api) -> None:
         server = await api.active()
-        (host,) = [agent.host for agent in api.agents if agent.asked]
+        (agent,) = [agent for agent in api.agents if agent.asked]
+        host = agent.host
         assert (await api.get(f"{HOSTS}/{host}/reboot", **ADMIN)) == {"host": host, "power_action": "reboot"}
         await api.settle()
-        assert [name for name, _ in hosts[host].asked if name != "state"] == ["reboot", "enable"]
+        assert [name for name, _ in agent.tended if name != "state"] == ["reboot", "enable"]
         assert (await api.get(f"/v2.1/servers/{server}"))["server"]["status"] == "SHUTOFF"
         assert (await api.send("GET", f"{HOSTS}/{host}/startup", **ADMIN)).status == 409
 
-    over(tmp_path, test)
+    run(tmp_path, test)
 
 
 def test_an_operator_sees_what_is_done_with_hosts(tmp_path: Path) -> None:
-    async def test(api: Api, hosts: dict[str, Host]) -> None:
+    async def test(api: Api) -> None:
         await api.active()
-        (host,) = [agent.host for agent in api.agents if agent.asked]
+        (agent,) = [agent for agent in api.agents if agent.asked]
+        host = agent.host
         reply = await api.send("POST", f"{OWN}/{host}/action", {"shutdown": {"clearing": "stop"}}, **ADMIN)
         assert (reply.status, reply.json["host"]["upkeep"]["then"], reply.json["host"]["reason"]) == (202, "shutdown", "shutdown")
         listed = {each["host"]: each for each in (await api.get(OWN, **ADMIN))["hosts"]}
@@ -112,9 +79,9 @@ def test_an_operator_sees_what_is_done_with_hosts(tmp_path: Path) -> None:
             "servers": 0, "status": "enabled", "state": "up", "reason": None, "upkeep": None,
         }  # fmt: skip
         await api.settle()
-        assert "shutdown" in [name for name, _ in hosts[host].asked]
+        assert "shutdown" in [name for name, _ in agent.tended]
 
-    over(tmp_path, test)
+    run(tmp_path, test)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +97,8 @@ def test_an_operator_sees_what_is_done_with_hosts(tmp_path: Path) -> None:
     ],
 )
 def test_an_operator_asks_for_one_thing_that_there_is(tmp_path: Path, body: Any, status: int) -> None:
-    async def test(api: Api, _: dict[str, Host]) -> None:
+    async def test(api: Api) -> None:
         assert (await api.send("POST", f"{OWN}/xen-a/action", body, **ADMIN)).status == status
         assert (await api.send("POST", f"{OWN}/xen-a/action", body)).status == 403
 
-    over(tmp_path, test)
+    run(tmp_path, test)

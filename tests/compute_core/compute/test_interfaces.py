@@ -18,13 +18,12 @@ from compute_core.model.instances import RUNNING, SHUTDOWN, Instance, Vif
 from compute_core.model.json import to_json
 from compute_core.model.networks import Passage, PortFilter
 from compute_core.xenapi import dom0_bundle
-from compute_core.xenapi.errors import XenApiFailure
 from fake_xapi.dom0.plugins.network_config import STATE
 from fake_xapi.dom0.user_plugins import load
 from fake_xapi.verbs.hosts import dom0_files
 from tests.compute_core.compute.agent_site import BEATS_S, CONTEXT, SETTINGS, Site, on_site
 from tests.compute_core.rig import URL
-from tests.compute_core.simulated import session_over
+from tests.compute_core.simulated import refuses_once, session_over
 from tests.compute_core.values import UUID, a_vif, an_instance
 
 FIRST, SECOND = a_vif(), a_vif(1)
@@ -45,17 +44,6 @@ class Ports:
 
     async def unbind(self, port_id: str) -> None:
         self.told.append(f"unbind {port_id}")
-
-
-def refuses_once(method: str, *details: str) -> Any:
-    refused: list[str] = []
-
-    def disturb(name: str, _: int) -> None:
-        if name == method and not refused:
-            refused.append(name)
-            raise XenApiFailure(details)
-
-    return disturb
 
 
 def server(*vifs: Vif, **changes: Any) -> Instance:

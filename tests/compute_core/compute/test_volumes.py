@@ -13,9 +13,8 @@ from compute_core.model.json import to_json
 from compute_core.model.volumes import Attachment, BlockDevice, Connection, Target, Volume
 from compute_core.volumes.port import Connector
 from compute_core.xenapi import marks
-from compute_core.xenapi.errors import XenApiFailure
 from tests.compute_core.compute.agent_site import CONTEXT, Site, on_site
-from tests.compute_core.simulated import Disturbance
+from tests.compute_core.simulated import refuses_once
 from tests.compute_core.values import DATE, UUID, an_instance
 
 TARGET = Target("10.255.0.20", "iqn.2012-08.example.storage:array1", 1)
@@ -102,18 +101,6 @@ async def act(site: Site, action: str, instance: Instance) -> Any:
     ((name, end),) = [told for told in site.cell.told if told[0] == "action_finished"]
     assert name == "action_finished"
     return end
-
-
-def refuses_once(method: str, *details: str) -> Disturbance:
-    """The first request of that name is refused."""
-    refused: list[str] = []
-
-    def disturb(name: str, _: int) -> None:
-        if name == method and not refused:
-            refused.append(name)
-            raise XenApiFailure(details)
-
-    return disturb
 
 
 def volumes_on(site: Site) -> list[str]:

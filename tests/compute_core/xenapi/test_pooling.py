@@ -33,16 +33,16 @@ class Pair:
     master: Session
     joiner: Session
 
-    def session(self, url: str, password: str = "xenroot") -> Session:
-        find = finder(self.fleet)
-        return Session(Login(Account(url, "root", password), lambda where: Wire(find(where))))
+
+def session(fleet: Fleet, url: str, password: str = "xenroot") -> Session:
+    find = finder(fleet)
+    return Session(Login(Account(url, "root", password), lambda where: Wire(find(where))))
 
 
 def over(body: Callable[[Pair], Awaitable[None]]) -> None:
     async def main() -> None:
         fleet = Fleet(Order(hosts=2))
-        pair = Pair(fleet, None, None)  # type: ignore[arg-type]
-        pair.master, pair.joiner = pair.session(MASTER), pair.session(JOINER)
+        pair = Pair(fleet, session(fleet, MASTER), session(fleet, JOINER))
         await body(pair)
         await pair.master.close()
         await pair.joiner.close()
@@ -84,7 +84,7 @@ def test_a_host_joins_is_found_by_its_address_and_is_ejected_again() -> None:
 def test_an_account_that_the_master_does_not_know_is_told_with_a_cure() -> None:
     async def body(pair: Pair) -> None:
         await pair.joiner.call("session.change_password", "xenroot", "other")
-        stranger = pair.session(JOINER, "other")
+        stranger = session(pair.fleet, JOINER, "other")
         with pytest.raises(Conflict, match="same user and password in the inventory"):
             await pooling.join(stranger, "127.0.1.1")
         await stranger.close()
