@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from scenarios import image
-from scenarios.testrun import free_port
-from tests.compute_core.api.tour import ROOT, Client, Step, client, serving, state
+from tests.compute_core.api import tour
+from tests.compute_core.api.tour import Client, Step, state
 
 BEGIN: tuple[Step, ...] = (
     Step("image create debian --disk-format vhd --container-format bare --public --file debian.vhd -f value -c status", "active"),
@@ -34,22 +29,14 @@ BEGIN: tuple[Step, ...] = (
 )
 
 
-@contextmanager
-def cloud(folder: Path) -> Iterator[Client]:
+def cloud(folder: Path) -> AbstractContextManager[Client]:
     """A simulated host, the core over it, and the client."""
-    image.make(folder / "debian.vhd")
-    with ExitStack() as stack:
-        simulate = f"sim serve --hosts 1 --port {free_port()} --profile instant --inventory hosts.json"
-        stack.enter_context(serving(simulate.split(), folder))
-        stack.enter_context(serving(["core", "up", "--inventory", "hosts.json", "--port", "0"], folder))
-        yield stack.enter_context(client(folder))
+    return tour.cloud(folder, hosts=1)
 
 
 def inova(folder: Path, *arguments: str) -> tuple[int, str]:
     """Our own command."""
-    command, environment = [sys.executable, "-m", "scenarios.cli", "core", "backup", *arguments], {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    return done.returncode, done.stdout + done.stderr
+    return tour.ask_core(folder, "backup", *arguments)
 
 
 def made(folder: Path, *arguments: str) -> dict[str, Any]:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import xmlrpc.client
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from compute_core.xenapi import dom0_bundle, marks
 from compute_core.xenapi.records import vdi_record
-from scenarios import image
-from scenarios.testrun import free_port
-from tests.compute_core.api.tour import PATIENCE, ROOT, Client, Step, client, serving
+from tests.compute_core.api import tour
+from tests.compute_core.api.tour import PATIENCE, Client, Step
 
 BEGIN: tuple[Step, ...] = (
     Step("image create debian --disk-format vhd --container-format bare --public --file debian.vhd -f value -c status", "active"),
@@ -42,24 +38,16 @@ END: tuple[Step, ...] = (
 )
 
 
-@contextmanager
-def cloud(folder: Path) -> Iterator[Client]:
+def cloud(folder: Path) -> AbstractContextManager[Client]:
     """The hosts, the core over them, whose agents make their rounds every second, and the client."""
-    image.make(folder / "debian.vhd")
     dom0_bundle.write(folder / "dom0-plugins")
-    with ExitStack() as stack:
-        simulate = f"sim serve --hosts 2 --port {free_port()} --profile instant --inventory hosts.json --plugins dom0-plugins"
-        stack.enter_context(serving(simulate.split(), folder))
-        up = "core up --inventory hosts.json --port 0 --rounds 1 --image-days 30 --image-room 95 80 --orphan-hours 24"
-        stack.enter_context(serving(up.split(), folder))
-        yield stack.enter_context(client(folder))
+    care = "--rounds 1 --image-days 30 --image-room 95 80 --orphan-hours 24"
+    return tour.cloud(folder, sim="--plugins dom0-plugins", core=care)
 
 
 def core(folder: Path, line: str) -> tuple[int, str]:
     """One of our own commands."""
-    command, environment = [sys.executable, "-m", "scenarios.cli", "core", *line.split()], {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    return done.returncode, done.stdout + done.stderr
+    return tour.ask_core(folder, *line.split())
 
 
 def rows(folder: Path, line: str) -> list[dict[str, Any]]:

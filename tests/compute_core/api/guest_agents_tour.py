@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from scenarios import image
-from scenarios.testrun import free_port
 from tests.compute_core.api import tour
-from tests.compute_core.api.tour import ROOT, Client, Step, state
+from tests.compute_core.api.tour import Client, Step, state
 
 RULES = {
     "boot_s": 120,
@@ -52,20 +47,13 @@ REBUILT: tuple[Step, ...] = (
 )
 
 
-@contextmanager
-def cloud(folder: Path) -> Iterator[Client]:
+def cloud(folder: Path) -> AbstractContextManager[Client]:
     """Two simulated hosts with our plugin in dom0, the core over them with rules for agents, and the client."""
-    image.make(folder / "debian.vhd")
     (folder / "agents.json").write_text(json.dumps(RULES))
     _write_key(folder)
-    command = [sys.executable, "-m", "scenarios.cli", "core", "dom0", "write", "dom0-plugins"]
-    subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, check=True, capture_output=True)
-    with ExitStack() as stack:
-        simulate = f"sim serve --hosts 2 --port {free_port()} --profile instant --inventory hosts.json --plugins dom0-plugins"
-        stack.enter_context(tour.serving(simulate.split(), folder))
-        core = "core up --inventory hosts.json --port 0 --guest-agents agents.json"
-        stack.enter_context(tour.serving(core.split(), folder))
-        yield stack.enter_context(tour.client(folder))
+    code, output = tour.ask_core(folder, "dom0", "write", "dom0-plugins")
+    assert code == 0, output
+    return tour.cloud(folder, sim="--plugins dom0-plugins", core="--guest-agents agents.json")
 
 
 def _write_key(folder: Path) -> None:

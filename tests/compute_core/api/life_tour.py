@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,9 +17,9 @@ import msgspec
 
 from fake_xapi.control.client import Control
 from fake_xapi.dom0.arrays import STANDARD
-from scenarios import image
 from scenarios.testrun import free_port
-from tests.compute_core.api.tour import PATIENCE, ROOT, Client, Step, check, client, serving, state
+from tests.compute_core.api import tour
+from tests.compute_core.api.tour import PATIENCE, ROOT, Client, Step, check, state
 
 PAGE = ROOT / "docs" / "tour" / "one-server-through-its-life.md"
 
@@ -142,15 +142,9 @@ LIFE: tuple[Chapter, ...] = (
 @contextmanager
 def cloud(folder: Path) -> Iterator[tuple[Client, Control]]:
     """Two simulated hosts and their control plane, the core over them, and the client; an image, flavors and a volume are there."""
-    image.make(folder / "debian.vhd")
     (folder / "array.json").write_bytes(msgspec.json.encode({"targets": STANDARD.targets}))
     control = free_port()
-    simulate = f"sim serve --hosts 2 --port {free_port()} --control-port {control} --profile instant --storage array.json"
-    core = "core up --inventory hosts.json --port 0 --volumes array.json"
-    with ExitStack() as stack:
-        stack.enter_context(serving([*simulate.split(), "--inventory", "hosts.json"], folder))
-        stack.enter_context(serving(core.split(), folder))
-        session = stack.enter_context(client(folder))
+    with tour.cloud(folder, sim=f"--control-port {control} --storage array.json", core="--volumes array.json") as session:
         for step in PREPARED:
             check(session.take(step))
         yield session, Control(f"http://127.0.0.1:{control}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from compute_core.xenapi import dom0_bundle
-from scenarios import image
-from scenarios.testrun import free_port
-from tests.compute_core.api.tour import Client, Step, client, serving, state
+from tests.compute_core.api import tour
+from tests.compute_core.api.tour import Client, Step, state
 
 NETWORKS = "--network private:xenbr0:10.0.0.0/12 --network back:xenbr1:192.168.0.0/24"
 
@@ -55,14 +53,7 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-@contextmanager
-def cloud(folder: Path) -> Iterator[Client]:
+def cloud(folder: Path) -> AbstractContextManager[Client]:
     """A simulated host with our plugin, the core over it with two networks, which keeps servers to their groups, and the client."""
-    image.make(folder / "debian.vhd")
     dom0_bundle.write(folder / "plugins")
-    with ExitStack() as stack:
-        simulate = f"sim serve --hosts 1 --port {free_port()} --profile instant --plugins plugins --inventory hosts.json"
-        stack.enter_context(serving(simulate.split(), folder))
-        core = f"core up --inventory hosts.json --port 0 {NETWORKS} --filtering flows"
-        stack.enter_context(serving(core.split(), folder))
-        yield stack.enter_context(client(folder))
+    return tour.cloud(folder, hosts=1, sim="--plugins plugins", core=f"{NETWORKS} --filtering flows")

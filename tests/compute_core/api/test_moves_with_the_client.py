@@ -89,7 +89,7 @@ def _under_way(session: tour.Client) -> str:
 @pytest.mark.disk_tools
 def test_the_client_watches_aborts_and_hurries_a_live_migration(tmp_path: Path) -> None:
     (tmp_path / "slow.json").write_text(json.dumps(SLOW_COPY), encoding="utf-8")
-    with tour.cloud(tmp_path, "slow.json") as session:
+    with tour.cloud(tmp_path, profile="slow.json") as session:
         for step in PREPARED:
             tour.check(session.take(step))
         host = session.ask(HOST)[1].strip()

@@ -185,15 +185,24 @@ def client(folder: Path) -> Iterator[Client]:
 
 
 @contextmanager
-def cloud(folder: Path, profile: str = "instant") -> Iterator[Client]:
-    """Two simulated hosts, the core over them, an image to build from, and the client. ``profile`` says what takes how long."""
+def cloud(folder: Path, *, hosts: int = 2, sim: str = "", core: str = "", profile: str = "instant") -> Iterator[Client]:
+    """Simulated hosts, the core over them, an image to build from, and the client. ``sim`` and ``core`` are further options of each.
+
+    ``profile`` says what takes how long.
+    """
     image.make(folder / "debian.vhd")
+    simulate = f"sim serve --hosts {hosts} --port {free_port()} --profile {profile} --inventory hosts.json {sim}"
     with ExitStack() as stack:
-        port = str(free_port())
-        simulate = f"sim serve --hosts 2 --port {port} --profile {profile} --inventory hosts.json"
         stack.enter_context(serving(simulate.split(), folder))
-        stack.enter_context(serving(["core", "up", "--inventory", "hosts.json", "--port", "0"], folder))
+        stack.enter_context(serving(f"core up --inventory hosts.json --port 0 {core}".split(), folder))
         yield stack.enter_context(client(folder))
+
+
+def ask_core(folder: Path, *words: str) -> tuple[int, str]:
+    """One of our own commands: its exit code, and what it says."""
+    command, environment = [sys.executable, "-m", "scenarios.cli", "core", *words], {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
 
 
 def page(done: Sequence[Done]) -> str:

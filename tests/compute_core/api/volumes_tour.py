@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
 
 from fake_xapi.dom0.arrays import STANDARD
-from scenarios import image
-from scenarios.testrun import free_port
-from tests.compute_core.api.tour import Client, Step, client, serving, state
+from tests.compute_core.api import tour
+from tests.compute_core.api.tour import Client, Step, state
 
 
 def volume(name: str, status: str) -> Step:
@@ -63,15 +61,7 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-@contextmanager
-def cloud(folder: Path) -> Iterator[Client]:
+def cloud(folder: Path) -> AbstractContextManager[Client]:
     """A simulated host, the core over it with the LUNs of the simulator's arrays, and the client."""
-    image.make(folder / "debian.vhd")
     (folder / "array.json").write_bytes(msgspec.json.encode({"targets": STANDARD.targets}))
-    with ExitStack() as stack:
-        port = str(free_port())
-        simulate = f"sim serve --hosts 1 --port {port} --profile instant --storage array.json --inventory hosts.json"
-        stack.enter_context(serving(simulate.split(), folder))
-        core = "core up --inventory hosts.json --port 0 --volumes array.json"
-        stack.enter_context(serving(core.split(), folder))
-        yield stack.enter_context(client(folder))
+    return tour.cloud(folder, hosts=1, sim="--storage array.json", core="--volumes array.json")
