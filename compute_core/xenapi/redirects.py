@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from compute_core.xenapi.errors import Redirected, TransferFailed
@@ -28,13 +29,8 @@ async def put(
         location = redirection.location
     else:
         return
-    there = dial(target(url, location))
-    try:
+    async with _sent_on(dial, url, f"PUT {path}", location) as there:
         await there.put(path, {**query, **_query(location)}, body.again(), length)
-    except Redirected as again:
-        raise TransferFailed(f"PUT {path}: sent on from {_where(location)} to {_where(again.location)}") from again
-    finally:
-        await there.close()
 
 
 async def get(transport: Transport, dial: Dial, url: str, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
@@ -47,13 +43,19 @@ async def get(transport: Transport, dial: Dial, url: str, path: str, query: Mapp
         location = redirection.location
     else:
         return
+    async with _sent_on(dial, url, f"GET {path}", location) as there, closing(there.get(path, {**query, **_query(location)})) as chunks:
+        async for chunk in chunks:
+            yield chunk
+
+
+@asynccontextmanager
+async def _sent_on(dial: Dial, url: str, what: str, location: str) -> AsyncIterator[Transport]:
+    """The host that a location names. TransferFailed: it sends on as well."""
     there = dial(target(url, location))
     try:
-        async with closing(there.get(path, {**query, **_query(location)})) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        yield there
     except Redirected as again:
-        raise TransferFailed(f"GET {path}: sent on from {_where(location)} to {_where(again.location)}") from again
+        raise TransferFailed(f"{what}: sent on from {_where(location)} to {_where(again.location)}") from again
     finally:
         await there.close()
 
